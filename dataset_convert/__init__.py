@@ -1,0 +1,1 @@
+"""Conversion of brand-micro-influencer material to RecBole atomic files."""

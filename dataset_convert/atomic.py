@@ -1,0 +1,268 @@
+"""Atomic files: the contract between the conversion and the recommender."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+
+from dataset_convert import checks, schema, split_checks
+from dataset_convert.errors import AtomicFileError
+from dataset_convert.tables import Table, parse_table
+
+__all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
+
+CATEGORY_ROWS = "influencer_category"
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicData:
+    """A checked data set, as it stands in its atomic files.
+
+    Sequence columns hold one Python object per row and `None` where the modality is missing: a
+    1-D float64 array for `float_seq`, a list of strings for `token_seq`. Ids and categories are
+    strings; a missing follower count is NaN.
+
+    Attributes:
+        name: The data set's name, the stem of its files.
+        brands: One row per brand; columns from `schema.account_types("brand")`.
+        influencers: One row per influencer; columns from `schema.account_types("influencer")`.
+        interactions: Positive pairs; columns from `schema.INTERACTION_TYPES`.
+        influencer_category: Category by influencer id, or None. A label in disguise: for
+            stratification, cAUC and plots, never an input of a model.
+        splits: Protocol -> part -> the pairs of that part. `test` may be absent.
+        manifest: Source format, row counts, seed, versions, dimension names.
+    """
+
+    name: str
+    brands: pd.DataFrame
+    influencers: pd.DataFrame
+    interactions: pd.DataFrame
+    influencer_category: "pd.Series[str] | None"
+    splits: Mapping[str, Mapping[str, pd.DataFrame]]
+    manifest: Mapping[str, Any]
+
+
+def write_atomic(data: AtomicData, folder: Path | str) -> None:
+    """Writes a data set as atomic files, all or nothing.
+
+    The files are written to a hidden sibling folder, which takes the place of `folder` only when
+    it is complete; an old folder of the same data set is replaced. The same input gives the same
+    bytes on the same platform. Row counts, versions and the fingerprint of the files are added to
+    the manifest.
+
+    Args:
+        data: What to write.
+        folder: The data set's own folder, e.g. `dataset/mirec-demo`.
+
+    Raises:
+        ValueError: `folder` holds files of something else, or a value cannot be written.
+    """
+    folder = Path(folder)
+    _refuse_foreign_folder(folder, data.name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        _write_files(data, building)
+        _install(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def read_atomic(folder: Path | str, name: str) -> AtomicData:
+    """Reads a data set's atomic files and checks everything about them.
+
+    Args:
+        folder: The folder that holds the files.
+        name: The data set's name, the stem of the files.
+
+    Returns:
+        The data, rows in the order of the files.
+
+    Raises:
+        AtomicFileError: The first thing that is wrong: file, line, field, what was found, what
+            was wanted, and the remedy.
+    """
+    folder = Path(folder)
+    manifest = checks.read_manifest(folder)
+    brands = _read_accounts(folder, name, schema.BRAND)
+    influencers = _read_accounts(folder, name, schema.INFLUENCER)
+    checks.check_sides(brands, influencers)
+    interactions = _read_pairs(folder / schema.interaction_file(name))
+    checks.check_interactions(interactions, brands, influencers)
+    return AtomicData(
+        name=name,
+        brands=brands.frame,
+        influencers=influencers.frame,
+        interactions=interactions.frame,
+        influencer_category=_read_categories(folder, name, manifest, brands, influencers),
+        splits=_read_splits(folder, name, manifest, interactions),
+        manifest=manifest,
+    )
+
+
+def _read_accounts(folder: Path, name: str, side: schema.Side) -> Table:
+    table = parse_table(
+        folder / schema.account_file(name, side),
+        schema.account_types(side),
+        required=[schema.ACCOUNT_ID[side]],
+    )
+    checks.check_accounts(table, side)
+    return table
+
+
+def _read_pairs(path: Path) -> Table:
+    required = [schema.BRAND_ID, schema.INFLUENCER_ID]
+    return parse_table(path, schema.INTERACTION_TYPES, required=required)
+
+
+def _read_categories(
+    folder: Path, name: str, manifest: Mapping[str, Any], brands: Table, influencers: Table
+) -> "pd.Series[str] | None":
+    path = folder / schema.influencer_category_file(name)
+    if not path.exists() and CATEGORY_ROWS not in manifest.get("rows", {}):
+        return None
+    types = schema.INFLUENCER_CATEGORY_TYPES
+    table = parse_table(path, types, required=list(types))
+    checks.check_influencer_categories(table, brands, influencers)
+    return table.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
+
+
+def _read_splits(
+    folder: Path, name: str, manifest: Mapping[str, Any], interactions: Table
+) -> dict[str, dict[str, pd.DataFrame]]:
+    splits = {}
+    for protocol, parts in split_checks.find_splits(folder, name, manifest).items():
+        tables = {
+            part: _read_pairs(folder / schema.split_file(name, protocol, part)) for part in parts
+        }
+        split_checks.check_split(protocol, tables, interactions)
+        splits[protocol] = {part: table.frame for part, table in tables.items()}
+    return splits
+
+
+def _refuse_foreign_folder(folder: Path, name: str) -> None:
+    if not folder.exists():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name != schema.MANIFEST_FILE and not path.name.startswith(f"{name}."):
+            raise ValueError(
+                f"The 'folder' parameter of write_atomic must be new or hold only files of "
+                f"'{name}', since it is replaced. Received: {folder}, which holds {path.name}"
+            )
+
+
+def _write_files(data: AtomicData, folder: Path) -> None:
+    tables = _tables_to_write(data)
+    for file, (frame, types, _) in tables.items():
+        (folder / file).write_bytes(_format_table(frame, types, file))
+    manifest = {
+        **data.manifest,
+        "name": data.name,
+        "rows": {key: len(frame) for frame, _, key in tables.values()},
+        "fingerprint": fingerprint(folder),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pandas": pd.__version__,
+            "scipy": scipy.__version__,
+        },
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (folder / schema.MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _tables_to_write(
+    data: AtomicData,
+) -> dict[str, tuple[pd.DataFrame, dict[str, schema.FieldType], str]]:
+    """Returns file name -> (rows, column types, key of the row count in the manifest)."""
+    pair_types = schema.INTERACTION_TYPES
+    tables = {
+        schema.account_file(data.name, side): (frame, schema.account_types(side), f"{side}s")
+        for side, frame in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers))
+    }
+    tables[schema.interaction_file(data.name)] = (data.interactions, pair_types, "interactions")
+    if data.influencer_category is not None:
+        frame = data.influencer_category.rename(schema.CATEGORY).rename_axis(schema.INFLUENCER_ID)
+        tables[schema.influencer_category_file(data.name)] = (
+            frame.reset_index(),
+            schema.INFLUENCER_CATEGORY_TYPES,
+            CATEGORY_ROWS,
+        )
+    for protocol, parts in data.splits.items():
+        for part, pairs in parts.items():
+            file = schema.split_file(data.name, protocol, part)
+            tables[file] = (pairs, pair_types, f"{protocol}.{part}")
+    return tables
+
+
+def _format_table(frame: pd.DataFrame, types: dict[str, schema.FieldType], file: str) -> bytes:
+    unknown = [name for name in frame.columns if name not in types]
+    if unknown:
+        raise ValueError(f"{file} must carry columns of the schema only. Received: {unknown[0]}")
+    written = {name: kind for name, kind in types.items() if name in frame.columns}
+    columns = [
+        [_format_value(value, kind, file) for value in frame[name]]
+        for name, kind in written.items()
+    ]
+    lines = [schema.FIELD_SEPARATOR.join(row) for row in zip(*columns, strict=True)]
+    head = schema.FIELD_SEPARATOR.join(schema.headers(written))
+    return ("\n".join([head, *lines]) + "\n").encode()
+
+
+def _format_value(value: Any, kind: schema.FieldType, file: str) -> str:
+    if value is None:
+        return ""
+    if kind == "float":
+        return "" if np.isnan(value) else f"{value:.15g}"
+    if kind == "float_seq":
+        if not np.isfinite(value).all():
+            raise ValueError(f"A vector written to {file} must be finite. Received: {value}")
+        return schema.SEQUENCE_SEPARATOR.join(f"{number:.6g}" for number in value)
+    tokens = [value] if kind == "token" else list(value)
+    for token in tokens:
+        if any(character in token for character in "\t\r\n") or (
+            kind == "token_seq" and (token == "" or schema.SEQUENCE_SEPARATOR in token)
+        ):
+            raise ValueError(
+                f"A name written to {file} must not be empty or hold a separator. "
+                f"Received: {token!r}"
+            )
+    return schema.SEQUENCE_SEPARATOR.join(tokens)
+
+
+def fingerprint(folder: Path | str) -> str:
+    """Returns the SHA-256 of a data set's files, names included, the manifest left out.
+
+    The manifest is left out because it holds the versions of the libraries that wrote the files.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).iterdir()):
+        if path.name != schema.MANIFEST_FILE:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _install(building: Path, folder: Path) -> None:
+    # A folder that is not empty cannot be renamed onto: the old one steps aside first, and comes
+    # back if the new one cannot take its place.
+    replaced = folder.with_name(f".{folder.name}.replaced-{os.getpid()}")
+    if folder.exists():
+        folder.rename(replaced)
+    try:
+        building.rename(folder)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(folder)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -1,0 +1,40 @@
+"""The one error of a data set that is not as the contract wants it."""
+
+from pathlib import Path
+
+
+class AtomicFileError(ValueError):
+    """An atomic file is missing or wrong: says where, what was found, what was wanted, what to do.
+
+    The message is one line, fit to be printed alone.
+
+    Attributes:
+        path: The file.
+        line: The line in the file, counted from 1 (the header), where one line is to blame.
+        field: The field's name, where one field is to blame.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        found: str,
+        wanted: str,
+        remedy: str,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.path = path
+        self.line = line
+        self.field = field
+        where = str(path)
+        if line is not None:
+            where += f", line {line}"
+        if field is not None:
+            where += f", field '{field}'"
+        super().__init__(" ".join(f"{where}: found {found}; wanted {wanted}. {remedy}".split()))
+
+
+def shown(text: str, limit: int = 40) -> str:
+    """Returns a value quoted for a message, cut where it is long."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")

@@ -1,0 +1,1 @@
+"""Micro-influencer recommendation as a plug-in for RecBole."""

@@ -1,0 +1,170 @@
+"""The command line: parse, call, print. RecBole and torch are imported only when needed."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recbole_mirec.quick_start import ExperimentResult
+    from recbole_mirec.recommend import Shortlist
+
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+EPILOG = """\
+Any key of RecBole or of ours can be set as --key=value; a key that nothing would read is an error.
+  --protocol=new-brand|known-brand       how data are split and ranked (default: new-brand)
+  --variant=reference|paper              MIRec: which reading of the published method
+  --schedule=quick|paper                 MIRec: at most 20 epochs, or batch 16 x 100 epochs
+  --perspectives=[content,attribute]     MIRec, Cosine: any of content, audience, attribute
+  --seed=2020 --epochs=20 --learning_rate=0.001 --train_batch_size=256 --valid_metric=MAP
+  --torch_threads=1                      the same numbers, bit by bit, for the same seed
+  --data_path=dataset/ --checkpoint_dir=saved --show_progress=False
+
+examples
+  python run_recbole_mirec.py --model=MIRec
+  python run_recbole_mirec.py --model=LightGCN --protocol=known-brand
+  python run_recbole_mirec.py --model=MIRec --predict brand_001 --top 20
+  python run_recbole_mirec.py --resume saved/MIRec-mirec-demo-new-brand-...
+The data sets mirec-demo and mirec-tiny are synthetic: generated here, on first use."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options that are ours; every other --key=value is a configuration key."""
+    parser = argparse.ArgumentParser(
+        prog="run_recbole_mirec.py",
+        description="Train and evaluate a micro-influencer recommender, or use a trained one.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", help="MIRec, Cosine, Random or any general or context-aware "
+                        "model of RecBole (default: MIRec)")
+    parser.add_argument("--dataset", help="folder name under data_path (default: mirec-demo)")
+    parser.add_argument("--config_files", default="", metavar="'A.yaml B.yaml'",
+                        help="YAML files with keys; later files win, the command line wins over all")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument("--predict", metavar="BRAND", help="rank influencers for a brand by the "
+                        "newest finished run, print them and write a CSV")
+    parser.add_argument("--top", type=int, default=20, help="how many influencers (default: 20)")
+    parser.add_argument("--run", type=Path, metavar="RUN", help="the run that --predict uses")
+    parser.add_argument("--nproc", type=int, default=1, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 2 for wrong input, 130 when interrupted."""
+    options, rest = build_parser().parse_known_args(arguments)
+    from recbole_mirec.errors import UsageError
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if options.nproc != 1:
+            raise UsageError(
+                f"--nproc={options.nproc}: training in several processes is not available yet; "
+                "leave --nproc out."
+            )
+        # RecBole would read the command line itself.
+        sys.argv = sys.argv[:1]
+        return _dispatch(options, rest)
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. What was finished is on disk; go on with --resume and the run's folder "
+            "under the checkpoint folder.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except ValueError as error:
+        # UsageError, AtomicFileError and the checks of the mathematics are all ValueErrors of ours;
+        # anything else is a defect and keeps its traceback.
+        if not type(error).__module__.startswith(("recbole_mirec", "dataset_convert")):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _interrupt(_signal: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    settings = gather_settings(options, rest)
+    if options.predict is not None:
+        print(format_shortlist(_shortlist(options, settings)))
+        return 0
+    from recbole_mirec.quick_start import run_experiment
+    from recbole_mirec.runs import read_run
+
+    if options.resume is not None:
+        settings = read_run(options.resume).record["settings"] | settings
+    settings = {"model": "MIRec", "dataset": "mirec-demo"} | settings
+    print(format_result(run_experiment(settings, resume=options.resume)))
+    return 0
+
+
+def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[str, Any]:
+    """Keys and values of files and command line, the latter winning.
+
+    Raises:
+        UsageError: an argument that is no --key=value, or the same key twice.
+    """
+    from recbole_mirec.config import load_yaml, parse_value
+    from recbole_mirec.errors import UsageError
+
+    settings: dict[str, Any] = {}
+    for name in options.config_files.split():
+        settings |= load_yaml(Path(name))
+    given: dict[str, Any] = {}
+    for argument in rest:
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals or not key:
+            raise UsageError(f"'{argument}' is not understood: write keys as --key=value.")
+        if key in given:
+            raise UsageError(f"Key '{key}' is set twice on the command line; leave one out.")
+        given[key] = parse_value(value)
+    settings |= given
+    for key in ("model", "dataset"):
+        if getattr(options, key) is not None:
+            settings[key] = getattr(options, key)
+    return settings
+
+
+def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortlist":
+    from recbole_mirec import runs
+    from recbole_mirec.config import overall_default
+    from recbole_mirec.recommend import shortlist
+
+    if options.run is not None:
+        run = runs.read_run(options.run)
+    else:
+        run = runs.newest_run(
+            Path(settings.get("checkpoint_dir", overall_default("checkpoint_dir"))),
+            settings.get("model", "MIRec"),
+            settings.get("dataset", "mirec-demo"),
+            settings.get("protocol"),
+        )
+    return shortlist(run, options.predict, top=options.top)
+
+
+def format_shortlist(found: "Shortlist") -> str:
+    """The table of a brand's ranked influencers."""
+    from recbole_mirec.tables import format_table
+
+    return "\n".join(
+        [
+            f"{found.brand}: the best {len(found.frame)} of {found.n_candidates} influencers that "
+            f"it has no training collaboration with",
+            format_table(found.frame, decimals=3),
+            f"Model: {found.run_folder}",
+            f"Written to {found.path}",
+        ]
+    )
+
+
+def format_result(result: "ExperimentResult") -> str:
+    """The table at the end of an experiment."""
+    from recbole_mirec.tables import result_table
+
+    return result_table(result)

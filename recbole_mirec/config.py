@@ -1,0 +1,224 @@
+"""Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import recbole
+import yaml
+from recbole.config import Config
+from recbole.utils import argument_list
+
+from recbole_mirec import compat as compat
+from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.registry import find_model
+from recbole_mirec.results import smaller_is_better
+
+PROTOCOLS = ("new-brand", "known-brand")
+
+# Keys of RecBole that a user of ours would set in vain, and what to set instead.
+REPLACED_KEYS: dict[str, str] = {
+    "eval_args": "set 'protocol' (new-brand or known-brand)",
+    "benchmark_filename": "split files are found by their names; set 'protocol'",
+    "load_col": "the columns are chosen by the model",
+    "unload_col": "the columns are chosen by the model",
+    "valid_metric_bigger": "the direction follows from 'valid_metric'",
+    "metrics": "every metric is computed; set 'valid_metric' to choose what selects the epoch",
+    "save_dataset": "data sets are read afresh and never pickled",
+    "save_dataloaders": "data loaders are never pickled",
+    "dataset_save_path": "data sets are never pickled",
+    "dataloaders_save_path": "data loaders are never pickled",
+    "repeatable": "a brand's training positives are always masked",
+    "metric_decimal_place": "figures are kept in full and rounded in tables only",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-3 is a number, as RecBole reads it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$"),
+    list("-+0123456789."),
+)
+# Whole numbers must stay integers: the resolver above is asked after YAML's own.
+for _first in "-+0123456789":
+    _resolvers = _Loader.yaml_implicit_resolvers[_first]
+    _resolvers.sort(key=lambda entry: entry[0] != "tag:yaml.org,2002:int")
+
+
+def parse_value(text: str) -> Any:
+    """The value that a `--key=value` stands for, by YAML's rules (safe: nothing is executed)."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that maps keys to values.
+
+    Raises:
+        UsageError: the file is missing, is no YAML or no mapping; names the file and the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"Configuration file '{path}' cannot be read: {error.strerror}.") from None
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "is no YAML")
+        raise UsageError(f"Configuration file '{path}'{line}: {problem}.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"Configuration file '{path}' must map keys to values ('key: value' lines). "
+            f"Received: {type(content).__name__}."
+        )
+    return content
+
+
+def properties_folder() -> Path:
+    """Folder of our YAML defaults: inside an installed wheel, or beside the package in a checkout."""
+    inside = Path(str(resources.files("recbole_mirec"))) / "properties"
+    if (inside / "overall.yaml").is_file():
+        return inside
+    return Path(__file__).resolve().parent.parent / "properties"
+
+
+def _recbole_yaml(*parts: str) -> dict[str, Any]:
+    path = Path(recbole.__file__).parent.joinpath("properties", *parts)
+    return load_yaml(path) if path.is_file() else {}
+
+
+def _our_yaml(*parts: str) -> dict[str, Any]:
+    path = properties_folder().joinpath(*parts)
+    return load_yaml(path) if path.is_file() else {}
+
+
+def overall_default(key: str) -> Any:
+    """A key's default before any model's or data set's."""
+    return (_recbole_yaml("overall.yaml") | _our_yaml("overall.yaml"))[key]
+
+
+def model_defaults(model: str) -> dict[str, Any]:
+    """Keys and defaults of a model's own YAML files, presets still unresolved."""
+    return _recbole_yaml("model", f"{model}.yaml") | _our_yaml("model", f"{model}.yaml")
+
+
+def known_keys(model: str, dataset: str) -> set[str]:
+    """Every key that means something to RecBole, to us, to the model or to the data set."""
+    defaults = model_defaults(model)
+    presets = (*defaults.get("variants", {}).values(), *defaults.get("schedules", {}).values())
+    mappings: list[Mapping[str, Any]] = [
+        _recbole_yaml("overall.yaml"),
+        _recbole_yaml("dataset", "sample.yaml"),
+        _recbole_yaml("dataset", f"{dataset}.yaml"),
+        _our_yaml("overall.yaml"),
+        _our_yaml("dataset", f"{dataset}.yaml"),
+        defaults,
+        *presets,
+    ]
+    keys = {key for mapping in mappings for key in mapping} - {"variants", "schedules"}
+    for name in ("general", "training", "evaluation", "dataset"):
+        keys |= set(getattr(argument_list, f"{name}_arguments"))
+    return keys | {"model", "dataset"}
+
+
+def check_keys(settings: Mapping[str, Any], model: str, dataset: str) -> None:
+    """Refuse keys that nothing would read.
+
+    Raises:
+        UsageError: names the key, and the nearest valid one or what to set instead.
+    """
+    keys = known_keys(model, dataset)
+    for key in settings:
+        if key in REPLACED_KEYS:
+            raise UsageError(f"Key '{key}' has no effect here: {REPLACED_KEYS[key]}.")
+        if key not in keys:
+            raise UsageError(f"Unknown key '{key}' for model {model}.{nearest(key, keys)}")
+
+
+def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the chosen variant and schedule over the shared defaults of a model.
+
+    Args:
+        defaults: a model's YAML, perhaps with `variants` and `schedules`, each name -> keys.
+        settings: what the user set; `variant` and `schedule` choose the presets.
+
+    Returns:
+        Flat keys and values, without the preset tables.
+
+    Raises:
+        UsageError: a variant or schedule of that name does not exist.
+    """
+    flat = {key: value for key, value in defaults.items() if key not in ("variants", "schedules")}
+    for kind in ("variant", "schedule"):
+        table = defaults.get(f"{kind}s")
+        if table is None:
+            continue
+        chosen = str(settings.get(kind, flat[kind]))
+        if chosen not in table:
+            raise UsageError(f"Unknown {kind} '{chosen}'.{nearest(chosen, table)}")
+        flat |= table[chosen]
+    return flat
+
+
+class MirecConfig(Config):  # type: ignore[misc]
+    """RecBole's Config with our YAML layers, our models, and no hidden reading of `sys.argv`.
+
+    Layers, later ones win: RecBole's overall, model and data set files; our overall, model
+    (variant and schedule resolved) and data set files; the user's files; the user's settings.
+
+    Args:
+        settings: the user's settings, files and command line merged; holds `model` and `dataset`.
+
+    Raises:
+        UsageError: an unknown model, key, variant, schedule, protocol or metric.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]):
+        model, dataset = str(settings["model"]), str(settings["dataset"])
+        model_class = find_model(model)
+        check_keys(settings, model, dataset)
+        self._chosen = dict(settings)
+        super().__init__(model=model_class, dataset=dataset, config_dict=dict(settings))
+        _check_values(self)
+
+    def _set_default_parameters(self) -> None:
+        super()._set_default_parameters()
+        metric = str(self.final_config_dict["valid_metric"])
+        self.final_config_dict["valid_metric_bigger"] = not smaller_is_better(metric)
+
+    def _load_cmd_line(self) -> dict[str, Any]:
+        return {}
+
+    def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
+        # RecBole evaluates strings as Python here; ours are typed already.
+        return config_dict
+
+    def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
+        super()._load_internal_config_dict(model, model_class, dataset)
+        self.internal_config_dict.update(_our_yaml("overall.yaml"))
+        ours = _our_yaml("model", f"{model}.yaml")
+        self.internal_config_dict.update(resolve_presets(ours, self._chosen))
+        self.internal_config_dict.update(_our_yaml("dataset", f"{dataset}.yaml"))
+
+
+def _check_values(config: MirecConfig) -> None:
+    protocol = str(config["protocol"])
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, PROTOCOLS)}")
+    for key in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
+        if not isinstance(config[key], int) or config[key] < 1:
+            raise UsageError(f"Key '{key}' must be a whole number of at least 1. Received: {config[key]!r}.")
+    for key in ("learning_rate", "learning_rate_decay"):
+        if not isinstance(config[key], int | float) or not config[key] > 0:
+            raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")

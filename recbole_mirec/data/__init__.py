@@ -1,0 +1,1 @@
+"""From atomic files to account tables, splits and negatives."""

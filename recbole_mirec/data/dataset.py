@@ -1,0 +1,215 @@
+"""RecBole's Dataset over our splits, and over checked atomic files where they are ours."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from recbole.data.dataset import Dataset
+from recbole.utils import FeatureSource, FeatureType, ModelType
+
+from dataset_convert import schema, splits
+from dataset_convert.atomic import AtomicData, read_atomic
+from recbole_mirec import compat as compat
+from recbole_mirec.data.account_tables import AccountTables, build_account_tables
+from recbole_mirec.data.evaluation_split import EvaluationSplit, build_evaluation_split
+from recbole_mirec.errors import UsageError
+
+PART_NAMES = (schema.TRAIN, schema.VALID, schema.TEST)
+
+
+class SplitDataset(Dataset):  # type: ignore[misc]
+    """Any RecBole data set under the `known-brand` protocol: 8:1:1 per user, seeded.
+
+    Serves data that does not follow our schema, such as RecBole's bundled ml-100k, so that
+    RecBole's models can be checked against published figures.
+    """
+
+    accounts: AccountTables | None = None
+
+    def build(self) -> list[Dataset]:
+        """Split the interactions; returns the train, valid and (where there is one) test part."""
+        self._change_feat_format()
+        parts = self.part_of_interactions()
+        self.pairs: dict[str, NDArray[np.int64]] = {}
+        built = []
+        for part in PART_NAMES:
+            rows = np.flatnonzero(parts == part)
+            if part == schema.TRAIN:
+                rows = np.random.default_rng(self.config["split_seed"]).permutation(rows)
+            elif not len(rows):
+                continue
+            inter = self.inter_feat[rows]
+            self.pairs[part] = np.column_stack(
+                [inter[self.uid_field].numpy(), inter[self.iid_field].numpy()]
+            ).astype(np.int64)
+            built.append(self.copy(inter))
+        return built
+
+    def part_of_interactions(self) -> NDArray[np.str_]:
+        """The part, `train`, `valid` or `test`, of every interaction."""
+        if self.config["protocol"] != schema.KNOWN_BRAND:
+            raise UsageError(
+                f"Protocol '{self.config['protocol']}' needs atomic files of brands and "
+                f"influencers, which data set '{self.dataset_name}' is not; set "
+                f"protocol=known-brand."
+            )
+        frame = pd.DataFrame(
+            {
+                schema.BRAND_ID: self.id2token(self.uid_field, self.inter_feat[self.uid_field]),
+                schema.INFLUENCER_ID: self.id2token(self.iid_field, self.inter_feat[self.iid_field]),
+            }
+        )
+        return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
+
+    def evaluation_split(self, part: str) -> EvaluationSplit | None:
+        """Brands, candidates and truth of `valid` or `test`; None where there is no such part."""
+        if part not in self.pairs:
+            return None
+        earlier = [self.pairs[name] for name in PART_NAMES[: PART_NAMES.index(part)]]
+        return build_evaluation_split(
+            str(self.config["protocol"]),
+            part,
+            self.pairs[part],
+            np.concatenate(earlier),
+            self.pairs[schema.TRAIN],
+            self.item_num,
+        )
+
+    def fingerprint(self) -> str:
+        """Digest of the data set's files, to tell a checkpoint of other data."""
+        digest = hashlib.sha256()
+        for path in sorted(Path(self.dataset_path).glob(f"{self.dataset_name}.*")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()
+
+
+class MirecDataset(SplitDataset):
+    """A brand-micro-influencer data set from checked atomic files.
+
+    The files are read once, by the module that also writes them. RecBole gets the id columns,
+    and for its context-aware models the token columns; account features stay out of the batches
+    and are looked up by id in `accounts`.
+    """
+
+    atomic: AtomicData
+
+    def _load_data(self, token: str, dataset_path: str) -> None:
+        folder = Path(dataset_path)
+        if not folder.is_dir():
+            raise UsageError(
+                f"Data set folder '{folder}' does not exist. Convert your material with "
+                f"`python -m dataset_convert --help`, or use --dataset=mirec-demo (synthetic)."
+            )
+        self.atomic = read_atomic(folder, token)
+        context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not _looks_features_up(self.config)
+        ids = {schema.BRAND_ID: FeatureType.TOKEN, schema.INFLUENCER_ID: FeatureType.TOKEN}
+        self.inter_feat = self._register(self.atomic.interactions, ids, FeatureSource.INTERACTION)
+        self.user_feat = self._account_feat(self.atomic.brands, schema.BRAND, context)
+        self.item_feat = self._account_feat(self.atomic.influencers, schema.INFLUENCER, context)
+
+    def _account_feat(self, frame: pd.DataFrame, side: schema.Side, context: bool) -> pd.DataFrame:
+        fields = {schema.ACCOUNT_ID[side]: FeatureType.TOKEN}
+        if context:
+            fields |= {
+                name: FeatureType(kind)
+                for name, kind in schema.account_types(side).items()
+                if kind in ("token", "token_seq") and name in frame
+            }
+        source = FeatureSource.USER_ID if side == schema.BRAND else FeatureSource.ITEM_ID
+        rest = FeatureSource.USER if side == schema.BRAND else FeatureSource.ITEM
+        loaded = self._register(frame, fields, rest)
+        self.field2source[schema.ACCOUNT_ID[side]] = source
+        return loaded
+
+    def _register(
+        self, frame: pd.DataFrame, fields: Mapping[str, FeatureType], source: FeatureSource
+    ) -> pd.DataFrame:
+        """Copy columns and tell RecBole their type, source and length."""
+        loaded = frame[list(fields)].reset_index(drop=True).copy()
+        for field, kind in fields.items():
+            self.field2type[field] = kind
+            self.field2source[field] = source
+            self.field2seqlen[field] = 1
+            if kind == FeatureType.TOKEN_SEQ:
+                values = [np.array(value or [], dtype=str) for value in loaded[field]]
+                loaded[field] = pd.Series(values, dtype=object)
+                self.field2seqlen[field] = max(map(len, values), default=1)
+        return loaded
+
+    def part_of_interactions(self) -> NDArray[np.str_]:
+        """The part of every interaction: from the split files, or drawn where there are none."""
+        protocol = str(self.config["protocol"])
+        seed = self.config["split_seed"]
+        parts = self.atomic.splits.get(protocol)
+        if parts is None and protocol == schema.KNOWN_BRAND:
+            parts = splits.known_brand_split(self.atomic.interactions, seed=seed)
+        elif parts is None:
+            parts = splits.new_brand_split(
+                self.atomic.brands,
+                self.atomic.interactions,
+                n_valid=self.config["valid_brands"],
+                n_test=self.config["test_brands"],
+                seed=seed,
+            )
+        tokens = pd.DataFrame(
+            {
+                field: self.id2token(field, self.inter_feat[field])
+                for field in (schema.BRAND_ID, schema.INFLUENCER_ID)
+            }
+        )
+        return _parts(tokens, parts)
+
+    def build(self) -> list[Dataset]:
+        """Split the interactions and build the account tables from training accounts."""
+        built = super().build()
+        training = {
+            schema.BRAND: np.isin(np.arange(self.user_num), self.pairs[schema.TRAIN][:, 0]),
+            schema.INFLUENCER: np.isin(np.arange(self.item_num), self.pairs[schema.TRAIN][:, 1]),
+        }
+        tokens = {
+            side: self.field2id_token[schema.ACCOUNT_ID[side]].tolist() for side in schema.SIDES
+        }
+        accounts = build_account_tables(self.atomic, tokens, training)
+        for dataset in (self, *built):
+            dataset.accounts = accounts
+            dataset.pairs = self.pairs
+        for modality, reason in accounts.left_out.items():
+            self.logger.info(f"Modality {modality} is not used: {reason}.")
+        return built
+
+    def evaluation_split(self, part: str) -> EvaluationSplit | None:
+        """As the base class, with the categories for cAUC."""
+        split = super().evaluation_split(part)
+        if split is None or schema.BRAND_CATEGORY not in self.atomic.brands:
+            return split
+        brands = self.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        names = sorted(set(brands.dropna()))
+        brand_tokens = self.id2token(self.uid_field, split.brands)
+        categories: dict[str, Any] = {
+            "brand_category": _codes(brands.reindex(brand_tokens), names)
+        }
+        if self.atomic.influencer_category is not None:
+            influencer_tokens = self.id2token(self.iid_field, split.candidates)
+            known = self.atomic.influencer_category.reindex(influencer_tokens)
+            categories["candidate_category"] = _codes(known, names)
+        return EvaluationSplit(**(vars(split) | categories))
+
+
+def _looks_features_up(config: Any) -> bool:
+    """Whether the model takes its features from the account tables instead of the batches."""
+    return bool(getattr(config.model_class, "looks_features_up", False))
+
+
+def _codes(categories: "pd.Series[Any]", names: list[str]) -> NDArray[np.int64]:
+    return pd.Categorical(categories, categories=names).codes.astype(np.int64)
+
+
+def _parts(interactions: pd.DataFrame, parts: Mapping[str, pd.DataFrame]) -> NDArray[np.str_]:
+    pairs = [schema.BRAND_ID, schema.INFLUENCER_ID]
+    named = pd.concat([frame[pairs].assign(part=part) for part, frame in parts.items()])
+    joined = interactions.merge(named, on=pairs, how="left")
+    return joined["part"].fillna("").to_numpy(dtype=str)

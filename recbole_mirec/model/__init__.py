@@ -1,0 +1,1 @@
+"""Models under RecBole's contract."""

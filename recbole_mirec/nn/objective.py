@@ -1,0 +1,198 @@
+"""The training objective, term by term."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recbole_mirec.nn.checks import Number
+from recbole_mirec.nn.settings import CrossEntropy, NetworkSettings, TripletReduction
+
+
+def perspective_scores(
+    brands: Float[Tensor, "pair perspective dim"],
+    influencers: Float[Tensor, "pair perspective dim"],
+) -> Float[Tensor, "pair perspective"]:
+    """f, g and h: the inner products of each pair: (19)(25)(26) of Wang et al. (IEEE TMM 2023).
+
+    Args:
+        brands: Account vectors of each pair's brand.
+        influencers: Account vectors of each pair's influencer.
+
+    Returns:
+        One score a perspective, unbounded; their sum is F (27). An absent perspective, an
+        all-zero vector on either side, scores 0.
+    """
+    return (brands * influencers).sum(dim=-1)
+
+
+def masked_mean(values: Float[Tensor, "pair"], mask: Bool[Tensor, "pair"]) -> Float[Tensor, ""]:
+    """Mean of the values that the mask keeps.
+
+    Args:
+        values: What to average; entries that are left out may hold anything.
+        mask: True for the entries to keep.
+
+    Returns:
+        The mean; 0, with zero gradient, if the mask keeps nothing.
+    """
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def triplet_loss(
+    positive_scores: Float[Tensor, "pair"],
+    negative_scores: Float[Tensor, "pair"],
+    mask: Bool[Tensor, "pair"],
+    margin: Number,
+    reduction: TripletReduction,
+) -> Float[Tensor, ""]:
+    """``max(negative - positive + margin, 0)`` of one perspective: (28), (29) or (30).
+
+    Departures: the paper does not say how the batch is reduced: ``mean`` is over all triplets,
+    ``mean_active``, as in the published reference, over those whose loss is positive. Triplets
+    that the mask leaves out count in neither.
+
+    Args:
+        positive_scores: Scores of brand and positive influencer.
+        negative_scores: Scores of the same brand and its negative influencer.
+        mask: True where brand, positive and negative all have the perspective.
+        margin: By how much a positive must lead for a loss of 0.
+        reduction: Which triplets the mean is over.
+
+    Returns:
+        The mean loss, at least 0; 0, with zero gradient, if there is no triplet to average.
+    """
+    losses = functional.relu(negative_scores - positive_scores + margin)
+    return masked_mean(losses, mask & (losses > 0) if reduction == "mean_active" else mask)
+
+
+def pair_cross_entropy(
+    positive_scores: Float[Tensor, "pair"],
+    negative_scores: Float[Tensor, "pair"],
+    reading: CrossEntropy,
+) -> Float[Tensor, ""]:
+    """Cross entropy on F of the positive and the negative: (31), mean over the pairs.
+
+    Departure: as printed, (31) takes the logarithm of an unbounded F and would raise the
+    negatives. Instead ``softplus`` is ``softplus(-F(pos)) + softplus(F(neg))``, logistic
+    regression on F; ``softmax_pair``, as in the published reference, is minus the logarithm of
+    the positive's share in a softmax over the two, ``softplus(F(neg) - F(pos))``.
+
+    Args:
+        positive_scores: F of brand and positive influencer.
+        negative_scores: F of the same brand and its negative influencer.
+        reading: Which of the two.
+
+    Returns:
+        The mean loss, above 0.
+    """
+    # -logsigmoid(-x) is softplus(x) without the switch to x that torch's softplus makes at 20
+    if reading == "softmax_pair":
+        return -functional.logsigmoid(positive_scores - negative_scores).mean()
+    return -(
+        functional.logsigmoid(positive_scores) + functional.logsigmoid(-negative_scores)
+    ).mean()
+
+
+def weight_matrices(module: nn.Module) -> list[Float[Tensor, "_ _"]]:
+    """The weight matrices of a module: all its parameters that are no biases.
+
+    Args:
+        module: What to read; its biases are vectors.
+
+    Returns:
+        Its parameters of two axes, themselves and not copies.
+    """
+    return [parameter for parameter in module.parameters() if parameter.ndim == 2]
+
+
+def objective(
+    settings: NetworkSettings,
+    positive_scores: Float[Tensor, "pair perspective"],
+    negative_scores: Float[Tensor, "pair perspective"],
+    positive_mask: Bool[Tensor, "pair perspective"],
+    negative_mask: Bool[Tensor, "pair perspective"],
+    weights: Iterable[Float[Tensor, "_ _"]],
+) -> dict[str, Float[Tensor, ""]]:
+    """The terms of L': (28)-(32) of Wang et al. (IEEE TMM 2023); the loss is their sum.
+
+    Departures, besides those of the terms themselves:
+
+    - A pair of which either account lacks a perspective has no score there. Its triplet is left
+      out of that perspective's mean, and its score out of the penalty's mean. F sums the
+      perspectives that are present, as it does in ranking, so every pair stays in (31).
+    - ``score_penalty`` is not in the paper; the published reference adds the mean scores of
+      positives and negatives, each with its weight.
+    - "All the weights" of (32) are the weight matrices here, and not the biases.
+
+    Args:
+        settings: Perspectives, margins, weights and readings.
+        positive_scores: f, g, h of brand and positive influencer, perspectives in the order of
+            ``settings.perspectives``.
+        negative_scores: The same of the brand and its negative influencer.
+        positive_mask: True where brand and positive both have the perspective.
+        negative_mask: True where brand and negative both have it.
+        weights: The matrices of the L1 term; see `weight_matrices`.
+
+    Returns:
+        Scalars, all with their weights in them: ``<perspective>_triplet`` for each perspective in
+        use, ``cross_entropy``, ``score_penalty`` and ``l1``.
+
+    Raises:
+        ValueError: If there is no pair, or not one score for each perspective.
+    """
+    _check_scores(settings, positive_scores)
+    terms = {
+        f"{perspective}_triplet": triplet_loss(
+            positive_scores[:, column],
+            negative_scores[:, column],
+            positive_mask[:, column] & negative_mask[:, column],
+            settings.margins[perspective],
+            settings.triplet_reduction,
+        )
+        for column, perspective in enumerate(settings.perspectives)
+    }
+    terms["cross_entropy"] = pair_cross_entropy(
+        torch.where(positive_mask, positive_scores, 0.0).sum(dim=1),
+        torch.where(negative_mask, negative_scores, 0.0).sum(dim=1),
+        settings.cross_entropy,
+    )
+    terms["score_penalty"] = _score_penalty(
+        settings, positive_scores, negative_scores, positive_mask, negative_mask
+    )
+    zero = positive_scores.new_zeros(())
+    terms["l1"] = settings.l1_weight * sum((weight.abs().sum() for weight in weights), start=zero)
+    return terms
+
+
+def _score_penalty(
+    settings: NetworkSettings,
+    positive_scores: Tensor,
+    negative_scores: Tensor,
+    positive_mask: Tensor,
+    negative_mask: Tensor,
+) -> Tensor:
+    """The weighted sum of the mean scores, perspective by perspective."""
+    penalty = positive_scores.new_zeros(())
+    for column, perspective in enumerate(settings.perspectives):
+        on_positive, on_negative = settings.score_penalties[perspective]
+        penalty = penalty + on_positive * masked_mean(
+            positive_scores[:, column], positive_mask[:, column]
+        )
+        penalty = penalty + on_negative * masked_mean(
+            negative_scores[:, column], negative_mask[:, column]
+        )
+    return penalty
+
+
+def _check_scores(settings: NetworkSettings, scores: Tensor) -> None:
+    n_pairs, n_perspectives = scores.shape
+    if n_pairs == 0:
+        raise ValueError("The scores of objective must hold at least one pair. Received: none.")
+    if n_perspectives != len(settings.perspectives):
+        raise ValueError(
+            f"The scores of objective must have one column for each of "
+            f"{', '.join(settings.perspectives)}. Received: {n_perspectives} columns."
+        )

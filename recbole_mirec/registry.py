@@ -1,0 +1,52 @@
+"""Model names: ours first, then RecBole's."""
+
+import importlib
+import pkgutil
+
+from recbole.model import context_aware_recommender, general_recommender
+
+from recbole_mirec import compat as compat
+from recbole_mirec import model as our_models
+from recbole_mirec.errors import UsageError, nearest
+
+_ROOMS = (our_models, general_recommender, context_aware_recommender)
+
+
+def model_modules() -> dict[str, str]:
+    """Importable modules of all models, by the lower-case model name."""
+    return {
+        found.name: f"{room.__name__}.{found.name}"
+        for room in reversed(_ROOMS)
+        for found in pkgutil.iter_modules(room.__path__)
+    }
+
+
+def model_names(*, room: str | None = None) -> list[str]:
+    """Names of the models that can be run, sorted.
+
+    Args:
+        room: restricts to `ours`, `general` or `context`.
+    """
+    chosen = dict(zip(("ours", "general", "context"), _ROOMS, strict=True))
+    rooms = _ROOMS if room is None else (chosen[room],)
+    names = []
+    for package in rooms:
+        for found in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{found.name}")
+            names += [name for name in vars(module) if name.lower() == found.name]
+    return sorted(names)
+
+
+def find_model(name: str) -> type:
+    """The class of a model.
+
+    Raises:
+        UsageError: no model of that name; names the nearest one.
+    """
+    modules = model_modules()
+    if name.lower() in modules:
+        module = importlib.import_module(modules[name.lower()])
+        if hasattr(module, name):
+            found: type = getattr(module, name)
+            return found
+    raise UsageError(f"Unknown model '{name}'.{nearest(name, model_names())}")

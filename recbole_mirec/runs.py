@@ -1,0 +1,107 @@
+"""A run's folder: what stands in it, how it is named and found again."""
+
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recbole_mirec.errors import UsageError
+
+RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
+PACKAGES = ("recbole-mirec", "recbole", "torch", "numpy", "scipy", "pandas", "gensim")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk.
+
+    Attributes:
+        folder: holds `run.json`, `config.yaml`, the checkpoints and the results.
+        record: content of `run.json`: settings, seed, versions, data fingerprint, status, results.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def new_run_folder(checkpoint_dir: Path, model: str, dataset: str, protocol: str) -> Path:
+    """Make a folder that no other run can have: time to the second and six random digits."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = checkpoint_dir / f"{model}-{dataset}-{protocol}-{stamp}-{secrets.token_hex(3)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file to a temporary name and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write `run.json`."""
+    write_text(folder / RUN_FILE, json.dumps(record, indent=2, default=str) + "\n")
+
+
+def write_resolved_config(folder: Path, resolved: Mapping[str, Any]) -> None:
+    """Write `config.yaml`: every key that was in force; objects as their names."""
+    plain = json.loads(json.dumps(dict(resolved), default=str))
+    write_text(folder / CONFIG_FILE, yaml.safe_dump(plain, sort_keys=True))
+
+
+def read_run(folder: Path) -> Run:
+    """Open a run's folder.
+
+    Raises:
+        UsageError: no such folder, or no readable `run.json` in it.
+    """
+    path = folder / RUN_FILE
+    try:
+        return Run(folder, json.loads(path.read_text(encoding="utf-8")))
+    except OSError:
+        raise UsageError(f"'{folder}' is no folder of a run: it holds no {RUN_FILE}.") from None
+    except json.JSONDecodeError as error:
+        raise UsageError(f"'{path}', line {error.lineno}: {error.msg}. Train again.") from None
+
+
+def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | None) -> Run:
+    """The latest finished run of a model on a data set.
+
+    Raises:
+        UsageError: there is none; says how to make one.
+    """
+    for path in sorted(checkpoint_dir.glob(f"{model}-{dataset}-*/{RUN_FILE}"), reverse=True,
+                       key=lambda path: path.stat().st_mtime_ns):
+        run = read_run(path.parent)
+        fits = run.record["model"] == model and run.record["dataset"] == dataset
+        if fits and run.record["status"] == "finished":
+            if protocol is None or run.record["protocol"] == protocol:
+                return run
+    raise UsageError(
+        f"No finished run of {model} on {dataset} in '{checkpoint_dir}'. Train one first: "
+        f"python run_recbole_mirec.py --model={model} --dataset={dataset}"
+    )

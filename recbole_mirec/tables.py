@@ -1,0 +1,72 @@
+"""Results as plain text that a person can read."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from recbole_mirec.results import Evaluation
+
+if TYPE_CHECKING:
+    from recbole_mirec.quick_start import ExperimentResult
+
+PARTS = {"valid": "validation", "test": "test"}
+
+
+def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
+    """A frame with right-aligned columns; floats rounded, missing values as a dash."""
+
+    def cell(value: object) -> str:
+        if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+            return "-"
+        return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+
+    rows = [[str(name) for name in frame.columns]]
+    rows += [[cell(value) for value in row] for row in frame.itertuples(index=False)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            entry.ljust(width) if position == 0 else entry.rjust(width)
+            for position, (entry, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def result_table(result: "ExperimentResult") -> str:
+    """Title, metrics of both parts under both rules, the epoch chosen, time, notes and files."""
+    data = f"{result.dataset} (synthetic data)" if result.synthetic else result.dataset
+    rows: list[dict[str, object]] = []
+    for evaluation in (result.valid, result.test):
+        if evaluation is not None:
+            rows += _rows(evaluation)
+    lines = [
+        f"{result.model} on {data}, protocol {result.protocol}, seed {result.seed}",
+        "",
+        format_table(pd.DataFrame(rows), decimals=4),
+        "",
+        f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
+        f"{result.valid_metric}; {result.seconds:.0f} s",
+    ]
+    lines += [f"Note: {note}" for note in result.notes]
+    lines.append(f"Files: {result.run_folder} (per_brand.*.csv, config.yaml, run.json, best.pth)")
+    return "\n".join(lines)
+
+
+def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
+    size = f"({len(evaluation.per_brand)} brands, {evaluation.n_candidates} candidates)"
+    groups: dict[str, dict[str, float]] = {"": {}, "paper_": {}, "unseen_": {}}
+    for name, value in evaluation.summary.items():
+        prefix = next((p for p in ("paper_", "unseen_") if name.startswith(p)), "")
+        groups[prefix][_title(name.removeprefix(prefix))] = value
+    labels = {"": size, "paper_": "  by the paper's rules", "unseen_": "  unseen influencers only"}
+    return [
+        {"": f"{PARTS[evaluation.part]} {labels[prefix]}" if not prefix else labels[prefix]} | values
+        for prefix, values in groups.items()
+        if values
+    ]
+
+
+def _title(name: str) -> str:
+    standard = {"auc": "AUC", "cauc": "cAUC", "map": "MAP", "mrr": "MRR", "medr": "MedR"}
+    short = name.replace("recall@", "R@").replace("Recall@", "R@")
+    return standard.get(short, short)

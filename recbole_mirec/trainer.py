@@ -1,0 +1,222 @@
+"""RecBole's trainers with our evaluation, safe checkpoints and exact resumption."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.trainer import Trainer
+from recbole.utils import get_trainer
+
+from recbole_mirec import compat as compat
+from recbole_mirec.checkpoint import (
+    random_state,
+    read_checkpoint,
+    restore_random_state,
+    write_checkpoint,
+)
+from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.results import Evaluation, evaluate_scores
+from recbole_mirec.scoring import score_matrix
+
+BEST, LAST = "best.pth", "last.pth"
+
+
+class MirecTrainer(Trainer):  # type: ignore[misc]
+    """What every model gets on top of RecBole's trainer for it; see `make_trainer`.
+
+    `best.pth` in the run's folder holds the best epoch's parameters, `last.pth` everything that
+    training needs to go on as if it had not stopped.
+    """
+
+    def attach(self, dataset: Any, train_data: Any, run_folder: Path) -> None:
+        """Hand over what RecBole's constructor has no place for.
+
+        Args:
+            dataset: the built data set, for joining features and for its fingerprint.
+            train_data: the training loader, whose generators are part of the state.
+            run_folder: where the checkpoints go.
+        """
+        self.dataset = dataset
+        self.train_data = train_data
+        self.fingerprint = dataset.fingerprint()
+        self.run_folder = run_folder
+        self.saved_model_file = str(run_folder / BEST)
+        self.best_epoch = -1
+        self.finished = False
+        self.history: list[dict[str, float]] = []
+
+    def evaluate_split(self, split: EvaluationSplit, *, show_progress: bool = False) -> Evaluation:
+        """Rank the split's candidates by the model as it is now and compute every metric."""
+        self.model.eval()
+        scores = score_matrix(
+            self.model,
+            self.dataset,
+            split.brands,
+            split.candidates,
+            pairs_at_once=self.config["eval_batch_size"],
+            show_progress=show_progress,
+        )
+        return evaluate_scores(
+            scores,
+            split,
+            topk=self.config["topk"],
+            unseen_only=self.config["eval_unseen_only"],
+        )
+
+    def load_best(self) -> int:
+        """Load the best epoch's parameters; returns the epoch, counted from 0."""
+        state = read_checkpoint(
+            self.run_folder / BEST, fingerprint=self.fingerprint, device=self.device
+        )
+        self._load_model(state)
+        self.best_epoch = int(state["epoch"])
+        return self.best_epoch
+
+    def evaluate(
+        self,
+        eval_data: EvaluationSplit | None,
+        load_best_model: bool = True,
+        model_file: str | None = None,
+        show_progress: bool = False,
+    ) -> dict[str, float] | None:
+        """RecBole's signature over `evaluate_split`; returns the summary."""
+        if eval_data is None:
+            return None
+        if load_best_model:
+            self.load_best()
+        return self.evaluate_split(eval_data, show_progress=show_progress).summary
+
+    def resume_checkpoint(self, resume_file: str | Path) -> None:
+        """Go on from `last.pth`: parameters, optimizer, generators and early stopping."""
+        state = read_checkpoint(Path(resume_file), fingerprint=self.fingerprint, device=self.device)
+        self._load_model(state)
+        for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.start_epoch = int(state["epoch"]) + 1
+        self.cur_step = int(state["cur_step"])
+        self.best_valid_score = float(state["best_valid_score"])
+        self.finished = bool(state["finished"])
+        self.history = list(state["history"])
+        restore_random_state(state["random"])
+        self.train_data.generator.set_state(state["loader"].cpu())
+        if state["sampler"] is not None:
+            self.train_data._sampler.load_state(state["sampler"])
+        self.logger.info(f"Resumed from {resume_file} at epoch {self.start_epoch}.")
+
+    def fit(
+        self,
+        train_data: Any,
+        valid_data: EvaluationSplit | None = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback_fn: Callable[[int, float], None] | None = None,
+    ) -> Any:
+        """RecBole's training loop, with the state of every evaluated epoch on disk."""
+        if self.finished:
+            return self.best_valid_score, self.best_valid_result
+
+        def after_epoch(epoch: int, valid_score: float) -> None:
+            self.history.append(
+                {"epoch": epoch, "train_loss": self.train_loss_dict[epoch], "valid": valid_score}
+            )
+            self.finished = self.cur_step > self.stopping_step or epoch + 1 >= self.epochs
+            self._save_last(epoch)
+            if callback_fn is not None:
+                callback_fn(epoch, valid_score)
+
+        return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
+
+    def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
+        """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
+        state = {"state_dict": self.model.state_dict(), "epoch": epoch}
+        write_checkpoint(Path(saved_model_file), state)
+        self._save_checkpoint(epoch, verbose=False)
+
+    def _valid_epoch(
+        self, valid_data: EvaluationSplit, show_progress: bool = False
+    ) -> tuple[float, dict[str, float]]:
+        summary = self.evaluate_split(valid_data, show_progress=show_progress).summary
+        score = summary[self.config["valid_metric"]]
+        return (score if np.isfinite(score) else self._worst_score()), summary
+
+    def _worst_score(self) -> float:
+        return -np.inf if self.valid_metric_bigger else np.inf
+
+    def _train_epoch(
+        self,
+        train_data: Any,
+        epoch_idx: int,
+        loss_func: Any = None,
+        show_progress: bool = False,
+    ) -> Any:
+        self._decay_learning_rate(epoch_idx, len(train_data))
+        return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+
+    def _decay_learning_rate(self, epoch: int, n_batches: int) -> None:
+        factor, steps = self.config["learning_rate_decay"], self.config["learning_rate_decay_steps"]
+        if factor == 1.0:
+            return
+        times = epoch if not steps else epoch * n_batches // steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * factor**times
+
+    def _generate_train_loss_output(
+        self, epoch_idx: int, s_time: float, e_time: float, losses: Any
+    ) -> str:
+        names = getattr(self.model, "loss_names", None)
+        if names is None:
+            text: str = super()._generate_train_loss_output(epoch_idx, s_time, e_time, losses)
+            return text
+        terms = ", ".join(
+            f"{name}: {value / len(self.train_data):.4f}"
+            for name, value in zip(names, losses, strict=True)
+        )
+        return f"epoch {epoch_idx} training [time: {e_time - s_time:.2f}s, mean loss of a batch: {terms}]"
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        """All optimizers of the trainer: RecVAE's has three."""
+        names = ("optimizer", "optimizer_encoder", "optimizer_decoder")
+        return [getattr(self, name) for name in names if hasattr(self, name)]
+
+    def _load_model(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["state_dict"])
+        self.model.load_other_parameter(state["other_parameter"])
+
+    def _model_state(self, epoch: int) -> dict[str, Any]:
+        return {
+            "model": self.config["model"],
+            "data_fingerprint": self.fingerprint,
+            "epoch": epoch,
+            "state_dict": self.model.state_dict(),
+            "other_parameter": self.model.other_parameter(),
+        }
+
+    def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+        write_checkpoint(self.run_folder / BEST, self._model_state(epoch))
+        if verbose:
+            self.logger.info(f"Saved the best epoch so far in {self.run_folder / BEST}")
+
+    def _save_last(self, epoch: int) -> None:
+        sampler = self.train_data._sampler
+        state = self._model_state(epoch) | {
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
+            "cur_step": self.cur_step,
+            "best_valid_score": float(self.best_valid_score),
+            "finished": self.finished,
+            "history": self.history,
+            "random": random_state(),
+            "loader": self.train_data.generator.get_state(),
+            "sampler": None if sampler is None else sampler.state(),
+        }
+        write_checkpoint(self.run_folder / LAST, state)
+
+
+def make_trainer(config: Any, model: Any) -> MirecTrainer:
+    """The model's trainer of RecBole (some models bring their own) under `MirecTrainer`."""
+    upstream = get_trainer(config["MODEL_TYPE"], config["model"])
+    bases = (MirecTrainer,) if upstream is Trainer else (MirecTrainer, upstream)
+    trainer: MirecTrainer = type(f"Mirec{upstream.__name__}", bases, {})(config, model)
+    return trainer

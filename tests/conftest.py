@@ -1,0 +1,21 @@
+"""Switches of the whole test run: slow and real-data tests are skipped loudly unless asked for."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("mirec", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("mirec")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--run-slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: run with --run-slow"))
+        if "real" in item.keywords and not os.environ.get("MIREC_REAL_DATA"):
+            item.add_marker(pytest.mark.skip(reason="real data: set MIREC_REAL_DATA to its folder"))

@@ -1,0 +1,180 @@
+"""Counts and weights against the paper's example and a literal count of equations (13) to (16)."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import coo_array, csr_array
+
+from recbole_mirec.graph import cooccurrence_counts, edge_weights
+
+
+def incidence(lists, n_attributes):
+    rows = [row for row, attributes in enumerate(lists) for _ in attributes]
+    columns = [attribute for attributes in lists for attribute in attributes]
+    ones = np.ones(len(rows), dtype=np.int64)
+    return csr_array(coo_array((ones, (rows, columns)), shape=(len(lists), n_attributes)))
+
+
+def literal_counts(brand_lists, influencer_lists, pairs, n_attributes):
+    counts = np.zeros((n_attributes, n_attributes), dtype=np.int64)
+    for brand, influencer in pairs:
+        of_brand, of_influencer = set(brand_lists[brand]), set(influencer_lists[influencer])
+        for i in range(n_attributes):
+            for j in range(n_attributes):
+                if i == j:
+                    continue
+                q_b = i in of_brand and j in of_brand
+                q_m = i in of_influencer and j in of_influencer
+                q_bm = (i in of_brand and j in of_influencer) or (
+                    j in of_brand and i in of_influencer
+                )
+                counts[i, j] += int(q_b) + int(q_m) + int(q_bm)
+    return counts
+
+
+@st.composite
+def collaborations(draw):
+    n_attributes = draw(st.integers(1, 7))
+    attributes = st.lists(st.integers(0, n_attributes - 1), max_size=6)
+    brand_lists = draw(st.lists(attributes, min_size=1, max_size=3))
+    influencer_lists = draw(st.lists(attributes, min_size=1, max_size=5))
+    pair = st.tuples(
+        st.integers(0, len(brand_lists) - 1), st.integers(0, len(influencer_lists) - 1)
+    )
+    pairs = np.array(draw(st.lists(pair, max_size=8)), dtype=np.int64).reshape(-1, 2)
+    return brand_lists, influencer_lists, pairs, n_attributes
+
+
+def count(case):
+    brand_lists, influencer_lists, pairs, n_attributes = case
+    return cooccurrence_counts(
+        incidence(brand_lists, n_attributes), incidence(influencer_lists, n_attributes), pairs
+    )
+
+
+def test_worked_example_of_the_paper():
+    # S_m = {s1, s2}, S_b = {s1, s4, s6}; columns are s1..s7, and s3, s5, s7 stay alone.
+    counts = count(([[0, 3, 5]], [[0, 1]], np.array([[0, 0]]), 7)).toarray()
+
+    expected = np.zeros((7, 7), dtype=np.int64)
+    for i, j, n in ((1, 2, 2), (1, 4, 2), (1, 6, 2), (2, 4, 1), (2, 6, 1), (4, 6, 1)):
+        expected[i - 1, j - 1] = expected[j - 1, i - 1] = n
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_cross_pair_in_both_lists_counts_once_for_both_ways():
+    # Both lists hold both attributes: q_b + q_m + q_bm = 3, never 4.
+    assert count(([[0, 1]], [[0, 1]], np.array([[0, 0]]), 2)).toarray()[0, 1] == 3
+
+
+def test_attribute_listed_twice_counts_once():
+    twice = count(([[0, 0, 1]], [[1, 2, 2, 2]], np.array([[0, 0]]), 3))
+    once = count(([[0, 1]], [[1, 2]], np.array([[0, 0]]), 3))
+    np.testing.assert_array_equal(twice.toarray(), once.toarray())
+
+
+def test_every_positive_counts_again():
+    lists = ([[0, 1], [2]], [[1, 2], [0], [2]])
+    one = count((*lists, np.array([[0, 0]]), 3)).toarray()
+    other = count((*lists, np.array([[1, 1]]), 3)).toarray()
+    together = count((*lists, np.array([[0, 0], [1, 1], [0, 0]]), 3)).toarray()
+    np.testing.assert_array_equal(together, 2 * one + other)
+
+
+def test_no_pairs_give_no_edges():
+    counts = count(([[0, 1]], [[1, 2]], np.empty((0, 2), dtype=np.int64), 3))
+    assert counts.shape == (3, 3)
+    assert counts.nnz == 0
+
+
+@given(collaborations())
+def test_equals_the_literal_count(case):
+    np.testing.assert_array_equal(count(case).toarray(), literal_counts(*case))
+
+
+@given(collaborations())
+def test_symmetric_without_loops_or_stored_zeros(case):
+    counts = count(case)
+    np.testing.assert_array_equal(counts.toarray(), counts.toarray().T)
+    assert not counts.diagonal().any()
+    assert (counts.data >= 1).all()
+    assert counts.dtype == np.int64
+
+
+@given(collaborations(), st.randoms(use_true_random=False))
+def test_permuting_attributes_permutes_the_graph(case, random):
+    brand_lists, influencer_lists, pairs, n_attributes = case
+    new_id = list(range(n_attributes))
+    random.shuffle(new_id)
+
+    def renamed(lists):
+        return [[new_id[attribute] for attribute in attributes] for attributes in lists]
+
+    moved = count((renamed(brand_lists), renamed(influencer_lists), pairs, n_attributes))
+    np.testing.assert_array_equal(moved.toarray()[np.ix_(new_id, new_id)], count(case).toarray())
+
+
+@given(collaborations())
+def test_exchanging_the_sides_changes_nothing(case):
+    brand_lists, influencer_lists, pairs, n_attributes = case
+    exchanged = count((influencer_lists, brand_lists, pairs[:, ::-1], n_attributes))
+    np.testing.assert_array_equal(exchanged.toarray(), count(case).toarray())
+
+
+def test_inputs_are_not_changed():
+    brand = incidence([[0, 0, 1]], 3)
+    before = brand.copy()
+    cooccurrence_counts(brand, incidence([[2]], 3), np.array([[0, 0]]))
+    np.testing.assert_array_equal(brand.toarray(), before.toarray())
+
+
+def test_weights_of_one_and_eleven_cooccurrences_are_the_published_ones():
+    weights = edge_weights(csr_array(np.array([[0, 1, 11], [1, 0, 0], [11, 0, 0]]))).toarray()
+    assert weights[0, 1] == pytest.approx(0.70710678, abs=1e-8)
+    assert weights[0, 2] == pytest.approx(2.34520788, abs=1e-8)
+    assert f"{weights[0, 1]:.2f}" == "0.71"
+    assert weights[1, 2] == 0
+    np.testing.assert_array_equal(weights, weights.T)
+
+
+def test_eta_divides_under_the_root():
+    weights = edge_weights(csr_array(np.array([[0, 27], [27, 0]])), eta=3.0)
+    np.testing.assert_allclose(weights.toarray(), [[0, 3], [3, 0]])
+
+
+@pytest.mark.parametrize("eta", [0.0, -1.0, float("nan"), float("inf")])
+def test_eta_must_be_positive_and_finite(eta):
+    with pytest.raises(ValueError, match=r"'eta' parameter .* positive and finite\. Received: "):
+        edge_weights(csr_array(np.eye(2)), eta=eta)
+
+
+@pytest.mark.parametrize("value", [-3.0, float("nan"), float("inf")])
+def test_counts_must_be_finite_and_not_negative(value):
+    with pytest.raises(ValueError, match=r"'counts' parameter .* Received a count: "):
+        edge_weights(csr_array(np.array([[0.0, value], [value, 0.0]])))
+
+
+def test_sides_must_share_the_vocabulary():
+    with pytest.raises(ValueError, match=r"'influencer_attributes' .* \(3 columns\).*: 5 columns"):
+        cooccurrence_counts(incidence([[0]], 3), incidence([[0]], 5), np.array([[0, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ([2, 0], r"brand rows from 0 to 1\. Received: 2 in pair 1"),
+        ([-1, 0], r"brand rows from 0 to 1\. Received: -1 in pair 1"),
+        ([0, 3], r"influencer rows from 0 to 2\. Received: 3 in pair 1"),
+    ],
+)
+def test_pairs_must_name_existing_rows(pair, message):
+    with pytest.raises(ValueError, match=message):
+        count(([[0], [1]], [[0], [1], [1]], np.array([[0, 0], pair]), 2))
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_incidence_must_hold_zeros_and_ones(value):
+    wrong = csr_array(np.array([[1.0, value]]))
+    with pytest.raises(ValueError, match=r"'brand_attributes' .* Received an entry: "):
+        cooccurrence_counts(wrong, incidence([[0]], 2), np.array([[0, 0]]))
