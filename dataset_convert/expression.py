@@ -1,37 +1,19 @@
 """What synthetic accounts say and show: tastes turned into topics, labels and attributes."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.population import spread_directions
+from dataset_convert.population import Floats, spread_directions
+from dataset_convert.synthetic_spec import ExpressionSpec
 from dataset_convert.vocabulary import Vocabulary
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ExpressionSpec:
-    """How clearly a taste shows in one modality.
-
-    Attributes:
-        gain: Weight of the taste in a dimension's logit.
-        accent: How strongly each side prefers its own words.
-        noise: Standard deviation of what an account says by chance, per dimension.
-        popularity: Standard deviation of the dimensions' general popularity.
-        frequent: Added to the logits of the dimensions of no niche.
-    """
-
-    gain: float
-    accent: float
-    noise: float
-    popularity: float = 0.5
-    frequent: float = 1.0
 
 
 class Speaker:
-    """One modality's language, the same for both sides but for their accents."""
+    """One vocabulary's use, the same for both sides but for their accents.
+
+    Attributes:
+        names: The vocabulary's names.
+    """
 
     def __init__(
         self,
@@ -42,11 +24,12 @@ class Speaker:
     ) -> None:
         directions = spread_directions(vocabulary.n_niches, n_latent, rng)
         in_niche = vocabulary.niche >= 0
-        self.vocabulary = vocabulary
-        self._spec = spec
-        self._directions = np.where(in_niche[:, None], directions[vocabulary.niche], 0.0)
         popularity = spec.popularity * rng.standard_normal(len(vocabulary.names))
+        self.names = vocabulary.names
+        self._gain = np.where(in_niche[:, None], spec.gain * directions[vocabulary.niche], 0.0)
         self._base = popularity + np.where(in_niche, 0.0, spec.frequent)
+        self._accent = spec.accent * vocabulary.accent
+        self._noise = spec.noise
 
     def logits(self, taste: Floats, side_sign: int, rng: np.random.Generator) -> Floats:
         """Returns (account, dimension) log-propensities.
@@ -56,11 +39,8 @@ class Speaker:
             side_sign: 1 for brands, -1 for influencers: the sign of the words they prefer.
             rng: Draws what accounts say by chance.
         """
-        spec = self._spec
-        logits = spec.gain * taste @ self._directions.T + self._base
-        logits += side_sign * spec.accent * self.vocabulary.accent
-        noise = spec.noise * rng.standard_normal(logits.shape)
-        return np.asarray(logits + noise)
+        expected = taste @ self._gain.T + self._base + side_sign * self._accent
+        return np.asarray(expected + self._noise * rng.standard_normal(expected.shape))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -69,14 +49,13 @@ def softmax(logits: Floats) -> Floats:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def shown_labels(logits: Floats, n_seen: int, rng: np.random.Generator) -> Floats:
+def seen_shares(logits: Floats, n_seen: int, rng: np.random.Generator) -> Floats:
     """Returns (account, label) shares of what detectors saw in an account's posts.
 
-    Equations (4) and (5) of the paper: confidences summed over posts and normalised to 1. Here
-    every sighting has the same confidence, and labels never seen are 0.
+    Equations (4) and (5) of the paper sum confidences over posts and normalise them to 1; here
+    every sighting has the same confidence. A label that was never seen has share 0.
     """
-    counts = rng.multinomial(n_seen, softmax(logits))
-    return np.asarray(counts / n_seen)
+    return np.asarray(rng.multinomial(n_seen, softmax(logits)) / n_seen)
 
 
 def chosen_attributes(
@@ -84,6 +63,13 @@ def chosen_attributes(
 ) -> list[list[int]]:
     """Draws each account's attributes without replacement, at least one, by Gumbel top-k."""
     counts = 1 + rng.poisson(mean_count - 1, size=len(logits))
-    keys = logits + rng.gumbel(size=logits.shape)
-    order = np.argsort(-keys, axis=1, kind="stable")
+    order = np.argsort(-(logits + rng.gumbel(size=logits.shape)), axis=1, kind="stable")
     return [sorted(row[:n].tolist()) for row, n in zip(order, counts, strict=True)]
+
+
+def cells(values: list[object], lacking: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    """Returns one object per account, None where the account lacks the modality."""
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = None if lacking[i] else value
+    return column

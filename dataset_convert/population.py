@@ -5,36 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataset_convert.synthetic_spec import PopulationSpec
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class PopulationSpec:
-    """What the planted collaborations are made of.
-
-    Attributes:
-        n_categories: Categories; brands and influencers are spread evenly over them.
-        n_brands: Brands.
-        n_influencers: Influencers; each gets one pair or more.
-        n_pairs: Collaborations.
-        degree_sd: Standard deviation of a brand's number of influencers.
-        several: Shares of the influencers with 2, 3 and 4 brands, in proportion to each other.
-        n_latent: Dimensions of an account's taste in one perspective.
-        category_share: Part of a taste's variance that its category explains.
-        choice_noise: Scale of the Gumbel noise on the summed affinity, whose own scale is about
-            the root of the number of perspectives.
-    """
-
-    n_categories: int
-    n_brands: int
-    n_influencers: int
-    n_pairs: int
-    degree_sd: float = 4.4
-    several: tuple[float, ...] = (0.80, 0.14, 0.06)
-    n_latent: int = 8
-    category_share: float = 0.3
-    choice_noise: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +64,16 @@ def spread_directions(count: int, n_latent: int, rng: np.random.Generator) -> Fl
 
 def _tastes(spec: PopulationSpec, centre: Floats, rng: np.random.Generator) -> Floats:
     own = rng.standard_normal(centre.shape)
-    return np.sqrt(spec.category_share) * centre + np.sqrt(1 - spec.category_share) * own
+    share = spec.category_share
+    return np.asarray(np.sqrt(share) * centre + np.sqrt(1 - share) * own)
 
 
 def brand_degrees(spec: PopulationSpec, rng: np.random.Generator) -> Ints:
     """Draws each brand's number of influencers: gamma-like, at least 1, summing to `n_pairs`."""
     mean = spec.n_pairs / spec.n_brands
     shape = (mean / spec.degree_sd) ** 2
-    degrees = np.maximum(1, np.rint(rng.gamma(shape, mean / shape, spec.n_brands))).astype(int)
+    drawn = rng.gamma(shape, mean / shape, spec.n_brands)
+    degrees: Ints = np.maximum(1, np.rint(drawn)).astype(np.int64)
     while (excess := int(degrees.sum()) - spec.n_pairs) != 0:
         i = rng.integers(spec.n_brands)
         if excess < 0 or degrees[i] > 1:

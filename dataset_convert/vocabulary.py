@@ -34,13 +34,21 @@ class Vocabulary:
         return int(self.niche.max()) + 1
 
 
-CATEGORIES = (
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _rows(text: str) -> list[str]:
+    return text.strip().split("\n")
+
+
+CATEGORIES = _words(
     "airline auto clothing drink electronics entertainment food jewelry makeup nonprofit "
     "services shoes"
-).split()
+)
 
 # Each row is a niche: the commercial name of the topic, then the personal one.
-CONTENT_TOPICS = """
+CONTENT_TOPICS = _rows("""
 new-collection outfit-of-the-day
 product-launch unboxing
 store-opening city-walk
@@ -50,10 +58,10 @@ event-sponsoring concert-night
 product-care beauty-routine
 training-programme morning-workout
 donation-campaign volunteering
-""".split("\n")[1:-1]
-CONTENT_TOPICS_OF_NO_NICHE = "greetings giveaway weekend weather".split()
+""")
+CONTENT_TOPICS_OF_NO_NICHE = _words("greetings giveaway weekend weather")
 
-AUDIENCE_TOPICS = """
+AUDIENCE_TOPICS = _rows("""
 price-question style-compliment
 delivery-complaint travel-envy
 size-advice training-talk
@@ -62,11 +70,11 @@ spare-part car-talk
 ticket-request music-talk
 ingredient-question make-up-talk
 charity-support family-talk
-""".split("\n")[1:-1]
-AUDIENCE_TOPICS_OF_NO_NICHE = "emoji thanks greetings-back tag-a-friend spam".split()
+""")
+AUDIENCE_TOPICS_OF_NO_NICHE = _words("emoji thanks greetings-back tag-a-friend spam")
 
 # Each row is a niche: two brand objects, two shared, two personal; then a scene of each kind.
-LABELS = """
+LABELS = _rows("""
 shoe-box running-shoe sneaker sock race-bib stopwatch | sports-shop stadium forest-trail
 perfume-bottle lipstick powder brush mirror towel | beauty-counter salon bathroom
 hanger handbag dress scarf suitcase umbrella | boutique catwalk fitting-room
@@ -85,26 +93,26 @@ catalogue sofa cushion candle plant-pot blanket | furniture-shop hall reading-co
 toy-box puzzle balloon pram cake tricycle | toy-shop playground nursery
 game-console controller joystick poster mug popcorn | arcade cinema gaming-room
 paint-tin easel canvas pencil sketchbook clay | gallery workshop attic
-""".split("\n")[1:-1]
-LABELS_OF_NO_NICHE = """
+""")
+LABELS_OF_NO_NICHE = _rows("""
 face hand logo phone table chair | street room-corner white-wall
 tree sky car-window cup book shirt | house square meadow
-""".split("\n")[1:-1]
+""")
 
-INTERESTS = (
+INTERESTS = _words(
     "hiking running cycling yoga surfing football tennis camping fishing sailing baking coffee "
     "vegan wine cocktail grilling chocolate breakfast skincare hair nail perfume streetwear "
     "vintage sneaker denim ring watch camera gaming gadget motor aviation music film charity"
-).split()
-BRAND_FACETS = "gear shop label maker supplier retailer".split()
-SHARED_FACETS = "lover design news".split()
-PERSONAL_FACETS = "blogger coach diary addict student photographer".split()
-ATTRIBUTES_OF_NO_NICHE = (
+)
+BRAND_FACETS = _words("gear shop label maker supplier retailer")
+SHARED_FACETS = _words("lover design news")
+PERSONAL_FACETS = _words("blogger coach diary addict student photographer")
+ATTRIBUTES_OF_NO_NICHE = _words(
     "dreamer parent traveller creator reader artist foodie optimist writer explorer founder "
     "model speaker student coffee-drinker dog-owner cat-owner music-fan early-riser night-owl "
     "ambassador online-shop worldwide official public-figure digital-creator entrepreneur "
     "local-business contact-by-mail link-below"
-).split()
+)
 
 
 def content_topics(n_niches: int) -> Vocabulary:

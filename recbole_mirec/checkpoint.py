@@ -68,7 +68,8 @@ def read_checkpoint(path: Path, *, fingerprint: str, device: torch.device) -> di
 
 def random_state() -> dict[str, Any]:
     """Positions of the global generators that RecBole draws from."""
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    state: Any = np.random.get_state()  # noqa: NPY002
+    name, keys, position, has_gauss, cached = state
     version, internal, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),

@@ -40,14 +40,24 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--model", help="MIRec, Cosine, Random or any general or context-aware "
-                        "model of RecBole (default: MIRec)")
+    parser.add_argument(
+        "--model",
+        help="MIRec, Cosine, Random or any general or context-aware "
+        "model of RecBole (default: MIRec)",
+    )
     parser.add_argument("--dataset", help="folder name under data_path (default: mirec-demo)")
-    parser.add_argument("--config_files", default="", metavar="'A.yaml B.yaml'",
-                        help="YAML files with keys; later files win, the command line wins over all")
+    parser.add_argument(
+        "--config_files",
+        default="",
+        metavar="'A.yaml B.yaml'",
+        help="YAML files with keys; later files win, the command line wins over all",
+    )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
-    parser.add_argument("--predict", metavar="BRAND", help="rank influencers for a brand by the "
-                        "newest finished run, print them and write a CSV")
+    parser.add_argument(
+        "--predict",
+        metavar="BRAND",
+        help="rank influencers for a brand by the newest finished run, print them and write a CSV",
+    )
     parser.add_argument("--top", type=int, default=20, help="how many influencers (default: 20)")
     parser.add_argument("--run", type=Path, metavar="RUN", help="the run that --predict uses")
     parser.add_argument("--nproc", type=int, default=1, help=argparse.SUPPRESS)

@@ -42,7 +42,7 @@ def _dok_update(matrix: sparse.dok_matrix, entries: Mapping[tuple[int, int], Any
 
 
 def _give_back_dok_update() -> None:
-    sparse.dok_matrix._update = _dok_update
+    setattr(sparse.dok_matrix, "_update", _dok_update)  # noqa: B010
 
 
 def _silence_chained_fillna() -> None:
@@ -50,6 +50,12 @@ def _silence_chained_fillna() -> None:
         "ignore",
         message="A value is trying to be set on a copy of a DataFrame or Series",
         category=FutureWarning,
+    )
+
+
+def _silence_grad_scaler() -> None:
+    warnings.filterwarnings(
+        "ignore", message=r"`torch.cuda.amp.GradScaler\(args...\)` is deprecated"
     )
 
 
@@ -71,6 +77,14 @@ REPAIRS: tuple[Repair, ...] = (
         delete_when="RecBole assigns the filled column back",
         needed=lambda: True,
         apply=_silence_chained_fillna,
+    ),
+    Repair(
+        name="GradScaler warning",
+        cause="Trainer makes its scaler by a name that torch 2.4 deprecated, once an epoch",
+        upstream="none filed",
+        delete_when="RecBole calls torch.amp.GradScaler",
+        needed=lambda: True,
+        apply=_silence_grad_scaler,
     ),
 )
 

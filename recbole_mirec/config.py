@@ -86,7 +86,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def properties_folder() -> Path:
-    """Folder of our YAML defaults: inside an installed wheel, or beside the package in a checkout."""
+    """Folder of our YAML defaults: inside an installed wheel, or in a checkout beside us."""
     inside = Path(str(resources.files("recbole_mirec"))) / "properties"
     if (inside / "overall.yaml").is_file():
         return inside
@@ -218,7 +218,9 @@ def _check_values(config: MirecConfig) -> None:
         raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, PROTOCOLS)}")
     for key in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
         if not isinstance(config[key], int) or config[key] < 1:
-            raise UsageError(f"Key '{key}' must be a whole number of at least 1. Received: {config[key]!r}.")
+            raise UsageError(
+                f"Key '{key}' must be a whole number of at least 1. Received: {config[key]!r}."
+            )
     for key in ("learning_rate", "learning_rate_decay"):
         if not isinstance(config[key], int | float) or not config[key] > 0:
             raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")

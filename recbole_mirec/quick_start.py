@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from logging import getLogger
+from logging import WARNING, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,7 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
         torch.set_num_threads(config["torch_threads"])
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
+    getLogger("gensim").setLevel(WARNING)
     dataset = load_dataset(config)
     train_dataset = dataset.build()[0]
     train_data = training_loader(config, train_dataset)
@@ -243,4 +244,3 @@ def _notes(config: MirecConfig) -> list[str]:
         f"{config['model']} reads ids, the brand's category, attribute and visual labels as "
         f"tokens; it has no use for topic vectors or label weights."
     ]
-

@@ -94,13 +94,16 @@ def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | N
     Raises:
         UsageError: there is none; says how to make one.
     """
-    for path in sorted(checkpoint_dir.glob(f"{model}-{dataset}-*/{RUN_FILE}"), reverse=True,
-                       key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted(
+        checkpoint_dir.glob(f"{model}-{dataset}-*/{RUN_FILE}"),
+        reverse=True,
+        key=lambda path: path.stat().st_mtime_ns,
+    ):
         run = read_run(path.parent)
         fits = run.record["model"] == model and run.record["dataset"] == dataset
+        fits &= protocol in (None, run.record["protocol"])
         if fits and run.record["status"] == "finished":
-            if protocol is None or run.record["protocol"] == protocol:
-                return run
+            return run
     raise UsageError(
         f"No finished run of {model} on {dataset} in '{checkpoint_dir}'. Train one first: "
         f"python run_recbole_mirec.py --model={model} --dataset={dataset}"

@@ -37,7 +37,9 @@ def score_matrix(
     blocks = np.split(brands, range(BRANDS_AT_ONCE, len(brands), BRANDS_AT_ONCE))
     columns = torch.from_numpy(candidates)
     rows = []
-    for block in tqdm(blocks, desc="Evaluate", unit="block", disable=not show_progress, leave=False):
+    for block in tqdm(
+        blocks, desc="Evaluate", unit="block", disable=not show_progress, leave=False
+    ):
         scores = _full_ranking(model, dataset, block)
         if scores is None:
             scores = _pair_by_pair(model, dataset, block, candidates, pairs_at_once)
@@ -68,7 +70,7 @@ def _pair_by_pair(
     items = torch.from_numpy(np.tile(candidates, len(brands)))
     scores = []
     for some_users, some_items in zip(
-        users.split(pairs_at_once), items.split(pairs_at_once), strict=True
+        torch.split(users, pairs_at_once), torch.split(items, pairs_at_once), strict=True
     ):
         pairs = Interaction({dataset.uid_field: some_users, dataset.iid_field: some_items})
         scores.append(model.predict(dataset.join(pairs).to(model.device)).reshape(-1))

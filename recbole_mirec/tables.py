@@ -60,7 +60,8 @@ def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
         groups[prefix][_title(name.removeprefix(prefix))] = value
     labels = {"": size, "paper_": "  by the paper's rules", "unseen_": "  unseen influencers only"}
     return [
-        {"": f"{PARTS[evaluation.part]} {labels[prefix]}" if not prefix else labels[prefix]} | values
+        {"": f"{PARTS[evaluation.part]} {labels[prefix]}" if not prefix else labels[prefix]}
+        | values
         for prefix, values in groups.items()
         if values
     ]

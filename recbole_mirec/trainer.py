@@ -140,7 +140,11 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     ) -> tuple[float, dict[str, float]]:
         summary = self.evaluate_split(valid_data, show_progress=show_progress).summary
         score = summary[self.config["valid_metric"]]
-        return (score if np.isfinite(score) else self._worst_score()), summary
+        # The log gets the standard metrics, short enough to read; all stand in the run's folder.
+        shown = {
+            name: round(value, 4) for name, value in summary.items() if not name.startswith("paper")
+        }
+        return (score if np.isfinite(score) else self._worst_score()), shown
 
     def _worst_score(self) -> float:
         return -np.inf if self.valid_metric_bigger else np.inf
@@ -174,7 +178,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             f"{name}: {value / len(self.train_data):.4f}"
             for name, value in zip(names, losses, strict=True)
         )
-        return f"epoch {epoch_idx} training [time: {e_time - s_time:.2f}s, mean loss of a batch: {terms}]"
+        seconds = e_time - s_time
+        return f"epoch {epoch_idx} training [time: {seconds:.2f}s, mean loss of a batch: {terms}]"
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         """All optimizers of the trainer: RecVAE's has three."""

@@ -46,7 +46,7 @@ class AccountTables:
         left_out: modality -> why it is not used.
     """
 
-    sides: Mapping[str, SideTable]
+    sides: Mapping[schema.Side, SideTable]
     dimensions: Mapping[str, int]
     attribute_names: tuple[str, ...]
     left_out: Mapping[str, str]
@@ -54,8 +54,8 @@ class AccountTables:
 
 def build_account_tables(
     data: AtomicData,
-    tokens: Mapping[str, Sequence[str]],
-    training: Mapping[str, NDArray[np.bool_]],
+    tokens: Mapping[schema.Side, Sequence[str]],
+    training: Mapping[schema.Side, NDArray[np.bool_]],
 ) -> AccountTables:
     """Turn the checked atomic files into tensors.
 
@@ -75,8 +75,8 @@ def build_account_tables(
     }
     # Reindexing aligns rows with internal ids; the padding token gets a row of missing values.
     frames = {side: frame.reindex(list(tokens[side])) for side, frame in frames.items()}
-    features: dict[str, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
-    masks: dict[str, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
+    features: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
+    masks: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
     left_out: dict[str, str] = {}
     for modality in (*DENSE_MODALITIES, *schema.VISUAL_MODALITIES):
         matrices = _modality(frames, modality, training)
@@ -98,7 +98,9 @@ def build_account_tables(
             side: SideTable(
                 features=features[side],
                 masks=masks[side],
-                attributes=_incidence(frames[side], schema.account_field(side, schema.ATTRIBUTES), names),
+                attributes=_incidence(
+                    frames[side], schema.account_field(side, schema.ATTRIBUTES), names
+                ),
                 followers=_followers(frames[side], side),
             )
             for side in schema.SIDES
@@ -110,7 +112,8 @@ def build_account_tables(
 
 
 def _present(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return ~np.isnan(matrix).any(axis=1)
+    present: NDArray[np.bool_] = ~np.isnan(matrix).any(axis=1)
+    return present
 
 
 def _attributes_field(side: schema.Side) -> str:
@@ -120,7 +123,7 @@ def _attributes_field(side: schema.Side) -> str:
 def _modality(
     frames: Mapping[schema.Side, pd.DataFrame],
     modality: str,
-    training: Mapping[str, NDArray[np.bool_]],
+    training: Mapping[schema.Side, NDArray[np.bool_]],
 ) -> dict[schema.Side, NDArray[np.float64]] | None:
     """Matrices (account, dimension) with NaN rows where missing; None where no column exists."""
     if all(schema.account_field(side, modality) in frames[side] for side in schema.SIDES):
@@ -168,7 +171,7 @@ def _known(values: object, names: Mapping[str, int]) -> list[str]:
 def _vocabulary(
     frames: Mapping[schema.Side, pd.DataFrame],
     field: Any,
-    training: Mapping[str, NDArray[np.bool_]],
+    training: Mapping[schema.Side, NDArray[np.bool_]],
 ) -> dict[str, int]:
     """Sorted names of a list column over the training accounts of both sides -> dimension."""
     found: set[str] = set()
@@ -182,7 +185,7 @@ def _vocabulary(
 
 def _incidence(frame: pd.DataFrame, field: str, names: Mapping[str, int]) -> sparse.csr_array:
     rows, columns = [], []
-    for row, values in enumerate(frame[field] if field in frame else ()):
+    for row, values in enumerate(frame.get(field, ())):
         known = set(_known(values, names))
         rows += [row] * len(known)
         columns += sorted(names[value] for value in known)

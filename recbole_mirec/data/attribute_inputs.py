@@ -57,7 +57,7 @@ class GraphSettings:
 
 def graph_features(
     accounts: AccountTables, pairs: NDArray[np.int64], settings: GraphSettings
-) -> dict[str, tuple[Tensor, Tensor]]:
+) -> dict[schema.Side, tuple[Tensor, Tensor]]:
     """Attribute inputs of both sides.
 
     Args:

@@ -60,7 +60,9 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         frame = pd.DataFrame(
             {
                 schema.BRAND_ID: self.id2token(self.uid_field, self.inter_feat[self.uid_field]),
-                schema.INFLUENCER_ID: self.id2token(self.iid_field, self.inter_feat[self.iid_field]),
+                schema.INFLUENCER_ID: self.id2token(
+                    self.iid_field, self.inter_feat[self.iid_field]
+                ),
             }
         )
         return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
@@ -105,7 +107,9 @@ class MirecDataset(SplitDataset):
                 f"`python -m dataset_convert --help`, or use --dataset=mirec-demo (synthetic)."
             )
         self.atomic = read_atomic(folder, token)
-        context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not _looks_features_up(self.config)
+        context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not _looks_features_up(
+            self.config
+        )
         ids = {schema.BRAND_ID: FeatureType.TOKEN, schema.INFLUENCER_ID: FeatureType.TOKEN}
         self.inter_feat = self._register(self.atomic.interactions, ids, FeatureSource.INTERACTION)
         self.user_feat = self._account_feat(self.atomic.brands, schema.BRAND, context)
@@ -189,9 +193,7 @@ class MirecDataset(SplitDataset):
         brands = self.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
         names = sorted(set(brands.dropna()))
         brand_tokens = self.id2token(self.uid_field, split.brands)
-        categories: dict[str, Any] = {
-            "brand_category": _codes(brands.reindex(brand_tokens), names)
-        }
+        categories: dict[str, Any] = {"brand_category": _codes(brands.reindex(brand_tokens), names)}
         if self.atomic.influencer_category is not None:
             influencer_tokens = self.id2token(self.iid_field, split.candidates)
             known = self.atomic.influencer_category.reindex(influencer_tokens)

@@ -5,7 +5,6 @@ from typing import Any
 
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import get_dataloader
-from recbole.utils import InputType
 
 from dataset_convert import schema
 from recbole_mirec import compat as compat
@@ -57,6 +56,4 @@ def training_loader(config: Any, train_dataset: Any) -> Any:
     loader_class = get_dataloader(config, "train")
     if config["drop_last"] and loader_class is TrainDataLoader:
         loader_class = FullBatchLoader
-    if loader_class is not TrainDataLoader and config["MODEL_INPUT_TYPE"] == InputType.USERWISE:
-        sampler = None
     return loader_class(config, train_dataset, sampler, shuffle=config["shuffle"])

@@ -19,7 +19,11 @@ def check_perspectives(wanted: Any) -> tuple[str, ...]:
     Raises:
         UsageError: not a list, empty, a name twice or an unknown name.
     """
-    if not isinstance(wanted, list | tuple) or not wanted or len(set(map(str, wanted))) < len(wanted):
+    if (
+        not isinstance(wanted, list | tuple)
+        or not wanted
+        or len(set(map(str, wanted))) < len(wanted)
+    ):
         raise UsageError(
             "Key 'perspectives' must list one to three of content, audience, attribute, each "
             f"once, for example --perspectives=[content,attribute]. Received: {wanted!r}."
@@ -75,7 +79,7 @@ def attribute_source(accounts: AccountTables, choice: Any) -> str:
     return str(choice)
 
 
-def incidence_features(accounts: AccountTables, side: str) -> tuple[Tensor, Tensor]:
+def incidence_features(accounts: AccountTables, side: schema.Side) -> tuple[Tensor, Tensor]:
     """Attribute lists as 0/1 rows: float32 (account, attribute) and the mask (account)."""
     rows = torch.from_numpy(accounts.sides[side].attributes.toarray()).float()
     return rows, rows.any(dim=1)

@@ -109,4 +109,5 @@ class TrainInfluencerSampler:
         if self._cumulative is None:
             return self._generator.choice(self.influencers, size=n_draws)
         places = np.searchsorted(self._cumulative, self._generator.random(n_draws), side="right")
-        return self.influencers[np.minimum(places, len(self.influencers) - 1)]
+        drawn: NDArray[np.int64] = self.influencers[np.minimum(places, len(self.influencers) - 1)]
+        return drawn

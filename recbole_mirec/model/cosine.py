@@ -67,7 +67,7 @@ class Cosine(GeneralRecommender):  # type: ignore[misc]
         return scores.reshape(-1)
 
 
-def _perspective(accounts: AccountTables, side: str, perspective: str) -> Tensor:
+def _perspective(accounts: AccountTables, side: schema.Side, perspective: str) -> Tensor:
     """Unit rows (account, dimension) of one perspective; zero rows where it is missing."""
     table = accounts.sides[side]
     if perspective == "attribute" and attribute_source(accounts, "auto") == LISTS:

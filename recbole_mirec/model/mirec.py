@@ -59,13 +59,15 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         perspectives = available_perspectives(dataset.accounts, wanted)
         for name in wanted:
             if name not in perspectives:
-                self.logger.info(f"Perspective {name} is left out: the data set has nothing for it.")
+                self.logger.info(
+                    f"Perspective {name} is left out: the data set has nothing for it."
+                )
         settings = _network_settings(config, perspectives)
         self._load_features(dataset.accounts, dataset.pairs[schema.TRAIN], config, perspectives)
         self.encoder = AccountEncoder(settings, self._widths)
         self.loss_names = [*(f"{name}_triplet" for name in perspectives), "cross_entropy"]
         self.loss_names += ["score_penalty", "l1"]
-        self._vectors: dict[str, Tensor] | None = None
+        self._vectors: dict[schema.Side, Tensor] | None = None
 
     @property
     def perspectives(self) -> tuple[str, ...]:
@@ -123,7 +125,7 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         return (brands @ vectors[schema.INFLUENCER].flatten(start_dim=1).T).reshape(-1)
 
     @torch.no_grad()
-    def account_vectors(self) -> dict[str, Tensor]:
+    def account_vectors(self) -> dict[schema.Side, Tensor]:
         """Vectors of all accounts, computed once until the model trains again.
 
         Returns:
@@ -133,13 +135,13 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         if self._vectors is None:
             was_training = self.training
             self.eval()
-            sides = {}
+            sides: dict[schema.Side, Tensor] = {}
             for side in schema.SIDES:
                 ids = torch.arange(self._n_accounts[side], device=self.device)
                 none = ids[:0]
                 blocks = [
                     self._encode(*((block, none) if side == schema.BRAND else (none, block)))[0]
-                    for block in ids.split(1024)
+                    for block in torch.split(ids, 1024)
                 ]
                 sides[side] = torch.cat(blocks)
             if was_training:
@@ -151,12 +153,15 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
     def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors and presence of accounts, brands first."""
         ids = {schema.BRAND: brands, schema.INFLUENCER: influencers}
-        features, masks = {}, {}
-        for name in self._widths:
-            for gathered, kind in ((features, "features"), (masks, "mask")):
-                gathered[name] = torch.cat(
+        features, masks = (
+            {
+                name: torch.cat(
                     [getattr(self, f"{side}_{name}_{kind}")[ids[side]] for side in schema.SIDES]
                 )
+                for name in self._widths
+            }
+            for kind in ("features", "mask")
+        )
         is_brand = torch.zeros(len(brands) + len(influencers), dtype=torch.bool, device=self.device)
         is_brand[: len(brands)] = True
         vectors, present = self.encoder(features, masks, is_brand)
@@ -170,7 +175,7 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         perspectives: tuple[str, ...],
     ) -> None:
         """Keep the account features as buffers that checkpoints leave out."""
-        tables = {
+        tables: dict[schema.Side, dict[str, tuple[Tensor, Tensor]]] = {
             side: {
                 name: (table.features[name], table.masks[name])
                 for perspective in perspectives
@@ -185,14 +190,14 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         self._widths = {name: value.shape[1] for name, (value, _) in tables[schema.BRAND].items()}
         self._n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
         for side, table in tables.items():
-            for name, (values, mask) in table.items():
-                self.register_buffer(f"{side}_{name}_features", values, persistent=False)
+            for name, (rows, mask) in table.items():
+                self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
                 self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
 
 
 def _attribute_features(
     accounts: AccountTables, pairs: np.ndarray[Any, np.dtype[np.int64]], config: Any
-) -> dict[str, tuple[Tensor, Tensor]]:
+) -> dict[schema.Side, tuple[Tensor, Tensor]]:
     if attribute_source(accounts, config["attribute_input"]) == LISTS:
         return graph_features(accounts, pairs, GraphSettings.from_config(config))
     return {
