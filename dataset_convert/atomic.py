@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from dataset_convert import checks, schema, split_checks
 from dataset_convert.errors import AtomicFileError
@@ -21,6 +21,7 @@ from dataset_convert.tables import Table, parse_table
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
 CATEGORY_ROWS = "influencer_category"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,22 +52,32 @@ class AtomicData:
     manifest: Mapping[str, Any]
 
 
-def write_atomic(data: AtomicData, folder: Path | str) -> None:
+def write_atomic(data: AtomicData, folder: Path | str) -> AtomicData:
     """Writes a data set as atomic files, all or nothing.
 
-    The files are written to a hidden sibling folder, which takes the place of `folder` only when
-    it is complete; an old folder of the same data set is replaced. The same input gives the same
-    bytes on the same platform. Row counts, versions and the fingerprint of the files are added to
-    the manifest.
+    The files are written to a hidden sibling folder and read back; only a data set that is
+    complete and that `read_atomic` accepts takes the place of `folder`, where an old data set of
+    the same name is replaced. The same input gives the same bytes on the same platform. Row
+    counts, versions and the fingerprint of the files are added to the manifest.
 
     Args:
         data: What to write.
         folder: The data set's own folder, e.g. `dataset/mirec-demo`.
 
+    Returns:
+        The data as it was read back.
+
     Raises:
-        ValueError: `folder` holds files of something else, or a value cannot be written.
+        AtomicFileError: The data is not as the contract wants it.
+        ValueError: A bad name, a `folder` that holds files of something else, or a value that
+            cannot be written.
     """
     folder = Path(folder)
+    if not NAME.fullmatch(data.name):
+        raise ValueError(
+            "The 'name' of a data set must be letters, digits, '-' and '_' only. "
+            f"Received: {data.name!r}"
+        )
     _refuse_foreign_folder(folder, data.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
@@ -74,9 +85,13 @@ def write_atomic(data: AtomicData, folder: Path | str) -> None:
     building.mkdir()
     try:
         _write_files(data, building)
+        checked = read_atomic(building, data.name)
         _install(building, folder)
+    except AtomicFileError as error:
+        raise error.moved_to(folder / error.path.name) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
+    return checked
 
 
 def read_atomic(folder: Path | str, name: str) -> AtomicData:
@@ -154,6 +169,10 @@ def _read_splits(
 def _refuse_foreign_folder(folder: Path, name: str) -> None:
     if not folder.exists():
         return
+    if not folder.is_dir():
+        raise ValueError(
+            f"The 'folder' parameter of write_atomic must be a folder. Received: the file {folder}"
+        )
     for path in sorted(folder.iterdir()):
         if path.name != schema.MANIFEST_FILE and not path.name.startswith(f"{name}."):
             raise ValueError(
@@ -175,7 +194,6 @@ def _write_files(data: AtomicData, folder: Path) -> None:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "pandas": pd.__version__,
-            "scipy": scipy.__version__,
         },
     }
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -27,12 +27,17 @@ class AtomicFileError(ValueError):
         self.path = path
         self.line = line
         self.field = field
+        self._said = {"found": found, "wanted": wanted, "remedy": remedy}
         where = str(path)
         if line is not None:
             where += f", line {line}"
         if field is not None:
             where += f", field '{field}'"
         super().__init__(" ".join(f"{where}: found {found}; wanted {wanted}. {remedy}".split()))
+
+    def moved_to(self, path: Path) -> "AtomicFileError":
+        """Returns the same error about the same file in another place."""
+        return AtomicFileError(path, line=self.line, field=self.field, **self._said)
 
 
 def shown(text: str, limit: int = 40) -> str:

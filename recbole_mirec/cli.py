@@ -5,13 +5,19 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from recbole_mirec.errors import UsageError
 
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult
     from recbole_mirec.recommend import Shortlist
 
 USAGE_ERROR, INTERRUPTED = 2, 130
+
+# Keys that find the run for --predict, and those that may differ when a run is resumed.
+FINDING_KEYS = ("model", "dataset", "protocol", "checkpoint_dir")
+RESUMING_KEYS = ("show_progress", "torch_threads", "gpu_id", "state")
 
 EPILOG = """\
 Any key of RecBole or of ours can be set as --key=value; a key that nothing would read is an error.
@@ -31,9 +37,16 @@ examples
 The data sets mirec-demo and mirec-tiny are synthetic: generated here, on first use."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of every other wrong input: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see --help.")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options that are ours; every other --key=value is a configuration key."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="run_recbole_mirec.py",
         description="Train and evaluate a micro-influencer recommender, or use a trained one.",
         epilog=EPILOG,
@@ -66,11 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 2 for wrong input, 130 when interrupted."""
-    options, rest = build_parser().parse_known_args(arguments)
-    from recbole_mirec.errors import UsageError
-
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        options, rest = build_parser().parse_known_args(arguments)
         if options.nproc != 1:
             raise UsageError(
                 f"--nproc={options.nproc}: training in several processes is not available yet; "
@@ -102,16 +113,24 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
     settings = gather_settings(options, rest)
     if options.predict is not None:
+        _refuse(settings, FINDING_KEYS, "--predict uses a run's own settings")
         print(format_shortlist(_shortlist(options, settings)))
         return 0
     from recbole_mirec.quick_start import run_experiment
     from recbole_mirec.runs import read_run
 
     if options.resume is not None:
+        _refuse(settings, RESUMING_KEYS, "--resume goes on with a run's own settings")
         settings = read_run(options.resume).record["settings"] | settings
     settings = {"model": "MIRec", "dataset": "mirec-demo"} | settings
     print(format_result(run_experiment(settings, resume=options.resume)))
     return 0
+
+
+def _refuse(settings: dict[str, Any], allowed: Sequence[str], reason: str) -> None:
+    for key in settings:
+        if key not in allowed:
+            raise UsageError(f"{reason}; leave --{key} out.")
 
 
 def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +140,6 @@ def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[st
         UsageError: an argument that is no --key=value, or the same key twice.
     """
     from recbole_mirec.config import load_yaml, parse_value
-    from recbole_mirec.errors import UsageError
 
     settings: dict[str, Any] = {}
     for name in options.config_files.split():

@@ -6,12 +6,45 @@ breakages of numpy 2, pandas 3 and setuptools 82; the project's own quick start,
 checkpoints replace those of RecBole, so their breakages need no repair here.
 """
 
+import random
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from logging import LogRecord, getLogger
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from recbole.model.context_aware_recommender import fwfm, kd_dagfm
+from recbole.model.general_recommender import (
+    admmslim,
+    dgcf,
+    diffrec,
+    ldiffrec,
+    macridvae,
+    multivae,
+    nceplrec,
+    nncf,
+    ract,
+)
 from scipy import sparse
+
+from recbole_mirec.errors import UsageError, nearest
+
+# What these models draw or count outside their parameters, and leave out of their checkpoints.
+STATE: dict[type, list[str]] = {
+    nceplrec.NCEPLRec: ["user_embeddings", "item_embeddings"],
+    nncf.NNCF: ["u_neigh", "i_neigh"],
+    fwfm.FwFM: ["weight"],
+    macridvae.MacridVAE: ["update"],
+    multivae.MultiVAE: ["update"],
+    ract.RaCT: ["update"],
+    diffrec.DiffRec: ["Lt_history", "Lt_count"],
+    ldiffrec.LDiffRec: ["Lt_history", "Lt_count", "update_count", "update_count_vae"],
+}
+KD_DAGFM_TEACHERS = ("CrossNet", "CIN")
 
 
 @dataclass(frozen=True)
@@ -23,8 +56,8 @@ class Repair:
         cause: why it broke.
         upstream: RecBole's issue numbers, or why there is none.
         delete_when: the condition under which the repair can go.
-        needed: tells whether the installed stack needs it.
-        apply: applies it; called at most once.
+        needed: tells whether the installed stack needs it and it is not applied yet.
+        apply: applies it.
     """
 
     name: str
@@ -45,17 +78,79 @@ def _give_back_dok_update() -> None:
     setattr(sparse.dok_matrix, "_update", _dok_update)  # noqa: B010
 
 
-def _silence_chained_fillna() -> None:
-    warnings.filterwarnings(
-        "ignore",
-        message="A value is trying to be set on a copy of a DataFrame or Series",
-        category=FutureWarning,
-    )
+def _sample_at_most(n_users: int, n_items: int, size: int) -> tuple[list[int], list[int]]:
+    """Users and items without repetition, `size` of each or all there are."""
+    users, items = range(n_users), range(n_items)
+    return random.sample(users, min(size, n_users)), random.sample(items, min(size, n_items))
 
 
-def _silence_grad_scaler() -> None:
-    warnings.filterwarnings(
-        "ignore", message=r"`torch.cuda.amp.GradScaler\(args...\)` is deprecated"
+def _limit_samples() -> None:
+    dgcf.sample_cor_samples = _sample_at_most
+
+
+def _no_noise(scores: Any, mag: float = 0.0) -> Any:  # noqa: ARG001
+    return scores
+
+
+def _take_noise_away() -> None:
+    admmslim.add_noise = _no_noise
+
+
+def _save_state() -> None:
+    for model, names in STATE.items():
+        model.other_parameter_name = names  # type: ignore[attr-defined]
+
+
+def _check_item_embedding(config: Any, dataset: Any) -> None:
+    path = Path(dataset.dataset_path) / "item_emb.npy"
+    if config["n_cate"] == 1 or not path.is_file():
+        return
+    try:
+        np.load(path, allow_pickle=False)
+    except ValueError:
+        raise UsageError(
+            f"'{path}' holds pickled objects or is damaged, and is not opened. Write the item "
+            f"embeddings as an array of numbers with numpy.save."
+        ) from None
+
+
+def _check_teacher(config: Any, _dataset: Any) -> None:
+    teacher = config["teacher"]
+    if teacher not in KD_DAGFM_TEACHERS:
+        raise UsageError(f"Unknown teacher '{teacher}'.{nearest(str(teacher), KD_DAGFM_TEACHERS)}")
+
+
+def _check_first(model: Any, check: Callable[[Any, Any], None]) -> None:
+    """Let a model's constructor begin with a check of its configuration and data set."""
+    construct = model.__init__
+
+    @wraps(construct)
+    def checked(self: Any, config: Any, dataset: Any) -> None:
+        check(config, dataset)
+        construct(self, config, dataset)
+
+    model.__init__ = checked
+
+
+def _is_checked(model: Any) -> bool:
+    return hasattr(model.__init__, "__wrapped__")
+
+
+def _append_arguments(record: LogRecord) -> bool:
+    """Put arguments that a message has no place for behind it."""
+    if isinstance(record.args, tuple) and record.args and "%" not in str(record.msg):
+        record.msg = " ".join(map(str, (record.msg, *record.args)))
+        record.args = ()
+    return True
+
+
+def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
+    """A repair that hides one warning from users, who can do nothing about it."""
+    entry = ("ignore", re.compile(message, re.IGNORECASE), category, None, 0)
+    return Repair(
+        **about,
+        needed=lambda: entry not in warnings.filters,
+        apply=lambda: warnings.filterwarnings("ignore", message=message, category=category),
     )
 
 
@@ -70,21 +165,107 @@ REPAIRS: tuple[Repair, ...] = (
         apply=_give_back_dok_update,
     ),
     Repair(
+        name="DGCF's samples",
+        cause="DGCF draws as many users as items for its independence loss, without repetition, "
+        "and fails where there are fewer users than that",
+        upstream="none filed",
+        delete_when="RecBole limits each sample to what there is",
+        needed=lambda: dgcf.sample_cor_samples is not _sample_at_most,
+        apply=_limit_samples,
+    ),
+    Repair(
+        name="ADMMSLIM's noise",
+        cause="ADMMSLIM adds random noise to its scores to break ties, so that no two evaluations "
+        "of one model agree; ranks are exact under ties here",
+        upstream="none filed",
+        delete_when="RecBole ranks ties itself",
+        needed=lambda: admmslim.add_noise is not _no_noise,
+        apply=_take_noise_away,
+    ),
+    Repair(
+        name="state outside checkpoints",
+        cause="some models draw neighbours, weights or factors in their constructor, or count "
+        "their steps, without saving them: reloaded under another seed, or resumed, they differ",
+        upstream="none filed; FwFM's weights moved to the constructor with #1413",
+        delete_when="RecBole registers them as buffers or names them in other_parameter_name",
+        needed=lambda: any(not hasattr(model, "other_parameter_name") for model in STATE),
+        apply=_save_state,
+    ),
+    Repair(
+        name="LDiffRec's item embeddings",
+        cause="LDiffRec unpickles item_emb.npy of the data set's folder, which can run any code",
+        upstream="none filed",
+        delete_when="RecBole loads it with allow_pickle=False",
+        needed=lambda: not _is_checked(ldiffrec.LDiffRec),
+        apply=lambda: _check_first(ldiffrec.LDiffRec, _check_item_embedding),
+    ),
+    Repair(
+        name="KD_DAGFM's teacher",
+        cause="KD_DAGFM evaluates its setting 'teacher' as Python, and a run's settings may come "
+        "from somebody else",
+        upstream="none filed",
+        delete_when="RecBole looks the name up",
+        needed=lambda: not _is_checked(kd_dagfm.KD_DAGFM),
+        apply=lambda: _check_first(kd_dagfm.KD_DAGFM, _check_teacher),
+    ),
+    Repair(
+        name="log lines without a place for their arguments",
+        cause="RaCT and DGCF log as if by print, and logging answers with a traceback",
+        upstream="none filed",
+        delete_when="RecBole formats these lines",
+        needed=lambda: _append_arguments not in getLogger().filters,
+        apply=lambda: getLogger().addFilter(_append_arguments),
+    ),
+    _silence(
         name="chained fillna",
         cause="Dataset._load_feat and _fill_nan fill missing values in place on a column; pandas 2 "
         "still obeys and warns on every run, pandas 3 would ignore it",
         upstream="none filed; pandas < 3 is required until it is mended",
         delete_when="RecBole assigns the filled column back",
-        needed=lambda: True,
-        apply=_silence_chained_fillna,
+        message="A value is trying to be set on a copy of a DataFrame or Series",
+        category=FutureWarning,
     ),
-    Repair(
-        name="GradScaler warning",
-        cause="Trainer makes its scaler by a name that torch 2.4 deprecated, once an epoch",
+    _silence(
+        name="lengths by Series.agg",
+        cause="Dataset measures sequences by Series.agg(len); pandas 2 still does so row by row "
+        "and warns, pandas 3 would return one number",
+        upstream="none filed; pandas < 3 is required until it is mended",
+        delete_when="RecBole uses Series.map(len)",
+        message="using <built-in function len> in Series.agg cannot aggregate",
+        category=FutureWarning,
+    ),
+    _silence(
+        name="GradScaler and autocast",
+        cause="Trainer and NCLTrainer use names in torch.cuda.amp that torch 2.4 deprecated",
         upstream="none filed",
-        delete_when="RecBole calls torch.amp.GradScaler",
-        needed=lambda: True,
-        apply=_silence_grad_scaler,
+        delete_when="RecBole uses those of torch.amp",
+        message=r"`torch.cuda.amp.(GradScaler|autocast)\(args...\)` is deprecated",
+        category=FutureWarning,
+    ),
+    _silence(
+        name="sparse tensors",
+        cause="DGCF, GCMC and other graph models make sparse tensors by a deprecated constructor",
+        upstream="none filed",
+        delete_when="RecBole uses torch.sparse_coo_tensor",
+        message=r"torch.sparse.SparseTensor\(.*\) is deprecated",
+        category=UserWarning,
+    ),
+    _silence(
+        name="tensors from lists of arrays",
+        cause="DMF makes a tensor from a list of arrays, which is only slow",
+        upstream="none filed",
+        delete_when="RecBole makes one array first",
+        message="Creating a tensor from a list of numpy.ndarrays is extremely slow",
+        category=UserWarning,
+    ),
+    _silence(
+        name="indices as lists",
+        cause="predict of CDAE and the auto-encoders indexes by a list of two tensors, which torch "
+        "still reads as a pair of indices",
+        upstream="none filed; torch is bounded above for such changes",
+        delete_when="RecBole indexes by a tuple",
+        message="Using a non-tuple sequence for multidimensional indexing is deprecated",
+        category=UserWarning,
     ),
 )
 

@@ -189,12 +189,16 @@ class MirecConfig(Config):  # type: ignore[misc]
         model_class = find_model(model)
         check_keys(settings, model, dataset)
         self._chosen = dict(settings)
-        super().__init__(model=model_class, dataset=dataset, config_dict=dict(settings))
+        try:
+            super().__init__(model=model_class, dataset=dataset, config_dict=dict(settings))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{error}".rstrip(".") + ".") from None
         _check_values(self)
 
     def _set_default_parameters(self) -> None:
-        super()._set_default_parameters()
         metric = str(self.final_config_dict["valid_metric"])
+        self.final_config_dict["valid_metric"] = metric
+        super()._set_default_parameters()
         self.final_config_dict["valid_metric_bigger"] = not smaller_is_better(metric)
 
     def _load_cmd_line(self) -> dict[str, Any]:
@@ -217,10 +221,21 @@ def _check_values(config: MirecConfig) -> None:
     if protocol not in PROTOCOLS:
         raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, PROTOCOLS)}")
     for key in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
-        if not isinstance(config[key], int) or config[key] < 1:
-            raise UsageError(
-                f"Key '{key}' must be a whole number of at least 1. Received: {config[key]!r}."
-            )
+        _check_whole(key, config[key], 1)
+    for key in ("seed", "split_seed", "torch_threads"):
+        _check_whole(key, config[key], 0)
+    if not isinstance(config["topk"], list) or not config["topk"]:
+        raise UsageError(f"Key 'topk' must be a list of cut-offs. Received: {config['topk']!r}.")
+    for cutoff in config["topk"]:
+        _check_whole("topk", cutoff, 1)
     for key in ("learning_rate", "learning_rate_decay"):
         if not isinstance(config[key], int | float) or not config[key] > 0:
             raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")
+
+
+def _check_whole(key: str, value: Any, minimum: int) -> None:
+    # type, not isinstance: True is an int
+    if type(value) is not int or value < minimum:
+        raise UsageError(
+            f"Key '{key}' must hold whole numbers of at least {minimum}. Received: {value!r}."
+        )

@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 import torch
-from recbole.utils import ModelType, init_logger, init_seed
+from recbole.utils import ModelType, init_seed
 
 from dataset_convert import schema, synthesize
+from dataset_convert.synthetic_spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
 from recbole_mirec.config import MirecConfig
@@ -19,6 +20,7 @@ from recbole_mirec.data.dataset import MirecDataset, SplitDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import training_loader
 from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.logs import start_logging
 from recbole_mirec.results import Evaluation, metric_names
 from recbole_mirec.trainer import LAST, MirecTrainer, make_trainer
 
@@ -87,7 +89,6 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
     splits = {
         part: experiment.dataset.evaluation_split(part) for part in (schema.VALID, schema.TEST)
     }
-    _check_valid_metric(config, splits[schema.VALID])
     record = _record(experiment, settings)
     runs.write_resolved_config(experiment.run_folder, config.final_config_dict)
     runs.write_record(experiment.run_folder, record | {"status": "running"})
@@ -132,20 +133,21 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
     init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
+    start_logging(config["model"], config["dataset"], str(config["state"]))
     getLogger("gensim").setLevel(WARNING)
     dataset = load_dataset(config)
     train_dataset = dataset.build()[0]
+    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
     train_data = training_loader(config, train_dataset)
     init_seed(config["seed"], config["reproducibility"])
     try:
         model = config.model_class(config, train_dataset).to(config["device"])
     except (ImportError, KeyError) as error:
         raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
+    trainer = make_trainer(config, model)
     folder = run_folder or runs.new_run_folder(
         Path(config["checkpoint_dir"]), config["model"], config["dataset"], config["protocol"]
     )
-    trainer = make_trainer(config, model)
     trainer.attach(dataset, train_data, folder)
     return Experiment(config, dataset, train_dataset, model, trainer, folder)
 
@@ -155,7 +157,7 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
     if config["USER_ID_FIELD"] != schema.BRAND_ID:
         return SplitDataset(config)
     folder = Path(config["data_path"])
-    if config["dataset"] in synthesize.SPECS and not folder.exists():
+    if config["dataset"] in SPECS and not folder.exists():
         getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
         synthesize.write_synthetic(config["dataset"], folder)
     return MirecDataset(config)

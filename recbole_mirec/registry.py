@@ -33,7 +33,11 @@ def model_names(*, room: str | None = None) -> list[str]:
     for package in rooms:
         for found in pkgutil.iter_modules(package.__path__):
             module = importlib.import_module(f"{package.__name__}.{found.name}")
-            names += [name for name in vars(module) if name.lower() == found.name]
+            names += [
+                name
+                for name, value in vars(module).items()
+                if isinstance(value, type) and name.lower() == found.name
+            ]
     return sorted(names)
 
 
@@ -46,7 +50,7 @@ def find_model(name: str) -> type:
     modules = model_modules()
     if name.lower() in modules:
         module = importlib.import_module(modules[name.lower()])
-        if hasattr(module, name):
-            found: type = getattr(module, name)
+        found = getattr(module, name, None)
+        if isinstance(found, type):
             return found
     raise UsageError(f"Unknown model '{name}'.{nearest(name, model_names())}")

@@ -16,6 +16,7 @@ import yaml
 from recbole_mirec.errors import UsageError
 
 RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
+RECORD_KEYS = ("model", "dataset", "protocol", "status", "settings")
 PACKAGES = ("recbole-mirec", "recbole", "torch", "numpy", "scipy", "pandas", "gensim")
 
 
@@ -81,11 +82,15 @@ def read_run(folder: Path) -> Run:
     """
     path = folder / RUN_FILE
     try:
-        return Run(folder, json.loads(path.read_text(encoding="utf-8")))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise UsageError(f"'{folder}' is no folder of a run: it holds no {RUN_FILE}.") from None
     except json.JSONDecodeError as error:
         raise UsageError(f"'{path}', line {error.lineno}: {error.msg}. Train again.") from None
+    missing = [key for key in RECORD_KEYS if not isinstance(record, dict) or key not in record]
+    if missing:
+        raise UsageError(f"'{path}' is no record of a run: it lacks '{missing[0]}'. Train again.")
+    return Run(folder, record)
 
 
 def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | None) -> Run:

@@ -40,16 +40,16 @@ def score_matrix(
     for block in tqdm(
         blocks, desc="Evaluate", unit="block", disable=not show_progress, leave=False
     ):
-        scores = _full_ranking(model, dataset, block)
+        scores = full_ranking(model, dataset, block)
         if scores is None:
-            scores = _pair_by_pair(model, dataset, block, candidates, pairs_at_once)
+            scores = pair_by_pair(model, dataset, block, candidates, pairs_at_once)
         else:
             scores = scores[:, columns.to(scores.device)]
         rows.append(scores.double().cpu().numpy())
     return np.concatenate(rows)
 
 
-def _full_ranking(model: Any, dataset: Any, brands: NDArray[np.int64]) -> torch.Tensor | None:
+def full_ranking(model: Any, dataset: Any, brands: NDArray[np.int64]) -> torch.Tensor | None:
     interaction = Interaction({dataset.uid_field: torch.from_numpy(brands)})
     try:
         scores = model.full_sort_predict(interaction.to(model.device))
@@ -59,7 +59,7 @@ def _full_ranking(model: Any, dataset: Any, brands: NDArray[np.int64]) -> torch.
     return full
 
 
-def _pair_by_pair(
+def pair_by_pair(
     model: Any,
     dataset: Any,
     brands: NDArray[np.int64],

@@ -9,19 +9,22 @@ from recbole_mirec.results import Evaluation
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult
 
+RANK_TITLE = "MedR"
 PARTS = {"valid": "validation", "test": "test"}
 
 
 def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
-    """A frame with right-aligned columns; floats rounded, missing values as a dash."""
+    """A frame with right-aligned columns; floats rounded, ranks to one place, a dash if missing."""
 
-    def cell(value: object) -> str:
+    def cell(name: str, value: object) -> str:
         if value is None or value is pd.NA or (isinstance(value, float) and value != value):
             return "-"
-        return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+        places = 1 if name == RANK_TITLE else decimals
+        return f"{value:.{places}f}" if isinstance(value, float) else str(value)
 
-    rows = [[str(name) for name in frame.columns]]
-    rows += [[cell(value) for value in row] for row in frame.itertuples(index=False)]
+    names = [str(name) for name in frame.columns]
+    rows = [names]
+    rows += [list(map(cell, names, row)) for row in frame.itertuples(index=False)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -58,16 +61,19 @@ def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     for name, value in evaluation.summary.items():
         prefix = next((p for p in ("paper_", "unseen_") if name.startswith(p)), "")
         groups[prefix][_title(name.removeprefix(prefix))] = value
-    labels = {"": size, "paper_": "  by the paper's rules", "unseen_": "  unseen influencers only"}
-    return [
-        {"": f"{PARTS[evaluation.part]} {labels[prefix]}" if not prefix else labels[prefix]}
-        | values
-        for prefix, values in groups.items()
-        if values
-    ]
+    labels = {
+        "": f"{PARTS[evaluation.part]} {size}",
+        "paper_": "  by the paper's rules",
+        "unseen_": "  unseen influencers only",
+    }
+    rows: list[dict[str, object]] = []
+    for prefix, values in groups.items():
+        if values:
+            rows.append({"": labels[prefix], **values})
+    return rows
 
 
 def _title(name: str) -> str:
-    standard = {"auc": "AUC", "cauc": "cAUC", "map": "MAP", "mrr": "MRR", "medr": "MedR"}
+    standard = {"auc": "AUC", "cauc": "cAUC", "map": "MAP", "mrr": "MRR", "medr": RANK_TITLE}
     short = name.replace("recall@", "R@").replace("Recall@", "R@")
     return standard.get(short, short)

@@ -1,12 +1,23 @@
 """Switches of the whole test run: slow and real-data tests are skipped loudly unless asked for."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("mirec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mirec")
+
+
+@pytest.fixture(scope="session")
+def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the synthetic data set mirec-tiny; tests leave it as it is."""
+    from dataset_convert.synthesize import write_synthetic
+
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic("mirec-tiny", folder / "mirec-tiny")
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -28,7 +28,8 @@ class GraphSettings:
     Attributes:
         method: `node2vec` or `netmf`.
         eta: eta of (17).
-        walk: arguments of `Node2VecSettings`; NetMF takes the dimension and the window of them.
+        node2vec: arguments of `Node2VecSettings`.
+        netmf: arguments of `NetMFSettings`.
         graph_file: precomputed edge list over attribute names, or None.
         embedding_file: precomputed node embeddings in word2vec text, or None.
         cache_folder: where node embeddings are kept between runs.
@@ -36,7 +37,8 @@ class GraphSettings:
 
     method: str
     eta: float
-    walk: Mapping[str, Any]
+    node2vec: Mapping[str, Any]
+    netmf: Mapping[str, Any]
     graph_file: Path | None
     embedding_file: Path | None
     cache_folder: Path
@@ -48,7 +50,12 @@ class GraphSettings:
         return cls(
             method=str(config["graph_method"]),
             eta=config["graph_eta"],
-            walk={name: config[f"graph_{name}"] for name in names},
+            node2vec={name: config[f"graph_{name}"] for name in names},
+            netmf={
+                "dimension": config["graph_dimension"],
+                "window": config["graph_window"],
+                "negative": config["graph_netmf_negative"],
+            },
             graph_file=_path(config["attribute_graph_file"]),
             embedding_file=_path(config["node_embedding_file"]),
             cache_folder=Path(config["checkpoint_dir"]) / "node_embeddings",
@@ -126,10 +133,9 @@ def training_graph(
 
 def _method(settings: GraphSettings) -> graph.NetMFSettings | graph.Node2VecSettings:
     if settings.method == "node2vec":
-        return graph.Node2VecSettings(**settings.walk)
+        return graph.Node2VecSettings(**settings.node2vec)
     if settings.method == "netmf":
-        names = [field.name for field in dataclasses.fields(graph.NetMFSettings)]
-        return graph.NetMFSettings(**{name: settings.walk[name] for name in names})
+        return graph.NetMFSettings(**settings.netmf)
     raise UsageError(f"Unknown graph_method '{settings.method}'. Valid: node2vec, netmf.")
 
 

@@ -65,6 +65,12 @@ class SplitDataset(Dataset):  # type: ignore[misc]
                 ),
             }
         )
+        if frame.duplicated().any():
+            pair = " with ".join(map(str, frame[frame.duplicated()].iloc[0]))
+            raise UsageError(
+                f"Data set '{self.dataset_name}' holds the interaction of {pair} more than once; "
+                f"set rm_dup_inter=first."
+            )
         return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
@@ -115,6 +121,11 @@ class MirecDataset(SplitDataset):
         self.user_feat = self._account_feat(self.atomic.brands, schema.BRAND, context)
         self.item_feat = self._account_feat(self.atomic.influencers, schema.INFLUENCER, context)
 
+    def _get_remap_list(self, field_list: Any) -> list[Any]:
+        """RecBole's, interactions last: ids follow the account files, not the collaborations."""
+        remapped: list[Any] = super()._get_remap_list(field_list)
+        return sorted(remapped, key=lambda entry: entry[0] is self.inter_feat)
+
     def _account_feat(self, frame: pd.DataFrame, side: schema.Side, context: bool) -> pd.DataFrame:
         fields = {schema.ACCOUNT_ID[side]: FeatureType.TOKEN}
         if context:
@@ -149,16 +160,8 @@ class MirecDataset(SplitDataset):
         protocol = str(self.config["protocol"])
         seed = self.config["split_seed"]
         parts = self.atomic.splits.get(protocol)
-        if parts is None and protocol == schema.KNOWN_BRAND:
-            parts = splits.known_brand_split(self.atomic.interactions, seed=seed)
-        elif parts is None:
-            parts = splits.new_brand_split(
-                self.atomic.brands,
-                self.atomic.interactions,
-                n_valid=self.config["valid_brands"],
-                n_test=self.config["test_brands"],
-                seed=seed,
-            )
+        if parts is None:
+            parts = self._draw_split(protocol, seed)
         tokens = pd.DataFrame(
             {
                 field: self.id2token(field, self.inter_feat[field])
@@ -166,6 +169,23 @@ class MirecDataset(SplitDataset):
             }
         )
         return _parts(tokens, parts)
+
+    def _draw_split(self, protocol: str, seed: int) -> Mapping[str, pd.DataFrame]:
+        try:
+            if protocol == schema.KNOWN_BRAND:
+                return splits.known_brand_split(self.atomic.interactions, seed=seed)
+            return splits.new_brand_split(
+                self.atomic.brands,
+                self.atomic.interactions,
+                n_valid=self.config["valid_brands"],
+                n_test=self.config["test_brands"],
+                seed=seed,
+            )
+        except ValueError as error:
+            raise UsageError(
+                f"Data set '{self.dataset_name}' has no split files for {protocol}, and none can "
+                f"be drawn: {error}."
+            ) from None
 
     def build(self) -> list[Dataset]:
         """Split the interactions and build the account tables from training accounts."""

@@ -18,8 +18,8 @@ class TrainInfluencerSampler:
             number of training collaborations to the power `alpha`.
         alpha: the power; without effect for `uniform`.
         seed: seed of the sampler's own generator.
-        static: draw the negatives of every training pair once, at the first request, and give
-            the same ones ever after.
+        static: draw the negatives of every training pair once and give the same ones ever after;
+            they follow from pairs and seed alone.
 
     Raises:
         ValueError: a brand collaborates with every training influencer, so no negative exists.
@@ -49,6 +49,7 @@ class TrainInfluencerSampler:
         self._width = int(pairs[:, 1].max()) + 1
         self._positive_keys = np.unique(pairs[:, 0] * self._width + pairs[:, 1])
         self._generator = np.random.default_rng(seed)
+        self._seed = seed
         self._static = static
         self._table = np.zeros((0, 0), dtype=np.int64)
 
@@ -69,7 +70,9 @@ class TrainInfluencerSampler:
         if not self._static:
             return torch.from_numpy(self._draw(np.tile(brands, num)))
         if self._table.shape[1] != num:
-            # All pairs at once, so that the table depends on no order of batches.
+            # All pairs at once and from the start of the seed's stream, so that the table depends
+            # neither on the order of batches nor on whether training was interrupted.
+            self._generator = np.random.default_rng(self._seed)
             self._table = self._draw(np.repeat(self._positive_keys // self._width, num))
             self._table = self._table.reshape(-1, num)
         keys = brands * self._width + np.asarray(item_ids, dtype=np.int64)

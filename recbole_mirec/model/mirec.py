@@ -75,8 +75,9 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         return self.encoder.settings.perspectives
 
     def train(self, mode: bool = True) -> "MIRec":
-        """As torch's; account vectors are forgotten, since parameters may change."""
-        self._vectors = None
+        """As torch's; training forgets the account vectors, since parameters will change."""
+        if mode:
+            self._vectors = None
         super().train(mode)
         return self
 

@@ -1,0 +1,80 @@
+"""Run models under several seeds and compare them brand by brand; shared by the benchmarks."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from recbole_mirec.quick_start import run_experiment
+
+Settings = Mapping[str, Any]
+METRICS = ("AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MAP", "MedR")
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A model over its seeds.
+
+    Attributes:
+        summaries: one row a seed, one column a metric.
+        per_brand: one row a brand, the mean over the seeds.
+    """
+
+    summaries: pd.DataFrame
+    per_brand: pd.DataFrame
+
+
+def run_seeds(settings: Settings, seeds: Sequence[int], part: str) -> Compared:
+    """Train with each seed and keep one part's results; the runs' folders are temporary."""
+    summaries, frames = [], []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            fixed = {"seed": seed, "checkpoint_dir": folder, "show_progress": False}
+            result = run_experiment({"state": "ERROR", **settings, **fixed})
+        evaluation = result.valid if part == "valid" else result.test
+        if evaluation is None:
+            raise ValueError(f"The data set has no {part} part. Received: {dict(settings)}.")
+        summaries.append(evaluation.summary)
+        frames.append(evaluation.per_brand)
+    return Compared(pd.DataFrame(summaries), sum(frames[1:], frames[0]) / len(frames))
+
+
+def paired_p(better: Compared, worse: Compared, metric: str) -> tuple[float, float]:
+    """Mean difference over brands and the one-sided p of a paired permutation test.
+
+    Each brand's value is its mean over the seeds; 9,999 random sign flips, seeded.
+    """
+    difference = (better.per_brand[metric] - worse.per_brand[metric]).dropna().to_numpy()
+    test = stats.permutation_test(
+        (difference, np.zeros_like(difference)),
+        lambda left, right: np.mean(left - right),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=9999,
+        vectorized=False,
+        rng=np.random.default_rng(0),
+    )
+    return float(difference.mean()), float(test.pvalue)
+
+
+def mean_and_spread(compared: Compared, metrics: Sequence[str]) -> str:
+    """`mean ± sample standard deviation over seeds` of each metric, in one Markdown row."""
+    cells = []
+    for metric in metrics:
+        values = compared.summaries[metric]
+        spread = f" ± {values.std():.3f}" if len(values) > 1 else ""
+        cells.append(f"{values.mean():.3f}{spread}")
+    return " | ".join(cells)
+
+
+def write_lines(lines: Sequence[str], output: Path | None) -> None:
+    """Print lines, and write them where a file is named."""
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")

@@ -1,0 +1,56 @@
+"""Log lines of an experiment, on the screen and in a file of its own."""
+
+import logging
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from recbole.utils.logger import RemoveColorFilter
+
+FOLDER = Path("log")
+_NAME = "recbole_mirec."
+
+
+def start_logging(model: str, dataset: str, level: str) -> None:
+    """Send log lines to standard error and to `log/<model>/`, as RecBole does.
+
+    Departures from `recbole.utils.init_logger`: a second experiment in the same process gets its
+    own file, and a file appears with its first line, so that refused input leaves none.
+
+    Args:
+        model: the model's name.
+        dataset: the data set's name.
+        level: RecBole's `state`: debug, info, warning, error or critical.
+    """
+    threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = FOLDER / model
+    file = _LateFileHandler(folder / f"{model}-{dataset}-{stamp}-{secrets.token_hex(3)}.log")
+    file.addFilter(RemoveColorFilter())
+    file.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s"))
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(asctime)s %(levelname)s  %(message)s", "%d %b %H:%M"))
+    if not sys.stderr.isatty():
+        screen.addFilter(RemoveColorFilter())
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if (handler.name or "").startswith(_NAME):
+            root.removeHandler(handler)
+            handler.close()
+    for name, handler in (("screen", screen), ("file", file)):
+        handler.set_name(_NAME + name)
+        handler.setLevel(threshold)
+        root.addHandler(handler)
+    root.setLevel(threshold)
+
+
+class _LateFileHandler(logging.FileHandler):
+    """A file handler that makes its file, and the folder, when there is a line to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+
+    def _open(self):  # type: ignore[no-untyped-def]
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()

@@ -1,0 +1,273 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from little_data import (
+    NAME,
+    TEST,
+    TINY,
+    TRAIN,
+    VALID,
+    dataset,
+    little,
+    new_brand_parts,
+    pairs,
+    settings,
+    write_little,
+)
+
+from dataset_convert import schema
+from dataset_convert.atomic import write_atomic
+from dataset_convert.synthesize import generate
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.data.attribute_inputs import training_graph
+from recbole_mirec.data.dataset import MirecDataset, SplitDataset
+from recbole_mirec.data.loaders import training_loader
+from recbole_mirec.errors import UsageError
+
+
+def in_tokens(data: Any, part: str) -> list[tuple[str, str]]:
+    rows = data.pairs[part]
+    brands = data.id2token(data.uid_field, rows[:, 0])
+    return sorted(zip(brands, data.id2token(data.iid_field, rows[:, 1]), strict=True))
+
+
+def test_split_files_are_used(tmp_path: Path) -> None:
+    data = dataset(write_little(tmp_path), dataset=NAME)
+    assert in_tokens(data, "train") == sorted(TRAIN)
+    assert in_tokens(data, "valid") == sorted(VALID)
+    assert in_tokens(data, "test") == sorted(TEST)
+    # i7 works with nobody, and is a candidate under known-brand all the same
+    assert (data.user_num, data.item_num) == (6, 8)
+
+
+def test_new_brand_split_in_ids_and_categories(tmp_path: Path) -> None:
+    ids = [f"i{k}" for k in range(1, 8)]
+    categories = pd.Series(["food", "shoes", "shoes", "food", "food", "food", "shoes"], ids)
+    data = dataset(write_little(tmp_path, influencer_category=categories), dataset=NAME)
+    split = data.evaluation_split("test")
+    assert split is not None
+    assert data.id2token(data.uid_field, split.brands).tolist() == ["b5"]
+    candidates = data.id2token(data.iid_field, split.candidates).tolist()
+    assert sorted(candidates) == ["i1", "i6"]
+    assert split.positives.all()
+    assert dict(zip(candidates, split.unseen.tolist(), strict=True)) == {"i1": False, "i6": True}
+    # food is 0 and shoes 1
+    assert split.brand_category is not None
+    assert split.brand_category.tolist() == [0]
+    assert split.candidate_category is not None
+    assert split.candidate_category.tolist() == [0, 0]
+    valid = data.evaluation_split("valid")
+    assert valid is not None
+    assert valid.brand_category is not None
+    assert valid.brand_category.tolist() == [1]
+
+
+def test_without_split_files_the_split_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    write_little(tmp_path, splits={})
+    changes = {"dataset": NAME, "valid_brands": 1, "test_brands": 1}
+    first = dataset(tmp_path, **changes)
+    counts = {part: len(set(first.pairs[part][:, 0])) for part in ("train", "valid", "test")}
+    assert counts == {"train": 3, "valid": 1, "test": 1}
+    again = dataset(tmp_path, **changes)
+    assert in_tokens(first, "test") == in_tokens(again, "test")
+    drawn = {tuple(in_tokens(dataset(tmp_path, split_seed=s, **changes), "test")) for s in range(9)}
+    assert len(drawn) > 1
+
+
+def test_a_share_of_the_brands_may_be_asked_for(tmp_path: Path) -> None:
+    write_little(tmp_path, splits={})
+    data = dataset(tmp_path, dataset=NAME, valid_brands=0.4, test_brands=0)
+    assert len(set(data.pairs["valid"][:, 0])) == 2
+    assert data.evaluation_split("test") is None
+
+
+def test_a_split_that_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
+    write_little(tmp_path, splits={})
+    with pytest.raises(UsageError, match="no split files for new-brand, .* Received: 4 and 1"):
+        dataset(tmp_path, dataset=NAME, valid_brands=4, test_brands=1)
+    with pytest.raises(UsageError, match="no split files for known-brand, .* at most 2 a brand"):
+        dataset(tmp_path, dataset=NAME, protocol="known-brand")
+
+
+def test_known_brand_masks_what_was_known(data_path: Path) -> None:
+    data = dataset(data_path, protocol="known-brand")
+    split = data.evaluation_split("test")
+    assert split is not None
+    assert split.candidates.tolist() == list(range(1, data.item_num))
+    known = {part: set(map(tuple, data.pairs[part].tolist())) for part in data.pairs}
+    assert not known["train"] & known["valid"]
+    assert not known["test"] & (known["train"] | known["valid"])
+    for brand, mask, positives in zip(split.brands, split.mask, split.positives, strict=True):
+        left_out = {(brand, influencer) for influencer in split.candidates[~mask]}
+        assert left_out == {p for p in known["train"] | known["valid"] if p[0] == brand}
+        assert {(brand, i) for i in split.candidates[positives]} == {
+            p for p in known["test"] if p[0] == brand
+        }
+
+
+def test_every_interaction_stands_in_one_part(data_path: Path) -> None:
+    for protocol in schema.PROTOCOLS:
+        data = dataset(data_path, protocol=protocol)
+        total = sum(len(rows) for rows in data.pairs.values())
+        assert total == len(data.atomic.interactions)
+
+
+def test_ids_follow_the_account_files(tmp_path: Path) -> None:
+    data = dataset(write_little(tmp_path), dataset=NAME)
+    assert data.field2id_token["brand_id"].tolist() == ["[PAD]", "b5", "b1", "b2", "b3", "b4"]
+    assert data.field2id_token["influencer_id"].tolist()[1:] == [
+        *("i7", "i6", "i5", "i4", "i3", "i2", "i1")
+    ]
+
+
+def changed_positives(protocol: str, part: str) -> Any:
+    """mirec-tiny with a validation or test collaboration handed to other influencers."""
+    data = generate(TINY)
+    files = {name: dict(parts) for name, parts in data.splits.items()}
+    held = files[protocol][part]
+    taken = set(map(tuple, data.interactions[[schema.BRAND_ID, schema.INFLUENCER_ID]].to_numpy()))
+    brand = str(held[schema.BRAND_ID].iloc[0])
+    rows = held[schema.BRAND_ID] == brand
+    fresh = [i for i in data.influencers[schema.INFLUENCER_ID] if (brand, i) not in taken]
+    old = set(held.loc[rows, schema.INFLUENCER_ID])
+    new = held.copy()
+    new.loc[rows, schema.INFLUENCER_ID] = fresh[: rows.sum()]
+    inter = data.interactions
+    gone = (inter[schema.BRAND_ID] == brand) & inter[schema.INFLUENCER_ID].isin(old)
+    inter = pd.concat([inter[~gone], new[rows][inter.columns]]).sort_values(
+        [schema.BRAND_ID, schema.INFLUENCER_ID], ignore_index=True
+    )
+    files[protocol][part] = new
+    fields = vars(data) | {"interactions": inter, "splits": {protocol: files[protocol]}}
+    return type(data)(**fields)
+
+
+def seen_by_training(data: Any, config: Any) -> Mapping[str, Any]:
+    """Everything that training reads."""
+    loader = training_loader(config, data.build()[0])
+    torch.manual_seed(0)
+    batches = [
+        {name: batch[name].tolist() for name in sorted(batch.interaction)} for batch in loader
+    ]
+    accounts = data.accounts
+    return {
+        "batches": batches,
+        "pairs": data.pairs["train"].tolist(),
+        "ids": [data.field2id_token[field].tolist() for field in sorted(data.field2id_token)],
+        "attributes": accounts.attribute_names,
+        "graph": training_graph(accounts, data.pairs["train"], 2.0).toarray().tolist(),
+        "features": {
+            (side, name): rows.tolist()
+            for side, table in accounts.sides.items()
+            for name, rows in table.features.items()
+        },
+    }
+
+
+@pytest.mark.parametrize("protocol", schema.PROTOCOLS)
+@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("model", ["MIRec", "FM"])
+def test_a_held_out_positive_changes_nothing_that_training_sees(
+    data_path: Path, tmp_path: Path, protocol: str, part: str, model: str
+) -> None:
+    write_atomic(changed_positives(protocol, part), tmp_path / TINY)
+    seen = []
+    for folder in (data_path, tmp_path):
+        config = MirecConfig(settings(folder, model, protocol=protocol))
+        data = MirecDataset(config)
+        seen.append(seen_by_training(data, config))
+    assert data.evaluation_split(part) is not None
+    before, after = seen
+    assert before.keys() == after.keys()
+    for name in before:
+        assert before[name] == after[name], name
+
+
+def test_an_influencers_category_is_no_field_of_any_model(data_path: Path) -> None:
+    for model in ("MIRec", "BPR", "FM", "Cosine"):
+        data = dataset(data_path, model=model)
+        assert data.atomic.influencer_category is not None
+        fields = [*data.item_feat.columns, *data.inter_feat.columns]
+        assert not [name for name in fields if "category" in name]
+        # The known categories of influencers reach no table either.
+        assert data.accounts is not None
+        assert not [name for name in data.accounts.dimensions if "category" in name]
+
+
+def test_context_models_read_tokens_of_both_sides_and_ours_ids_only(data_path: Path) -> None:
+    ours = dataset(data_path)
+    assert set(ours.item_feat.columns) == {"influencer_id"}
+    fm = dataset(data_path, model="FM")
+    assert {"brand_id", "brand_category", "brand_attributes"} < set(fm.user_feat.columns)
+    assert "influencer_attributes" in fm.item_feat.columns
+    assert not [name for name in fm.user_feat.columns if "topics" in name or "weights" in name]
+
+
+def test_training_rows_are_shuffled_by_the_split_seed(data_path: Path) -> None:
+    one, two = dataset(data_path), dataset(data_path, split_seed=1)
+    assert not np.array_equal(one.pairs["train"], two.pairs["train"])
+    assert in_tokens(one, "train") == in_tokens(two, "train")
+
+
+def test_fingerprint_follows_the_files(tmp_path: Path) -> None:
+    write_little(tmp_path)
+    before = dataset(tmp_path, dataset=NAME).fingerprint()
+    assert dataset(tmp_path, dataset=NAME).fingerprint() == before
+    data = little()
+    data.brands.loc[0, "brand_followers"] = 51.0
+    write_atomic(data, tmp_path / NAME)
+    assert dataset(tmp_path, dataset=NAME).fingerprint() != before
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Data set folder '.*nowhere' does not exist. Convert"):
+        dataset(tmp_path, dataset="nowhere")
+
+
+def test_an_empty_training_part_is_an_error(tmp_path: Path) -> None:
+    data = dataset(write_little(tmp_path), dataset=NAME)
+    data.pairs["train"] = data.pairs["train"][:0]
+    with pytest.raises(UsageError, match="training part holds no collaboration"):
+        training_loader(MirecConfig(settings(tmp_path, dataset=NAME)), data)
+
+
+def plain_dataset(folder: Path, rows: list[tuple[str, str]], **changes: Any) -> SplitDataset:
+    """RecBole's own kind of data set, users and items in one file."""
+    (folder / "plain").mkdir()
+    lines = ["user_id:token\titem_id:token", *("\t".join(row) for row in rows)]
+    (folder / "plain" / "plain.inter").write_text("\n".join(lines) + "\n")
+    config = settings(folder, "BPR", "plain", USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id")
+    return SplitDataset(MirecConfig(config | {"protocol": "known-brand"} | changes))
+
+
+def test_any_data_set_of_recbole_is_split_by_user(tmp_path: Path) -> None:
+    rows = [(f"u{user}", f"i{item}") for user in range(3) for item in range(user, 20)]
+    data = plain_dataset(tmp_path, rows)
+    assert len(data.build()) == 3
+    per_user = {part: np.bincount(rows[:, 0])[1:].tolist() for part, rows in data.pairs.items()}
+    # 20, 19 and 18 interactions: two each for validation and test
+    assert per_user == {"train": [16, 15, 14], "valid": [2, 2, 2], "test": [2, 2, 2]}
+    split = data.evaluation_split("valid")
+    assert split is not None
+    assert len(split.candidates) == 20
+
+
+def test_data_sets_of_recbole_know_no_new_brands_and_no_repetitions(tmp_path: Path) -> None:
+    rows = [("u", f"i{item}") for item in range(9)]
+    data = plain_dataset(tmp_path, [*rows, ("u", "i3")])
+    with pytest.raises(UsageError, match="interaction of u with i3 more than once; set rm_dup"):
+        data.build()
+    (tmp_path / "other").mkdir()
+    data = plain_dataset(tmp_path / "other", rows, protocol="new-brand")
+    with pytest.raises(UsageError, match="'new-brand' needs atomic files of brands .* 'plain'"):
+        data.build()
+
+
+def test_the_hand_made_parts_are_a_split() -> None:
+    parts = new_brand_parts()
+    assert len(pd.concat(parts.values())) == len(pairs([*TRAIN, *VALID, *TEST]))

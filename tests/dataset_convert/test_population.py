@@ -1,0 +1,108 @@
+"""Planted collaborations: places, degrees and what they are drawn from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_convert.population import (
+    brand_degrees,
+    fill_places,
+    influencer_degrees,
+    make_population,
+    spread_directions,
+)
+from dataset_convert.synthetic_spec import SPECS
+
+DEMO = SPECS["mirec-demo"].population
+TINY = SPECS["mirec-tiny"].population
+
+
+def test_fill_places_takes_the_best_first() -> None:
+    liking = np.array([[9.0, 8.0, 1.0], [7.0, 6.0, 5.0]])
+    pairs = fill_places(liking, np.array([1, 2]), np.array([1, 1, 1]))
+    assert pairs.tolist() == [[0, 0], [1, 1], [1, 2]]
+
+
+def test_fill_places_parts_a_pair_for_who_is_left_over() -> None:
+    # Greedy gives (0, 0) and (1, 1); brand 0 is left with influencer 0, which it has already.
+    liking = np.array([[9.0, 1.0], [0.0, 8.0]])
+    pairs = fill_places(liking, np.array([2, 1]), np.array([2, 1]))
+    assert pairs.tolist() == [[0, 0], [0, 1], [1, 0]]
+
+
+@given(st.integers(0, 2**32))
+def test_fill_places_fills_exactly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    linked = rng.random((5, 31)) < 0.2
+    brand_places, influencer_places = linked.sum(axis=1), linked.sum(axis=0)
+    liking = rng.standard_normal(linked.shape)
+    pairs = fill_places(liking, brand_places, influencer_places)
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    assert np.bincount(pairs[:, 0], minlength=5).tolist() == brand_places.tolist()
+    assert np.bincount(pairs[:, 1], minlength=31).tolist() == influencer_places.tolist()
+
+
+def test_fill_places_refuses() -> None:
+    with pytest.raises(ValueError, match=r"as many on both sides\. Received: 2 and 1"):
+        fill_places(np.zeros((1, 2)), np.array([2]), np.array([1, 0]))
+    with pytest.raises(ValueError, match="must allow different pairs"):
+        fill_places(np.zeros((1, 1)), np.array([2]), np.array([2]))
+
+
+@given(st.integers(0, 2**32))
+def test_degrees(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    brands, influencers = brand_degrees(DEMO, rng), influencer_degrees(DEMO, rng)
+    assert brands.sum() == influencers.sum() == 4209
+    assert (len(brands), len(influencers)) == (360, 3748)
+    assert brands.min() >= 1
+    assert 3.6 < brands.std() < 5.2
+    # 461 further pairs in the proportions 80 : 14 : 6 of 1, 2 and 3 further brands.
+    assert np.bincount(influencers).tolist() == [0, 3380, 296, 51, 21]
+
+
+def test_degrees_that_hit_the_floor_still_sum() -> None:
+    spec = replace(TINY, n_pairs=40, n_influencers=40, degree_sd=3.0)
+    degrees = brand_degrees(spec, np.random.default_rng(3))
+    assert degrees.sum() == 40
+    assert degrees.min() == 1
+
+
+@pytest.mark.parametrize("count", [3, 5, 7, 12])
+def test_directions_are_spread(count: int) -> None:
+    directions = spread_directions(count, 5, np.random.default_rng(1))
+    assert directions.shape == (count, 5)
+    gram = directions @ directions.T
+    np.testing.assert_allclose(np.diag(gram), 1, atol=1e-12)
+    for start in range(0, count, 5):
+        block = gram[start : start + 5, start : start + 5]
+        np.testing.assert_allclose(block, np.eye(len(block)), atol=1e-12)
+
+
+def test_pairs_follow_each_perspective_and_no_account_number() -> None:
+    population = make_population(DEMO, ("one", "two", "three"), np.random.default_rng(8))
+    brand, influencer = population.pairs.T
+    paired = np.zeros(population.affinity.shape, dtype=bool)
+    paired[brand, influencer] = True
+    parts = {
+        name: taste @ population.influencer_taste[name].T
+        for name, taste in population.brand_taste.items()
+    }
+    np.testing.assert_allclose(sum(parts.values()) / np.sqrt(5), population.affinity)
+    for affinity in parts.values():
+        assert affinity[paired].mean() > affinity[~paired].mean() + 1.0
+        assert abs(affinity.std() / np.sqrt(5) - 1) < 0.15
+    distance = np.abs(brand / 360 - influencer / 3748)
+    assert abs(distance.mean() - 1 / 3) < 0.02
+    assert np.bincount(population.brand_category).tolist() == [30] * 12
+
+
+def test_category_explains_its_share_of_taste() -> None:
+    population = make_population(DEMO, ("one",), np.random.default_rng(8))
+    taste, category = population.brand_taste["one"], population.brand_category
+    centres = np.array([taste[category == c].mean(axis=0) for c in range(12)])
+    within = np.mean((taste - centres[category]) ** 2) * 30 / 29
+    assert abs(within - (1 - DEMO.category_share)) < 0.05
