@@ -1,4 +1,4 @@
-"""Table of RecBole's models on our data: does each train, save, reload and score alike again.
+"""Table of RecBole's models on our data: does each train, save, reload, resume and score alike.
 
 Usage: python benchmarks/recbole_models.py --dataset mirec-tiny --output docs/recbole_models.md
 """
@@ -22,11 +22,11 @@ import torch
 from recbole_mirec import runs
 from recbole_mirec.quick_start import Experiment, ExperimentResult, prepare, run_experiment
 from recbole_mirec.registry import find_model, model_names
-from recbole_mirec.results import evaluate_scores
+from recbole_mirec.results import Evaluation, evaluate_scores
 from recbole_mirec.scoring import full_ranking, pair_by_pair
 from recbole_mirec.trainer import BEST
 
-STEPS = ("trains", "saves", "reloads")
+STEPS = ("trains", "saves", "reloads", "resumes")
 METRICS = {"AUC": "AUC", "Recall@10": "R@10", "MAP": "MAP"}
 # Fewer prototypes than brands, in use from the second epoch on.
 EXTRA_SETTINGS: dict[str, dict[str, Any]] = {"NCL": {"num_clusters": 10, "warm_up_step": 1}}
@@ -99,8 +99,11 @@ def check_model(model: str, kind: str, settings: Mapping[str, Any]) -> Outcome:
         # Another seed, so that what equals the trained model can only come from the checkpoint.
         afresh = prepare({**settings, "seed": result.seed + 1}, run_folder=result.run_folder)
         afresh.trainer.load_best()
-        outcome.steps[step] = compare(afresh, result)
         outcome.agreement = agreement(afresh)
+        outcome.steps[step] = same_figures(result, evaluations(afresh))
+        step = STEPS[3]
+        again = resume(settings)
+        outcome.steps[step] = same_figures(result, (again.valid, again.test))
     except Exception as error:  # one failing model never stops the sweep
         outcome.steps[step] = reason(error)
     return outcome
@@ -120,15 +123,36 @@ def train(model: str, settings: dict[str, Any]) -> tuple[ExperimentResult, dict[
     return result, settings
 
 
-def compare(afresh: Experiment, result: ExperimentResult) -> str:
-    """`yes` where a reloaded model's figures for every brand equal those of the trained one."""
-    for trained in (result.valid, result.test):
-        if trained is None:
-            continue
-        split = afresh.dataset.evaluation_split(trained.part)
-        assert split is not None
-        if not afresh.trainer.evaluate_split(split).per_brand.equals(trained.per_brand):
-            return f"other figures on {trained.part}"
+def evaluations(experiment: Experiment) -> tuple[Evaluation | None, ...]:
+    """Validation and test results of a model as it is."""
+    splits = map(experiment.dataset.evaluation_split, ("valid", "test"))
+    return tuple(split and experiment.trainer.evaluate_split(split) for split in splits)
+
+
+class Interruption(Exception):
+    """Stands for a user's Ctrl-C."""
+
+
+def resume(settings: Mapping[str, Any]) -> ExperimentResult:
+    """Train again, interrupted after the first epoch and resumed."""
+    experiment = prepare(settings)
+    split = experiment.dataset.evaluation_split("valid")
+
+    def interrupt(_epoch: int, _score: float) -> None:
+        raise Interruption
+
+    with contextlib.suppress(Interruption):
+        experiment.trainer.fit(experiment.trainer.train_data, split, callback_fn=interrupt)
+    return run_experiment(settings, resume=experiment.run_folder)
+
+
+def same_figures(result: ExperimentResult, others: Sequence[Evaluation | None]) -> str:
+    """`yes` where every metric of every brand is the same number."""
+    for first, second in zip((result.valid, result.test), others, strict=True):
+        if (first is None) != (second is None):
+            return "a part is missing"
+        if first and second and not first.per_brand.equals(second.per_brand):
+            return f"other figures on {first.part}"
     return "yes"
 
 
@@ -165,29 +189,25 @@ def reason(error: BaseException) -> str:
 
 def in_a_process(model: str, kind: str, settings: Mapping[str, Any], limit: float) -> Outcome:
     """`check_model` in a process of its own, ended after `limit` seconds."""
-    methods = multiprocessing.get_all_start_methods()
-    # A fork server imports RecBole once instead of once a model.
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["recbole_mirec.quick_start"])
+    # RecBole keeps state in modules and a model may exhaust memory: every model starts clean.
+    context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     started = time.perf_counter()
     process = context.Process(target=_child, args=(sender, model, kind, dict(settings)))
     process.start()
     sender.close()
     try:
-        outcome: Outcome = receiver.recv() if receiver.poll(limit) else _failed(model, kind, limit)
+        if receiver.poll(limit):
+            outcome: Outcome = receiver.recv()
+        else:
+            process.kill()
+            outcome = Outcome(model, kind, {STEPS[0]: f"stopped after {limit:.0f} s"})
+        process.join()
     except EOFError:
         process.join()
         outcome = Outcome(model, kind, {STEPS[0]: f"process ended with {process.exitcode}"})
-    process.kill()
-    process.join()
     outcome.seconds = time.perf_counter() - started
     return outcome
-
-
-def _failed(model: str, kind: str, limit: float) -> Outcome:
-    return Outcome(model, kind, {STEPS[0]: f"stopped after {limit:.0f} s"})
 
 
 def _child(sender: Connection, model: str, kind: str, settings: dict[str, Any]) -> None:
@@ -211,7 +231,8 @@ def markdown(outcomes: Sequence[Outcome], settings: Mapping[str, Any], command: 
         "",
         "- *trains*, *saves* (`best.pth` opens by torch's weights-only loading), *reloads* (the "
         "model is built afresh with another seed, reads `best.pth`, and every metric of every "
-        "brand is the same number as before): `yes`, or why not.",
+        "brand is the same number as before), *resumes* (interrupted after one epoch and resumed, "
+        "it ends with the same numbers): `yes`, or why not.",
         "- *full ranking*: whether `full_sort_predict`, which ranks where a model has it, agrees "
         "with `predict` pair by pair. Differences are RecBole's own.",
         "- RecBole's `Random` is replaced by ours of that name; its xgboost and lightgbm wrappers "

@@ -76,9 +76,7 @@ def little(**changes: Any) -> AtomicData:
             ),
             "brand_content_visual_labels": lists("plate", "cup tree", None, "cup", "sneaker"),
             "brand_content_visual_weights": vectors([1.0], [0.75, 0.25], None, [1.0], [1.0]),
-            "brand_audience_topics": vectors(
-                [0.4, 0.6], [0.9, 0.1], None, [0.5, 0.5], [0.3, 0.7]
-            ),
+            "brand_audience_topics": vectors([0.4, 0.6], [0.9, 0.1], None, [0.5, 0.5], [0.3, 0.7]),
             "brand_attributes": lists("late", "vegan baker", "runner", None, "runner early"),
         }
     )

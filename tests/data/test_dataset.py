@@ -88,9 +88,9 @@ def test_a_share_of_the_brands_may_be_asked_for(tmp_path: Path) -> None:
 
 def test_a_split_that_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
     write_little(tmp_path, splits={})
-    with pytest.raises(UsageError, match="no split files for new-brand, .* Received: 4 and 1"):
+    with pytest.raises(UsageError, match=r"no split files for new-brand, .* Received: 4 and 1"):
         dataset(tmp_path, dataset=NAME, valid_brands=4, test_brands=1)
-    with pytest.raises(UsageError, match="no split files for known-brand, .* at most 2 a brand"):
+    with pytest.raises(UsageError, match=r"no split files for known-brand, .* at most 2 a brand"):
         dataset(tmp_path, dataset=NAME, protocol="known-brand")
 
 
@@ -264,7 +264,7 @@ def test_data_sets_of_recbole_know_no_new_brands_and_no_repetitions(tmp_path: Pa
         data.build()
     (tmp_path / "other").mkdir()
     data = plain_dataset(tmp_path / "other", rows, protocol="new-brand")
-    with pytest.raises(UsageError, match="'new-brand' needs atomic files of brands .* 'plain'"):
+    with pytest.raises(UsageError, match=r"'new-brand' needs atomic files of brands .* 'plain'"):
         data.build()
 
 
