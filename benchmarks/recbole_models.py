@@ -116,20 +116,23 @@ def train(model: str, settings: dict[str, Any]) -> tuple[ExperimentResult, dict[
     if stages is None:
         return run_experiment(settings), settings
     settings |= stages.settings
-    for name in stages.names:
+    for name in stages.names[:-1]:
         settings[stages.key] = name
         result = run_experiment(settings)
         settings[stages.path_key] = str(result.run_folder / BEST)
-    return result, settings
+    settings[stages.key] = stages.names[-1]
+    return run_experiment(settings), settings
 
 
 def evaluations(experiment: Experiment) -> tuple[Evaluation | None, ...]:
     """Validation and test results of a model as it is."""
     splits = map(experiment.dataset.evaluation_split, ("valid", "test"))
-    return tuple(split and experiment.trainer.evaluate_split(split) for split in splits)
+    return tuple(
+        None if split is None else experiment.trainer.evaluate_split(split) for split in splits
+    )
 
 
-class Interruption(Exception):
+class InterruptionError(Exception):
     """Stands for a user's Ctrl-C."""
 
 
@@ -139,9 +142,9 @@ def resume(settings: Mapping[str, Any]) -> ExperimentResult:
     split = experiment.dataset.evaluation_split("valid")
 
     def interrupt(_epoch: int, _score: float) -> None:
-        raise Interruption
+        raise InterruptionError
 
-    with contextlib.suppress(Interruption):
+    with contextlib.suppress(InterruptionError):
         experiment.trainer.fit(experiment.trainer.train_data, split, callback_fn=interrupt)
     return run_experiment(settings, resume=experiment.run_folder)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of tensors and plain values: written whole or not at all, read without pickle code."""
+"""Checkpoints of tensors and plain values: written whole or not at all, read without pickle."""
 
 import os
 import random
@@ -56,10 +56,11 @@ def read_checkpoint(path: Path, *, fingerprint: str, device: torch.device) -> di
         raise UsageError(
             f"Checkpoint '{path}' is not of this project's format {FORMAT}. Train again."
         )
-    if state["data_fingerprint"] != fingerprint:
+    found = str(state.get("data_fingerprint"))
+    if found != fingerprint:
         raise UsageError(
             f"Checkpoint '{path}' was trained on another data set (or the files changed): data "
-            f"fingerprint {state['data_fingerprint'][:12]}, now {fingerprint[:12]}. Use the run's "
+            f"fingerprint {found[:12]}, now {fingerprint[:12]}. Use the run's "
             f"own data set, or train again."
         )
     decoded: dict[str, Any] = decode(state)
@@ -89,10 +90,7 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
 
 def encode(value: Any) -> Any:
     """Replace what weights-only loading refuses by tensors and plain values."""
-    if isinstance(value, Mapping):
-        return {key: encode(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [encode(entry) for entry in value]
+    # Sparse ones first: a dok_matrix is a mapping too.
     if sparse.issparse(value):
         rows = sparse.csr_matrix(value)
         return {
@@ -103,6 +101,10 @@ def encode(value: Any) -> Any:
             "indices": torch.from_numpy(rows.indices.astype(np.int64)),
             "indptr": torch.from_numpy(rows.indptr.astype(np.int64)),
         }
+    if isinstance(value, Mapping):
+        return {key: encode(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(entry) for entry in value]
     if isinstance(value, np.ndarray):
         return {"__kind__": "array", "data": torch.from_numpy(np.ascontiguousarray(value))}
     if isinstance(value, np.generic):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from logging import WARNING, getLogger
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pandas as pd
@@ -21,6 +22,7 @@ from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import training_loader
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.logs import start_logging
+from recbole_mirec.registry import require_packages
 from recbole_mirec.results import Evaluation, metric_names
 from recbole_mirec.trainer import LAST, MirecTrainer, make_trainer
 
@@ -130,6 +132,7 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
         run_folder: the folder of an existing run, or None for a new one.
     """
     config = MirecConfig(settings)
+    require_packages(config["model"])
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
     init_seed(config["seed"], config["reproducibility"])
@@ -142,7 +145,12 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
     init_seed(config["seed"], config["reproducibility"])
     try:
         model = config.model_class(config, train_dataset).to(config["device"])
-    except (ImportError, KeyError) as error:
+    except UnpicklingError as error:
+        raise UsageError(
+            f"Model {config['model']} cannot start from its pre-trained file: the file holds more "
+            f"than tensors and plain values, and is not opened. Use the best.pth of a run."
+        ) from error
+    except (ImportError, KeyError, OSError) as error:
         raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
     trainer = make_trainer(config, model)
     folder = run_folder or runs.new_run_folder(

@@ -1,6 +1,7 @@
 """Model names: ours first, then RecBole's."""
 
 import importlib
+import importlib.util
 import pkgutil
 
 from recbole.model import context_aware_recommender, general_recommender
@@ -10,6 +11,8 @@ from recbole_mirec import model as our_models
 from recbole_mirec.errors import UsageError, nearest
 
 _ROOMS = (our_models, general_recommender, context_aware_recommender)
+# Models that import a package only in mid-training: module -> what to install.
+_PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
 
 
 def model_modules() -> dict[str, str]:
@@ -54,3 +57,14 @@ def find_model(name: str) -> type:
         if isinstance(found, type):
             return found
     raise UsageError(f"Unknown model '{name}'.{nearest(name, model_names())}")
+
+
+def require_packages(model: str) -> None:
+    """Check that a model can be trained with what is installed.
+
+    Raises:
+        UsageError: names the package to install.
+    """
+    for module, package in _PACKAGES.get(model, {}).items():
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f"Model {model} needs a package: pip install {package}")

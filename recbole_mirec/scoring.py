@@ -50,6 +50,7 @@ def score_matrix(
 
 
 def full_ranking(model: Any, dataset: Any, brands: NDArray[np.int64]) -> torch.Tensor | None:
+    """Scores (brand, influencer id) by `full_sort_predict`; None where a model has none."""
     interaction = Interaction({dataset.uid_field: torch.from_numpy(brands)})
     try:
         scores = model.full_sort_predict(interaction.to(model.device))
@@ -66,6 +67,7 @@ def pair_by_pair(
     candidates: NDArray[np.int64],
     pairs_at_once: int,
 ) -> torch.Tensor:
+    """Scores (brand, candidate) by `predict`, over features joined to the ids."""
     users = torch.from_numpy(np.repeat(brands, len(candidates)))
     items = torch.from_numpy(np.tile(candidates, len(brands)))
     scores = []

@@ -164,8 +164,9 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         if factor == 1.0:
             return
         times = epoch if not steps else epoch * n_batches // steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * factor**times
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * factor**times
 
     def _generate_train_loss_output(
         self, epoch_idx: int, s_time: float, e_time: float, losses: Any
@@ -182,9 +183,10 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         return f"epoch {epoch_idx} training [time: {seconds:.2f}s, mean loss of a batch: {terms}]"
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
-        """All optimizers of the trainer: RecVAE's has three."""
-        names = ("optimizer", "optimizer_encoder", "optimizer_decoder")
-        return [getattr(self, name) for name in names if hasattr(self, name)]
+        """The optimizers in use: RecVAE's trainer takes turns with two and leaves the first."""
+        if hasattr(self, "optimizer_encoder"):
+            return [self.optimizer_encoder, self.optimizer_decoder]
+        return [self.optimizer]
 
     def _load_model(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["state_dict"])

@@ -1,0 +1,203 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from little_data import NAME, settings, write_little
+
+from recbole_mirec.config import (
+    MirecConfig,
+    load_yaml,
+    model_defaults,
+    overall_default,
+    parse_value,
+    properties_folder,
+    resolve_presets,
+)
+from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.quick_start import run_experiment
+
+
+def config(**changes: Any) -> MirecConfig:
+    return MirecConfig({"model": "MIRec", "dataset": "mirec-tiny"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        (".5", 0.5),
+        ("-2.5e+1", -25.0),
+        ("0.02", 0.02),
+        ("true", True),
+        ("False", False),
+        ("[content,attribute]", ["content", "attribute"]),
+        ("{content: 1}", {"content": 1}),
+        ("~", None),
+        ("", None),
+        ("mirec-demo", "mirec-demo"),
+        ("1+1", "1+1"),
+        ("__import__('os').getcwd()", "__import__('os').getcwd()"),
+        ("[unclosed", "[unclosed"),
+    ],
+)
+def test_values_are_read_as_yaml_and_never_as_python(text: str, value: object) -> None:
+    read = parse_value(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("text", ["20", "-3", "0"])
+def test_whole_numbers_stay_whole(text: str) -> None:
+    assert type(parse_value(text)) is int
+
+
+def test_a_string_that_is_python_stays_a_string_in_the_config() -> None:
+    assert config(attribute_graph_file="1 + 1")["attribute_graph_file"] == "1 + 1"
+
+
+def test_layers_later_ones_win() -> None:
+    plain = config()
+    assert plain["weight_decay"] == 0.0  # RecBole's overall.yaml
+    assert plain["topk"] == [10, 50]  # our overall.yaml over RecBole's [10]
+    assert plain["dimension"] == 512  # our model's
+    assert plain["learning_rate"] == 0.002  # a preset over overall.yaml's
+    assert config(learning_rate=0.5)["learning_rate"] == 0.5  # the user over the preset
+    assert MirecConfig({"model": "BPR", "dataset": "x"})["embedding_size"] == 64  # RecBole's model
+    films = MirecConfig({"model": "BPR", "dataset": "ml-100k"})
+    assert films["USER_ID_FIELD"] == "user_id"  # a data set's
+    assert plain["USER_ID_FIELD"] == "brand_id"
+    assert overall_default("checkpoint_dir") == "saved"
+    assert overall_default("topk") == [10, 50]
+
+
+def test_the_command_line_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["x", "--epochs=77", "--seed=3"])
+    assert config()["epochs"] == 20
+    assert config()["seed"] == overall_default("seed")
+
+
+def test_presets_resolve_and_the_user_wins() -> None:
+    reference, paper = config(), config(variant="paper", schedule="paper")
+    assert (reference["fusion"], paper["fusion"]) == ("product", "low_rank")
+    assert (reference["train_batch_size"], paper["train_batch_size"]) == (256, 16)
+    assert (reference["epochs"], paper["epochs"]) == (20, 100)
+    mixed = config(variant="paper", fusion="product", epochs=3)
+    assert (mixed["fusion"], mixed["coattention_input"], mixed["epochs"]) == ("product", "raw", 3)
+    assert mixed["variants"] is None
+    assert mixed["schedules"] is None
+
+
+def test_both_variants_set_the_same_keys() -> None:
+    defaults = model_defaults("MIRec")
+    for table in ("variants", "schedules"):
+        keys = {frozenset(preset) for preset in defaults[table].values()}
+        assert len(keys) == 1
+    flat = resolve_presets(defaults, {})
+    assert {"variants", "schedules"}.isdisjoint(flat)
+    assert flat["variant"] in defaults["variants"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "MIRce"}, "Unknown model 'MIRce'. Did you mean 'MIRec'?"),
+        ({"model": "mirec"}, "Unknown model 'mirec'. Did you mean 'MIRec'?"),
+        ({"model": "lightGCN"}, "Did you mean 'LightGCN'?"),
+        ({"model": "SASRec"}, "Unknown model 'SASRec'."),
+        ({"variant": "refrence"}, "Unknown variant 'refrence'. Did you mean 'reference'?"),
+        ({"schedule": "fast"}, "Unknown schedule 'fast'. Valid: paper, quick."),
+        ({"protocol": "new_brand"}, "Unknown protocol 'new_brand'. Did you mean 'new-brand'?"),
+        ({"perspetives": []}, "Unknown key 'perspetives' for model MIRec. Did you mean"),
+        ({"learning_rte": 1}, "Unknown key 'learning_rte' for model MIRec. Did you mean 'learn"),
+        ({"variants": {}}, "Unknown key 'variants' for model MIRec. Did you mean 'variant'?"),
+        ({"model": "BPR", "l1_weight": 1}, "Unknown key 'l1_weight' for model BPR."),
+        ({"eval_args": {}}, "Key 'eval_args' has no effect here: set 'protocol'"),
+        ({"metrics": ["MRR"]}, "Key 'metrics' has no effect here: every metric is computed"),
+        ({"save_dataset": True}, "Key 'save_dataset' has no effect here: data sets are read"),
+        ({"epochs": 0}, "Key 'epochs' must hold whole numbers of at least 1. Received: 0."),
+        ({"epochs": 2.0}, "Key 'epochs' must hold whole numbers of at least 1. Received: 2.0."),
+        ({"epochs": "two"}, "Received: 'two'."),
+        ({"eval_step": True}, "Key 'eval_step' must hold whole numbers of at least 1."),
+        ({"seed": -1}, "Key 'seed' must hold whole numbers of at least 0. Received: -1."),
+        ({"torch_threads": 1.5}, "Key 'torch_threads' must hold whole numbers"),
+        ({"topk": []}, "Key 'topk' must be a list of cut-offs. Received: []."),
+        ({"topk": [10, 0]}, "topk must be a positive integer"),
+        ({"topk": [2.5]}, "Key 'topk' must hold whole numbers of at least 1. Received: 2.5."),
+        ({"topk": "ten"}, "topk [ten] must be"),
+        ({"learning_rate": 0}, "Key 'learning_rate' must be a number above 0. Received: 0."),
+        ({"learning_rate": "fast"}, "Key 'learning_rate' must be a number above 0."),
+        ({"learning_rate_decay": -1.0}, "Key 'learning_rate_decay' must be a number above 0."),
+        (
+            {"train_neg_sample_args": {"distribution": "unifrom"}},
+            "The distribution [unifrom] of train_neg_sample_args should in",
+        ),
+        ({"train_neg_sample_args": 3}, "train_neg_sample_args:[3] should be a dict."),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_partial_negative_sampling_keeps_the_other_defaults() -> None:
+    arguments = config(train_neg_sample_args={"distribution": "popularity"})[
+        "train_neg_sample_args"
+    ]
+    assert arguments["distribution"] == "popularity"
+    assert (arguments["sample_num"], arguments["alpha"], arguments["dynamic"]) == (1, 1.0, False)
+
+
+def test_nearest_word() -> None:
+    assert nearest("lerning_rate", ["learning_rate", "seed"]) == " Did you mean 'learning_rate'?"
+    assert nearest("BPRR", ["bpr"]) == " Did you mean 'bpr'?"
+    assert nearest("zzz", ["b", "a"]) == " Valid: a, b."
+    assert nearest("zzz", [f"option{k}" for k in range(13)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "must map keys to values .* Received: list"),
+        ("a: 1\nb: [2\nc: 3\n", "line 3: "),
+        ("a: !!python/object/apply:os.getcwd []\n", "line 1: could not determine a constructor"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=rf"Configuration file '.*my\.yaml'.*{message}"):
+        load_yaml(path)
+
+
+def test_a_missing_file_and_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"my\.yaml' cannot be read: No such file"):
+        load_yaml(tmp_path / "my.yaml")
+    (tmp_path / "my.yaml").write_text("# nothing\n")
+    assert load_yaml(tmp_path / "my.yaml") == {}
+
+
+def test_every_key_of_our_yaml_is_read_by_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[str] = set()
+    upstream = MirecConfig.__getitem__
+
+    def spy(self: MirecConfig, item: str) -> Any:
+        read.add(item)
+        return upstream(self, item)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(MirecConfig, "__getitem__", spy)
+    # Without split files, so that the keys of drawn splits are asked for.
+    write_little(tmp_path, splits={})
+    changes = {"dataset": NAME, "valid_brands": 1, "test_brands": 1, "learning_rate_decay": 0.5}
+    for model in ("MIRec", "Cosine", "Random"):
+        run_experiment(settings(tmp_path, model, **changes))
+    ours = set(load_yaml(properties_folder() / "overall.yaml"))
+    for path in (properties_folder() / "model").glob("*.yaml"):
+        ours |= set(resolve_presets(load_yaml(path), {}))
+    # The presets' names are read when the presets are resolved, before there is a config.
+    assert ours - read == {"variant", "schedule"}

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.results import evaluate_scores, metric_names, smaller_is_better
+
+# Brand rows: ranks of the positives are 1 and 3 of 4, and 2 of 3 (one candidate masked).
+SCORES = np.array([[0.9, 0.5, 0.3, 0.1], [0.4, 0.8, 0.9, 0.1]])
+POSITIVES = np.array([[True, False, True, False], [True, False, False, False]])
+MASK = np.array([[True, True, True, True], [True, False, True, True]])
+
+
+def split(**changes: object) -> EvaluationSplit:
+    fields = {
+        "protocol": "known-brand",
+        "part": "test",
+        "brands": np.array([2, 5]),
+        "candidates": np.array([1, 3, 4, 7]),
+        "positives": POSITIVES,
+        "mask": MASK,
+        "unseen": np.array([False, True, True, True]),
+    }
+    return EvaluationSplit(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_metrics_worked_by_hand() -> None:
+    found = evaluate_scores(SCORES, split(), topk=[2, 3])
+    assert (found.part, found.n_candidates) == ("test", 4)
+    columns = found.per_brand
+    assert columns["AUC"].tolist() == [0.75, 0.5]
+    assert columns["Recall@2"].tolist() == [0.5, 1.0]
+    assert columns["Recall@3"].tolist() == [1.0, 1.0]
+    assert columns["MRR"].tolist() == [1.0, 0.5]
+    assert columns["MAP"].tolist() == pytest.approx([(1 + 2 / 3) / 2, 0.5])
+    assert found.summary["AUC"] == 0.625
+    assert found.summary["MRR"] == 0.75
+    # the average of the two brands' first ranks, 1 and 2; the paper takes the lower middle one
+    assert found.summary["MedR"] == 1.5
+    assert found.summary["paper_medr"] == 1.0
+    assert not [name for name in found.summary if name.startswith("unseen_")]
+    assert "cAUC" not in found.summary or np.isnan(found.summary["cAUC"])
+
+
+def test_categories_give_the_category_auc() -> None:
+    found = evaluate_scores(
+        SCORES,
+        split(brand_category=np.array([0, 1]), candidate_category=np.array([0, 1, 0, 0])),
+        topk=[2],
+    )
+    # brand 2, category 0: non-collaborators of category 0 are candidate 7 alone, ranked last
+    assert found.per_brand["cAUC"].tolist()[0] == 1.0
+    # brand 5, category 1: its only candidate of category 1 is masked
+    assert np.isnan(found.per_brand["cAUC"].tolist()[1])
+    assert found.summary["cAUC"] == 1.0
+
+
+def test_unseen_influencers_alone() -> None:
+    found = evaluate_scores(SCORES, split(), topk=[2], unseen_only=True)
+    # candidate 1 leaves: brand 2 ranks its positive 4 second of three, brand 5 has no positive
+    assert found.per_brand["unseen_MRR"].tolist()[0] == 0.5
+    assert np.isnan(found.per_brand["unseen_MRR"].tolist()[1])
+    assert found.summary["unseen_MRR"] == 0.5
+    assert found.summary["unseen_AUC"] == 0.5
+    assert found.summary["MRR"] == 0.75
+
+
+def test_names_and_directions() -> None:
+    names = metric_names([7])
+    assert {"AUC", "cAUC", "Recall@7", "NDCG@10", "MRR", "MAP", "MedR"} <= set(names)
+    assert {"paper_auc", "paper_cauc", "paper_medr", "paper_map", "paper_mrr"} <= set(names)
+    assert len(set(names)) == len(names)
+    smaller = [name for name in names if smaller_is_better(name)]
+    assert smaller == ["MedR", "paper_medr"]
+    assert smaller_is_better("unseen_MedR")
+    assert not smaller_is_better("unseen_MRR")
