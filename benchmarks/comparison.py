@@ -1,5 +1,6 @@
 """Run models under several seeds and compare them brand by brand; shared by the benchmarks."""
 
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ def run_seeds(settings: Settings, seeds: Sequence[int], part: str) -> Compared:
     """Train with each seed and keep one part's results; the runs' folders are temporary."""
     summaries, frames = [], []
     for seed in seeds:
+        print(f"{dict(settings)}, seed {seed}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             fixed = {"seed": seed, "checkpoint_dir": folder, "show_progress": False}
             result = run_experiment({"state": "ERROR", **settings, **fixed})

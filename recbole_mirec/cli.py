@@ -87,8 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"--nproc={options.nproc}: training in several processes is not available yet; "
                 "leave --nproc out."
             )
-        # RecBole would read the command line itself.
-        sys.argv = sys.argv[:1]
         return _dispatch(options, rest)
     except KeyboardInterrupt:
         print(

@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from recbole.utils import ModelType, init_seed
@@ -23,7 +24,7 @@ from recbole_mirec.data.loaders import training_loader
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.logs import start_logging
 from recbole_mirec.registry import require_packages
-from recbole_mirec.results import Evaluation, metric_names
+from recbole_mirec.results import Evaluation, evaluate_scores, metric_names
 from recbole_mirec.trainer import LAST, MirecTrainer, make_trainer
 
 
@@ -114,7 +115,7 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
         valid=evaluations[schema.VALID],
         test=evaluations[schema.TEST],
         best_epoch=best_epoch + 1,
-        n_epochs=len(trainer.history) or best_epoch + 1,
+        n_epochs=trainer.n_epochs(),
         seconds=time.perf_counter() - started,
         run_folder=experiment.run_folder,
         valid_metric=config["valid_metric"],
@@ -183,6 +184,20 @@ def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> N
     )
     if name in ("cAUC", "paper_cauc") and no_category:
         raise UsageError(f"valid_metric {name} needs categories, which the data set lacks.")
+    if split is None:
+        return
+    # Whether a metric is defined depends on the split alone, so any scores tell.
+    constant = evaluate_scores(
+        np.zeros(split.mask.shape),
+        split,
+        topk=config["topk"],
+        unseen_only=config["eval_unseen_only"],
+    )
+    if not np.isfinite(constant.summary[name]):
+        raise UsageError(
+            f"valid_metric {name} is undefined on the validation part: it needs a brand with both "
+            f"a positive and another candidate that count. Choose another, for example MAP."
+        )
 
 
 def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:

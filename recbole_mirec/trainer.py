@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from recbole.trainer import Trainer
 from recbole.utils import get_trainer
@@ -73,6 +72,11 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self._load_model(state)
         self.best_epoch = int(state["epoch"])
         return self.best_epoch
+
+    def n_epochs(self) -> int:
+        """Epochs trained so far, those before an interruption included."""
+        evaluated = [int(entry["epoch"]) for entry in self.history]
+        return max([self.best_epoch, *self.train_loss_dict, *evaluated]) + 1
 
     def evaluate(
         self,
@@ -144,10 +148,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         shown = {
             name: round(value, 4) for name, value in summary.items() if not name.startswith("paper")
         }
-        return (score if np.isfinite(score) else self._worst_score()), shown
-
-    def _worst_score(self) -> float:
-        return -np.inf if self.valid_metric_bigger else np.inf
+        return score, shown
 
     def _train_epoch(
         self,

@@ -1,6 +1,9 @@
 """Switches of the whole test run: slow and real-data tests are skipped loudly unless asked for."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,15 @@ def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_synthetic("mirec-tiny", folder / "mirec-tiny")
     return folder
+
+
+@pytest.fixture(scope="module")
+def workplace(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The working folder of a module's tests, with mirec-tiny in it; runs and logs go there."""
+    folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(data_path / "mirec-tiny", folder / "mirec-tiny")
+    with contextlib.chdir(folder):
+        yield folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

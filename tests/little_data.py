@@ -8,6 +8,7 @@ import pandas as pd
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
+from dataset_convert.synthesize import generate
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset
 
@@ -126,3 +127,25 @@ def write_little(folder: Path, **changes: Any) -> Path:
     """Write the little data set below `folder`; returns `folder`."""
     write_atomic(little(**changes), folder / NAME)
     return folder
+
+
+def changed_positives(protocol: str, part: str) -> AtomicData:
+    """mirec-tiny with one brand's validation or test collaborations handed to others."""
+    data = generate(TINY)
+    files = {name: dict(parts) for name, parts in data.splits.items()}
+    held = files[protocol][part]
+    taken = set(map(tuple, data.interactions[[schema.BRAND_ID, schema.INFLUENCER_ID]].to_numpy()))
+    brand = str(held[schema.BRAND_ID].iloc[0])
+    rows = held[schema.BRAND_ID] == brand
+    fresh = [i for i in data.influencers[schema.INFLUENCER_ID] if (brand, i) not in taken]
+    old = set(held.loc[rows, schema.INFLUENCER_ID])
+    new = held.copy()
+    new.loc[rows, schema.INFLUENCER_ID] = fresh[: rows.sum()]
+    inter = data.interactions
+    gone = (inter[schema.BRAND_ID] == brand) & inter[schema.INFLUENCER_ID].isin(old)
+    inter = pd.concat([inter[~gone], new[rows][inter.columns]]).sort_values(
+        [schema.BRAND_ID, schema.INFLUENCER_ID], ignore_index=True
+    )
+    files[protocol][part] = new
+    fields = vars(data) | {"interactions": inter, "splits": {protocol: files[protocol]}}
+    return type(data)(**fields)

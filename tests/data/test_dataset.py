@@ -12,6 +12,7 @@ from little_data import (
     TINY,
     TRAIN,
     VALID,
+    changed_positives,
     dataset,
     little,
     new_brand_parts,
@@ -22,7 +23,6 @@ from little_data import (
 
 from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
-from dataset_convert.synthesize import generate
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.attribute_inputs import training_graph
 from recbole_mirec.data.dataset import MirecDataset, SplitDataset
@@ -123,28 +123,6 @@ def test_ids_follow_the_account_files(tmp_path: Path) -> None:
     assert data.field2id_token["influencer_id"].tolist()[1:] == [
         *("i7", "i6", "i5", "i4", "i3", "i2", "i1")
     ]
-
-
-def changed_positives(protocol: str, part: str) -> Any:
-    """mirec-tiny with a validation or test collaboration handed to other influencers."""
-    data = generate(TINY)
-    files = {name: dict(parts) for name, parts in data.splits.items()}
-    held = files[protocol][part]
-    taken = set(map(tuple, data.interactions[[schema.BRAND_ID, schema.INFLUENCER_ID]].to_numpy()))
-    brand = str(held[schema.BRAND_ID].iloc[0])
-    rows = held[schema.BRAND_ID] == brand
-    fresh = [i for i in data.influencers[schema.INFLUENCER_ID] if (brand, i) not in taken]
-    old = set(held.loc[rows, schema.INFLUENCER_ID])
-    new = held.copy()
-    new.loc[rows, schema.INFLUENCER_ID] = fresh[: rows.sum()]
-    inter = data.interactions
-    gone = (inter[schema.BRAND_ID] == brand) & inter[schema.INFLUENCER_ID].isin(old)
-    inter = pd.concat([inter[~gone], new[rows][inter.columns]]).sort_values(
-        [schema.BRAND_ID, schema.INFLUENCER_ID], ignore_index=True
-    )
-    files[protocol][part] = new
-    fields = vars(data) | {"interactions": inter, "splits": {protocol: files[protocol]}}
-    return type(data)(**fields)
 
 
 def seen_by_training(data: Any, config: Any) -> Mapping[str, Any]:

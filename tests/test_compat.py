@@ -1,0 +1,279 @@
+import pickle
+import random
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from logging import INFO, LogRecord, getLogger
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import little_data
+import numpy as np
+import pytest
+import torch
+from recbole.model.context_aware_recommender.kd_dagfm import KD_DAGFM
+from recbole.model.general_recommender import admmslim, dgcf
+from recbole.model.general_recommender.ldiffrec import LDiffRec
+from scipy import sparse
+
+from recbole_mirec import compat
+from recbole_mirec.errors import UsageError
+from recbole_mirec.quick_start import ExperimentResult, prepare, run_experiment
+from recbole_mirec.results import Evaluation
+from recbole_mirec.trainer import BEST, LAST
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def settings(
+    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Settings of a short run that keeps its files, RecBole's logs among them, in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(model: str, **changes: Any) -> dict[str, Any]:
+        common = {"checkpoint_dir": "saved", "protocol": "known-brand"}
+        made: dict[str, Any] = little_data.settings(data_path, model, **common | changes)
+        return made
+
+    return make
+
+
+# The repairs
+
+
+def test_every_repair_is_applied_once_and_says_why() -> None:
+    with warnings.catch_warnings():
+        compat.apply_repairs()  # pytest puts its own warning filters before those of the import
+        assert compat.apply_repairs() == ()
+        assert not any(repair.needed() for repair in compat.REPAIRS)
+    names = [repair.name for repair in compat.REPAIRS]
+    assert len(set(names)) == len(names)
+    for repair in compat.REPAIRS:
+        assert min(map(len, (repair.cause, repair.upstream, repair.delete_when))) > 5
+
+
+def test_a_repair_that_is_not_needed_leaves_alone_what_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def upstream(*_arguments: Any) -> str:
+        return "mended"
+
+    monkeypatch.setattr(sparse.dok_matrix, "_update", upstream, raising=False)
+    compat.apply_repairs()
+    assert sparse.dok_matrix((2, 3))._update({}) == "mended"
+
+
+def test_dok_update_fills_the_matrix_that_a_dense_one_shows() -> None:
+    entries = {(0, 2): 1.0, (4, 0): 2.5, (1, 1): 3.0, (0, 0): -1.0}
+    matrix = sparse.dok_matrix((5, 3), dtype=np.float32)
+    matrix[1, 1] = 7.0
+    matrix[3, 2] = 8.0
+    dense = matrix.toarray()
+    compat._dok_update(matrix, entries)
+    for cell, value in entries.items():
+        dense[cell] = value
+    assert np.array_equal(matrix.toarray(), dense)
+    assert np.array_equal(matrix.tocsr().T.tocoo().toarray(), dense.T)
+
+
+def test_dgcf_draws_as_recbole_does_where_there_is_enough() -> None:
+    def of_recbole(n_users: int, n_items: int, size: int) -> tuple[list[int], list[int]]:
+        return random.sample(list(range(n_users)), size), random.sample(list(range(n_items)), size)
+
+    random.seed(7)
+    expected = of_recbole(13, 11, 5)
+    random.seed(7)
+    assert dgcf.sample_cor_samples(13, 11, 5) == expected
+
+
+def test_dgcf_draws_everything_where_there_is_less() -> None:
+    users, items = dgcf.sample_cor_samples(3, 11, 7)
+    assert sorted(users) == [0, 1, 2]
+    assert len(items) == len(set(items)) == 7
+    assert set(items) <= set(range(11))
+
+
+def test_admmslim_scores_carry_no_noise() -> None:
+    scores = torch.tensor([0.5, -0.25, 0.5])
+    assert torch.equal(admmslim.add_noise(scores), scores)
+
+
+def test_a_pickled_item_embedding_is_refused_unopened(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    (tmp_path / "item_emb.npy").write_bytes(pickle.dumps(Trap(trace)))
+    with pytest.raises(UsageError, match=r"item_emb\.npy' holds pickled objects or is damaged"):
+        LDiffRec({"n_cate": 2}, SimpleNamespace(dataset_path=tmp_path))
+    assert not trace.exists()
+
+
+def test_an_item_embedding_of_numbers_is_let_through(tmp_path: Path) -> None:
+    np.save(tmp_path / "item_emb.npy", np.eye(2, 3))
+    compat._check_item_embedding({"n_cate": 2}, SimpleNamespace(dataset_path=tmp_path))
+
+
+def test_kd_dagfm_does_not_evaluate_its_teacher(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    with pytest.raises(UsageError, match=r"Unknown teacher 'open.*Valid: CIN, CrossNet"):
+        KD_DAGFM({"teacher": f"open({str(trace)!r}, 'w')"}, None)
+    with pytest.raises(UsageError, match="Did you mean 'CrossNet'"):
+        KD_DAGFM({"teacher": "Crossnet"}, None)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "expected"),
+    [
+        ("Load pretrained model from", ("a.pth",), "Load pretrained model from a.pth"),
+        ("epoch %d of %d", (2, 3), "epoch 2 of 3"),
+        ("nothing more", (), "nothing more"),
+    ],
+)
+def test_log_lines_keep_their_arguments(
+    message: str, arguments: tuple[Any, ...], expected: str
+) -> None:
+    record = LogRecord("root", INFO, "ract.py", 76, message, arguments, None)
+    assert getLogger().filter(record)
+    assert record.getMessage() == expected
+
+
+# One model for each kind of checkpoint
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.trace,))
+
+
+def assert_same(first: Evaluation | None, second: Evaluation | None) -> None:
+    assert first is not None
+    assert second is not None
+    assert list(first.summary) == list(second.summary)
+    np.testing.assert_allclose(
+        list(second.summary.values()), list(first.summary.values()), rtol=0, atol=1e-12
+    )
+
+
+def reloaded(settings: dict[str, Any], result: ExperimentResult) -> list[Evaluation]:
+    # Another seed, so that what is equal can only come from the checkpoint.
+    afresh = prepare(settings | {"seed": result.seed + 1}, run_folder=result.run_folder)
+    splits = [afresh.dataset.evaluation_split(part) for part in ("valid", "test")]
+    before = [afresh.trainer.evaluate_split(split) for split in splits if split is not None]
+    afresh.trainer.load_best()
+    after = [afresh.trainer.evaluate_split(split) for split in splits if split is not None]
+    if settings["model"] not in ("EASE", "ItemKNN"):  # these are made from the data alone
+        assert before[0].summary["AUC"] != after[0].summary["AUC"]
+    return after
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("BPR", []),
+        ("ItemKNN", ["w", "pred_mat"]),
+        ("EASE", ["interaction_matrix", "item_similarity"]),
+        ("LightGCN", ["restore_user_e", "restore_item_e"]),
+        ("NNCF", ["u_neigh", "i_neigh"]),
+        ("FM", []),
+        ("FwFM", ["weight"]),
+    ],
+)
+def test_a_reloaded_model_scores_as_before(
+    settings: Callable[..., dict[str, Any]], model: str, fields: list[str]
+) -> None:
+    chosen = settings(model)
+    result = run_experiment(chosen)
+    for name in (BEST, LAST):
+        state = torch.load(result.run_folder / name, weights_only=True)
+        assert sorted(state["other_parameter"]) == sorted(fields)
+    for first, second in zip((result.valid, result.test), reloaded(chosen, result), strict=True):
+        assert_same(first, second)
+
+
+@pytest.mark.parametrize("model", ["RecVAE", "MultiVAE", "LightGCN"])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    settings: Callable[..., dict[str, Any]], model: str
+) -> None:
+    chosen = settings(model, epochs=3, valid_metric="AUC")
+    whole = run_experiment(chosen)
+    experiment = prepare(chosen)
+    trainer = experiment.trainer
+
+    def interrupt(epoch: int, _score: float) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(
+            trainer.train_data,
+            experiment.dataset.evaluation_split("valid"),
+            callback_fn=interrupt,
+        )
+    resumed = run_experiment(chosen, resume=experiment.run_folder)
+    assert_same(whole.valid, resumed.valid)
+    assert_same(whole.test, resumed.test)
+    assert resumed.best_epoch == whole.best_epoch
+
+
+def test_stages_start_from_our_checkpoints(settings: Callable[..., dict[str, Any]]) -> None:
+    stage = settings("RaCT", pretrain_epochs=1, save_step=1)
+    actor = run_experiment(stage | {"train_stage": "actor_pretrain"})
+    path = str(actor.run_folder / BEST)
+    critic = prepare(stage | {"train_stage": "critic_pretrain", "pre_model_path": path})
+    trained = torch.load(path, weights_only=True)["state_dict"]
+    for name, value in critic.model.state_dict().items():
+        assert torch.equal(value, trained[name]), name
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("RaCT", {"train_stage": "finetune", "pre_model_path": "trap.pth"}),
+        ("ConvNCF", {"train_method": "after_pretrain", "pre_model_path": "trap.pth"}),
+        ("NAIS", {"pretrain_path": "trap.pth"}),
+        (
+            "NeuMF",
+            {"use_pretrain": True, "mf_pretrain_path": "trap.pth", "mlp_pretrain_path": "trap.pth"},
+        ),
+        ("KD_DAGFM", {"phase": "distillation", "warm_up": "trap.pth"}),
+    ],
+)
+def test_a_pickled_start_is_refused_unopened(
+    settings: Callable[..., dict[str, Any]], tmp_path: Path, model: str, changes: dict[str, Any]
+) -> None:
+    torch.save({"state_dict": Trap(tmp_path / "trace")}, tmp_path / "trap.pth")
+    with pytest.raises(UsageError, match=f"Model {model} cannot start from its pre-trained file"):
+        prepare(settings(model, **changes))
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_pickled_checkpoint_is_refused_unopened(
+    settings: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    experiment = prepare(settings("BPR"))
+    state = {"format": 1, "data_fingerprint": experiment.trainer.fingerprint}
+    torch.save(state | {"config": Trap(tmp_path / "trace")}, experiment.run_folder / BEST)
+    with pytest.raises(UsageError, match="holds more than tensors and plain values"):
+        experiment.trainer.load_best()
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.slow
+def test_every_model_of_recbole_passes_every_step(tmp_path: Path) -> None:
+    page = tmp_path / "models.md"
+    command = [sys.executable, str(ROOT / "benchmarks/recbole_models.py"), "--output", str(page)]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
+    steps = {row[0].removeprefix("| "): row[2:6] for row in rows[1:]}
+    assert len(steps) == 50
+    failed = {model: found for model, found in steps.items() if set(found) != {"yes"}}
+    for found in failed.values():
+        assert "needs a package: pip install" in found[0], failed

@@ -1,0 +1,274 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from little_data import settings
+
+from recbole_mirec import runs
+from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.errors import UsageError
+from recbole_mirec.quick_start import ExperimentResult, prepare, run_experiment
+from recbole_mirec.results import evaluate_scores
+from recbole_mirec.scoring import score_matrix
+from recbole_mirec.trainer import BEST, LAST, MirecTrainer
+
+# More epochs than the rest of the tests take, so that an interruption has a before and an after.
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module", params=["MIRec", "BPR"])
+def pair_of_runs(
+    workplace: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[ExperimentResult, ExperimentResult, dict[str, Any]]]:
+    """Two runs of the same settings, by a model of ours and by one of RecBole's."""
+    given = settings(workplace, request.param, epochs=EPOCHS)
+    yield run_experiment(given), run_experiment(given), given
+
+
+def state(result: ExperimentResult, name: str) -> Any:
+    return torch.load(result.run_folder / name, weights_only=True)
+
+
+def assert_same(one: ExperimentResult, two: ExperimentResult) -> None:
+    """The same numbers, bit by bit: metrics per brand, parameters, losses."""
+    for part in ("valid", "test"):
+        a, b = getattr(one, part), getattr(two, part)
+        pd.testing.assert_frame_equal(a.per_brand, b.per_brand, check_exact=True)
+        assert str(a.summary) == str(b.summary)
+    assert (one.best_epoch, one.n_epochs) == (two.best_epoch, two.n_epochs)
+    for name in (BEST, LAST):
+        first, second = state(one, name), state(two, name)
+        assert first["state_dict"].keys() == second["state_dict"].keys()
+        for key, value in first["state_dict"].items():
+            assert torch.equal(value, second["state_dict"][key]), (name, key)
+    assert state(one, LAST)["history"] == state(two, LAST)["history"]
+
+
+def test_one_seed_gives_the_same_numbers(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+) -> None:
+    first, second, given = pair_of_runs
+    assert first.run_folder != second.run_folder
+    assert_same(first, second)
+    other = run_experiment(given | {"seed": 7})
+    assert state(other, LAST)["history"] != state(first, LAST)["history"]
+
+
+def test_files_of_a_run(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+) -> None:
+    result, _, given = pair_of_runs
+    folder = result.run_folder
+    assert {path.name for path in folder.iterdir()} == {
+        *("run.json", "config.yaml", "best.pth", "last.pth"),
+        *("per_brand.valid.csv", "per_brand.test.csv"),
+    }
+    record = runs.read_run(folder).record
+    assert record["status"] == "finished"
+    assert (record["model"], record["seed"]) == (given["model"], 2020)
+    assert record["settings"] == given
+    assert record["synthetic"] is True
+    assert record["torch_threads"] == 1
+    assert record["versions"]["recbole"] == "1.2.1"
+    assert len(record["data_fingerprint"]) == 64
+    assert record["n_epochs"] == len(record["history"]) == EPOCHS
+    scores = [entry["valid"] for entry in record["history"]]
+    # RecBole keeps the later of two equal epochs
+    assert record["best_epoch"] == EPOCHS - int(np.argmax(scores[::-1])) == result.best_epoch
+    assert record["valid"]["MAP"] == max(scores)
+    resolved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert resolved["epochs"] == EPOCHS
+    assert resolved["valid_metric"] == "MAP"
+    assert {"protocol", "learning_rate", "topk"} < resolved.keys()
+
+
+def test_means_of_the_csv_are_the_summary(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+) -> None:
+    result, _, _ = pair_of_runs
+    for part, n_brands in (("valid", 6), ("test", 8)):
+        evaluation = getattr(result, part)
+        frame = pd.read_csv(result.run_folder / f"per_brand.{part}.csv")
+        assert len(frame) == frame["brand_id"].nunique() == n_brands
+        assert frame["brand_category"].notna().all()
+        for name in ("AUC", "cAUC", "Recall@10", "Recall@50", "NDCG@10", "MRR", "MAP"):
+            assert frame[name].mean() == pytest.approx(evaluation.summary[name], abs=1e-12)
+        assert frame["MedR"].median() == evaluation.summary["MedR"]
+        recorded = json.loads((result.run_folder / "run.json").read_text())[part]
+        assert recorded["n_brands"] == n_brands
+        assert recorded["n_candidates"] == evaluation.n_candidates
+        assert recorded["MAP"] == evaluation.summary["MAP"]
+
+
+def interrupt_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Raise KeyboardInterrupt in the middle of an epoch, counted from 0."""
+    train = MirecTrainer._train_epoch
+
+    def interrupted(
+        self: MirecTrainer, data: Any, epoch_idx: int, *rest: Any, **named: Any
+    ) -> Any:
+        if epoch_idx == epoch:
+            next(iter(data))  # generators move on before the interruption
+            torch.rand(3)
+            raise KeyboardInterrupt
+        return train(self, data, epoch_idx, *rest, **named)
+
+    monkeypatch.setattr(MirecTrainer, "_train_epoch", interrupted)
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+    workplace: Path,
+    epoch: int,
+) -> None:
+    whole, _, given = pair_of_runs
+    given = given | {"checkpoint_dir": str(workplace / f"resumed-{given['model']}-{epoch}")}
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_in_epoch(patch, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(given)
+    (record,) = Path(given["checkpoint_dir"]).glob("*/run.json")
+    assert runs.read_run(record.parent).record["status"] == "running"
+    torch.manual_seed(99)
+    resumed = run_experiment(given, resume=record.parent)
+    assert resumed.run_folder == record.parent
+    assert_same(whole, resumed)
+    # Resuming what is finished evaluates it again and trains no further.
+    assert_same(whole, run_experiment(given, resume=record.parent))
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("MIRec", {"variant": "paper", "learning_rate_decay": 0.5}),
+        ("MIRec", {"train_neg_sample_args": {"distribution": "popularity", "sample_num": 2}}),
+        ("LightGCN", {"protocol": "known-brand"}),
+        ("FM", {}),
+        ("EASE", {"epochs": 1}),
+    ],
+)
+def test_other_models_resume_too(
+    workplace: Path, tmp_path: Path, model: str, changes: dict[str, Any]
+) -> None:
+    given = settings(workplace, model, **({"epochs": 3} | changes))
+    whole = run_experiment(given)
+    given |= {"checkpoint_dir": str(tmp_path)}
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_in_epoch(patch, given["epochs"] - 1)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(given)
+    (record,) = tmp_path.glob("*/run.json")
+    resumed = run_experiment(given, resume=record.parent)
+    pd.testing.assert_frame_equal(
+        whole.test.per_brand, resumed.test.per_brand, check_exact=True  # type: ignore[union-attr]
+    )
+
+
+def test_a_reloaded_model_ranks_as_the_trained_one_did(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+) -> None:
+    result, _, given = pair_of_runs
+    experiment = prepare(given, run_folder=result.run_folder)
+    assert experiment.trainer.load_best() + 1 == result.best_epoch
+    split = experiment.dataset.evaluation_split("test")
+    assert split is not None
+    again = experiment.trainer.evaluate_split(split)
+    pd.testing.assert_frame_equal(
+        again.per_brand, result.test.per_brand, check_exact=True  # type: ignore[union-attr]
+    )
+    assert experiment.trainer.evaluate(split) == pytest.approx(again.summary, nan_ok=True)
+    assert experiment.trainer.evaluate(None) is None
+
+
+def test_the_test_part_is_read_once_and_last(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    evaluate, load = MirecTrainer.evaluate_split, MirecTrainer.load_best
+
+    def spy(self: MirecTrainer, split: EvaluationSplit, **named: Any) -> Any:
+        events.append(split.part)
+        return evaluate(self, split, **named)
+
+    def spy_load(self: MirecTrainer) -> int:
+        events.append("chosen")
+        return load(self)
+
+    monkeypatch.setattr(MirecTrainer, "evaluate_split", spy)
+    monkeypatch.setattr(MirecTrainer, "load_best", spy_load)
+    run_experiment(settings(workplace, "BPR", epochs=3))
+    assert events == ["valid", "valid", "valid", "chosen", "valid", "test"]
+
+
+def test_shuffled_labels_are_chance(workplace: Path) -> None:
+    experiment = prepare(settings(workplace, "Cosine"))
+    split = experiment.dataset.evaluation_split("test")
+    assert split is not None
+    scores = score_matrix(
+        experiment.model,
+        experiment.dataset,
+        split.brands,
+        split.candidates,
+        pairs_at_once=1000,
+    )
+    true = evaluate_scores(scores, split, topk=[10]).summary["AUC"]
+    rng = np.random.default_rng(0)
+    shuffled = []
+    for _ in range(200):
+        positives = rng.permuted(split.positives, axis=1)
+        fields = vars(split) | {"positives": positives}
+        found = evaluate_scores(scores, EvaluationSplit(**fields), topk=[10])
+        shuffled.append(found.summary["AUC"])
+    error = np.std(shuffled) / np.sqrt(len(shuffled))
+    assert abs(np.mean(shuffled) - 0.5) < 4 * error
+    assert error < 0.01
+    assert true > np.mean(shuffled) + 4 * np.std(shuffled)
+
+
+def test_epochs_between_evaluations_count(workplace: Path) -> None:
+    result = run_experiment(settings(workplace, "BPR", epochs=5, eval_step=2))
+    assert result.n_epochs == 5
+    assert result.best_epoch in (2, 4)
+
+
+def test_a_model_of_recbole_says_what_it_cannot_see(workplace: Path) -> None:
+    (note,) = run_experiment(settings(workplace, "BPR", epochs=1)).notes
+    assert "A new brand has none" in note
+    assert not run_experiment(settings(workplace, "BPR", protocol="known-brand", epochs=1)).notes
+    (note,) = run_experiment(settings(workplace, "FM", epochs=1)).notes
+    assert "no use for topic vectors" in note
+    assert not run_experiment(settings(workplace, "Cosine", epochs=1)).notes
+
+
+def test_unseen_influencers_on_request(workplace: Path) -> None:
+    given = settings(workplace, "Cosine", eval_unseen_only=True, valid_metric="unseen_MAP")
+    result = run_experiment(given)
+    assert result.test is not None
+    assert "unseen_AUC" in result.test.summary
+    assert result.valid_metric == "unseen_MAP"
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("MPA", "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
+        ("map@10", "Unknown valid_metric 'map@10'."),
+        ("unseen_MAP", "Unknown valid_metric 'unseen_MAP'."),
+        (3, "Unknown valid_metric '3'."),
+    ],
+)
+def test_a_wrong_valid_metric_is_named_before_training(
+    workplace: Path, tmp_path: Path, metric: object, message: str
+) -> None:
+    given = settings(workplace, valid_metric=metric, checkpoint_dir=str(tmp_path / "saved"))
+    with pytest.raises(UsageError) as caught:
+        run_experiment(given)
+    assert message in str(caught.value)
+    assert not (tmp_path / "saved").exists()
