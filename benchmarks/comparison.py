@@ -65,9 +65,12 @@ def paired_p(better: Compared, worse: Compared, metric: str) -> tuple[float, flo
 
 
 def mean_and_spread(compared: Compared, metrics: Sequence[str]) -> str:
-    """`mean ± sample standard deviation over seeds` of each metric, in one Markdown row."""
+    """`mean ± sample standard deviation over seeds` of each metric, a dash where it is lacking."""
     cells = []
     for metric in metrics:
+        if metric not in compared.summaries:
+            cells.append("-")
+            continue
         values = compared.summaries[metric]
         spread = f" ± {values.std():.3f}" if len(values) > 1 else ""
         cells.append(f"{values.mean():.3f}{spread}")

@@ -174,13 +174,16 @@ def agreement(experiment: Experiment) -> str:
             model, dataset, split.brands, split.candidates, experiment.config["eval_batch_size"]
         )
         single = pairs.double().numpy()
+    if np.isnan(single).any():
+        return f"by pairs {np.isnan(single).mean():.1%} NaN"
     if np.allclose(whole, single, rtol=1e-4, atol=1e-5):
         return "same scores"
     first, second = (
         evaluate_scores(scores, split, topk=experiment.config["topk"]).summary
         for scores in (whole, single)
     )
-    if all(np.isclose(first[name], second[name], atol=1e-9) for name in METRICS):
+    # Another scale rounds otherwise, so that some ties come and go.
+    if all(abs(first[name] - second[name]) < 1e-3 for name in METRICS):
         return "same ranking"
     return f"AUC {first['AUC']:.4f}, by pairs {second['AUC']:.4f}"
 
@@ -239,7 +242,7 @@ def markdown(outcomes: Sequence[Outcome], settings: Mapping[str, Any], command: 
         "brand is the same number as before), *resumes* (interrupted after one epoch and resumed, "
         "it ends with the same numbers): `yes`, or why not.",
         "- *full ranking*: whether `full_sort_predict`, which ranks where a model has it, agrees "
-        "with `predict` pair by pair. Differences are RecBole's own.",
+        "with `predict` pair by pair (*same ranking*: on another scale, the figures within .001).",
         "- RecBole's `Random` is replaced by ours of that name; its xgboost and lightgbm wrappers "
         "need those frameworks and are not offered.",
         "",

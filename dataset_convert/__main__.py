@@ -9,7 +9,7 @@ from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.sources.matrices import read_matrices
 from dataset_convert.synthesize import DEFAULT_SEED, generate
-from dataset_convert.synthetic_spec import SPECS
+from dataset_convert.synthetic.spec import SPECS
 
 EXIT_BAD_INPUT = 2
 

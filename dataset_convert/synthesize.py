@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dataset_convert import schema, vocabulary
+from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, fingerprint, write_atomic
-from dataset_convert.population import Population, make_population
 from dataset_convert.splits import known_brand_split, new_brand_split
-from dataset_convert.synthetic_accounts import describe_accounts, make_speakers, vocabularies
-from dataset_convert.synthetic_spec import SPECS, SyntheticSpec
+from dataset_convert.synthetic import vocabulary
+from dataset_convert.synthetic.accounts import describe_accounts, make_speakers, vocabularies
+from dataset_convert.synthetic.population import Population, make_population
+from dataset_convert.synthetic.spec import SPECS, SyntheticSpec
 
 DEFAULT_SEED = 2026
 DESCRIPTION = (

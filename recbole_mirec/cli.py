@@ -96,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except ValueError as error:
-        # UsageError, AtomicFileError and the checks of the mathematics are all ValueErrors of ours;
-        # anything else is a defect and keeps its traceback.
+        # What a user can mend is a UsageError or an AtomicFileError; anything else is a defect and
+        # keeps its traceback.
         if not type(error).__module__.startswith(("recbole_mirec", "dataset_convert")):
             raise
         print(f"error: {error}", file=sys.stderr)
@@ -110,6 +110,8 @@ def _interrupt(_signal: int, _frame: Any) -> None:
 
 def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
     settings = gather_settings(options, rest)
+    if options.run is not None and options.predict is None:
+        raise UsageError("--run names the run that --predict uses; add --predict BRAND.")
     if options.predict is not None:
         _refuse(settings, FINDING_KEYS, "--predict uses a run's own settings")
         print(format_shortlist(_shortlist(options, settings)))

@@ -9,13 +9,14 @@ from typing import Any
 import recbole
 import yaml
 from recbole.config import Config
-from recbole.utils import argument_list
+from recbole.utils import InputType, argument_list
 
 from recbole_mirec import compat as compat
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.registry import find_model
 from recbole_mirec.results import smaller_is_better
 
+NEGATIVE_ARGUMENTS = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
 PROTOCOLS = ("new-brand", "known-brand")
 
 # Keys of RecBole that a user of ours would set in vain, and what to set instead.
@@ -228,6 +229,24 @@ def _check_values(config: MirecConfig) -> None:
         raise UsageError(f"Key 'topk' must be a list of cut-offs. Received: {config['topk']!r}.")
     for cutoff in config["topk"]:
         _check_whole("topk", cutoff, 1)
+    for key in ("drop_last", "static_negatives", "shuffle", "eval_unseen_only", "show_progress"):
+        if not isinstance(config[key], bool):
+            raise UsageError(f"Key '{key}' must be True or False. Received: {config[key]!r}.")
+    _check_negatives(config)
+
+
+def _check_negatives(config: MirecConfig) -> None:
+    key = "train_neg_sample_args"
+    arguments = config[key]
+    for name in arguments:
+        if name not in NEGATIVE_ARGUMENTS:
+            raise UsageError(f"Unknown entry '{name}' of {key}.{nearest(name, NEGATIVE_ARGUMENTS)}")
+    if arguments["distribution"] == "none":
+        if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE:
+            raise UsageError(f"Model {config['model']} learns from negatives; leave {key} out.")
+        return
+    _check_whole(f"{key}: sample_num", arguments["sample_num"], 1)
+    _check_whole(f"{key}: candidate_num", arguments["candidate_num"], int(arguments["dynamic"]))
     for key in ("learning_rate", "learning_rate_decay"):
         if not isinstance(config[key], int | float) or not config[key] > 0:
             raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")

@@ -14,7 +14,7 @@ import torch
 from recbole.utils import ModelType, init_seed
 
 from dataset_convert import schema, synthesize
-from dataset_convert.synthetic_spec import SPECS
+from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
 from recbole_mirec.config import MirecConfig
@@ -87,6 +87,7 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
     started = time.perf_counter()
     experiment = prepare(settings, run_folder=resume)
     config, trainer = experiment.config, experiment.trainer
+    getLogger().info(f"Run folder: {experiment.run_folder}")
     if resume is not None and (resume / LAST).is_file():
         trainer.resume_checkpoint(resume / LAST)
     splits = {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from recbole.trainer import Trainer
 from recbole.utils import get_trainer
@@ -16,10 +17,12 @@ from recbole_mirec.checkpoint import (
     write_checkpoint,
 )
 from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.errors import UsageError
 from recbole_mirec.results import Evaluation, evaluate_scores
 from recbole_mirec.scoring import score_matrix
 
 BEST, LAST = "best.pth", "last.pth"
+DIVERGED = "Training diverged: lower learning_rate, and look at the data's magnitudes."
 
 
 class MirecTrainer(Trainer):  # type: ignore[misc]
@@ -57,6 +60,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             pairs_at_once=self.config["eval_batch_size"],
             show_progress=show_progress,
         )
+        if np.isnan(scores).any():
+            raise UsageError(f"Model {self.config['model']} gives scores that are NaN. {DIVERGED}")
         return evaluate_scores(
             scores,
             split,
@@ -76,7 +81,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def n_epochs(self) -> int:
         """Epochs trained so far, those before an interruption included."""
         evaluated = [int(entry["epoch"]) for entry in self.history]
-        return max([self.best_epoch, *self.train_loss_dict, *evaluated]) + 1
+        return int(max([self.best_epoch, *self.train_loss_dict, *evaluated])) + 1
 
     def evaluate(
         self,
@@ -149,6 +154,10 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             name: round(value, 4) for name, value in summary.items() if not name.startswith("paper")
         }
         return score, shown
+
+    def _check_nan(self, loss: torch.Tensor) -> None:
+        if torch.isnan(loss):
+            raise UsageError(f"The training loss of {self.config['model']} is NaN. {DIVERGED}")
 
     def _train_epoch(
         self,

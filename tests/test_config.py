@@ -132,6 +132,18 @@ def test_both_variants_set_the_same_keys() -> None:
             {"train_neg_sample_args": {"distribution": "unifrom"}},
             "The distribution [unifrom] of train_neg_sample_args should in",
         ),
+        ({"train_neg_sample_args": {"num": 2}}, "Unknown entry 'num' of train_neg_sample_args."),
+        ({"train_neg_sample_args": None}, "Model MIRec learns from negatives; leave train_neg"),
+        (
+            {"train_neg_sample_args": {"sample_num": 0, "distribution": "uniform"}},
+            "sample_num' must",
+        ),
+        (
+            {"train_neg_sample_args": {"dynamic": True, "distribution": "uniform"}},
+            "candidate_num' must hold whole numbers of at least 1. Received: 0.",
+        ),
+        ({"drop_last": "maybe"}, "Key 'drop_last' must be True or False. Received: 'maybe'."),
+        ({"show_progress": 1}, "Key 'show_progress' must be True or False. Received: 1."),
         ({"train_neg_sample_args": 3}, "train_neg_sample_args:[3] should be a dict."),
     ],
 )

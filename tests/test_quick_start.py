@@ -99,7 +99,7 @@ def test_means_of_the_csv_are_the_summary(
         assert frame["brand_category"].notna().all()
         for name in ("AUC", "cAUC", "Recall@10", "Recall@50", "NDCG@10", "MRR", "MAP"):
             assert frame[name].mean() == pytest.approx(evaluation.summary[name], abs=1e-12)
-        assert frame["MedR"].median() == evaluation.summary["MedR"]
+        assert frame["FirstRank"].median() == evaluation.summary["MedR"]
         recorded = json.loads((result.run_folder / "run.json").read_text())[part]
         assert recorded["n_brands"] == n_brands
         assert recorded["n_candidates"] == evaluation.n_candidates
@@ -110,9 +110,7 @@ def interrupt_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     """Raise KeyboardInterrupt in the middle of an epoch, counted from 0."""
     train = MirecTrainer._train_epoch
 
-    def interrupted(
-        self: MirecTrainer, data: Any, epoch_idx: int, *rest: Any, **named: Any
-    ) -> Any:
+    def interrupted(self: MirecTrainer, data: Any, epoch_idx: int, *rest: Any, **named: Any) -> Any:
         if epoch_idx == epoch:
             next(iter(data))  # generators move on before the interruption
             torch.rand(3)
@@ -167,7 +165,9 @@ def test_other_models_resume_too(
     (record,) = tmp_path.glob("*/run.json")
     resumed = run_experiment(given, resume=record.parent)
     pd.testing.assert_frame_equal(
-        whole.test.per_brand, resumed.test.per_brand, check_exact=True  # type: ignore[union-attr]
+        whole.test.per_brand,
+        resumed.test.per_brand,
+        check_exact=True,  # type: ignore[union-attr]
     )
 
 
@@ -181,7 +181,9 @@ def test_a_reloaded_model_ranks_as_the_trained_one_did(
     assert split is not None
     again = experiment.trainer.evaluate_split(split)
     pd.testing.assert_frame_equal(
-        again.per_brand, result.test.per_brand, check_exact=True  # type: ignore[union-attr]
+        again.per_brand,
+        result.test.per_brand,
+        check_exact=True,  # type: ignore[union-attr]
     )
     assert experiment.trainer.evaluate(split) == pytest.approx(again.summary, nan_ok=True)
     assert experiment.trainer.evaluate(None) is None
@@ -272,3 +274,10 @@ def test_a_wrong_valid_metric_is_named_before_training(
         run_experiment(given)
     assert message in str(caught.value)
     assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("model", ["MIRec", "BPR"])
+def test_a_training_that_diverges_says_so(workplace: Path, model: str) -> None:
+    given = settings(workplace, model, learning_rate=1e30, train_batch_size=8, epochs=3)
+    with pytest.raises(UsageError, match=r"NaN\. Training diverged: lower learning_rate"):
+        run_experiment(given)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert.population import (
+from dataset_convert.synthetic.population import (
     brand_degrees,
     fill_places,
     influencer_degrees,
     make_population,
     spread_directions,
 )
-from dataset_convert.synthetic_spec import SPECS
+from dataset_convert.synthetic.spec import SPECS
 
 DEMO = SPECS["mirec-demo"].population
 TINY = SPECS["mirec-tiny"].population

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from dataset_convert import schema, vocabulary
-from dataset_convert.vocabulary import NO_NICHE, Vocabulary
+from dataset_convert import schema
+from dataset_convert.synthetic import vocabulary
+from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
 
 
 @pytest.mark.parametrize(

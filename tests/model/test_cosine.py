@@ -74,7 +74,7 @@ def test_full_ranking_is_the_prediction_and_padding_scores_nothing(
     assert not full[0].any()
     assert not full[:, 0].any()
     assert float(full.max()) <= 3.0 + 1e-6
-    assert float(found.model.calculate_loss(None)) == 0.0
+    assert found.model.calculate_loss(None).item() == 0.0
     assert set(found.model.state_dict()) == {"unused"}
 
 

@@ -22,9 +22,7 @@ def test_scores_are_those_of_the_seed(workplace: Path, tmp_path: Path) -> None:
     expected = np.random.default_rng(5).random((6, 8), dtype=np.float32)
     full = model.full_sort_predict(Interaction({"brand_id": torch.tensor([4, 2])}))
     assert np.array_equal(full.reshape(2, 8).numpy(), expected[[4, 2]])
-    pairs = Interaction(
-        {"brand_id": torch.tensor([1, 5]), "influencer_id": torch.tensor([7, 3])}
-    )
+    pairs = Interaction({"brand_id": torch.tensor([1, 5]), "influencer_id": torch.tensor([7, 3])})
     assert model.predict(pairs).tolist() == [expected[1, 7], expected[5, 3]]
     full.fill_(9.0)  # the caller may write into what it gets
     assert model.predict(pairs).tolist() == [expected[1, 7], expected[5, 3]]

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.population import Floats, spread_directions
-from dataset_convert.synthetic_spec import ExpressionSpec
-from dataset_convert.vocabulary import Vocabulary
+from dataset_convert.synthetic.population import Floats, spread_directions
+from dataset_convert.synthetic.spec import ExpressionSpec
+from dataset_convert.synthetic.vocabulary import Vocabulary
 
 
 class Speaker:

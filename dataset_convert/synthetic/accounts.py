@@ -4,10 +4,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dataset_convert import schema, vocabulary
-from dataset_convert.expression import Speaker, cells, chosen_attributes, seen_shares, softmax
-from dataset_convert.population import Floats
-from dataset_convert.synthetic_spec import MissingSpec, SyntheticSpec
+from dataset_convert import schema
+from dataset_convert.synthetic import vocabulary
+from dataset_convert.synthetic.expression import (
+    Speaker,
+    cells,
+    chosen_attributes,
+    seen_shares,
+    softmax,
+)
+from dataset_convert.synthetic.population import Floats
+from dataset_convert.synthetic.spec import MissingSpec, SyntheticSpec
 
 Mask = npt.NDArray[np.bool_]
 SIDE_SIGN = {schema.BRAND: vocabulary.BRAND_WORD, schema.INFLUENCER: vocabulary.PERSONAL_WORD}

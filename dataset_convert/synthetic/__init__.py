@@ -1,0 +1,1 @@
+"""How the synthetic accounts and collaborations are drawn."""

@@ -1,0 +1,81 @@
+"""What a wheel holds, and that it works away from the checkout."""
+
+import configparser
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def test_every_package_folder_is_listed() -> None:
+    listed = set(_setup()["options"]["packages"].split())
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("recbole_mirec", "dataset_convert")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    found |= {
+        ".".join(("recbole_mirec", *path.parent.relative_to(ROOT).parts))
+        for path in (ROOT / "properties").rglob("__init__.py")
+    }
+    assert listed == found
+
+
+def test_every_bound_has_its_reason() -> None:
+    text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    block = text.split("install_requires =\n")[1].split("\n\n")[0].splitlines()
+    requirements = [position for position, line in enumerate(block) if "#" not in line]
+    assert requirements
+    assert all(block[position - 1].lstrip().startswith("#") for position in requirements)
+
+
+def test_torch_is_bounded_by_the_newest_version_tested() -> None:
+    requirements = _setup()["options"]["install_requires"]
+    assert "torch>=2.13,<2.14" in requirements
+
+
+@pytest.mark.slow
+def test_a_wheel_runs_from_another_directory(tmp_path: Path) -> None:
+    built = tmp_path / "wheel"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", built, ROOT], check=True)
+    (wheel,) = built.glob("*.whl")
+    # The dependencies are taken from the running environment, the project from the wheel alone.
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False)
+    site = next(environment.glob("lib/python*/site-packages"))
+    target = [*pip, "install", "-q", "--no-deps", "--target", site, wheel]
+    subprocess.run(target, check=True)
+    outside = next(path for path in sys.path if path.endswith("site-packages"))
+    away = tmp_path / "away"
+    away.mkdir()
+    done = subprocess.run(
+        [
+            environment / "bin" / "python",
+            "-m",
+            "recbole_mirec",
+            "--model=MIRec",
+            "--dataset=mirec-tiny",
+            "--epochs=1",
+            "--graph_method=netmf",
+        ],
+        cwd=away,
+        env={**os.environ, "PYTHONPATH": outside},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MIRec on mirec-tiny (synthetic data)" in done.stdout
+    assert list(away.glob("saved/MIRec-mirec-tiny-new-brand-*/best.pth"))
