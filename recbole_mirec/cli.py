@@ -95,6 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"error: '{error.filename}': {error.strerror}. Check the path, its permissions and "
+            "the space left.",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
     except ValueError as error:
         # What a user can mend is a UsageError or an AtomicFileError; anything else is a defect and
         # keeps its traceback.

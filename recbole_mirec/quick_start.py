@@ -152,12 +152,17 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
             f"Model {config['model']} cannot start from its pre-trained file: the file holds more "
             f"than tensors and plain values, and is not opened. Use the best.pth of a run."
         ) from error
-    except (ImportError, KeyError, OSError) as error:
+    except UsageError:
+        raise
+    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        if _is_ours(config):
+            raise
         raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
-    trainer = make_trainer(config, model)
+    # The last thing that can be refused, so that refused input leaves no folder.
     folder = run_folder or runs.new_run_folder(
         Path(config["checkpoint_dir"]), config["model"], config["dataset"], config["protocol"]
     )
+    trainer = make_trainer(config, model)
     trainer.attach(dataset, train_data, folder)
     return Experiment(config, dataset, train_dataset, model, trainer, folder)
 
@@ -255,9 +260,13 @@ def _is_synthetic(dataset: SplitDataset) -> bool:
     return isinstance(dataset, MirecDataset) and bool(dataset.atomic.manifest.get("synthetic"))
 
 
+def _is_ours(config: MirecConfig) -> bool:
+    return str(config.model_class.__module__).startswith("recbole_mirec.")
+
+
 def _notes(config: MirecConfig) -> list[str]:
     """What a reader of the figures has to know about the model."""
-    if config.model_class.__module__.startswith("recbole_mirec."):
+    if _is_ours(config):
         return []
     if config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.TRADITIONAL):
         if config["protocol"] == schema.NEW_BRAND:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from little_data import NAME, settings, write_little
+from little_data import NAME, SHORT_MODEL, settings, write_little
 
 from recbole_mirec import cli
 from recbole_mirec.quick_start import prepare
@@ -175,6 +175,9 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["word"], "'word' is not understood"),
         (["--=3"], "'--=3' is not understood"),
         (["--top=many"], "argument --top: invalid int value: 'many'; see --help."),
+        (["--model=BPR", "--embedding_size=-3"], "Model BPR cannot be made: RuntimeError("),
+        (["--model=BPR", "--checkpoint_dir=little/little.user"], "Not a directory. Check the path"),
+        (["--data_path=little/little.user"], "does not exist. Convert"),
         (["--nproc=2"], "--nproc=2: training in several processes is not available yet"),
         (["--config_files=no.yaml"], "Configuration file 'no.yaml' cannot be read"),
         (["--resume", "nowhere"], "leave --data_path out"),
@@ -187,6 +190,8 @@ def test_wrong_arguments(
 ) -> None:
     before = tree(folder)
     given = {argument.partition("=")[0] for argument in arguments}
+    if "--model=BPR" in arguments:
+        given |= {f"--{key}" for key in SHORT_MODEL}
     rest = [argument for argument in common(folder) if argument.partition("=")[0] not in given]
     assert expected in refused(rest + arguments, capsys)
     assert tree(folder) == before

@@ -1,0 +1,1 @@
+"""The YAML defaults that travel inside the wheel."""
