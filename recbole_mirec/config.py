@@ -9,6 +9,7 @@ from typing import Any
 import recbole
 import yaml
 from recbole.config import Config
+from recbole.model.abstract_recommender import AutoEncoderMixin
 from recbole.utils import InputType, argument_list
 
 from recbole_mirec import compat as compat
@@ -232,6 +233,9 @@ def _check_values(config: MirecConfig) -> None:
     for key in ("drop_last", "static_negatives", "shuffle", "eval_unseen_only", "show_progress"):
         if not isinstance(config[key], bool):
             raise UsageError(f"Key '{key}' must be True or False. Received: {config[key]!r}.")
+    for key in ("learning_rate", "learning_rate_decay"):
+        if not isinstance(config[key], int | float) or not config[key] > 0:
+            raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")
     _check_negatives(config)
 
 
@@ -242,14 +246,13 @@ def _check_negatives(config: MirecConfig) -> None:
         if name not in NEGATIVE_ARGUMENTS:
             raise UsageError(f"Unknown entry '{name}' of {key}.{nearest(name, NEGATIVE_ARGUMENTS)}")
     if arguments["distribution"] == "none":
-        if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE:
+        # RecBole's autoencoders say pairwise and read no negatives.
+        reads_none = issubclass(config.model_class, AutoEncoderMixin)
+        if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE and not reads_none:
             raise UsageError(f"Model {config['model']} learns from negatives; leave {key} out.")
         return
     _check_whole(f"{key}: sample_num", arguments["sample_num"], 1)
     _check_whole(f"{key}: candidate_num", arguments["candidate_num"], int(arguments["dynamic"]))
-    for key in ("learning_rate", "learning_rate_decay"):
-        if not isinstance(config[key], int | float) or not config[key] > 0:
-            raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")
 
 
 def _check_whole(key: str, value: Any, minimum: int) -> None:

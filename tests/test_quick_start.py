@@ -150,6 +150,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
         ("LightGCN", {"protocol": "known-brand"}),
         ("FM", {}),
         ("EASE", {"epochs": 1}),
+        ("MultiVAE", {"train_neg_sample_args": None}),
     ],
 )
 def test_other_models_resume_too(
@@ -281,3 +282,36 @@ def test_a_training_that_diverges_says_so(workplace: Path, model: str) -> None:
     given = settings(workplace, model, learning_rate=1e30, train_batch_size=8, epochs=3)
     with pytest.raises(UsageError, match=r"NaN\. Training diverged: lower learning_rate"):
         run_experiment(given)
+
+
+def test_the_synthetic_data_set_is_made_on_first_use(workplace: Path, tmp_path: Path) -> None:
+    given = settings(tmp_path, "Random", epochs=1)
+    result = run_experiment(given)
+    assert result.synthetic
+    made, known = tmp_path / "mirec-tiny", workplace / "mirec-tiny"
+    assert {path.name for path in made.iterdir()} == {path.name for path in known.iterdir()}
+    for path in known.glob("mirec-tiny.*"):
+        assert (made / path.name).read_bytes() == path.read_bytes()
+    before = {path: path.stat().st_mtime_ns for path in made.iterdir()}
+    run_experiment(given)
+    assert {path: path.stat().st_mtime_ns for path in made.iterdir()} == before
+
+
+def test_scores_that_are_nan_are_no_ranking(workplace: Path) -> None:
+    experiment = prepare(settings(workplace, "Random"))
+    experiment.model.scores[3, 5] = float("nan")
+    split = experiment.dataset.evaluation_split("valid")
+    assert split is not None
+    everywhere = EvaluationSplit(
+        **(
+            vars(split)
+            | {
+                "brands": np.array([3]),
+                "candidates": np.array([5, 6]),
+                "positives": np.array([[True, False]]),
+                "mask": np.array([[True, True]]),
+            }
+        )
+    )
+    with pytest.raises(UsageError, match=r"Model Random gives scores that are NaN\. Training div"):
+        experiment.trainer.evaluate_split(everywhere)
