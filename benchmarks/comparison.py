@@ -1,8 +1,10 @@
 """Run models under several seeds and compare them brand by brand; shared by the benchmarks."""
 
+import multiprocessing
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,20 +32,41 @@ class Compared:
     per_brand: pd.DataFrame
 
 
-def run_seeds(settings: Settings, seeds: Sequence[int], part: str) -> Compared:
-    """Train with each seed and keep one part's results; the runs' folders are temporary."""
-    summaries, frames = [], []
-    for seed in seeds:
-        print(f"{dict(settings)}, seed {seed}", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            fixed = {"seed": seed, "checkpoint_dir": folder, "show_progress": False}
-            result = run_experiment({"state": "ERROR", **settings, **fixed})
-        evaluation = result.valid if part == "valid" else result.test
-        if evaluation is None:
-            raise ValueError(f"The data set has no {part} part. Received: {dict(settings)}.")
-        summaries.append(evaluation.summary)
-        frames.append(evaluation.per_brand)
-    return Compared(pd.DataFrame(summaries), sum(frames[1:], frames[0]) / len(frames))
+def run_all(
+    wanted: Mapping[str, Settings], seeds: Sequence[int], part: str, *, jobs: int
+) -> dict[str, Compared]:
+    """Train every model with every seed and keep one part's results.
+
+    Args:
+        wanted: a name for each model -> its settings.
+        seeds: the seeds of each.
+        part: `valid` or `test`.
+        jobs: processes, each with one thread.
+    """
+    names = [name for name in wanted for _ in seeds]
+    tasks = [({**wanted[name], "seed": seed}, part) for name in wanted for seed in seeds]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        results = list(pool.map(_run, *zip(*tasks, strict=True)))
+    found = {}
+    for name in wanted:
+        own = [result for owner, result in zip(names, results, strict=True) if owner == name]
+        frames = [frame for _, frame in own]
+        summaries = pd.DataFrame([summary for summary, _ in own])
+        found[name] = Compared(summaries, sum(frames[1:], frames[0]) / len(frames))
+    return found
+
+
+def _run(settings: Settings, part: str) -> tuple[dict[str, float], pd.DataFrame]:
+    """One experiment; its folder is temporary."""
+    quiet = {"state": "ERROR", "show_progress": False, "torch_threads": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_experiment({**quiet, **settings, "checkpoint_dir": folder})
+    evaluation = result.valid if part == "valid" else result.test
+    if evaluation is None:
+        raise ValueError(f"The data set has no {part} part. Received: {dict(settings)}.")
+    shown = f"AUC {evaluation.summary['AUC']:.4f} MAP {evaluation.summary['MAP']:.4f}"
+    print(f"{dict(settings)}: {shown}", file=sys.stderr, flush=True)
+    return evaluation.summary, evaluation.per_brand
 
 
 def paired_p(better: Compared, worse: Compared, metric: str) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from comparison import METRICS, Compared, mean_and_spread, paired_p, run_seeds, write_lines
+from comparison import METRICS, Compared, mean_and_spread, paired_p, run_all, write_lines
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, read_atomic, write_atomic
@@ -20,6 +20,7 @@ from recbole_mirec.results import evaluate_scores
 from recbole_mirec.scoring import score_matrix
 
 PERSPECTIVES = ("content", "audience", "attribute")
+SHUFFLED = "MIRec, training pairs shuffled"
 PAIRS = [schema.BRAND_ID, schema.INFLUENCER_ID]
 HEADER = f"| model | {' | '.join(METRICS)} |\n|---|{'---|' * len(METRICS)}"
 
@@ -31,26 +32,39 @@ def main() -> None:
     parser.add_argument("--data_path", default="dataset/")
     parser.add_argument("--part", default="test", choices=("valid", "test"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--protocols", nargs="+", default=[schema.NEW_BRAND, schema.KNOWN_BRAND])
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     base = {"dataset": options.dataset, "data_path": options.data_path}
-    found = new_brand(base, options.part, options.seeds)
     lines = [
-        f"Data set {options.dataset} (synthetic), {options.part} part, seeds {options.seeds}.",
+        f"Data set {options.dataset} (synthetic), {options.part} part, seeds {options.seeds}:",
+        "mean and sample standard deviation over the seeds; paired permutation tests over brands.",
         "",
+    ]
+    if schema.NEW_BRAND in options.protocols:
+        lines += new_brand_lines(base, options)
+    if schema.KNOWN_BRAND in options.protocols:
+        lines += known_brand_lines(base, options)
+    write_lines(lines, options.output)
+
+
+def new_brand_lines(base: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
+    """Table and tests of the protocol new-brand."""
+    found = new_brand(base, options)
+    return [
         "Protocol new-brand:",
+        "",
         HEADER,
         *(f"| {name} | {mean_and_spread(result, METRICS)} |" for name, result in found.items()),
         "",
         *differences(found),
         f"- labels of the evaluation shuffled: AUC {shuffled_labels(base, options.part):.3f}",
         "",
-        *known_brand(base, options.part, options.seeds),
     ]
-    write_lines(lines, options.output)
 
 
-def new_brand(base: Mapping[str, Any], part: str, seeds: list[int]) -> dict[str, Compared]:
+def new_brand(base: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Compared]:
     """All models and ablations on brands without a past."""
     wanted: dict[str, Mapping[str, Any]] = {
         "Random": {"model": "Random"},
@@ -69,12 +83,11 @@ def new_brand(base: Mapping[str, Any], part: str, seeds: list[int]) -> dict[str,
                 if (position == left_out) == (count == 1)
             ]
             wanted[f"MIRec {' + '.join(chosen)}"] = {"model": "MIRec", "perspectives": chosen}
-    found = {name: run_seeds({**base, **keys}, seeds, part) for name, keys in wanted.items()}
     with tempfile.TemporaryDirectory() as folder:
         name = write_shuffled_training(base, Path(folder))
-        keys = {"model": "MIRec", "dataset": name, "data_path": folder}
-        found["MIRec, training pairs shuffled"] = run_seeds(keys, seeds, part)
-    return found
+        wanted[SHUFFLED] = {"model": "MIRec", "dataset": name, "data_path": folder}
+        settings = {name: {**base, **keys} for name, keys in wanted.items()}
+        return run_all(settings, options.seeds, options.part, jobs=options.jobs)
 
 
 def differences(found: Mapping[str, Compared]) -> list[str]:
@@ -88,22 +101,22 @@ def differences(found: Mapping[str, Compared]) -> list[str]:
             gain, p = paired_p(found["MIRec"], other, metric)
             cells.append(f"{metric} {gain:+.3f} (p = {p:.4f})")
         lines.append(f"- MIRec over {name}: {', '.join(cells)}")
-    shuffled, untrained = found["MIRec, training pairs shuffled"], found["MIRec untrained"]
+    shuffled, untrained = found[SHUFFLED], found["MIRec untrained"]
     gain, p = paired_p(shuffled, untrained, "AUC")
     lines.append(f"- training pairs shuffled over untrained: AUC {gain:+.3f} (p = {p:.4f})")
     return lines
 
 
-def known_brand(base: Mapping[str, Any], part: str, seeds: list[int]) -> list[str]:
+def known_brand_lines(base: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
     """Collaborative filtering where it has a signal."""
-    found = {
-        name: run_seeds({**base, "model": name, "protocol": schema.KNOWN_BRAND}, seeds, part)
-        for name in ("Random", "BPR", "LightGCN", "Cosine", "MIRec")
-    }
+    names = ("Random", "BPR", "LightGCN", "Cosine", "MIRec")
+    wanted = {name: {**base, "model": name, "protocol": schema.KNOWN_BRAND} for name in names}
+    found = run_all(wanted, options.seeds, options.part, jobs=options.jobs)
     rows = [f"| {name} | {mean_and_spread(result, METRICS)} |" for name, result in found.items()]
     gain, p = paired_p(found["LightGCN"], found["Random"], "Recall@10")
     return [
         "Protocol known-brand:",
+        "",
         HEADER,
         *rows,
         "",

@@ -10,7 +10,7 @@ deviation over the seeds, standard metrics and the paper's rules.
 import argparse
 from pathlib import Path
 
-from comparison import METRICS, mean_and_spread, run_seeds, write_lines
+from comparison import METRICS, mean_and_spread, run_all, write_lines
 
 from recbole_mirec.config import parse_value
 
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--protocol", default="new-brand")
     parser.add_argument("--part", default="valid", choices=("valid", "test"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--models", nargs="+", default=["Random", "Cosine", "MIRec"])
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -48,13 +49,15 @@ def main() -> None:
         f"| model | {' | '.join(metrics)} |",
         f"|---|{'---|' * len(metrics)}",
     ]
+    wanted = {}
     for described in options.models:
         name, *pairs = described.split(":")
         keys = {
             key: parse_value(value) for key, _, value in (pair.partition("=") for pair in pairs)
         }
-        found = run_seeds({**base, "model": name, **keys}, options.seeds, options.part)
-        lines.append(f"| {described} | {mean_and_spread(found, metrics)} |")
+        wanted[described] = {**base, "model": name, **keys}
+    found = run_all(wanted, options.seeds, options.part, jobs=options.jobs)
+    lines += [f"| {name} | {mean_and_spread(one, metrics)} |" for name, one in found.items()]
     write_lines(lines, options.output)
 
 
