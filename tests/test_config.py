@@ -61,7 +61,7 @@ def test_layers_later_ones_win() -> None:
     assert plain["weight_decay"] == 0.0  # RecBole's overall.yaml
     assert plain["topk"] == [10, 50]  # our overall.yaml over RecBole's [10]
     assert plain["dimension"] == 512  # our model's
-    assert plain["learning_rate"] == 0.002  # a preset over overall.yaml's
+    assert plain["learning_rate"] == 0.0005  # a preset over overall.yaml's
     assert config(learning_rate=0.5)["learning_rate"] == 0.5  # the user over the preset
     assert MirecConfig({"model": "BPR", "dataset": "x"})["embedding_size"] == 64  # RecBole's model
     films = MirecConfig({"model": "BPR", "dataset": "ml-100k"})
