@@ -15,7 +15,7 @@ from comparison import METRICS, Compared, mean_and_spread, paired_p, run_all, wr
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, read_atomic, write_atomic
-from recbole_mirec.quick_start import prepare
+from recbole_mirec.experiment import prepare
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.scoring import score_matrix
 

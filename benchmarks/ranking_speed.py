@@ -20,7 +20,7 @@ from recbole.data.interaction import Interaction
 from recbole.sampler import Sampler
 from recbole.trainer import Trainer
 
-from recbole_mirec.quick_start import Experiment, prepare
+from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.scoring import score_matrix
 
 

@@ -21,7 +21,8 @@ import torch
 
 from recbole_mirec import runs
 from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import Experiment, ExperimentResult, prepare, run_experiment
+from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.quick_start import ExperimentResult, run_experiment
 from recbole_mirec.registry import find_model, model_names
 from recbole_mirec.results import Evaluation, evaluate_scores
 from recbole_mirec.scoring import full_ranking, pair_by_pair

@@ -88,12 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "leave --nproc out."
             )
         return _dispatch(options, rest)
-    except KeyboardInterrupt:
-        print(
-            "\nInterrupted. What was finished is on disk; go on with --resume and the run's folder "
-            "under the checkpoint folder.",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as stop:
+        print("\nInterrupted.", *stop.args, file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if error.filename is None:

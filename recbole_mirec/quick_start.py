@@ -3,41 +3,23 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from logging import WARNING, getLogger
+from logging import getLogger
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from recbole.utils import ModelType, init_seed
+from recbole.utils import ModelType
 
-from dataset_convert import schema, synthesize
-from dataset_convert.synthetic.spec import SPECS
-from recbole_mirec import compat as compat
+from dataset_convert import schema
 from recbole_mirec import runs
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset, SplitDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.data.loaders import training_loader
-from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.logs import start_logging
-from recbole_mirec.registry import require_packages
-from recbole_mirec.results import Evaluation, evaluate_scores, metric_names
-from recbole_mirec.trainer import LAST, MirecTrainer, make_trainer
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A configuration with everything made from it, ready to train or to rank."""
-
-    config: MirecConfig
-    dataset: SplitDataset
-    train_dataset: Any
-    model: Any
-    trainer: MirecTrainer
-    run_folder: Path
+from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.registry import is_ours
+from recbole_mirec.results import Evaluation
+from recbole_mirec.trainer import LAST, MirecTrainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,127 +65,63 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
 
     Raises:
         UsageError: anything the user can mend.
+        KeyboardInterrupt: training was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
     experiment = prepare(settings, run_folder=resume)
-    config, trainer = experiment.config, experiment.trainer
-    getLogger().info(f"Run folder: {experiment.run_folder}")
+    trainer, folder = experiment.trainer, experiment.run_folder
+    getLogger().info(f"Run folder: {folder}")
     if resume is not None and (resume / LAST).is_file():
         trainer.resume_checkpoint(resume / LAST)
-    splits = {
-        part: experiment.dataset.evaluation_split(part) for part in (schema.VALID, schema.TEST)
-    }
     record = _record(experiment, settings)
-    runs.write_resolved_config(experiment.run_folder, config.final_config_dict)
-    runs.write_record(experiment.run_folder, record | {"status": "running"})
-    trainer.fit(
-        trainer.train_data, splits[schema.VALID], show_progress=bool(config["show_progress"])
-    )
-    best_epoch = trainer.load_best()
-    evaluations = {
-        part: None if split is None else trainer.evaluate_split(split)
-        for part, split in splits.items()
+    runs.write_resolved_config(folder, experiment.config.final_config_dict)
+    runs.write_record(folder, record | {"status": "running"})
+    splits = {
+        part: split
+        for part in (schema.VALID, schema.TEST)
+        if (split := experiment.dataset.evaluation_split(part)) is not None
     }
+    _train(experiment, splits.get(schema.VALID))
+    best_epoch = trainer.load_best()
+    evaluations = {part: trainer.evaluate_split(split) for part, split in splits.items()}
     for part, split in splits.items():
-        if split is not None:
-            _write_per_brand(experiment, split, evaluations[part])
-    result = ExperimentResult(
+        _write_per_brand(experiment, split, evaluations[part])
+    result = _result(experiment, evaluations, best_epoch, time.perf_counter() - started)
+    runs.write_record(folder, record | _results_record(result, trainer))
+    return result
+
+
+def _train(experiment: Experiment, valid: EvaluationSplit | None) -> None:
+    trainer = experiment.trainer
+    try:
+        trainer.fit(
+            trainer.train_data, valid, show_progress=bool(experiment.config["show_progress"])
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Go on with: python run_recbole_mirec.py --resume {experiment.run_folder}"
+        ) from None
+
+
+def _result(
+    experiment: Experiment, evaluations: Mapping[str, Evaluation], best_epoch: int, seconds: float
+) -> ExperimentResult:
+    config = experiment.config
+    return ExperimentResult(
         model=config["model"],
         dataset=config["dataset"],
         protocol=config["protocol"],
         seed=config["seed"],
         synthetic=_is_synthetic(experiment.dataset),
-        valid=evaluations[schema.VALID],
-        test=evaluations[schema.TEST],
+        valid=evaluations.get(schema.VALID),
+        test=evaluations.get(schema.TEST),
         best_epoch=best_epoch + 1,
-        n_epochs=trainer.n_epochs(),
-        seconds=time.perf_counter() - started,
+        n_epochs=experiment.trainer.n_epochs(),
+        seconds=seconds,
         run_folder=experiment.run_folder,
         valid_metric=config["valid_metric"],
         notes=tuple(_notes(config)),
     )
-    runs.write_record(experiment.run_folder, record | _results_record(result, trainer))
-    return result
-
-
-def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> Experiment:
-    """Make everything an experiment needs, without training.
-
-    Args:
-        settings: as for `run_experiment`.
-        run_folder: the folder of an existing run, or None for a new one.
-    """
-    config = MirecConfig(settings)
-    require_packages(config["model"])
-    if config["torch_threads"]:
-        torch.set_num_threads(config["torch_threads"])
-    init_seed(config["seed"], config["reproducibility"])
-    start_logging(config["model"], config["dataset"], str(config["state"]))
-    getLogger("gensim").setLevel(WARNING)
-    dataset = load_dataset(config)
-    train_dataset = dataset.build()[0]
-    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
-    train_data = training_loader(config, train_dataset)
-    init_seed(config["seed"], config["reproducibility"])
-    try:
-        model = config.model_class(config, train_dataset).to(config["device"])
-    except UnpicklingError as error:
-        raise UsageError(
-            f"Model {config['model']} cannot start from its pre-trained file: the file holds more "
-            f"than tensors and plain values, and is not opened. Use the best.pth of a run."
-        ) from error
-    except UsageError:
-        raise
-    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        if _is_ours(config):
-            raise
-        raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
-    # The last thing that can be refused, so that refused input leaves no folder.
-    folder = run_folder or runs.new_run_folder(
-        Path(config["checkpoint_dir"]), config["model"], config["dataset"], config["protocol"]
-    )
-    trainer = make_trainer(config, model)
-    trainer.attach(dataset, train_data, folder)
-    return Experiment(config, dataset, train_dataset, model, trainer, folder)
-
-
-def load_dataset(config: MirecConfig) -> SplitDataset:
-    """The data set of a configuration; the embedded synthetic ones are generated on first use."""
-    if config["USER_ID_FIELD"] != schema.BRAND_ID:
-        return SplitDataset(config)
-    folder = Path(config["data_path"])
-    if config["dataset"] in SPECS and not folder.exists():
-        getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
-        synthesize.write_synthetic(config["dataset"], folder)
-    return MirecDataset(config)
-
-
-def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
-    names = metric_names(config["topk"])
-    if config["eval_unseen_only"]:
-        names += [f"unseen_{name}" for name in names if not name.startswith("paper_")]
-    name = str(config["valid_metric"])
-    if name not in names:
-        raise UsageError(f"Unknown valid_metric '{name}'.{nearest(name, names)}")
-    no_category = split is not None and (
-        split.candidate_category is None if name == "cAUC" else split.brand_category is None
-    )
-    if name in ("cAUC", "paper_cauc") and no_category:
-        raise UsageError(f"valid_metric {name} needs categories, which the data set lacks.")
-    if split is None:
-        return
-    # Whether a metric is defined depends on the split alone, so any scores tell.
-    constant = evaluate_scores(
-        np.zeros(split.mask.shape),
-        split,
-        topk=config["topk"],
-        unseen_only=config["eval_unseen_only"],
-    )
-    if not np.isfinite(constant.summary[name]):
-        raise UsageError(
-            f"valid_metric {name} is undefined on the validation part: it needs a brand with both "
-            f"a positive and another candidate that count. Choose another, for example MAP."
-        )
 
 
 def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,10 +159,8 @@ def _results_record(result: ExperimentResult, trainer: MirecTrainer) -> dict[str
 
 
 def _write_per_brand(
-    experiment: Experiment, split: EvaluationSplit, evaluation: Evaluation | None
+    experiment: Experiment, split: EvaluationSplit, evaluation: Evaluation
 ) -> None:
-    if evaluation is None:
-        return
     dataset = experiment.dataset
     frame = evaluation.per_brand.copy()
     frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
@@ -260,13 +176,9 @@ def _is_synthetic(dataset: SplitDataset) -> bool:
     return isinstance(dataset, MirecDataset) and bool(dataset.atomic.manifest.get("synthetic"))
 
 
-def _is_ours(config: MirecConfig) -> bool:
-    return str(config.model_class.__module__).startswith("recbole_mirec.")
-
-
 def _notes(config: MirecConfig) -> list[str]:
     """What a reader of the figures has to know about the model."""
-    if _is_ours(config):
+    if is_ours(config.model_class):
         return []
     if config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.TRADITIONAL):
         if config["protocol"] == schema.NEW_BRAND:

@@ -14,7 +14,7 @@ from dataset_convert import schema
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.quick_start import Experiment, prepare
+from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.scoring import score_matrix
 
 

@@ -68,3 +68,8 @@ def require_packages(model: str) -> None:
     for module, package in _PACKAGES.get(model, {}).items():
         if importlib.util.find_spec(module) is None:
             raise UsageError(f"Model {model} needs a package: pip install {package}")
+
+
+def is_ours(model_class: type) -> bool:
+    """Whether a model is this project's own and not RecBole's."""
+    return model_class.__module__.startswith("recbole_mirec.")

@@ -12,7 +12,7 @@ import pytest
 from little_data import NAME, SHORT_MODEL, settings, write_little
 
 from recbole_mirec import cli
-from recbole_mirec.quick_start import prepare
+from recbole_mirec.experiment import prepare
 from recbole_mirec.runs import read_run
 
 SCRIPT = Path(cli.__file__).parent.parent / "run_recbole_mirec.py"

@@ -20,7 +20,8 @@ from scipy import sparse
 
 from recbole_mirec import compat
 from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import ExperimentResult, prepare, run_experiment
+from recbole_mirec.experiment import prepare
+from recbole_mirec.quick_start import ExperimentResult, run_experiment
 from recbole_mirec.results import Evaluation
 from recbole_mirec.trainer import BEST, LAST
 

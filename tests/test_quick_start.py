@@ -13,7 +13,8 @@ from little_data import settings
 from recbole_mirec import runs
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import ExperimentResult, prepare, run_experiment
+from recbole_mirec.experiment import prepare
+from recbole_mirec.quick_start import ExperimentResult, run_experiment
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.scoring import score_matrix
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer

@@ -8,7 +8,7 @@ from little_data import NAME, little, settings, vectors, write_little
 from recbole.data.interaction import Interaction
 
 from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import prepare
+from recbole_mirec.experiment import prepare
 
 
 def made(folder: Path, **changes: Any) -> Any:

@@ -15,8 +15,9 @@ from dataset_convert.atomic import write_atomic
 from recbole_mirec import scoring
 from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
 from recbole_mirec.errors import UsageError
+from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.nn import objective, perspective_scores, weight_matrices
-from recbole_mirec.quick_start import Experiment, prepare, run_experiment
+from recbole_mirec.quick_start import run_experiment
 
 ALL = ("content", "audience", "attribute")
 BRANDS = torch.tensor([1, 2, 7, 11, 36])

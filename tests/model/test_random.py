@@ -6,7 +6,7 @@ import torch
 from little_data import NAME, settings, write_little
 from recbole.data.interaction import Interaction
 
-from recbole_mirec.quick_start import prepare
+from recbole_mirec.experiment import prepare
 
 
 def made(folder: Path, seed: int) -> Any:

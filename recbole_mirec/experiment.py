@@ -1,0 +1,128 @@
+"""An experiment made ready: configuration, data, model and trainer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from logging import WARNING, getLogger
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.utils import init_seed
+
+from dataset_convert import schema, synthesize
+from dataset_convert.synthetic.spec import SPECS
+from recbole_mirec import compat as compat
+from recbole_mirec import runs
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.data.dataset import MirecDataset, SplitDataset
+from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.data.loaders import training_loader
+from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.logs import start_logging
+from recbole_mirec.registry import is_ours, require_packages
+from recbole_mirec.results import evaluate_scores, metric_names
+from recbole_mirec.trainer import MirecTrainer, make_trainer
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A configuration with everything made from it, ready to train or to rank."""
+
+    config: MirecConfig
+    dataset: SplitDataset
+    train_dataset: Any
+    model: Any
+    trainer: MirecTrainer
+    run_folder: Path
+
+
+def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> Experiment:
+    """Make everything an experiment needs, without training.
+
+    Args:
+        settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
+            them.
+        run_folder: the folder of an existing run, or None for a new one.
+
+    Raises:
+        UsageError: anything the user can mend; nothing is left on disk then.
+    """
+    config = MirecConfig(settings)
+    require_packages(config["model"])
+    if config["torch_threads"]:
+        torch.set_num_threads(config["torch_threads"])
+    init_seed(config["seed"], config["reproducibility"])
+    start_logging(config["model"], config["dataset"], str(config["state"]))
+    getLogger("gensim").setLevel(WARNING)
+    dataset = load_dataset(config)
+    train_dataset = dataset.build()[0]
+    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    train_data = training_loader(config, train_dataset)
+    # Again, so that the first parameters do not depend on what loading the data drew.
+    init_seed(config["seed"], config["reproducibility"])
+    model = _make_model(config, train_dataset)
+    # The last thing that can be refused, so that refused input leaves no folder.
+    folder = run_folder or runs.new_run_folder(
+        Path(config["checkpoint_dir"]), config["model"], config["dataset"], config["protocol"]
+    )
+    trainer = make_trainer(config, model)
+    trainer.attach(dataset, train_data, folder)
+    return Experiment(config, dataset, train_dataset, model, trainer, folder)
+
+
+def load_dataset(config: MirecConfig) -> SplitDataset:
+    """The data set of a configuration; the embedded synthetic ones are generated on first use."""
+    if config["USER_ID_FIELD"] != schema.BRAND_ID:
+        return SplitDataset(config)
+    folder = Path(config["data_path"])
+    if config["dataset"] in SPECS and not folder.exists():
+        getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
+        synthesize.write_synthetic(config["dataset"], folder)
+    return MirecDataset(config)
+
+
+def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
+    name = config["model"]
+    try:
+        return config.model_class(config, train_dataset).to(config["device"])
+    except UnpicklingError as error:
+        raise UsageError(
+            f"Model {name} cannot start from its pre-trained file: the file holds more than "
+            f"tensors and plain values, and is not opened. Use the best.pth of a run."
+        ) from error
+    except UsageError:
+        raise
+    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        if is_ours(config.model_class):
+            raise
+        raise UsageError(f"Model {name} cannot be made: {error!r}.") from error
+
+
+def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
+    names = metric_names(config["topk"])
+    if config["eval_unseen_only"]:
+        names += [f"unseen_{name}" for name in names if not name.startswith("paper_")]
+    name = str(config["valid_metric"])
+    if name not in names:
+        raise UsageError(f"Unknown valid_metric '{name}'.{nearest(name, names)}")
+    no_category = split is not None and (
+        split.candidate_category is None if name == "cAUC" else split.brand_category is None
+    )
+    if name in ("cAUC", "paper_cauc") and no_category:
+        raise UsageError(f"valid_metric {name} needs categories, which the data set lacks.")
+    if split is None:
+        return
+    # Whether a metric is defined depends on the split alone, so any scores tell.
+    constant = evaluate_scores(
+        np.zeros(split.mask.shape),
+        split,
+        topk=config["topk"],
+        unseen_only=config["eval_unseen_only"],
+    )
+    if not np.isfinite(constant.summary[name]):
+        raise UsageError(
+            f"valid_metric {name} is undefined on the validation part: it needs a brand with both "
+            f"a positive and another candidate that count. Choose another, for example MAP."
+        )
