@@ -48,6 +48,7 @@ def make_population(
     brand_places = brand_degrees(spec, rng)
     influencer_places = influencer_degrees(spec, rng)
     liking = affinity + rng.gumbel(scale=spec.choice_noise, size=affinity.shape)
+    liking = keep_to_circles(spec, liking, brand_category, influencer_places, rng)
     pairs = fill_places(liking, brand_places, influencer_places)
     return Population(brand_category, brand_taste, influencer_taste, affinity, pairs)
 
@@ -92,6 +93,42 @@ def influencer_degrees(spec: PopulationSpec, rng: np.random.Generator) -> Ints:
     chosen = rng.permutation(spec.n_influencers)[: counts.sum()]
     degrees[chosen] += np.repeat(extra_of, counts)
     return degrees
+
+
+def keep_to_circles(
+    spec: PopulationSpec,
+    liking: Floats,
+    brand_category: Ints,
+    influencer_places: Ints,
+    rng: np.random.Generator,
+) -> Floats:
+    """Makes rival brands share influencers, as they do in the real material.
+
+    Without it the second brand of an influencer says nothing about a third, and collaborative
+    filtering would find nothing on known brands either.
+
+    Args:
+        spec: Number and size of the circles, and the share of influencers that keep to one.
+        liking: (brand, influencer) finite scores.
+        brand_category: (brand,) category number; a circle lies in one category.
+        influencer_places: (influencer,) pairs that each influencer gets.
+        rng: Of the draws.
+
+    Returns:
+        The scores, raised above all others where an influencer that keeps to a circle meets its
+        brands: the circle of the brand that it likes best among all circles' brands.
+    """
+    by_category = np.argsort(brand_category, kind="stable").reshape(spec.n_categories, -1)
+    n_each = -(-spec.n_circles // spec.n_categories)
+    circles = by_category[:, : n_each * spec.circle_size].reshape(-1, spec.circle_size)
+    circles = rng.permutation(circles)[: spec.n_circles]
+    several = np.flatnonzero(influencer_places > 1)
+    keeping = several[rng.random(len(several)) < spec.circle_share]
+    favourite = liking[circles][:, :, keeping].max(axis=1).argmax(axis=0)
+    raised = liking.copy()
+    rows = circles[favourite]
+    raised[rows, keeping[:, None]] += np.ptp(liking)
+    return raised
 
 
 def fill_places(liking: Floats, brand_places: Ints, influencer_places: Ints) -> Ints:

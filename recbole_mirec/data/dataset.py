@@ -39,7 +39,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         for part in PART_NAMES:
             rows = np.flatnonzero(parts == part)
             if part == schema.TRAIN:
-                rows = np.random.default_rng(self.config["split_seed"]).permutation(rows)
+                rows = np.random.default_rng(self.config["seed"]).permutation(rows)
             elif not len(rows):
                 continue
             inter = self.inter_feat[rows]

@@ -1,6 +1,8 @@
 """Planted collaborations: places, degrees and what they are drawn from."""
 
+from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from dataset_convert.synthetic.population import (
     brand_degrees,
     fill_places,
     influencer_degrees,
+    keep_to_circles,
     make_population,
     spread_directions,
 )
@@ -106,3 +109,33 @@ def test_category_explains_its_share_of_taste() -> None:
     centres = np.array([taste[category == c].mean(axis=0) for c in range(12)])
     within = np.mean((taste - centres[category]) ** 2) * 30 / 29
     assert abs(within - (1 - DEMO.category_share)) < 0.05
+
+
+def test_circles_share_influencers_within_one_category() -> None:
+    spec = DEMO
+    population = make_population(spec, ("content", "audience"), np.random.default_rng(4))
+    brands_of: dict[int, list[int]] = {}
+    for brand, influencer in population.pairs.tolist():
+        brands_of.setdefault(influencer, []).append(brand)
+    shared = Counter(
+        pair for brands in brands_of.values() for pair in combinations(sorted(brands), 2)
+    )
+    links = np.array(list(shared.values()))
+    # .519 in the real material; .08 where taste alone decides
+    assert 0.4 < links[links >= 2].sum() / links.sum() < 0.65
+    category = population.brand_category
+    same = sum(count for (a, b), count in shared.items() if category[a] == category[b])
+    assert same / links.sum() > 0.6
+
+
+def test_circles_leave_influencers_with_one_brand_alone() -> None:
+    spec = replace(TINY, n_brands=12, n_influencers=5, n_circles=4, circle_share=1.0)
+    liking = np.arange(60, dtype=np.float64).reshape(12, 5)
+    category = np.arange(12) % spec.n_categories
+    places = np.array([1, 2, 1, 3, 1])
+    raised = keep_to_circles(spec, liking, category, places, np.random.default_rng(0)) - liking
+    assert (raised[:, places == 1] == 0).all()
+    for influencer in (1, 3):
+        brands = np.flatnonzero(raised[:, influencer])
+        assert len(brands) == spec.circle_size
+        assert len(set(category[brands])) == 1
