@@ -20,7 +20,7 @@ from dataset_convert.tables import Table, parse_table
 
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
-CATEGORY_ROWS = "influencer_category"
+INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -115,6 +115,12 @@ def read_atomic(folder: Path | str, name: str) -> AtomicData:
     checks.check_sides(brands, influencers)
     interactions = _read_pairs(folder / schema.interaction_file(name))
     checks.check_interactions(interactions, brands, influencers)
+    for key, table in (
+        (f"{schema.BRAND}s", brands),
+        (f"{schema.INFLUENCER}s", influencers),
+        (INTERACTION_ROWS, interactions),
+    ):
+        checks.check_rows(manifest, key, table)
     return AtomicData(
         name=name,
         brands=brands.frame,
@@ -150,6 +156,7 @@ def _read_categories(
     types = schema.INFLUENCER_CATEGORY_TYPES
     table = parse_table(path, types, required=list(types))
     checks.check_influencer_categories(table, brands, influencers)
+    checks.check_rows(manifest, CATEGORY_ROWS, table)
     return table.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
 
 
@@ -162,6 +169,8 @@ def _read_splits(
             part: _read_pairs(folder / schema.split_file(name, protocol, part)) for part in parts
         }
         split_checks.check_split(protocol, tables, interactions)
+        for part, table in tables.items():
+            checks.check_rows(manifest, f"{protocol}.{part}", table)
         splits[protocol] = {part: table.frame for part, table in tables.items()}
     return splits
 
@@ -209,7 +218,7 @@ def _tables_to_write(
         schema.account_file(data.name, side): (frame, schema.account_types(side), f"{side}s")
         for side, frame in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers))
     }
-    tables[schema.interaction_file(data.name)] = (data.interactions, pair_types, "interactions")
+    tables[schema.interaction_file(data.name)] = (data.interactions, pair_types, INTERACTION_ROWS)
     if data.influencer_category is not None:
         frame = data.influencer_category.rename(schema.CATEGORY).rename_axis(schema.INFLUENCER_ID)
         tables[schema.influencer_category_file(data.name)] = (

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads `manifest.json`.
 
     Raises:
-        AtomicFileError: It is missing, not JSON, or does not say whether the data is synthetic.
+        AtomicFileError: It is missing, not JSON, does not say whether the data is synthetic, or its
+            `rows` are no object.
     """
     path = folder / schema.MANIFEST_FILE
     if not path.is_file():
@@ -41,7 +43,37 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             wanted="true or false",
             remedy="Remedy: say '\"synthetic\": false' in the manifest of real data.",
         )
+    if not isinstance(manifest.get("rows", {}), dict):
+        raise AtomicFileError(
+            path,
+            field="rows",
+            found=shown(json.dumps(manifest["rows"])),
+            wanted="an object that maps files to numbers of rows, or no such key",
+            remedy=CONVERT_AGAIN,
+        )
     return manifest
+
+
+def check_rows(manifest: Mapping[str, Any], key: str, table: Table) -> None:
+    """Checks a file's number of rows against the count that the manifest may declare.
+
+    Args:
+        manifest: Content of `manifest.json`.
+        key: The file's key in `rows` of the manifest.
+        table: The file.
+
+    Raises:
+        AtomicFileError: They differ.
+    """
+    n_rows = len(table.frame)
+    declared = manifest.get("rows", {}).get(key, n_rows)
+    if declared != n_rows:
+        raise table.error(
+            found=f"{n_rows} rows",
+            wanted=f"{json.dumps(declared)}, as {schema.MANIFEST_FILE} says for '{key}'",
+            remedy="Remedy: convert the data set again, or correct the manifest where the file was "
+            "edited on purpose.",
+        )
 
 
 def check_accounts(table: Table, side: schema.Side) -> None:
@@ -266,8 +298,8 @@ def check_influencer_categories(categories: Table, brands: Table, influencers: T
     """Checks the side file of the influencers' categories.
 
     Raises:
-        AtomicFileError: An influencer twice, unknown or without a row; a category that no brand
-            has; or brands without categories.
+        AtomicFileError: An influencer twice, unknown or without a row; a category that only one
+            side has; or brands without categories.
     """
     _check_unique_id(categories, schema.INFLUENCER_ID)
     _check_known(categories, schema.INFLUENCER_ID, influencers)
@@ -295,4 +327,15 @@ def check_influencer_categories(categories: Table, brands: Table, influencers: T
             found=f"no row for {shown(missing)}",
             wanted="a category for every influencer, or no such file",
             remedy="Remedy: add the row or remove the file.",
+        )
+    of_brands = brands.frame[schema.BRAND_CATEGORY]
+    used = of_brands.isin(categories.frame[schema.CATEGORY]).to_numpy()
+    if not used.all():
+        row = int((~used).argmax())
+        raise brands.error(
+            row=row,
+            field=schema.BRAND_CATEGORY,
+            found=f"{shown(of_brands.iloc[row])}, which no influencer has",
+            wanted=f"a category of {categories.path.name}",
+            remedy="Remedy: correct the spelling or give influencers that category.",
         )

@@ -15,7 +15,7 @@ SIDES: Final[tuple[Side, ...]] = (BRAND, INFLUENCER)
 
 FIELD_SEPARATOR: Final = "\t"
 SEQUENCE_SEPARATOR: Final = " "
-FORBIDDEN_IN_TOKENS: Final = ",;|"
+FORBIDDEN_IN_TOKENS: Final = ",;|/"
 """Separators that other formats use; inside a token they betray a list that was not converted."""
 
 BRAND_ID: Final = "brand_id"

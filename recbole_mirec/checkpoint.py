@@ -72,10 +72,12 @@ def random_state() -> dict[str, Any]:
     state: Any = np.random.get_state()  # noqa: NPY002
     name, keys, position, has_gauss, cached = state
     version, internal, gauss = random.getstate()
+    gpus_in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "torch": torch.get_rng_state(),
         "numpy": [name, keys.astype(np.int64), position, has_gauss, cached],
         "python": [version, list(internal), gauss],
+        "cuda": torch.cuda.get_rng_state_all() if gpus_in_use else [],
     }
 
 
@@ -86,6 +88,8 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     np.random.set_state((name, keys.astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
+    for index, saved in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(saved.cpu(), index)
 
 
 def encode(value: Any) -> Any:

@@ -183,13 +183,16 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortl
 
 def format_shortlist(found: "Shortlist") -> str:
     """The table of a brand's ranked influencers."""
+    from recbole_mirec.notes import data_title
     from recbole_mirec.tables import format_table
 
     return "\n".join(
         [
             f"{found.brand}: the best {len(found.frame)} of {found.n_candidates} influencers that "
-            f"it has no training collaboration with",
+            f"it has no training collaboration with, by {found.model} on "
+            f"{data_title(found.dataset, synthetic=found.synthetic)}",
             format_table(found.frame, decimals=3),
+            *(f"Note: {note}" for note in found.notes),
             f"Model: {found.run_folder}",
             f"Written to {found.path}",
         ]

@@ -1,5 +1,6 @@
 """Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
 
+import math
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -12,7 +13,10 @@ from recbole.config import Config
 from recbole.model.abstract_recommender import AutoEncoderMixin
 from recbole.utils import InputType, argument_list
 
+from dataset_convert import schema
+from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
+from recbole_mirec.config_rules import RULES, check, number, whole
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.registry import find_model
 from recbole_mirec.results import smaller_is_better
@@ -34,6 +38,26 @@ REPLACED_KEYS: dict[str, str] = {
     "dataloaders_save_path": "data loaders are never pickled",
     "repeatable": "a brand's training positives are always masked",
     "metric_decimal_place": "figures are kept in full and rounded in tables only",
+    "use_gpu": "RecBole chooses the device by 'gpu_id'; set gpu_id='' for the CPU",
+}
+
+# Keys whose value is given for a data set of our schema, and keys that it has no place for.
+SCHEMA_KEYS: dict[str, str] = {
+    "USER_ID_FIELD": schema.BRAND_ID,
+    "ITEM_ID_FIELD": schema.INFLUENCER_ID,
+    "field_separator": schema.FIELD_SEPARATOR,
+    "seq_separator": schema.SEQUENCE_SEPARATOR,
+}
+_FILTERED = (
+    "filtering would change the split and the candidates; filter the material before converting it"
+)
+FOREIGN_KEYS: dict[str, str] = {
+    "val_interval": _FILTERED,
+    "user_inter_num_interval": _FILTERED,
+    "item_inter_num_interval": _FILTERED,
+    "filter_inter_by_user_or_item": _FILTERED,
+    "rm_dup_inter": "every pair stands once in files that are accepted",
+    "numerical_features": "only token fields are registered for RecBole's context-aware models",
 }
 
 
@@ -53,7 +77,12 @@ for _first in "-+0123456789":
 
 
 def parse_value(text: str) -> Any:
-    """The value that a `--key=value` stands for, by YAML's rules (safe: nothing is executed)."""
+    """The value that a `--key=value` stands for, by YAML's rules (safe: nothing is executed).
+
+    As in RecBole, the word None is null.
+    """
+    if text == "None":
+        return None
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
@@ -193,6 +222,8 @@ class MirecConfig(Config):  # type: ignore[misc]
         self._chosen = dict(settings)
         try:
             super().__init__(model=model_class, dataset=dataset, config_dict=dict(settings))
+        except UsageError:
+            raise
         except (TypeError, ValueError) as error:
             raise UsageError(f"{error}".rstrip(".") + ".") from None
         _check_values(self)
@@ -222,21 +253,15 @@ def _check_values(config: MirecConfig) -> None:
     protocol = str(config["protocol"])
     if protocol not in PROTOCOLS:
         raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, PROTOCOLS)}")
-    for key in ("epochs", "train_batch_size", "eval_batch_size", "eval_step"):
-        _check_whole(key, config[key], 1)
-    for key in ("seed", "split_seed", "torch_threads"):
-        _check_whole(key, config[key], 0)
+    for key, rule in RULES.items():
+        if key in config.final_config_dict:
+            check(key, config[key], rule)
     if not isinstance(config["topk"], list) or not config["topk"]:
         raise UsageError(f"Key 'topk' must be a list of cut-offs. Received: {config['topk']!r}.")
     for cutoff in config["topk"]:
-        _check_whole("topk", cutoff, 1)
-    for key in ("drop_last", "static_negatives", "shuffle", "eval_unseen_only", "show_progress"):
-        if not isinstance(config[key], bool):
-            raise UsageError(f"Key '{key}' must be True or False. Received: {config[key]!r}.")
-    for key in ("learning_rate", "learning_rate_decay"):
-        if not isinstance(config[key], int | float) or not config[key] > 0:
-            raise UsageError(f"Key '{key}' must be a number above 0. Received: {config[key]!r}.")
+        check("topk", cutoff, whole(1))
     _check_negatives(config)
+    _check_data_keys(config)
 
 
 def _check_negatives(config: MirecConfig) -> None:
@@ -251,13 +276,23 @@ def _check_negatives(config: MirecConfig) -> None:
         if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE and not reads_none:
             raise UsageError(f"Model {config['model']} learns from negatives; leave {key} out.")
         return
-    _check_whole(f"{key}: sample_num", arguments["sample_num"], 1)
-    _check_whole(f"{key}: candidate_num", arguments["candidate_num"], int(arguments["dynamic"]))
+    check(f"{key}: sample_num", arguments["sample_num"], whole(1))
+    check(f"{key}: candidate_num", arguments["candidate_num"], whole(int(arguments["dynamic"])))
+    check(f"{key}: alpha", arguments["alpha"], number(-math.inf))
 
 
-def _check_whole(key: str, value: Any, minimum: int) -> None:
-    # type, not isinstance: True is an int
-    if type(value) is not int or value < minimum:
-        raise UsageError(
-            f"Key '{key}' must hold whole numbers of at least {minimum}. Received: {value!r}."
-        )
+def _check_data_keys(config: MirecConfig) -> None:
+    """Refuse keys that would read a data set of our schema as if it were another's."""
+    name = config["dataset"]
+    ours = config["USER_ID_FIELD"] == schema.BRAND_ID or name in SPECS
+    if not ours and not Path(config["data_path"], schema.MANIFEST_FILE).is_file():
+        return
+    for key, value in SCHEMA_KEYS.items():
+        if config[key] != value:
+            raise UsageError(
+                f"Key '{key}' must stay {value!r} for data set '{name}', whose files follow this "
+                f"project's schema; leave it out. Received: {config[key]!r}."
+            )
+    for key, reason in FOREIGN_KEYS.items():
+        if key in config._chosen:
+            raise UsageError(f"Key '{key}' cannot be set for data set '{name}': {reason}.")

@@ -63,11 +63,13 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
     # Again, so that the first parameters do not depend on what loading the data drew.
     init_seed(config["seed"], config["reproducibility"])
     model = _make_model(config, train_dataset)
-    # The last thing that can be refused, so that refused input leaves no folder.
-    folder = run_folder or runs.new_run_folder(
-        Path(config["checkpoint_dir"]), config["model"], config["dataset"], config["protocol"]
-    )
+    # Before the trainer, which opens files elsewhere; the run's own folder after all refusals.
+    runs_folder = Path(config["checkpoint_dir"])
+    runs_folder.mkdir(parents=True, exist_ok=True)
     trainer = make_trainer(config, model)
+    folder = run_folder or runs.new_run_folder(
+        runs_folder, config["model"], config["dataset"], config["protocol"]
+    )
     trainer.attach(dataset, train_data, folder)
     return Experiment(config, dataset, train_dataset, model, trainer, folder)
 

@@ -9,16 +9,14 @@ from typing import Any
 
 import pandas as pd
 import torch
-from recbole.utils import ModelType
 
 from dataset_convert import schema
 from recbole_mirec import runs
-from recbole_mirec.config import MirecConfig
-from recbole_mirec.data.dataset import MirecDataset, SplitDataset
+from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.registry import is_ours
-from recbole_mirec.results import Evaluation
+from recbole_mirec.notes import experiment_notes, is_synthetic
+from recbole_mirec.results import Evaluation, per_category
 from recbole_mirec.trainer import LAST, MirecTrainer
 
 
@@ -61,11 +59,12 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
         resume: folder of an interrupted run with these settings, to go on with.
 
     Returns:
-        The results, which also stand in the run's folder.
+        The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv` and,
+        where brands have categories, `per_category.<part>.csv`.
 
     Raises:
         UsageError: anything the user can mend.
-        KeyboardInterrupt: training was interrupted; the message says how to go on.
+        KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
     experiment = prepare(settings, run_folder=resume)
@@ -74,33 +73,37 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
     if resume is not None and (resume / LAST).is_file():
         trainer.resume_checkpoint(resume / LAST)
     record = _record(experiment, settings)
-    runs.write_resolved_config(folder, experiment.config.final_config_dict)
-    runs.write_record(folder, record | {"status": "running"})
+    try:
+        # A run whose training is over stays what it was until it has been evaluated again.
+        if not trainer.finished:
+            runs.write_resolved_config(folder, experiment.config.final_config_dict)
+            runs.write_record(folder, record | {"status": "running"})
+        result = _train_and_evaluate(experiment, started)
+        runs.write_record(folder, record | _results_record(result, trainer))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Go on with: python run_recbole_mirec.py --resume {folder}"
+        ) from None
+    return result
+
+
+def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
+    trainer = experiment.trainer
     splits = {
         part: split
         for part in (schema.VALID, schema.TEST)
         if (split := experiment.dataset.evaluation_split(part)) is not None
     }
-    _train(experiment, splits.get(schema.VALID))
+    trainer.fit(
+        trainer.train_data,
+        splits.get(schema.VALID),
+        show_progress=bool(experiment.config["show_progress"]),
+    )
     best_epoch = trainer.load_best()
     evaluations = {part: trainer.evaluate_split(split) for part, split in splits.items()}
     for part, split in splits.items():
-        _write_per_brand(experiment, split, evaluations[part])
-    result = _result(experiment, evaluations, best_epoch, time.perf_counter() - started)
-    runs.write_record(folder, record | _results_record(result, trainer))
-    return result
-
-
-def _train(experiment: Experiment, valid: EvaluationSplit | None) -> None:
-    trainer = experiment.trainer
-    try:
-        trainer.fit(
-            trainer.train_data, valid, show_progress=bool(experiment.config["show_progress"])
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Go on with: python run_recbole_mirec.py --resume {experiment.run_folder}"
-        ) from None
+        _write_tables(experiment, split, evaluations[part])
+    return _result(experiment, evaluations, best_epoch, time.perf_counter() - started)
 
 
 def _result(
@@ -112,7 +115,7 @@ def _result(
         dataset=config["dataset"],
         protocol=config["protocol"],
         seed=config["seed"],
-        synthetic=_is_synthetic(experiment.dataset),
+        synthetic=is_synthetic(experiment.dataset),
         valid=evaluations.get(schema.VALID),
         test=evaluations.get(schema.TEST),
         best_epoch=best_epoch + 1,
@@ -120,7 +123,7 @@ def _result(
         seconds=seconds,
         run_folder=experiment.run_folder,
         valid_metric=config["valid_metric"],
-        notes=tuple(_notes(config)),
+        notes=experiment_notes(config),
     )
 
 
@@ -133,7 +136,7 @@ def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, An
         "seed": config["seed"],
         "settings": dict(settings),
         "data_fingerprint": experiment.trainer.fingerprint,
-        "synthetic": _is_synthetic(experiment.dataset),
+        "synthetic": is_synthetic(experiment.dataset),
         "versions": runs.versions(),
         "torch_threads": torch.get_num_threads(),
     }
@@ -158,9 +161,7 @@ def _results_record(result: ExperimentResult, trainer: MirecTrainer) -> dict[str
     }
 
 
-def _write_per_brand(
-    experiment: Experiment, split: EvaluationSplit, evaluation: Evaluation
-) -> None:
+def _write_tables(experiment: Experiment, split: EvaluationSplit, evaluation: Evaluation) -> None:
     dataset = experiment.dataset
     frame = evaluation.per_brand.copy()
     frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
@@ -168,26 +169,9 @@ def _write_per_brand(
         categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
         values = categories.reindex(frame[schema.BRAND_ID]).to_numpy()
         frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
+        grouped = per_category(evaluation.per_brand, list(values))
+        if len(grouped):
+            path = experiment.run_folder / f"per_category.{split.part}.csv"
+            runs.write_text(path, grouped.to_csv(index=False))
     text = frame.to_csv(index=False)
     runs.write_text(experiment.run_folder / f"per_brand.{split.part}.csv", text)
-
-
-def _is_synthetic(dataset: SplitDataset) -> bool:
-    return isinstance(dataset, MirecDataset) and bool(dataset.atomic.manifest.get("synthetic"))
-
-
-def _notes(config: MirecConfig) -> list[str]:
-    """What a reader of the figures has to know about the model."""
-    if is_ours(config.model_class):
-        return []
-    if config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.TRADITIONAL):
-        if config["protocol"] == schema.NEW_BRAND:
-            return [
-                f"{config['model']} learns from past collaborations only. A new brand has none, "
-                f"so it has no signal here and lands at chance."
-            ]
-        return []
-    return [
-        f"{config['model']} reads ids, the brand's category, attribute and visual labels as "
-        f"tokens; it has no use for topic vectors or label weights."
-    ]

@@ -15,6 +15,7 @@ from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.notes import is_synthetic, ranking_notes, score_note
 from recbole_mirec.scoring import score_matrix
 
 
@@ -29,6 +30,9 @@ class Shortlist:
         path: the CSV that holds the frame.
         n_candidates: influencers ranked: all but the brand's training collaborations.
         run_folder: the run whose model ranked them.
+        model, dataset: what the run was of.
+        synthetic: whether the data set says that it is synthetic.
+        notes: what a reader of the ranking has to know, the meaning of the score first.
     """
 
     brand: str
@@ -36,6 +40,10 @@ class Shortlist:
     path: Path
     n_candidates: int
     run_folder: Path
+    model: str
+    dataset: str
+    synthetic: bool
+    notes: tuple[str, ...]
 
 
 def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
@@ -76,7 +84,21 @@ def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
     frame = _frame(experiment, brand_id, candidates[best], scores[best])
     path = run.folder / "predictions" / f"{_file_name(brand)}.csv"
     runs.write_text(path, frame.to_csv(index=False))
-    return Shortlist(brand, frame, path, len(candidates), run.folder)
+    config = experiment.config
+    return Shortlist(
+        brand=brand,
+        frame=frame,
+        path=path,
+        n_candidates=len(candidates),
+        run_folder=run.folder,
+        model=config["model"],
+        dataset=config["dataset"],
+        synthetic=is_synthetic(dataset),
+        notes=(
+            score_note(experiment.model),
+            *ranking_notes(config, n_collaborations=len(known)),
+        ),
+    )
 
 
 def _frame(

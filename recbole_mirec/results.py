@@ -1,4 +1,4 @@
-"""Metrics of a model on one part of a split: per brand, in one frame, and in short."""
+"""Metrics of a model on one part of a split: per brand, per category, and in short."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset_convert import schema
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.evaluation import (
     paper_per_brand,
@@ -17,11 +18,12 @@ from recbole_mirec.evaluation import (
 )
 
 SMALLER_IS_BETTER = ("MedR", "paper_medr")
+PAPER, UNSEEN = "paper_", "unseen_"
 
 
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric is better when smaller: the ranks are."""
-    return metric.removeprefix("unseen_") in SMALLER_IS_BETTER
+    return metric.removeprefix(UNSEEN) in SMALLER_IS_BETTER
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +82,47 @@ def evaluate_scores(
     paper = paper_per_brand(
         scores, split.positives, split.mask, ks=topk, brand_category=split.brand_category
     )
-    summary = summarise(columns) | paper_summarise(paper)
     columns |= paper
     if unseen_only:
         unseen = per_brand_metrics(
             scores, split.positives & split.unseen, split.mask & split.unseen, ks=topk
         )
-        summary |= {f"unseen_{name}": value for name, value in summarise(unseen).items()}
-        columns |= {f"unseen_{name}": values for name, values in unseen.items()}
-    return Evaluation(split.part, pd.DataFrame(columns), summary, len(split.candidates))
+        columns |= {f"{UNSEEN}{name}": values for name, values in unseen.items()}
+    per_brand = pd.DataFrame(columns)
+    return Evaluation(split.part, per_brand, summary_of(per_brand), len(split.candidates))
+
+
+def summary_of(per_brand: pd.DataFrame) -> dict[str, float]:
+    """Metrics over some brands, by the rules that each group of columns follows.
+
+    Args:
+        per_brand: rows of `Evaluation.per_brand`: all of them, or those of a category.
+
+    Returns:
+        Standard metrics, then those named `paper_`, then those named `unseen_`.
+    """
+    groups: dict[str, dict[str, NDArray[np.float64]]] = {"": {}, PAPER: {}, UNSEEN: {}}
+    for name in map(str, per_brand.columns):
+        prefix = next((prefix for prefix in (PAPER, UNSEEN) if name.startswith(prefix)), "")
+        groups[prefix][name] = per_brand[name].to_numpy(dtype=np.float64)
+    unseen = {name.removeprefix(UNSEEN): values for name, values in groups[UNSEEN].items()}
+    summary = summarise(groups[""]) | paper_summarise(groups[PAPER])
+    return summary | {f"{UNSEEN}{name}": value for name, value in summarise(unseen).items()}
+
+
+def per_category(per_brand: pd.DataFrame, categories: Sequence[str | None]) -> pd.DataFrame:
+    """Metrics of the brands of each category.
+
+    Args:
+        per_brand: `Evaluation.per_brand`.
+        categories: the brands' categories, in its order; a brand without one is left out.
+
+    Returns:
+        `brand_category`, `n_brands` and one column a metric of the summary, sorted by category.
+        Candidates, and the negatives of the pooled `paper_auc`, are those of all brands.
+    """
+    rows = [
+        {schema.BRAND_CATEGORY: category, "n_brands": len(brands), **summary_of(brands)}
+        for category, brands in per_brand.groupby(np.asarray(categories, dtype=object))
+    ]
+    return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ import yaml
 from recbole_mirec.errors import UsageError
 
 RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
-RECORD_KEYS = ("model", "dataset", "protocol", "status", "settings")
+RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
 PACKAGES = ("recbole-mirec", "recbole", "torch", "numpy", "scipy", "pandas", "gensim")
 
 
@@ -78,7 +78,7 @@ def read_run(folder: Path) -> Run:
     """Open a run's folder.
 
     Raises:
-        UsageError: no such folder, or no readable `run.json` in it.
+        UsageError: no such folder, or no readable `run.json` in it that says what was run.
     """
     path = folder / RUN_FILE
     try:
@@ -87,14 +87,22 @@ def read_run(folder: Path) -> Run:
         raise UsageError(f"'{folder}' is no folder of a run: it holds no {RUN_FILE}.") from None
     except json.JSONDecodeError as error:
         raise UsageError(f"'{path}', line {error.lineno}: {error.msg}. Train again.") from None
-    missing = [key for key in RECORD_KEYS if not isinstance(record, dict) or key not in record]
-    if missing:
-        raise UsageError(f"'{path}' is no record of a run: it lacks '{missing[0]}'. Train again.")
+    except UnicodeDecodeError:
+        raise UsageError(f"'{path}' is no UTF-8 text. Train again.") from None
+    for key, kind in RECORD_TYPES.items():
+        if not isinstance(record, dict) or key not in record:
+            raise UsageError(f"'{path}' is no record of a run: it lacks '{key}'. Train again.")
+        if not isinstance(record[key], kind):
+            wanted = "a mapping" if kind is dict else "a word"
+            raise UsageError(
+                f"'{path}' is no record of a run: '{key}' must be {wanted}. "
+                f"Received: {record[key]!r}. Train again."
+            )
     return Run(folder, record)
 
 
 def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | None) -> Run:
-    """The latest finished run of a model on a data set.
+    """The latest finished run of a model on a data set; folders that cannot be read are passed by.
 
     Raises:
         UsageError: there is none; says how to make one.
@@ -104,7 +112,10 @@ def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | N
         reverse=True,
         key=lambda path: path.stat().st_mtime_ns,
     ):
-        run = read_run(path.parent)
+        try:
+            run = read_run(path.parent)
+        except UsageError:
+            continue
         fits = run.record["model"] == model and run.record["dataset"] == dataset
         fits &= protocol in (None, run.record["protocol"])
         if fits and run.record["status"] == "finished":

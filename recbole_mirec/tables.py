@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from recbole_mirec.results import Evaluation
+from recbole_mirec.notes import data_title
+from recbole_mirec.results import PAPER, UNSEEN, Evaluation
 
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult
@@ -37,7 +38,7 @@ def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
 
 def result_table(result: "ExperimentResult") -> str:
     """Title, metrics of both parts under both rules, the epoch chosen, time, notes and files."""
-    data = f"{result.dataset} (synthetic data)" if result.synthetic else result.dataset
+    data = data_title(result.dataset, synthetic=result.synthetic)
     rows: list[dict[str, object]] = []
     for evaluation in (result.valid, result.test):
         if evaluation is not None:
@@ -51,20 +52,23 @@ def result_table(result: "ExperimentResult") -> str:
         f"{result.valid_metric}; {result.seconds:.0f} s",
     ]
     lines += [f"Note: {note}" for note in result.notes]
-    lines.append(f"Files: {result.run_folder} (per_brand.*.csv, config.yaml, run.json, best.pth)")
+    lines.append(
+        f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
+        f"categories, config.yaml, run.json, best.pth)"
+    )
     return "\n".join(lines)
 
 
 def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     size = f"({len(evaluation.per_brand)} brands, {evaluation.n_candidates} candidates)"
-    groups: dict[str, dict[str, float]] = {"": {}, "paper_": {}, "unseen_": {}}
+    groups: dict[str, dict[str, float]] = {"": {}, PAPER: {}, UNSEEN: {}}
     for name, value in evaluation.summary.items():
-        prefix = next((p for p in ("paper_", "unseen_") if name.startswith(p)), "")
+        prefix = next((p for p in (PAPER, UNSEEN) if name.startswith(p)), "")
         groups[prefix][_title(name.removeprefix(prefix))] = value
     labels = {
         "": f"{PARTS[evaluation.part]} {size}",
-        "paper_": "  by the paper's rules",
-        "unseen_": "  unseen influencers only",
+        PAPER: "  by the paper's rules",
+        UNSEEN: "  unseen influencers only",
     }
     rows: list[dict[str, object]] = []
     for prefix, values in groups.items():

@@ -43,6 +43,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self.dataset = dataset
         self.train_data = train_data
         self.fingerprint = dataset.fingerprint()
+        made = getattr(self.model, "input_fingerprint", None)
+        self.input_fingerprint: str | None = None if made is None else made()
         self.run_folder = run_folder
         self.saved_model_file = str(run_folder / BEST)
         self.best_epoch = -1
@@ -70,11 +72,13 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         )
 
     def load_best(self) -> int:
-        """Load the best epoch's parameters; returns the epoch, counted from 0."""
-        state = read_checkpoint(
-            self.run_folder / BEST, fingerprint=self.fingerprint, device=self.device
-        )
-        self._load_model(state)
+        """Load the best epoch's parameters; returns the epoch, counted from 0.
+
+        Raises:
+            UsageError: the checkpoint cannot be read, or is of another data set, model, variant or
+                account features.
+        """
+        state = self._read_model(self.run_folder / BEST)
         self.best_epoch = int(state["epoch"])
         return self.best_epoch
 
@@ -98,9 +102,12 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         return self.evaluate_split(eval_data, show_progress=show_progress).summary
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
-        """Go on from `last.pth`: parameters, optimizer, generators and early stopping."""
-        state = read_checkpoint(Path(resume_file), fingerprint=self.fingerprint, device=self.device)
-        self._load_model(state)
+        """Go on from `last.pth`: parameters, optimizer, generators and early stopping.
+
+        Raises:
+            UsageError: as `load_best`.
+        """
+        state = self._read_model(Path(resume_file))
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.start_epoch = int(state["epoch"]) + 1
@@ -198,14 +205,36 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             return [self.optimizer_encoder, self.optimizer_decoder]
         return [self.optimizer]
 
-    def _load_model(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["state_dict"])
-        self.model.load_other_parameter(state["other_parameter"])
+    def _read_model(self, path: Path) -> dict[str, Any]:
+        """Load the model from a checkpoint of itself; returns all that the checkpoint holds."""
+        state = read_checkpoint(path, fingerprint=self.fingerprint, device=self.device)
+        name, found = self.config["model"], state.get("model")
+        if found != name:
+            raise UsageError(
+                f"Checkpoint '{path}' holds a model {found}, not {name}. Use a run of {name}, or "
+                f"train again."
+            )
+        if state.get("input_fingerprint") != self.input_fingerprint:
+            raise UsageError(
+                f"Checkpoint '{path}' was trained on other account features: the node embeddings, "
+                f"the attribute graph or their cache changed. Put them back, or train again."
+            )
+        try:
+            self.model.load_state_dict(state["state_dict"])
+            self.model.load_other_parameter(state["other_parameter"])
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(
+                f"Checkpoint '{path}' does not fit model {name} as it is configured (another "
+                f"variant or other sizes): {' '.join(str(error).split())} Use the run's own "
+                f"settings, or train again."
+            ) from None
+        return state
 
     def _model_state(self, epoch: int) -> dict[str, Any]:
         return {
             "model": self.config["model"],
             "data_fingerprint": self.fingerprint,
+            "input_fingerprint": self.input_fingerprint,
             "epoch": epoch,
             "state_dict": self.model.state_dict(),
             "other_parameter": self.model.other_parameter(),

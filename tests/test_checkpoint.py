@@ -168,3 +168,27 @@ def test_random_state_goes_on_where_it_was(tmp_path: Path) -> None:
     restore_random_state(read(tmp_path / "last.pth")["random"])
     assert draw() == expected
     restore_random_state(before)
+
+
+def test_random_state_of_gpus_in_use_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = random_state()
+    assert before["cuda"] == []
+    states = [torch.arange(4, dtype=torch.uint8), torch.arange(4, 8, dtype=torch.uint8)]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+    write_checkpoint(tmp_path / "last.pth", STATE | {"random": random_state()})
+    saved = read(tmp_path / "last.pth")["random"]
+    restored: dict[int, list[int]] = {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda value, index: restored.update({index: value.tolist()})
+    )
+    restore_random_state(saved)
+    assert restored == {0: [0, 1, 2, 3], 1: [4, 5, 6, 7]}
+    # a machine with fewer devices takes what it has a place for
+    restored.clear()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    restore_random_state(saved)
+    assert restored == {}

@@ -90,6 +90,10 @@ def drop_category(folder: Path) -> None:
     for row in cells:
         del row[place]
     (folder / "little.user").write_text("\n".join("\t".join(row) for row in cells) + "\n")
+    category_of_no_influencer(folder)
+
+
+def category_of_no_influencer(folder: Path) -> None:
     rows = "".join(f"i{k}\tfood\n" for k in range(1, 8))
     (folder / "little.influencer_category").write_text(
         f"influencer_id:token\tcategory:token\n{rows}"
@@ -133,6 +137,14 @@ BROKEN_FILES = {
         drop_category,
         ["little.influencer_category: found categories of the influencers only", "Remedy: add"],
     ),
+    "category of no influencer": (
+        category_of_no_influencer,
+        ["little.user, line 4, field 'brand_category': found 'shoes', which no influencer has"],
+    ),
+    "fewer rows than the manifest says": (
+        lambda f: edit(f / "little.new-brand.test.inter", "b5\ti6\n", ""),
+        ["little.new-brand.test.inter: found 1 rows; wanted 2, as manifest.json says", "Remedy: c"],
+    ),
     "split without positives": (
         lambda f: (f / "little.new-brand.valid.inter").write_text(
             "brand_id:token\tinfluencer_id:token\n"
@@ -167,6 +179,11 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--protocol=known-brand"], "no split files for known-brand"),
         (["--dataset=nowhere"], "nowhere' does not exist. Convert your material"),
         (["--dataset="], "dataset"),
+        (["--epochs=None"], "Key 'epochs' must hold whole numbers of at least 1. Received: None."),
+        (["--checkpoint_dir=5"], "Key 'checkpoint_dir' must be the path of a folder. Received: 5"),
+        (["--learning_rate_decay_steps=x"], "Key 'learning_rate_decay_steps' must hold whole"),
+        (["--graph_eta=abc"], "Key 'graph_eta' must be a number above 0. Received: 'abc'."),
+        (["--worker=2"], "Key 'worker' must be 0: worker processes would each draw the same"),
         (["--epochs=none"], "Key 'epochs' must hold whole numbers of at least 1."),
         (["--dimension=-1"], "'dimension' parameter must be a positive integer"),
         (["--eval_args={}"], "Key 'eval_args' has no effect here"),
@@ -176,7 +193,7 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--=3"], "'--=3' is not understood"),
         (["--top=many"], "argument --top: invalid int value: 'many'; see --help."),
         (["--model=BPR", "--embedding_size=-3"], "Model BPR cannot be made: RuntimeError("),
-        (["--model=BPR", "--checkpoint_dir=little/little.user"], "Not a directory. Check the path"),
+        (["--model=BPR", "--checkpoint_dir=little/little.user"], "File exists. Check the path"),
         (["--data_path=little/little.user"], "does not exist. Convert"),
         (["--nproc=2"], "--nproc=2: training in several processes is not available yet"),
         (["--config_files=no.yaml"], "Configuration file 'no.yaml' cannot be read"),
@@ -210,8 +227,7 @@ def test_a_brand_that_knows_every_influencer_is_an_error(
     ):
         (data / name).write_text("\n".join([header, *rows]) + "\n")
     (data / "little.new-brand.test.inter").unlink()
-    manifest = data / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"new-brand.test": 2,', ""))
+    (data / "manifest.json").write_text('{"synthetic": true}')
     line = refused(common(folder), capsys)
     assert "Negatives need a training influencer" in line
     assert not (folder / "saved").exists()

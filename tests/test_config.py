@@ -34,6 +34,9 @@ def config(**changes: Any) -> MirecConfig:
         ("[content,attribute]", ["content", "attribute"]),
         ("{content: 1}", {"content": 1}),
         ("~", None),
+        ("None", None),
+        ("none", "none"),
+        ("[None]", ["None"]),
         ("", None),
         ("mirec-demo", "mirec-demo"),
         ("1+1", "1+1"),
@@ -88,11 +91,14 @@ def test_presets_resolve_and_the_user_wins() -> None:
     assert mixed["schedules"] is None
 
 
-def test_both_variants_set_the_same_keys() -> None:
+def test_presets_of_a_kind_set_the_same_keys() -> None:
     defaults = model_defaults("MIRec")
-    for table in ("variants", "schedules"):
-        keys = {frozenset(preset) for preset in defaults[table].values()}
-        assert len(keys) == 1
+    variants, schedules = (
+        [set(preset) for preset in defaults[table].values()] for table in ("variants", "schedules")
+    )
+    assert all(keys == variants[0] for keys in variants)
+    # What only some schedules set has a value of the variant's under the others.
+    assert set.union(*schedules) - set.intersection(*schedules) <= variants[0]
     flat = resolve_presets(defaults, {})
     assert {"variants", "schedules"}.isdisjoint(flat)
     assert flat["variant"] in defaults["variants"]
@@ -119,7 +125,8 @@ def test_both_variants_set_the_same_keys() -> None:
         ({"epochs": 2.0}, "Key 'epochs' must hold whole numbers of at least 1. Received: 2.0."),
         ({"epochs": "two"}, "Received: 'two'."),
         ({"eval_step": True}, "Key 'eval_step' must hold whole numbers of at least 1."),
-        ({"seed": -1}, "Key 'seed' must hold whole numbers of at least 0. Received: -1."),
+        ({"seed": -1}, "Key 'seed' must hold whole numbers of at least 0 and at most"),
+        ({"seed": 2**32}, "of at least 0 and at most 4294967295. Received: 4294967296."),
         ({"torch_threads": 1.5}, "Key 'torch_threads' must hold whole numbers"),
         ({"topk": []}, "Key 'topk' must be a list of cut-offs. Received: []."),
         ({"topk": [10, 0]}, "topk must be a positive integer"),
@@ -145,6 +152,49 @@ def test_both_variants_set_the_same_keys() -> None:
         ({"drop_last": "maybe"}, "Key 'drop_last' must be True or False. Received: 'maybe'."),
         ({"show_progress": 1}, "Key 'show_progress' must be True or False. Received: 1."),
         ({"train_neg_sample_args": 3}, "train_neg_sample_args:[3] should be a dict."),
+        (
+            {"train_neg_sample_args": {"alpha": "abc", "distribution": "popularity"}},
+            "Key 'train_neg_sample_args: alpha' must be a number. Received: 'abc'.",
+        ),
+        ({"graph_eta": "abc"}, "Key 'graph_eta' must be a number above 0. Received: 'abc'."),
+        ({"graph_p": float("nan")}, "Key 'graph_p' must be a number above 0. Received: nan."),
+        ({"graph_window": "abc"}, "Key 'graph_window' must hold whole numbers of at least 1."),
+        ({"graph_dimension": 12.5}, "Key 'graph_dimension' must hold whole numbers of at least 1."),
+        (
+            {"graph_seed": "abc"},
+            "Key 'graph_seed' must hold whole numbers of at least 0 and at most",
+        ),
+        ({"graph_n_walks": 1.5}, "Key 'graph_n_walks' must hold whole numbers of at least 1."),
+        ({"graph_netmf_negative": "abc"}, "Key 'graph_netmf_negative' must hold whole numbers"),
+        ({"graph_negative": None}, "Key 'graph_negative' must hold whole numbers of at least 1."),
+        ({"graph_epochs": True}, "Key 'graph_epochs' must hold whole numbers of at least 1."),
+        ({"graph_walk_length": 1}, "Key 'graph_walk_length' must hold whole numbers of at least 2"),
+        ({"graph_subsample": -0.1}, "Key 'graph_subsample' must be a number of at least 0."),
+        ({"learning_rate": float("inf")}, "Key 'learning_rate' must be a number above 0."),
+        ({"learning_rate_decay_steps": -1}, "'learning_rate_decay_steps' must hold whole numbers"),
+        ({"learning_rate_decay_steps": "abc"}, "'learning_rate_decay_steps' must hold whole"),
+        ({"stopping_step": -1}, "Key 'stopping_step' must hold whole numbers of at least 0."),
+        ({"stopping_step": "abc"}, "Key 'stopping_step' must hold whole numbers of at least 0."),
+        ({"weight_decay": "abc"}, "Key 'weight_decay' must be a number of at least 0."),
+        ({"weight_decay": -1}, "Key 'weight_decay' must be a number of at least 0. Received: -1."),
+        ({"checkpoint_dir": 5}, "Key 'checkpoint_dir' must be the path of a folder. Received: 5."),
+        ({"checkpoint_dir": ""}, "Key 'checkpoint_dir' must be the path of a folder."),
+        ({"learner": "adamm"}, "Key 'learner' must be one of adam, adamw, sgd, adagrad, rmsprop."),
+        ({"learner": "sparse_adam"}, "Key 'learner' must be one of"),
+        ({"state": "loud"}, "Key 'state' must be one of debug, info, warning, error, critical."),
+        ({"worker": 2}, "Key 'worker' must be 0: worker processes would each draw the same"),
+        ({"log_wandb": True}, "Key 'log_wandb' must be False: a run is recorded in its own"),
+        ({"use_gpu": False}, "Key 'use_gpu' has no effect here: RecBole chooses the device by"),
+        ({"val_interval": {}}, "Key 'val_interval' cannot be set for data set 'mirec-tiny': filt"),
+        ({"user_inter_num_interval": "[2,inf)"}, "filtering would change the split and the cand"),
+        ({"item_inter_num_interval": "[2,inf)"}, "filter the material before converting it."),
+        ({"filter_inter_by_user_or_item": False}, "Key 'filter_inter_by_user_or_item' cannot"),
+        ({"rm_dup_inter": "first"}, "'mirec-tiny': every pair stands once in files that are acc"),
+        ({"numerical_features": ["x"]}, "only token fields are registered for RecBole's context"),
+        ({"USER_ID_FIELD": "user_id"}, "Key 'USER_ID_FIELD' must stay 'brand_id' for data set 'm"),
+        ({"ITEM_ID_FIELD": "item_id"}, "Key 'ITEM_ID_FIELD' must stay 'influencer_id' for data"),
+        ({"field_separator": ","}, r"Key 'field_separator' must stay '\t' for data set"),
+        ({"seq_separator": ";"}, "whose files follow this project's schema; leave it out. Rec"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
@@ -152,6 +202,28 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
         config(**changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_data_sets_of_our_schema_are_told_by_their_manifest(tmp_path: Path) -> None:
+    foreign = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id"}
+    filters = {"rm_dup_inter": "first", "item_inter_num_interval": "[2,inf)"}
+    filters |= {"val_interval": {}, "numerical_features": ["age"], "field_separator": ","}
+    given = settings(tmp_path, "BPR", "films", **(foreign | filters))
+    made = MirecConfig(given)
+    assert made["rm_dup_inter"] == "first"
+    assert made["numerical_features"] == ["age"]
+    write_little(tmp_path)
+    with pytest.raises(UsageError, match=r"'USER_ID_FIELD' must stay 'brand_id' for data set 'lit"):
+        MirecConfig(given | {"dataset": NAME})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"learner": "AdamW"}, {"state": "INFO"}, {"stopping_step": 0}, {"weight_decay": 1}],
+)
+def test_what_recbole_takes_is_taken(changes: dict[str, Any]) -> None:
+    ((key, value),) = changes.items()
+    assert config(**changes)[key] == value
 
 
 def test_a_partial_negative_sampling_keeps_the_other_defaults() -> None:

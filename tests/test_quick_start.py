@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from little_data import settings
+from little_data import NAME, little, settings, write_little
 
+from recbole_mirec import experiment as experiment_room
 from recbole_mirec import runs
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.errors import UsageError
@@ -69,6 +70,7 @@ def test_files_of_a_run(
     assert {path.name for path in folder.iterdir()} == {
         *("run.json", "config.yaml", "best.pth", "last.pth"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
+        *("per_category.valid.csv", "per_category.test.csv"),
     }
     record = runs.read_run(folder).record
     assert record["status"] == "finished"
@@ -105,6 +107,68 @@ def test_means_of_the_csv_are_the_summary(
         assert recorded["n_brands"] == n_brands
         assert recorded["n_candidates"] == evaluation.n_candidates
         assert recorded["MAP"] == evaluation.summary["MAP"]
+
+
+def test_categories_have_the_means_of_their_brands(
+    pair_of_runs: tuple[ExperimentResult, ExperimentResult, dict[str, Any]],
+) -> None:
+    result, _, _ = pair_of_runs
+    for part in ("valid", "test"):
+        brands = pd.read_csv(result.run_folder / f"per_brand.{part}.csv")
+        found = pd.read_csv(result.run_folder / f"per_category.{part}.csv")
+        groups = brands.groupby("brand_category")
+        assert found["brand_category"].tolist() == sorted(groups.groups)
+        assert found["n_brands"].tolist() == groups.size().tolist()
+        assert list(found.columns[2:]) == list(getattr(result, part).summary)
+        for name in ("AUC", "Recall@10", "MAP", "paper_map"):
+            np.testing.assert_allclose(found[name], groups[name].mean(), atol=1e-12)
+        np.testing.assert_allclose(found["MedR"], groups["FirstRank"].median())
+        won, compared = (groups[f"paper_auc_{kind}"].sum() for kind in ("won", "compared"))
+        np.testing.assert_allclose(found["paper_auc"], won / compared, atol=1e-12)
+
+
+def test_brands_without_categories_have_no_such_file(workplace: Path, tmp_path: Path) -> None:
+    data = little()
+    write_little(tmp_path, brands=data.brands.drop(columns="brand_category"))
+    folder = run_experiment(settings(tmp_path, "Random", NAME, epochs=1)).run_folder
+    assert (folder / "per_brand.test.csv").is_file()
+    assert not list(folder.glob("per_category*"))
+
+
+def test_an_interrupted_evaluation_says_how_to_go_on(workplace: Path, tmp_path: Path) -> None:
+    given = settings(workplace, "BPR", checkpoint_dir=str(tmp_path))
+    whole = run_experiment(given | {"checkpoint_dir": str(workplace / "whole")})
+
+    def interrupted(*_: Any) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MirecTrainer, "load_best", interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            run_experiment(given)
+    (record,) = tmp_path.glob("*/run.json")
+    hint = f"Go on with: python run_recbole_mirec.py --resume {record.parent}"
+    assert str(caught.value) == hint
+    assert runs.read_run(record.parent).record["status"] == "running"
+    assert_same(whole, run_experiment(given, resume=record.parent))
+    assert runs.read_run(record.parent).record["status"] == "finished"
+
+
+def test_a_finished_run_stays_finished_while_it_is_evaluated_again(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = settings(workplace, "BPR", checkpoint_dir=str(tmp_path))
+    folder = run_experiment(given).run_folder
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        assert runs.read_run(folder).record["status"] == "finished"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MirecTrainer, "evaluate_split", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"Go on with: .* --resume "):
+        run_experiment(given, resume=folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def interrupt_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
@@ -316,3 +380,67 @@ def test_scores_that_are_nan_are_no_ranking(workplace: Path) -> None:
     )
     with pytest.raises(UsageError, match=r"Model Random gives scores that are NaN\. Training div"):
         experiment.trainer.evaluate_split(everywhere)
+
+
+def checkpoint_line(given: dict[str, Any], folder: Path, name: str = BEST) -> str:
+    """What an experiment of some settings says of a run's checkpoint that it must refuse."""
+    trainer = prepare(given, run_folder=folder).trainer
+    with pytest.raises(UsageError) as caught:
+        if name == BEST:
+            trainer.load_best()
+        trainer.resume_checkpoint(folder / name)
+    assert "\n" not in str(caught.value)
+    assert f"Checkpoint '{folder / name}' " in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_a_checkpoint_of_another_model_is_an_error(workplace: Path, name: str) -> None:
+    folder = run_experiment(settings(workplace, "BPR", epochs=1)).run_folder
+    line = checkpoint_line(settings(workplace, "LightGCN"), folder, name)
+    assert "holds a model BPR, not LightGCN. Use a run of LightGCN, or train again." in line
+    # another size of the same model
+    line = checkpoint_line(settings(workplace, "BPR", embedding_size=8), folder, name)
+    assert "does not fit model BPR as it is configured (another variant or other sizes)" in line
+    assert "size mismatch" in line
+    assert line.endswith("Use the run's own settings, or train again.")
+
+
+def test_a_checkpoint_of_another_variant_is_an_error(workplace: Path) -> None:
+    folder = run_experiment(settings(workplace, epochs=1)).run_folder
+    line = checkpoint_line(settings(workplace, variant="paper"), folder)
+    assert "does not fit model MIRec as it is configured (another variant" in line
+
+
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_a_checkpoint_of_other_node_embeddings_is_an_error(
+    workplace: Path, tmp_path: Path, name: str
+) -> None:
+    accounts = prepare(settings(workplace, "Cosine")).dataset.accounts
+    assert accounts is not None
+    nodes = tmp_path / "nodes.txt"
+
+    def write(first: float) -> None:
+        rows = [f"{name} {first + row} 1" for row, name in enumerate(accounts.attribute_names)]
+        nodes.write_text("\n".join([f"{len(rows)} 2", *rows]) + "\n")
+
+    write(0.5)
+    given = settings(workplace, epochs=1, node_embedding_file=str(nodes))
+    folder = run_experiment(given).run_folder
+    assert len(state(run_experiment(given, resume=folder), name)["input_fingerprint"]) == 64
+    write(0.25)
+    line = checkpoint_line(given, folder, name)
+    assert "was trained on other account features: the node embeddings, the attribute" in line
+    assert line.endswith("Put them back, or train again.")
+
+
+def test_a_trainer_that_is_refused_leaves_no_run_folder(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise UsageError("no such optimizer")
+
+    monkeypatch.setattr(experiment_room, "make_trainer", refuse)
+    with pytest.raises(UsageError, match="no such optimizer"):
+        prepare(settings(workplace, "BPR", checkpoint_dir=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []

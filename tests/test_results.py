@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.results import evaluate_scores, metric_names, smaller_is_better
+from recbole_mirec.results import (
+    evaluate_scores,
+    metric_names,
+    per_category,
+    smaller_is_better,
+    summary_of,
+)
 
 # Brand rows: ranks of the positives are 1 and 3 of 4, and 2 of 3 (one candidate masked).
 SCORES = np.array([[0.9, 0.5, 0.3, 0.1], [0.4, 0.8, 0.9, 0.1]])
@@ -62,6 +68,28 @@ def test_unseen_influencers_alone() -> None:
     assert found.summary["unseen_MRR"] == 0.5
     assert found.summary["unseen_AUC"] == 0.5
     assert found.summary["MRR"] == 0.75
+
+
+def test_the_brands_of_a_category() -> None:
+    categories = {"brand_category": np.array([0, 1]), "candidate_category": np.array([0, 1, 0, 0])}
+    found = evaluate_scores(SCORES, split(**categories), topk=[2], unseen_only=True)
+    assert str(summary_of(found.per_brand)) == str(found.summary)
+    both = per_category(found.per_brand, ["shoes", "shoes"])
+    assert both.drop(columns=["brand_category", "n_brands"]).iloc[0].to_dict() == pytest.approx(
+        found.summary, nan_ok=True
+    )
+    one_each = per_category(found.per_brand, ["shoes", "food"])
+    assert one_each["brand_category"].tolist() == ["food", "shoes"]
+    assert one_each["n_brands"].tolist() == [1, 1]
+    assert one_each["AUC"].tolist() == [0.5, 0.75]
+    assert one_each["MedR"].tolist() == [2.0, 1.0]
+    assert one_each["unseen_MRR"].tolist() == [pytest.approx(np.nan, nan_ok=True), 0.5]
+    # positives of the other brand: candidate 1 alone, then candidates 1 and 4
+    won = found.per_brand["paper_auc_won"] / found.per_brand["paper_auc_compared"]
+    assert one_each["paper_auc"].tolist() == pytest.approx(won.tolist()[::-1], nan_ok=True)
+    unknown = per_category(found.per_brand, [None, "food"])
+    assert unknown["brand_category"].tolist() == ["food"]
+    assert len(per_category(found.per_brand, [None, None])) == 0
 
 
 def test_names_and_directions() -> None:

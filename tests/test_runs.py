@@ -9,17 +9,18 @@ import yaml
 from recbole_mirec import runs
 from recbole_mirec.errors import UsageError
 
+RECORD = {
+    "model": "BPR",
+    "dataset": "little",
+    "protocol": "new-brand",
+    "status": "finished",
+    "settings": {},
+}
+
 
 def finished(folder: Path, when: float, **changes: Any) -> Path:
     run = runs.new_run_folder(folder, "BPR", "little", "new-brand")
-    record = {
-        "model": "BPR",
-        "dataset": "little",
-        "protocol": "new-brand",
-        "status": "finished",
-        "settings": {},
-    }
-    runs.write_record(run, record | changes)
+    runs.write_record(run, RECORD | changes)
     os.utime(run / runs.RUN_FILE, (when, when))
     return run
 
@@ -31,7 +32,8 @@ def test_two_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -
 
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
-    runs.write_record(tmp_path, {key: key for key in runs.RECORD_KEYS} | {"path": Path("x")})
+    record = {key: key for key in runs.RECORD_TYPES} | {"settings": {"seed": 1}, "path": Path("x")}
+    runs.write_record(tmp_path, record)
     run = runs.read_run(tmp_path)
     assert run.folder == tmp_path
     assert run.record["model"] == "model"
@@ -65,12 +67,15 @@ def test_a_failed_write_leaves_the_old_file(
         (None, "is no folder of a run: it holds no run.json."),
         ('{"model": "BPR",\n', "line 2: "),
         ("[]", "is no record of a run: it lacks 'model'. Train again."),
+        (json.dumps(RECORD | {"settings": [1]}), "'settings' must be a mapping. Received: [1]. Tr"),
+        (json.dumps(RECORD | {"protocol": None}), "'protocol' must be a word. Received: None."),
+        ("\udcff", "is no UTF-8 text. Train again."),
         ('{"model": "BPR"}', "is no record of a run: it lacks 'dataset'. Train again."),
     ],
 )
 def test_a_folder_that_is_no_run(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
-        (tmp_path / runs.RUN_FILE).write_text(content)
+        (tmp_path / runs.RUN_FILE).write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(UsageError) as caught:
         runs.read_run(tmp_path)
     assert message in str(caught.value)
@@ -83,6 +88,9 @@ def test_the_newest_finished_run_is_found(tmp_path: Path) -> None:
     finished(tmp_path, 200)
     finished(tmp_path, 400, status="running")
     finished(tmp_path, 500, protocol="known-brand")
+    for damage in ("{", "[]"):
+        path = finished(tmp_path, 100)
+        (path / runs.RUN_FILE).write_text(damage)  # newer than all of them
     finished(tmp_path, 600, model="BPR-little")  # a name that the pattern fits by accident
     assert runs.newest_run(tmp_path, "BPR", "little", "new-brand").folder == newest
     assert runs.newest_run(tmp_path, "BPR", "little", None).record["protocol"] == "known-brand"

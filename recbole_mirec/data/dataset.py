@@ -34,6 +34,12 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         """Split the interactions; returns the train, valid and (where there is one) test part."""
         self._change_feat_format()
         parts = self.part_of_interactions()
+        n_left_out = int((parts == "").sum())
+        if n_left_out:
+            self.logger.info(
+                f"{n_left_out} of {len(parts)} interactions stand in no part of the split and are "
+                f"left out."
+            )
         self.pairs: dict[str, NDArray[np.int64]] = {}
         built = []
         for part in PART_NAMES:

@@ -7,6 +7,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from recbole_mirec.graph.weighted_graph import checked_weights
 
 # Raise it when the arrays of the file, or what either method computes from its inputs, change.
 _FORMAT_VERSION = 1
+
+# Packages that compute the vectors: another version may round, or draw, in another way.
+_PACKAGES = ("numpy", "scipy", "gensim")
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -42,6 +46,7 @@ def embedding_fingerprint(weights: csr_array, settings: NetMFSettings | Node2Vec
         "format": _FORMAT_VERSION,
         "method": type(settings).__name__,
         "settings": asdict(settings),
+        "versions": {package: metadata.version(package) for package in _PACKAGES},
         "n_nodes": graph.shape[0],
         "n_entries": graph.nnz,
     }

@@ -37,6 +37,7 @@ class Cosine(GeneralRecommender):  # type: ignore[misc]
 
     type = ModelType.TRADITIONAL
     input_type = InputType.POINTWISE
+    score_meaning = "the sum of the perspectives' cosines, each from -1 to 1"
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)

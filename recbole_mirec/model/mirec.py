@@ -1,6 +1,7 @@
 """MIRec under RecBole's contract: the account encoder of `nn` trained on pairs."""
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
 
     input_type = InputType.PAIRWISE
     looks_features_up = True
+    score_meaning = "the sum of the perspectives' inner products, unbounded"
 
     def __init__(self, config: Any, dataset: Any):
         # ContextRecommender's own constructor would embed every field of the batch.
@@ -85,6 +87,17 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         """As torch's; account vectors are forgotten."""
         self._vectors = None
         return super().load_state_dict(*args, **kwargs)
+
+    def input_fingerprint(self) -> str:
+        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
+        digest = hashlib.sha256()
+        for side in schema.SIDES:
+            for name in sorted(self._widths):
+                for kind in ("features", "mask"):
+                    values = getattr(self, f"{side}_{name}_{kind}").cpu().numpy()
+                    digest.update(f"{side} {name} {kind} {values.shape}".encode())
+                    digest.update(values.tobytes())
+        return digest.hexdigest()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """The terms of the objective (28)-(32), in the order of `loss_names`."""

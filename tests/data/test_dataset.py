@@ -186,8 +186,8 @@ def test_context_models_read_tokens_of_both_sides_and_ours_ids_only(data_path: P
     assert not [name for name in fm.user_feat.columns if "topics" in name or "weights" in name]
 
 
-def test_training_rows_are_shuffled_by_the_split_seed(data_path: Path) -> None:
-    one, two = dataset(data_path), dataset(data_path, split_seed=1)
+def test_training_rows_are_shuffled_by_the_seed(data_path: Path) -> None:
+    one, two = dataset(data_path), dataset(data_path, seed=1)
     assert not np.array_equal(one.pairs["train"], two.pairs["train"])
     assert in_tokens(one, "train") == in_tokens(two, "train")
 
@@ -249,3 +249,16 @@ def test_data_sets_of_recbole_know_no_new_brands_and_no_repetitions(tmp_path: Pa
 def test_the_hand_made_parts_are_a_split() -> None:
     parts = new_brand_parts()
     assert len(pd.concat(parts.values())) == len(pairs([*TRAIN, *VALID, *TEST]))
+
+
+def test_interactions_of_no_part_are_counted_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    dataset(write_little(tmp_path), dataset=NAME)
+    assert "in no part of the split" not in caplog.text
+    (tmp_path / "less").mkdir()
+    less = new_brand_parts() | {"train": pairs(TRAIN[:-2])}
+    data = dataset(write_little(tmp_path / "less", splits={"new-brand": less}), dataset=NAME)
+    assert in_tokens(data, "train") == sorted(TRAIN[:-2])
+    assert "2 of 9 interactions stand in no part of the split and are left out." in caplog.text

@@ -90,6 +90,10 @@ CELL_FAULTS = {
         *("toy.item", 5, "runner cook", "runner|cook", "influencer_attributes", "'|' in"),
         "one space",
     ),
+    "slash in attributes": (
+        *("toy.item", 5, "runner cook", "runner/cook", "influencer_attributes", "'/' in"),
+        "one space",
+    ),
     "two spaces in attributes": (
         *("toy.item", 5, "runner cook", "runner  cook", "influencer_attributes", "two spaces"),
         "one space",
@@ -104,6 +108,10 @@ CELL_FAULTS = {
     ),
     "influencer category of no brand": (
         *("toy.influencer_category", 5, "shoes", "shoe", "category", "'shoe', which no brand has"),
+        "correct the spelling",
+    ),
+    "brand category of no influencer": (
+        *("toy.user", 2, "food", "cafe", "brand_category", "'cafe', which no influencer has"),
         "correct the spelling",
     ),
     "influencer without category": (
@@ -331,6 +339,10 @@ def test_unknown_protocol(toy: Path) -> None:
         ("{", "found no JSON"),
         ("[]", "field 'synthetic': found no such key; wanted true or false"),
         ('{"synthetic": "yes"}', "field 'synthetic'"),
+        (
+            '{"synthetic": true, "rows": [5]}',
+            "field 'rows': found '[5]'; wanted an object that maps files to numbers of rows",
+        ),
     ],
 )
 def test_manifest(toy: Path, text: str | None, found: str) -> None:
@@ -341,3 +353,32 @@ def test_manifest(toy: Path, text: str | None, found: str) -> None:
     error = fault_of(toy)
     assert error.path == toy / "manifest.json"
     assert found in str(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "n_rows"),
+    [
+        ("brands", "toy.user", 3),
+        ("influencers", "toy.item", 4),
+        ("interactions", "toy.inter", 5),
+        ("influencer_category", "toy.influencer_category", 4),
+        ("new-brand.train", TRAIN, 2),
+        ("known-brand.valid", KNOWN_VALID, 2),
+    ],
+)
+@pytest.mark.parametrize("declared", [7, "7", None])
+def test_number_of_rows_is_not_that_of_the_manifest(
+    toy: Path, key: str, file: str, n_rows: int, declared: object
+) -> None:
+    def declare(count: object) -> None:
+        manifest = {"synthetic": False, "rows": {key: count}}
+        (toy / "manifest.json").write_text(json.dumps(manifest))
+
+    declare(declared)
+    error = fault_of(toy)
+    assert error.path == toy / file
+    assert f": found {n_rows} rows; wanted {json.dumps(declared)}, as manifest.json" in str(error)
+    assert f"says for '{key}'" in str(error)
+    assert "Remedy: convert the data set again, or correct the manifest" in str(error)
+    declare(n_rows)
+    assert len(read_atomic(toy, "toy").brands) == 3

@@ -59,14 +59,18 @@ def data_sets(draw: st.DrawFn) -> AtomicData:
     interactions = interactions.astype({"timestamp": float})
     held = interactions["brand_id"] == brands["brand_id"][0]
     parts = {"train": interactions[~held], "valid": interactions[held]}
-    category = draw(st.booleans())
+    names = sorted(set(brands["brand_category"]))
+    # Every category of the brands needs an influencer.
+    category = draw(st.booleans()) and len(names) <= len(influencers)
     return AtomicData(
         name="drawn",
         brands=brands,
         influencers=influencers,
         interactions=interactions,
         influencer_category=pd.Series(
-            brands["brand_category"][0], index=list(influencers["influencer_id"]), dtype=object
+            [names[row % len(names)] for row in range(len(influencers))],
+            index=list(influencers["influencer_id"]),
+            dtype=object,
         )
         if category
         else None,

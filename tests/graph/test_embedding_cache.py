@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -178,3 +179,14 @@ def test_bad_graph_is_refused_before_the_folder_is_made(tmp_path):
     with pytest.raises(ValueError, match="symmetric"):
         node_embeddings(csr_array(np.array([[0.0, 1.0], [0.0, 0.0]])), NETMF, folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("package", ["numpy", "scipy", "gensim"])
+def test_versions_of_what_computes_are_in_the_fingerprint(package, monkeypatch):
+    graph = weighted(EDGES, 4)
+    before = embedding_fingerprint(graph, NETMF)
+    version = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "0.0.1" if name == package else version(name)
+    )
+    assert embedding_fingerprint(graph, NETMF) != before

@@ -11,12 +11,19 @@ from little_data import NAME, TINY, changed_positives, little, settings, vectors
 from recbole.data.interaction import Interaction
 from torch import Tensor
 
+from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
 from recbole_mirec import scoring
 from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.nn import objective, perspective_scores, weight_matrices
+from recbole_mirec.nn import (
+    PERSPECTIVE_MODALITIES,
+    PERSPECTIVES,
+    objective,
+    perspective_scores,
+    weight_matrices,
+)
 from recbole_mirec.quick_start import run_experiment
 
 ALL = ("content", "audience", "attribute")
@@ -296,6 +303,14 @@ def test_data_without_a_perspective_run_with_a_log_line(
     assert "Perspective audience is left out: the data set has nothing for it." in caplog.text
     assert found.test is not None
     assert found.test.summary["MAP"] == 1.0  # both candidates of b5 are its own
+
+
+def test_data_and_networks_mean_the_same_perspectives() -> None:
+    assert tuple(schema.PERSPECTIVES) == PERSPECTIVES == ALL
+    for name in ("content", "audience"):
+        assert set(schema.PERSPECTIVES[name]) == set(PERSPECTIVE_MODALITIES[name])
+    # lists and vector of the data are two ways to the one input of the attribute tower
+    assert PERSPECTIVE_MODALITIES["attribute"] == ("attribute",)
 
 
 @pytest.mark.parametrize("perspectives", [[name] for name in ALL] + [list(ALL[::-1])])

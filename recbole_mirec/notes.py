@@ -1,0 +1,59 @@
+"""What a reader of a model's figures or rankings has to know about them."""
+
+from typing import Any
+
+from recbole.utils import ModelType
+
+from dataset_convert import schema
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.data.dataset import MirecDataset, SplitDataset
+from recbole_mirec.registry import is_ours
+
+SYNTHETIC = "(synthetic data)"
+
+
+def is_synthetic(dataset: SplitDataset) -> bool:
+    """Whether the data set says of itself that it is synthetic."""
+    return isinstance(dataset, MirecDataset) and bool(dataset.atomic.manifest.get("synthetic"))
+
+
+def data_title(name: str, *, synthetic: bool) -> str:
+    """A data set's name as it stands beside figures."""
+    return f"{name} {SYNTHETIC}" if synthetic else name
+
+
+def experiment_notes(config: MirecConfig) -> tuple[str, ...]:
+    """What belongs beside the metrics of an experiment."""
+    return _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
+
+
+def ranking_notes(config: MirecConfig, *, n_collaborations: int) -> tuple[str, ...]:
+    """What belongs beside the ranking of one brand.
+
+    Args:
+        config: the run's.
+        n_collaborations: training collaborations of the brand.
+    """
+    return _model_notes(config, new_brand=n_collaborations == 0)
+
+
+def score_note(model: Any) -> str:
+    """What a score of the model is, in one line."""
+    meaning = getattr(model, "score_meaning", "the model's own")
+    return f"score: {meaning}; comparable within one brand only"
+
+
+def _model_notes(config: MirecConfig, *, new_brand: bool) -> tuple[str, ...]:
+    if is_ours(config.model_class):
+        return ()
+    if config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.TRADITIONAL):
+        if not new_brand:
+            return ()
+        return (
+            f"{config['model']} learns from past collaborations only. A new brand has none, "
+            f"so it has no signal here and lands at chance.",
+        )
+    return (
+        f"{config['model']} reads ids, the brand's category, attribute and visual labels as "
+        f"tokens; it has no use for topic vectors or label weights.",
+    )

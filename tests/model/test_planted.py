@@ -1,0 +1,60 @@
+"""What MIRec learns where the right answer is known, and what it cannot have learnt."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from little_data import settings
+from planted_data import NAME, write_planted
+
+from recbole_mirec.experiment import prepare
+from recbole_mirec.quick_start import run_experiment
+
+# Parameters are few, so the penalty that suits a full network would leave nothing of them.
+SMALL = {"dimension": 16, "l1_weight": 1e-5, "learning_rate": 0.005, "epochs": 60}
+
+
+@pytest.fixture(scope="module")
+def folders(workplace: Path) -> dict[str, Path]:
+    """The planted data, and the same with the training pairs shuffled."""
+    return {
+        "planted": write_planted(workplace / "planted", shuffled=False),
+        "shuffled": write_planted(workplace / "shuffled", shuffled=True),
+    }
+
+
+def auc_of_test(folder: Path, model: str = "MIRec", **changes: Any) -> float:
+    result = run_experiment(settings(folder, model, NAME, **({"stopping_step": 60} | changes)))
+    assert result.test is not None
+    return result.test.summary["AUC"]
+
+
+def untrained_auc(folder: Path, **changes: Any) -> float:
+    experiment = prepare(settings(folder, dataset=NAME, **changes))
+    split = experiment.dataset.evaluation_split("test")
+    assert split is not None
+    return experiment.trainer.evaluate_split(split).summary["AUC"]
+
+
+# Topics alone, half of the answer, are worth 5/6: a third of the wrong ones share the topic.
+@pytest.mark.parametrize(("variant", "reached"), [("reference", 0.95), ("paper", 0.8)])
+def test_trained_on_planted_pairs_the_right_influencers_come_first(
+    folders: dict[str, Path], variant: str, reached: float
+) -> None:
+    given = SMALL | {"variant": variant}
+    untrained = untrained_auc(folders["planted"], **given)
+    trained = auc_of_test(folders["planted"], **given)
+    shuffled = auc_of_test(folders["shuffled"], **given)
+    assert trained > reached
+    assert trained > untrained + 0.25
+    assert shuffled < untrained + 0.05
+
+
+def test_collaborative_filtering_cannot_know_new_brands(folders: dict[str, Path]) -> None:
+    found = [
+        auc_of_test(folders["planted"], "BPR", seed=seed, epochs=20, learning_rate=0.01)
+        for seed in range(6)
+    ]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.06)
+    assert max(found) < 0.7

@@ -1,0 +1,141 @@
+"""Every value of MIRec's presets against the paper, its published reference and our schedule."""
+
+from typing import Any
+
+import pytest
+
+from recbole_mirec.config import MirecConfig, model_defaults, resolve_presets
+
+# What text and reference share: implementation details and equations (7) to (32) of the paper.
+SHARED: dict[str, Any] = {
+    "perspectives": ["content", "audience", "attribute"],
+    "dimension": 512,
+    "visual_hidden": [1024, 1024, 1024],
+    "topic_hidden": [128],
+    "attribute_hidden": [1024],
+    "dropout_rate": 0.5,
+    "margins": {"content": 4.0, "audience": 2.0, "attribute": 2.0},
+    "l1_weight": 0.001,
+    "graph_method": "node2vec",
+    "graph_dimension": 128,
+    "graph_eta": 2.0,
+    "graph_walk_length": 80,
+    "graph_n_walks": 10,
+    "graph_window": 10,
+    "graph_p": 1.0,
+    "graph_q": 1.0,
+}
+
+# Where the paper says nothing: the skip-gram's usual settings, and nothing precomputed.
+OURS: dict[str, Any] = {
+    "attribute_input": "auto",
+    "graph_epochs": 5,
+    "graph_negative": 5,
+    "graph_netmf_negative": 1,
+    "graph_subsample": 0.0,
+    "graph_seed": 2026,
+    "attribute_graph_file": None,
+    "node_embedding_file": None,
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "reference": {
+        "fusion": "product",
+        "coattention_input": "sigmoid",
+        "coattention_sides": "separate",
+        "dropout": "first_weights",
+        "attribute_dropout": "none",
+        "triplet_reduction": "mean_active",
+        "cross_entropy": "softmax_pair",
+        "score_penalties": {
+            "content": [0.01, 0.01],
+            "audience": [0.02, 0.02],
+            "attribute": [0.01, 0.01],
+        },
+        "initialisation": "normal_0.1",
+        "static_negatives": True,
+        "shuffle": False,
+        "drop_last": True,
+        "learning_rate_decay": 0.99,
+        "learning_rate_decay_steps": 12000,
+    },
+    "paper": {
+        "fusion": "low_rank",
+        "coattention_input": "raw",
+        "coattention_sides": "shared",
+        "dropout": "first_activations",
+        "attribute_dropout": "first_activations",
+        "triplet_reduction": "mean",
+        "cross_entropy": "softplus",
+        "score_penalties": {
+            "content": [0.0, 0.0],
+            "audience": [0.0, 0.0],
+            "attribute": [0.0, 0.0],
+        },
+        "initialisation": "uniform_0.1",
+        "static_negatives": False,
+        "shuffle": True,
+        "drop_last": False,
+        "learning_rate_decay": 0.95,
+        "learning_rate_decay_steps": 0,
+    },
+}
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "paper": {
+        "train_batch_size": 16,
+        "learning_rate": 0.002,
+        "epochs": 100,
+        "stopping_step": 100,
+    },
+    "quick": {
+        "train_batch_size": 256,
+        "learning_rate": 0.0005,
+        "epochs": 20,
+        "stopping_step": 10,
+    },
+}
+
+
+def exact(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with their types, so that 1 is not True and 4 is not 4.0."""
+    return {key: repr(value) for key, value in sorted(values.items())}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_resolved_value_is_the_literature_s(variant: str, schedule: str) -> None:
+    chosen = {"variant": variant, "schedule": schedule}
+    expected = chosen | SHARED | OURS | VARIANTS[variant] | SCHEDULES[schedule]
+    quick = model_defaults("MIRec")["schedules"]["quick"]
+    if schedule == "quick" and "drop_last" in quick:
+        # A large batch is much of an epoch, so this schedule may keep the last partial one.
+        expected["drop_last"] = False
+    resolved = resolve_presets(model_defaults("MIRec"), chosen) | chosen
+    assert exact(resolved) == exact(expected)
+    config = MirecConfig({"model": "MIRec", "dataset": "mirec-tiny"} | chosen)
+    # what the presets leave to every model: Adam, one uniform negative a positive, no weight decay
+    expected |= {"learner": "adam", "weight_decay": 0.0}
+    assert exact({key: config[key] for key in expected}) == exact(expected)
+    negatives = config["train_neg_sample_args"]
+    assert (negatives["distribution"], negatives["sample_num"]) == ("uniform", 1)
+    assert negatives["dynamic"] is False
+
+
+def test_the_reference_in_few_epochs_is_the_default() -> None:
+    flat = resolve_presets(model_defaults("MIRec"), {})
+    assert (flat["variant"], flat["schedule"]) == ("reference", "quick")
+
+
+def test_the_presets_hold_what_the_tables_say_and_no_more() -> None:
+    defaults = model_defaults("MIRec")
+    assert {name: exact(keys) for name, keys in defaults["variants"].items()} == {
+        name: exact(keys) for name, keys in VARIANTS.items()
+    }
+    schedules = {
+        name: {key: value for key, value in keys.items() if (name, key) != ("quick", "drop_last")}
+        for name, keys in defaults["schedules"].items()
+    }
+    assert {name: exact(keys) for name, keys in schedules.items()} == {
+        name: exact(keys) for name, keys in SCHEDULES.items()
+    }
