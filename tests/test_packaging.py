@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -79,3 +80,11 @@ def test_a_wheel_runs_from_another_directory(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "MIRec on mirec-tiny (synthetic data)" in done.stdout
     assert list(away.glob("saved/MIRec-mirec-tiny-new-brand-*/best.pth"))
+
+
+def test_the_readme_is_finished_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "@@" not in text
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
+    assert len(links) >= 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
