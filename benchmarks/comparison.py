@@ -50,10 +50,15 @@ def run_all(
     found = {}
     for name in wanted:
         own = [result for owner, result in zip(names, results, strict=True) if owner == name]
-        frames = [frame for _, frame in own]
-        summaries = pd.DataFrame([summary for summary, _ in own])
-        found[name] = Compared(summaries, sum(frames[1:], frames[0]) / len(frames))
+        found[name] = over_seeds(own)
     return found
+
+
+def over_seeds(results: Sequence[tuple[dict[str, float], pd.DataFrame]]) -> Compared:
+    """Summaries and per-brand results, one of each a seed, as one comparison."""
+    frames = [frame for _, frame in results]
+    summaries = pd.DataFrame([summary for summary, _ in results])
+    return Compared(summaries, sum(frames[1:], frames[0]) / len(frames))
 
 
 def _run(settings: Settings, part: str) -> tuple[dict[str, float], pd.DataFrame]:

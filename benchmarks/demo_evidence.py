@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from comparison import METRICS, Compared, mean_and_spread, paired_p, run_all, write_lines
+from comparison import (
+    METRICS,
+    Compared,
+    mean_and_spread,
+    over_seeds,
+    paired_p,
+    run_all,
+    write_lines,
+)
 from torch.nn import functional
 
 from dataset_convert import schema
@@ -102,7 +110,7 @@ def untrained_centred(base: Mapping[str, Any], part: str, seeds: list[int]) -> C
     Tells what a network can gain without any pair: training on random pairs shrinks what all
     influencers have in common, which ranks the same influencers first for every brand.
     """
-    evaluations = []
+    results = []
     for seed in seeds:
         experiment, split = prepared({**base, "model": "MIRec", "seed": seed}, part)
         experiment.model.eval()
@@ -113,10 +121,9 @@ def untrained_centred(base: Mapping[str, Any], part: str, seeds: list[int]) -> C
         brands = vectors[schema.BRAND][split.brands].flatten(start_dim=1)
         influencers = vectors[schema.INFLUENCER][split.candidates].flatten(start_dim=1)
         scores = (brands @ influencers.T).double().numpy()
-        evaluations.append(evaluate_scores(scores, split, topk=[10, 50]))
-    frames = [evaluation.per_brand for evaluation in evaluations]
-    summaries = pd.DataFrame([evaluation.summary for evaluation in evaluations])
-    return Compared(summaries, sum(frames[1:], frames[0]) / len(frames))
+        evaluation = evaluate_scores(scores, split, topk=[10, 50])
+        results.append((evaluation.summary, evaluation.per_brand))
+    return over_seeds(results)
 
 
 def prepared(settings: Mapping[str, Any], part: str) -> tuple[Experiment, EvaluationSplit]:

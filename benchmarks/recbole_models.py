@@ -309,7 +309,7 @@ def main() -> None:
             for name, kind in chosen:
                 outcomes.append(in_a_process(name, kind, settings, options.limit))
                 print(_row(outcomes[-1]), flush=True)
-    # Nobody else has this machine's folders: the command names the page by its usual place.
+    # The page names its usual place, whatever folder it was written to.
     given = [
         Path("docs", output.name).as_posix() if word == str(options.output) else word
         for word in sys.argv[1:]

@@ -22,7 +22,6 @@ from recbole_mirec.registry import find_model
 from recbole_mirec.results import smaller_is_better
 
 NEGATIVE_ARGUMENTS = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
-PROTOCOLS = ("new-brand", "known-brand")
 
 # Keys of RecBole that a user of ours would set in vain, and what to set instead.
 REPLACED_KEYS: dict[str, str] = {
@@ -251,8 +250,8 @@ class MirecConfig(Config):  # type: ignore[misc]
 
 def _check_values(config: MirecConfig) -> None:
     protocol = str(config["protocol"])
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, PROTOCOLS)}")
+    if protocol not in schema.PROTOCOLS:
+        raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, schema.PROTOCOLS)}")
     for key, rule in RULES.items():
         if key in config.final_config_dict:
             check(key, config[key], rule)

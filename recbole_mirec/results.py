@@ -21,6 +21,11 @@ SMALLER_IS_BETTER = ("MedR", "paper_medr")
 PAPER, UNSEEN = "paper_", "unseen_"
 
 
+def rule_prefix(metric: str) -> str:
+    """The group of a metric's name: `paper_`, `unseen_`, or "" for the standard metrics."""
+    return next((prefix for prefix in (PAPER, UNSEEN) if metric.startswith(prefix)), "")
+
+
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric is better when smaller: the ranks are."""
     return metric.removeprefix(UNSEEN) in SMALLER_IS_BETTER
@@ -103,8 +108,7 @@ def summary_of(per_brand: pd.DataFrame) -> dict[str, float]:
     """
     groups: dict[str, dict[str, NDArray[np.float64]]] = {"": {}, PAPER: {}, UNSEEN: {}}
     for name in map(str, per_brand.columns):
-        prefix = next((prefix for prefix in (PAPER, UNSEEN) if name.startswith(prefix)), "")
-        groups[prefix][name] = per_brand[name].to_numpy(dtype=np.float64)
+        groups[rule_prefix(name)][name] = per_brand[name].to_numpy(dtype=np.float64)
     unseen = {name.removeprefix(UNSEEN): values for name, values in groups[UNSEEN].items()}
     summary = summarise(groups[""]) | paper_summarise(groups[PAPER])
     return summary | {f"{UNSEEN}{name}": value for name, value in summarise(unseen).items()}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from recbole_mirec.notes import data_title
-from recbole_mirec.results import PAPER, UNSEEN, Evaluation
+from recbole_mirec.results import PAPER, UNSEEN, Evaluation, rule_prefix
 
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult
@@ -63,7 +63,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     size = f"({len(evaluation.per_brand)} brands, {evaluation.n_candidates} candidates)"
     groups: dict[str, dict[str, float]] = {"": {}, PAPER: {}, UNSEEN: {}}
     for name, value in evaluation.summary.items():
-        prefix = next((p for p in (PAPER, UNSEEN) if name.startswith(p)), "")
+        prefix = rule_prefix(name)
         groups[prefix][_title(name.removeprefix(prefix))] = value
     labels = {
         "": f"{PARTS[evaluation.part]} {size}",

@@ -18,8 +18,6 @@ from recbole_mirec.data.account_tables import AccountTables, build_account_table
 from recbole_mirec.data.evaluation_split import EvaluationSplit, build_evaluation_split
 from recbole_mirec.errors import UsageError
 
-PART_NAMES = (schema.TRAIN, schema.VALID, schema.TEST)
-
 
 class SplitDataset(Dataset):  # type: ignore[misc]
     """Any RecBole data set under the `known-brand` protocol: 8:1:1 per user, seeded.
@@ -42,7 +40,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
             )
         self.pairs: dict[str, NDArray[np.int64]] = {}
         built = []
-        for part in PART_NAMES:
+        for part in schema.PARTS:
             rows = np.flatnonzero(parts == part)
             if part == schema.TRAIN:
                 rows = np.random.default_rng(self.config["seed"]).permutation(rows)
@@ -83,7 +81,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         """Brands, candidates and truth of `valid` or `test`; None where there is no such part."""
         if part not in self.pairs:
             return None
-        earlier = [self.pairs[name] for name in PART_NAMES[: PART_NAMES.index(part)]]
+        earlier = [self.pairs[name] for name in schema.PARTS[: schema.PARTS.index(part)]]
         return build_evaluation_split(
             str(self.config["protocol"]),
             part,

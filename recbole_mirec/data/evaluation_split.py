@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_convert import schema
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSplit:
@@ -57,7 +59,7 @@ def build_evaluation_split(
         The split without categories; brands and candidates ascend by internal id.
     """
     brands = np.unique(pairs[:, 0])
-    if protocol == "new-brand":
+    if protocol == schema.NEW_BRAND:
         candidates = np.unique(pairs[:, 1])
     else:
         candidates = np.arange(1, n_influencers, dtype=np.int64)
