@@ -107,13 +107,14 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         influencers, influencer_rows = torch.unique(chosen, return_inverse=True)
         # Each account once, brands and influencers in one call: one dropout mask serves both.
         vectors, present = self._encode(brands, influencers)
-        brand_vectors, brand_present = vectors[brand_rows], present[brand_rows]
+        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
+        brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
         influencer_rows = influencer_rows + len(brands)
         positive, negative = influencer_rows[:n_pairs], influencer_rows[n_pairs:]
         terms = objective(
             self.encoder.settings,
-            perspective_scores(brand_vectors, vectors[positive]),
-            perspective_scores(brand_vectors, vectors[negative]),
+            perspective_scores(brand_vectors, vectors.index_select(0, positive)),
+            perspective_scores(brand_vectors, vectors.index_select(0, negative)),
             brand_present & present[positive],
             brand_present & present[negative],
             weight_matrices(self.encoder),

@@ -136,3 +136,25 @@ def assert_close(one: ExperimentResult, two: ExperimentResult) -> None:
     states = [torch.load(run.run_folder / "last.pth", weights_only=True) for run in (one, two)]
     for name, value in states[0]["state_dict"].items():
         torch.testing.assert_close(value, states[1]["state_dict"][name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_threads_repeat_on_data_of_full_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        "model": "MIRec",
+        "dataset": "mirec-demo",
+        "epochs": 3,
+        "graph_method": "netmf",
+        "torch_threads": 2,
+        "show_progress": False,
+    }
+    try:
+        first, second = (run_experiment(settings).test for _ in range(2))
+    finally:
+        torch.set_num_threads(1)
+    assert first is not None
+    assert second is not None
+    assert first.summary == pytest.approx(second.summary, abs=1e-5)
