@@ -1,19 +1,16 @@
 """The command line: parse, call, print. RecBole and torch are imported only when needed."""
 
 import argparse
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from recbole_mirec.command import CommandParser, given_settings, run_command
 from recbole_mirec.errors import UsageError
 
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult
     from recbole_mirec.recommend import Shortlist
-
-USAGE_ERROR, INTERRUPTED = 2, 130
 
 # Keys that find the run for --predict, and those that may differ when a run is resumed.
 FINDING_KEYS = ("model", "dataset", "protocol", "checkpoint_dir")
@@ -37,16 +34,9 @@ examples
 The data sets mirec-demo and mirec-tiny are synthetic: generated here, on first use."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are those of every other wrong input: one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see --help.")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The options that are ours; every other --key=value is a configuration key."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="run_recbole_mirec.py",
         description="Train and evaluate a micro-influencer recommender, or use a trained one.",
         epilog=EPILOG,
@@ -79,38 +69,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 2 for wrong input, 130 when interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        options, rest = build_parser().parse_known_args(arguments)
-        if options.nproc != 1:
-            raise UsageError(
-                f"--nproc={options.nproc}: training in several processes is not available yet; "
-                "leave --nproc out."
-            )
-        return _dispatch(options, rest)
-    except KeyboardInterrupt as stop:
-        print("\nInterrupted.", *stop.args, file=sys.stderr)
-        return INTERRUPTED
-    except OSError as error:
-        if error.filename is None:
-            raise
-        print(
-            f"error: '{error.filename}': {error.strerror}. Check the path, its permissions and "
-            "the space left.",
-            file=sys.stderr,
+    return run_command(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    options, rest = build_parser().parse_known_args(arguments)
+    if options.nproc != 1:
+        raise UsageError(
+            f"--nproc={options.nproc}: training in several processes is not available yet; "
+            "leave --nproc out."
         )
-        return USAGE_ERROR
-    except ValueError as error:
-        # What a user can mend is a UsageError or an AtomicFileError; anything else is a defect and
-        # keeps its traceback.
-        if not type(error).__module__.startswith(("recbole_mirec", "dataset_convert")):
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE_ERROR
-
-
-def _interrupt(_signal: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
+    return _dispatch(options, rest)
 
 
 def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -144,20 +113,7 @@ def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[st
     Raises:
         UsageError: an argument that is no --key=value, or the same key twice.
     """
-    from recbole_mirec.config import load_yaml, parse_value
-
-    settings: dict[str, Any] = {}
-    for name in options.config_files.split():
-        settings |= load_yaml(Path(name))
-    given: dict[str, Any] = {}
-    for argument in rest:
-        key, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not equals or not key:
-            raise UsageError(f"'{argument}' is not understood: write keys as --key=value.")
-        if key in given:
-            raise UsageError(f"Key '{key}' is set twice on the command line; leave one out.")
-        given[key] = parse_value(value)
-    settings |= given
+    settings = given_settings(options.config_files, rest)
     for key in ("model", "dataset"):
         if getattr(options, key) is not None:
             settings[key] = getattr(options, key)

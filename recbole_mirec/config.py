@@ -1,7 +1,6 @@
 """Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
 
 import math
-import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -20,6 +19,8 @@ from recbole_mirec.config_rules import RULES, check, number, whole
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.registry import find_model
 from recbole_mirec.results import smaller_is_better
+from recbole_mirec.values import Loader
+from recbole_mirec.values import parse_value as parse_value
 
 NEGATIVE_ARGUMENTS = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
 
@@ -60,34 +61,6 @@ FOREIGN_KEYS: dict[str, str] = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number, as RecBole reads it."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$"),
-    list("-+0123456789."),
-)
-# Whole numbers must stay integers: the resolver above is asked after YAML's own.
-for _first in "-+0123456789":
-    _resolvers = _Loader.yaml_implicit_resolvers[_first]
-    _resolvers.sort(key=lambda entry: entry[0] != "tag:yaml.org,2002:int")
-
-
-def parse_value(text: str) -> Any:
-    """The value that a `--key=value` stands for, by YAML's rules (safe: nothing is executed).
-
-    As in RecBole, the word None is null.
-    """
-    if text == "None":
-        return None
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
-        return text
-
-
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that maps keys to values.
 
@@ -99,7 +72,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"Configuration file '{path}' cannot be read: {error.strerror}.") from None
     try:
-        content = yaml.load(text, Loader=_Loader)
+        content = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

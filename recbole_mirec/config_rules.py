@@ -41,6 +41,31 @@ def word(words: tuple[str, ...]) -> Rule:
     return lambda value: str(value).lower() in words, f"be one of {', '.join(words)}"
 
 
+def between(minimum: float, maximum: float, *, below: bool = False) -> Rule:
+    """Finite numbers from a minimum up to a maximum, or below it."""
+
+    def holds(value: Any) -> bool:
+        is_number = type(value) in (int, float) and minimum <= value <= maximum
+        return is_number and not (below and value == maximum)
+
+    bound = f"below {maximum:g}" if below else f"at most {maximum:g}"
+    return holds, f"be a number of at least {minimum:g} and {bound}"
+
+
+def exactly(words: tuple[str, ...]) -> Rule:
+    """One of some words, in this case of letters."""
+    return lambda value: value in words, f"be one of {', '.join(words)}"
+
+
+def filled_list(rule: Rule) -> Rule:
+    """Lists of at least one entry, each of which fulfils a rule."""
+    holds, wanted = rule
+    return (
+        lambda value: isinstance(value, list) and bool(value) and all(map(holds, value)),
+        f"be a list, and each entry {wanted}",
+    )
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("epochs", "train_batch_size", "eval_batch_size", "eval_step"), whole(1)),
     **dict.fromkeys(("split_seed", "torch_threads", "stopping_step"), whole(0)),
@@ -60,6 +85,22 @@ RULES: dict[str, Rule] = {
     "weight_decay": number(0),
     "learner": word(LEARNERS),
     "state": word(LOG_LEVELS),
+    # RecBole's models: keys that mean the same in all of those that have them
+    **dict.fromkeys(("embedding_size", "mf_embedding_size", "mlp_embedding_size"), whole(1)),
+    **dict.fromkeys(("user_embedding_size", "item_embedding_size"), whole(1)),
+    **dict.fromkeys(("latent_dimension", "attention_size", "k"), whole(1)),
+    "n_layers": whole(0),
+    "mlp_hidden_size": filled_list(whole(1)),
+    **dict.fromkeys(
+        ("dropout_prob", "hidden_dropout_prob", "attn_dropout_prob"), between(0, 1, below=True)
+    ),
+    **dict.fromkeys(("drop_ratio", "node_dropout", "message_dropout"), between(0, 1, below=True)),
+    **dict.fromkeys(("reg_weight", "reg_weight_1", "reg_weight_2", "shrink"), number(0)),
+    **dict.fromkeys(("negative_weight", "gamma"), number(0)),
+    "reg_weights": filled_list(number(0)),
+    "margin": between(-1, 1),
+    "aggregator": exactly(("mean", "user_attention", "self_attention")),
+    "knn_method": exactly(("item", "user")),
     "checkpoint_dir": (
         lambda value: isinstance(value, str | os.PathLike) and str(value) != "",
         "be the path of a folder",

@@ -8,6 +8,10 @@ class UsageError(ValueError):
     """Something that the user handed in is wrong; the command ends with exit code 2."""
 
 
+class DivergedError(UsageError):
+    """A model's loss or scores became NaN in training."""
+
+
 def nearest(word: str, options: Iterable[str]) -> str:
     """Sentence that names the nearest valid word, for the end of an error message.
 

@@ -1,6 +1,6 @@
 """An experiment made ready: configuration, data, model and trainer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from logging import WARNING, getLogger
 from pathlib import Path
@@ -38,13 +38,21 @@ class Experiment:
     run_folder: Path
 
 
-def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> Experiment:
+def prepare(
+    settings: Mapping[str, Any],
+    *,
+    run_folder: Path | None = None,
+    closed_parts: Collection[str] = (),
+    log_file: Path | None = None,
+) -> Experiment:
     """Make everything an experiment needs, without training.
 
     Args:
         settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
             them.
         run_folder: the folder of an existing run, or None for a new one.
+        closed_parts: parts of the split that nothing may evaluate on.
+        log_file: takes the log lines instead of the screen and the usual file.
 
     Raises:
         UsageError: anything the user can mend; nothing is left on disk then.
@@ -54,11 +62,9 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
     init_seed(config["seed"], config["reproducibility"])
-    start_logging(config["model"], config["dataset"], str(config["state"]))
+    start_logging(config["model"], config["dataset"], str(config["state"]), only_file=log_file)
     getLogger("gensim").setLevel(WARNING)
-    dataset = load_dataset(config)
-    train_dataset = dataset.build()[0]
-    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    dataset, train_dataset = open_data(config, closed_parts=closed_parts)
     train_data = training_loader(config, train_dataset)
     # Again, so that the first parameters do not depend on what loading the data drew.
     init_seed(config["seed"], config["reproducibility"])
@@ -72,6 +78,21 @@ def prepare(settings: Mapping[str, Any], *, run_folder: Path | None = None) -> E
     )
     trainer.attach(dataset, train_data, folder)
     return Experiment(config, dataset, train_dataset, model, trainer, folder)
+
+
+def open_data(
+    config: MirecConfig, *, closed_parts: Collection[str] = ()
+) -> tuple[SplitDataset, Any]:
+    """The data set, built, and its training part.
+
+    Raises:
+        UsageError: the data cannot be used, or `valid_metric` cannot be computed on them.
+    """
+    dataset = load_dataset(config)
+    dataset.closed_parts = frozenset(closed_parts)
+    train_dataset = dataset.build()[0]
+    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    return dataset, train_dataset
 
 
 def load_dataset(config: MirecConfig) -> SplitDataset:

@@ -12,7 +12,7 @@ FOLDER = Path("log")
 _NAME = "recbole_mirec."
 
 
-def start_logging(model: str, dataset: str, level: str) -> None:
+def start_logging(model: str, dataset: str, level: str, *, only_file: Path | None = None) -> None:
     """Send log lines to standard error and to `log/<model>/`, as RecBole does.
 
     Departures from `recbole.utils.init_logger`: a second experiment in the same process gets its
@@ -22,11 +22,12 @@ def start_logging(model: str, dataset: str, level: str) -> None:
         model: the model's name.
         dataset: the data set's name.
         level: RecBole's `state`: debug, info, warning, error or critical.
+        only_file: send them to this file and nowhere else.
     """
     threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = FOLDER / model
-    file = _LateFileHandler(folder / f"{model}-{dataset}-{stamp}-{secrets.token_hex(3)}.log")
+    own_file = FOLDER / model / f"{model}-{dataset}-{stamp}-{secrets.token_hex(3)}.log"
+    file = _LateFileHandler(only_file or own_file)
     file.addFilter(RemoveColorFilter())
     file.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s"))
     screen = logging.StreamHandler()
@@ -38,7 +39,10 @@ def start_logging(model: str, dataset: str, level: str) -> None:
         if (handler.name or "").startswith(_NAME):
             root.removeHandler(handler)
             handler.close()
-    for name, handler in (("screen", screen), ("file", file)):
+    chosen: dict[str, logging.Handler] = {"file": file}
+    if only_file is None:
+        chosen["screen"] = screen
+    for name, handler in chosen.items():
         handler.set_name(_NAME + name)
         handler.setLevel(threshold)
         root.addHandler(handler)

@@ -1,7 +1,7 @@
 """One experiment, from settings to results on disk."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -13,7 +13,6 @@ import torch
 from dataset_convert import schema
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.notes import experiment_notes, is_synthetic
 from recbole_mirec.results import Evaluation, per_category
@@ -50,13 +49,16 @@ class ExperimentResult:
     notes: tuple[str, ...]
 
 
-def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -> ExperimentResult:
+def run_experiment(
+    settings: Mapping[str, Any], *, resume: Path | None = None, log_file: Path | None = None
+) -> ExperimentResult:
     """Train a model, choose its epoch on validation, read the test part once.
 
     Args:
         settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
             them.
         resume: folder of an interrupted run with these settings, to go on with.
+        log_file: takes the log lines instead of the screen and the usual file.
 
     Returns:
         The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv` and,
@@ -67,7 +69,7 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    experiment = prepare(settings, run_folder=resume)
+    experiment = prepare(settings, run_folder=resume, log_file=log_file)
     trainer, folder = experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
     if resume is not None and (resume / LAST).is_file():
@@ -87,27 +89,48 @@ def run_experiment(settings: Mapping[str, Any], *, resume: Path | None = None) -
     return result
 
 
-def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
+def train(
+    experiment: Experiment, after_epoch: Callable[[int, float], None] | None = None
+) -> Evaluation | None:
+    """Train a model and load the epoch that validation chose; the test part stays untouched.
+
+    Args:
+        experiment: a model ready to train, or to go on training.
+        after_epoch: called after each validated epoch with its number, from 0, and its score.
+
+    Returns:
+        The best epoch's validation results; None where there is no validation part.
+    """
     trainer = experiment.trainer
-    splits = {
-        part: split
-        for part in (schema.VALID, schema.TEST)
-        if (split := experiment.dataset.evaluation_split(part)) is not None
-    }
+    split = experiment.dataset.evaluation_split(schema.VALID)
     trainer.fit(
         trainer.train_data,
-        splits.get(schema.VALID),
+        split,
         show_progress=bool(experiment.config["show_progress"]),
+        callback_fn=after_epoch,
     )
-    best_epoch = trainer.load_best()
-    evaluations = {part: trainer.evaluate_split(split) for part, split in splits.items()}
-    for part, split in splits.items():
-        _write_tables(experiment, split, evaluations[part])
-    return _result(experiment, evaluations, best_epoch, time.perf_counter() - started)
+    return validate_best(experiment)
+
+
+def validate_best(experiment: Experiment) -> Evaluation | None:
+    """Load the best epoch so far; returns its validation results, None without such a part."""
+    experiment.trainer.load_best()
+    split = experiment.dataset.evaluation_split(schema.VALID)
+    return None if split is None else experiment.trainer.evaluate_split(split)
+
+
+def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
+    valid = train(experiment)
+    split = experiment.dataset.evaluation_split(schema.TEST)
+    test = None if split is None else experiment.trainer.evaluate_split(split)
+    for evaluation in (valid, test):
+        if evaluation is not None:
+            _write_tables(experiment, evaluation)
+    return _result(experiment, valid, test, time.perf_counter() - started)
 
 
 def _result(
-    experiment: Experiment, evaluations: Mapping[str, Evaluation], best_epoch: int, seconds: float
+    experiment: Experiment, valid: Evaluation | None, test: Evaluation | None, seconds: float
 ) -> ExperimentResult:
     config = experiment.config
     return ExperimentResult(
@@ -116,9 +139,9 @@ def _result(
         protocol=config["protocol"],
         seed=config["seed"],
         synthetic=is_synthetic(experiment.dataset),
-        valid=evaluations.get(schema.VALID),
-        test=evaluations.get(schema.TEST),
-        best_epoch=best_epoch + 1,
+        valid=valid,
+        test=test,
+        best_epoch=experiment.trainer.best_epoch + 1,
         n_epochs=experiment.trainer.n_epochs(),
         seconds=seconds,
         run_folder=experiment.run_folder,
@@ -161,8 +184,10 @@ def _results_record(result: ExperimentResult, trainer: MirecTrainer) -> dict[str
     }
 
 
-def _write_tables(experiment: Experiment, split: EvaluationSplit, evaluation: Evaluation) -> None:
-    dataset = experiment.dataset
+def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset, part = experiment.dataset, evaluation.part
+    split = dataset.evaluation_split(part)
+    assert split is not None
     frame = evaluation.per_brand.copy()
     frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
     if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
@@ -171,7 +196,7 @@ def _write_tables(experiment: Experiment, split: EvaluationSplit, evaluation: Ev
         frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
         grouped = per_category(evaluation.per_brand, list(values))
         if len(grouped):
-            path = experiment.run_folder / f"per_category.{split.part}.csv"
+            path = experiment.run_folder / f"per_category.{part}.csv"
             runs.write_text(path, grouped.to_csv(index=False))
     text = frame.to_csv(index=False)
-    runs.write_text(experiment.run_folder / f"per_brand.{split.part}.csv", text)
+    runs.write_text(experiment.run_folder / f"per_brand.{part}.csv", text)

@@ -64,7 +64,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     groups: dict[str, dict[str, float]] = {"": {}, PAPER: {}, UNSEEN: {}}
     for name, value in evaluation.summary.items():
         prefix = rule_prefix(name)
-        groups[prefix][_title(name.removeprefix(prefix))] = value
+        groups[prefix][metric_title(name.removeprefix(prefix))] = value
     labels = {
         "": f"{PARTS[evaluation.part]} {size}",
         PAPER: "  by the paper's rules",
@@ -77,7 +77,8 @@ def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
     return rows
 
 
-def _title(name: str) -> str:
+def metric_title(name: str) -> str:
+    """A metric's name as it heads a column."""
     standard = {"auc": "AUC", "cauc": "cAUC", "map": "MAP", "mrr": "MRR", "medr": RANK_TITLE}
     short = name.replace("recall@", "R@").replace("Recall@", "R@")
     return standard.get(short, short)

@@ -17,7 +17,7 @@ from recbole_mirec.checkpoint import (
     write_checkpoint,
 )
 from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.errors import UsageError
+from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.results import Evaluation, evaluate_scores
 from recbole_mirec.scoring import score_matrix
 
@@ -50,6 +50,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self.best_epoch = -1
         self.finished = False
         self.history: list[dict[str, float]] = []
+        self.valid_summary: dict[str, float] = {}
 
     def evaluate_split(self, split: EvaluationSplit, *, show_progress: bool = False) -> Evaluation:
         """Rank the split's candidates by the model as it is now and compute every metric."""
@@ -63,7 +64,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             show_progress=show_progress,
         )
         if np.isnan(scores).any():
-            raise UsageError(f"Model {self.config['model']} gives scores that are NaN. {DIVERGED}")
+            name = self.config["model"]
+            raise DivergedError(f"Model {name} gives scores that are NaN. {DIVERGED}")
         return evaluate_scores(
             scores,
             split,
@@ -155,6 +157,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self, valid_data: EvaluationSplit, show_progress: bool = False
     ) -> tuple[float, dict[str, float]]:
         summary = self.evaluate_split(valid_data, show_progress=show_progress).summary
+        self.valid_summary = summary
         score = summary[self.config["valid_metric"]]
         # The log gets the standard metrics, short enough to read; all stand in the run's folder.
         shown = {
@@ -164,7 +167,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
-            raise UsageError(f"The training loss of {self.config['model']} is NaN. {DIVERGED}")
+            raise DivergedError(f"The training loss of {self.config['model']} is NaN. {DIVERGED}")
 
     def _train_epoch(
         self,

@@ -13,8 +13,10 @@ from recbole_mirec.config import (
     properties_folder,
     resolve_presets,
 )
+from recbole_mirec.config_rules import RULES
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.registry import model_names
 
 
 def config(**changes: Any) -> MirecConfig:
@@ -184,6 +186,33 @@ def test_presets_of_a_kind_set_the_same_keys() -> None:
         ({"state": "loud"}, "Key 'state' must be one of debug, info, warning, error, critical."),
         ({"worker": 2}, "Key 'worker' must be 0: worker processes would each draw the same"),
         ({"log_wandb": True}, "Key 'log_wandb' must be False: a run is recorded in its own"),
+        ({"model": "BPR", "embedding_size": 0}, "Key 'embedding_size' must hold whole numbers of"),
+        ({"model": "BPR", "embedding_size": 64.0}, "of at least 1. Received: 64.0."),
+        ({"model": "LightGCN", "n_layers": -1}, "Key 'n_layers' must hold whole numbers of at le"),
+        ({"model": "LightGCN", "reg_weight": -1}, "Key 'reg_weight' must be a number of at least"),
+        (
+            {"model": "DeepFM", "dropout_prob": 1},
+            "Key 'dropout_prob' must be a number of at least 0 and below 1. Received: 1.",
+        ),
+        ({"model": "DeepFM", "dropout_prob": True}, "Key 'dropout_prob' must be a number of at"),
+        ({"model": "DeepFM", "dropout_prob": float("nan")}, "and below 1. Received: nan."),
+        (
+            {"model": "DeepFM", "mlp_hidden_size": 64},
+            "Key 'mlp_hidden_size' must be a list, and each entry hold whole numbers of at least 1"
+            ". Received: 64.",
+        ),
+        ({"model": "DeepFM", "mlp_hidden_size": []}, "Received: []."),
+        ({"model": "DeepFM", "mlp_hidden_size": [8, 0]}, "Received: [8, 0]."),
+        ({"model": "FISM", "reg_weights": [0.1, -1]}, "and each entry be a number of at least 0."),
+        (
+            {"model": "SimpleX", "margin": 1.5},
+            "Key 'margin' must be a number of at least -1 and at most 1. Received: 1.5.",
+        ),
+        ({"model": "SimpleX", "negative_weight": -1}, "Key 'negative_weight' must be a number"),
+        ({"model": "SimpleX", "aggregator": "sum"}, "Key 'aggregator' must be one of mean, user_a"),
+        ({"model": "ItemKNN", "k": 2.5}, "Key 'k' must hold whole numbers of at least 1."),
+        ({"model": "ItemKNN", "knn_method": "Item"}, "Key 'knn_method' must be one of item, user."),
+        ({"model": "ItemKNN", "knn_method": ["item"]}, "Received: ['item']."),
         ({"use_gpu": False}, "Key 'use_gpu' has no effect here: RecBole chooses the device by"),
         ({"val_interval": {}}, "Key 'val_interval' cannot be set for data set 'mirec-tiny': filt"),
         ({"user_inter_num_interval": "[2,inf)"}, "filtering would change the split and the cand"),
@@ -285,3 +314,11 @@ def test_every_key_of_our_yaml_is_read_by_something(
         ours |= set(resolve_presets(load_yaml(path), {}))
     # The presets' names are read when the presets are resolved, before there is a config.
     assert ours - read == {"variant", "schedule"}
+
+
+@pytest.mark.parametrize("model", model_names())
+def test_no_rule_refuses_a_default(model: str) -> None:
+    config = MirecConfig({"model": model, "dataset": "mirec-tiny"})
+    ruled = [key for key in model_defaults(model) if key in RULES]
+    for key in ruled:
+        assert RULES[key][0](config[key]), key

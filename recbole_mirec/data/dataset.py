@@ -27,6 +27,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
     """
 
     accounts: AccountTables | None = None
+    closed_parts: frozenset[str] = frozenset()
 
     def build(self) -> list[Dataset]:
         """Split the interactions; returns the train, valid and (where there is one) test part."""
@@ -78,7 +79,13 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
-        """Brands, candidates and truth of `valid` or `test`; None where there is no such part."""
+        """Brands, candidates and truth of `valid` or `test`; None where there is no such part.
+
+        Raises:
+            PermissionError: the part is closed: nothing may be measured on it now.
+        """
+        if part in self.closed_parts:
+            raise PermissionError(f"The {part} part is closed: nothing may be measured on it now.")
         if part not in self.pairs:
             return None
         earlier = [self.pairs[name] for name in schema.PARTS[: schema.PARTS.index(part)]]

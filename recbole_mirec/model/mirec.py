@@ -64,7 +64,7 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
                 self.logger.info(
                     f"Perspective {name} is left out: the data set has nothing for it."
                 )
-        settings = _network_settings(config, perspectives)
+        settings = network_settings(config, perspectives)
         self._load_features(dataset.accounts, dataset.pairs[schema.TRAIN], config, perspectives)
         self.encoder = AccountEncoder(settings, self._widths)
         self.loss_names = [*(f"{name}_triplet" for name in perspectives), "cross_entropy"]
@@ -221,8 +221,16 @@ def _attribute_features(
     }
 
 
-def _network_settings(config: Any, perspectives: tuple[str, ...]) -> NetworkSettings:
-    """The keys of the YAML as the frozen, checked settings of `nn`."""
+def network_settings(config: Any, perspectives: tuple[str, ...]) -> NetworkSettings:
+    """The keys of the YAML as the frozen, checked settings of `nn`.
+
+    Args:
+        config: a resolved configuration of MIRec.
+        perspectives: those that are in use, as `check_perspectives` returns them.
+
+    Raises:
+        UsageError: a key has a wrong value.
+    """
     values = {field.name: config[field.name] for field in dataclasses.fields(NetworkSettings)}
     values["perspectives"] = perspectives
     for name in ("visual_hidden", "topic_hidden", "attribute_hidden"):

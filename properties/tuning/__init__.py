@@ -1,0 +1,1 @@
+"""The search spaces that travel inside the wheel."""

@@ -1,0 +1,1 @@
+"""Hyper-parameter tuning of any model: fairly, resumably, in parallel."""

@@ -1,0 +1,273 @@
+"""The tuning command: parse, plan, run, print."""
+
+import argparse
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.errors import UsageError
+
+if TYPE_CHECKING:
+    from recbole_mirec.tuning.plan import StudyPlan
+    from recbole_mirec.tuning.space import SearchSpace
+
+NOTHING_FOUND = 1
+MAX_TRIALS = 100
+BUDGETS = ("trials", "minutes")
+
+EPILOG = """\
+Any other --key=value is a configuration key that all trials share (--protocol=known-brand,
+--seed=1, --epochs=10, ...). Trials see the training and the validation part only; the test part
+is read once, for the winner, after the search.
+
+examples
+  python -m recbole_mirec.tuning --model MIRec --algo random --max_evals 20 --jobs 2
+  python -m recbole_mirec.tuning --model LightGCN --protocol=known-brand --algo exhaustive
+  python -m recbole_mirec.tuning --models MIRec,BPR,LightGCN --budget minutes 10
+A study that was interrupted goes on when the same command is given again."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of tuning; every other --key=value is a configuration key."""
+    parser = CommandParser(
+        prog="python -m recbole_mirec.tuning",
+        description="Search the hyper-parameters of a model, or of several under one budget.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", help="the model to tune (default: MIRec)")
+    add("--models", metavar="A,B,C", help="several models, each with the whole budget")
+    add("--protocols", metavar="A,B", help="protocols for --models (default: --protocol's)")
+    add("--dataset", help="folder name under data_path (default: mirec-demo)")
+    add("--config_files", default="", metavar="'A.yaml B.yaml'", help="YAML files with fixed keys")
+    add(
+        "--params_file",
+        type=Path,
+        help="the search space in RecBole's format (default: the one that comes with the model, "
+        "properties/tuning/<model>.hyper)",
+    )
+    add(
+        "--algo",
+        choices=("exhaustive", "random", "bayes"),
+        help="exhaustive: every combination; random; bayes: tree-structured Parzen estimator "
+        "(default: exhaustive, with --budget random)",
+    )
+    add(
+        "--max_evals",
+        type=_positive,
+        metavar="N",
+        help=f"trials at most, of random and bayes (default: {MAX_TRIALS})",
+    )
+    add(
+        "--early_stop",
+        type=_positive,
+        metavar="N",
+        help="end after N trials in a row without a better score (default: never; exhaustive "
+        "search is not cut short)",
+    )
+    add(
+        "--budget",
+        nargs=2,
+        metavar=("trials|minutes", "N"),
+        help="limit of each study: N trials, or N minutes",
+    )
+    add("--metric", help="validation metric that chooses epochs and trials (default: MAP)")
+    add("--jobs", type=_positive, default=1, metavar="N", help="trials at a time (default: 1)")
+    add(
+        "--tool",
+        type=str.lower,
+        choices=("hyperopt", "ray"),
+        default="hyperopt",
+        help="hyperopt: worker processes; ray: Ray Tune (default: hyperopt)",
+    )
+    add(
+        "--scheduler",
+        type=str.lower,
+        choices=("asha", "none"),
+        help="ray: asha stops bad trials early (default); none lets all trials end",
+    )
+    add(
+        "--keep",
+        type=_positive,
+        default=1,
+        metavar="K",
+        help="how many of the best trials keep their checkpoints (default: 1)",
+    )
+    add(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="the study's folder (default: one in saved/tuning/ that the same command finds again)",
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code: 0; 1 where no trial of a study has a score; 2 for wrong input; 130 when
+        interrupted.
+    """
+    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: Sequence[str]) -> int:
+    options, rest = build_parser().parse_known_args(arguments)
+    settings = given_settings(options.config_files, rest)
+    command = shlex.join(["python", "-m", "recbole_mirec.tuning", *arguments])
+    if options.models is not None:
+        return _compare(options, settings, command)
+    if options.protocols is not None:
+        raise UsageError("--protocols goes with --models; for one model write --protocol=...")
+    from recbole_mirec.tuning.display import study_text
+    from recbole_mirec.tuning.study import run_study
+
+    if options.model is not None:
+        settings["model"] = options.model
+    plan = make_plan(options, {"model": "MIRec"} | settings, command)
+    result = run_study(plan, folder=options.results, root=_root(settings))
+    print(study_text(result))
+    return 0 if result.winner is not None else NOTHING_FOUND
+
+
+def _compare(options: argparse.Namespace, settings: dict[str, Any], command: str) -> int:
+    from recbole_mirec.tuning.comparison import compare
+    from recbole_mirec.tuning.display import comparison_text
+    from recbole_mirec.tuning.plan import short_digest
+
+    if options.model is not None:
+        raise UsageError("Give --model for one model or --models for several, not both.")
+    if options.params_file is not None:
+        raise UsageError("--params_file is of one model; --models uses the spaces that come with.")
+    if options.budget is None:
+        raise UsageError("--models needs a budget, the same for all: --budget trials 20")
+    protocols: list[dict[str, str]] = [{}]
+    if options.protocols is not None:
+        names = _names(options.protocols, "--protocols")
+        protocols = [{"protocol": protocol} for protocol in names]
+    plans = [
+        make_plan(options, settings | protocol | {"model": model}, command)
+        for protocol in protocols
+        for model in _names(options.models, "--models")
+    ]
+    budget = " ".join(options.budget)
+    folder = options.results or _root(settings) / (
+        f"comparison-{plans[0].settings['dataset']}-"
+        f"{short_digest({'command': [plan.identity('') for plan in plans], 'budget': budget})}"
+    )
+    found = compare(plans, folder, budget=f"{budget} a study")
+    print(comparison_text(found))
+    return 0 if all(result.winner is not None for result in found.results) else NOTHING_FOUND
+
+
+def _names(text: str, option: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise UsageError(
+            f"{option} takes different names with commas between, such as MIRec,BPR. "
+            f"Received: '{text}'."
+        )
+    return names
+
+
+def _root(settings: dict[str, Any]) -> Path:
+    from recbole_mirec.config import overall_default
+
+    return Path(settings.get("checkpoint_dir", overall_default("checkpoint_dir"))) / "tuning"
+
+
+def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: str) -> "StudyPlan":
+    """The study that options and fixed settings ask for.
+
+    Raises:
+        UsageError: options that contradict each other, or a wrong params file.
+    """
+    from recbole_mirec.tuning.plan import ASHA, NO_SCHEDULER, RAY, StudyPlan
+
+    fixed = fixed_settings(options, settings)
+    limits = _limits(options)
+    algorithm = options.algo or ("exhaustive" if options.budget is None else "random")
+    if algorithm != "exhaustive" and options.budget is None and limits["max_trials"] is None:
+        limits["max_trials"] = MAX_TRIALS
+    if options.scheduler is not None and options.tool != RAY:
+        raise UsageError("--scheduler is Ray's; add --tool ray, or leave it out.")
+    scheduler = options.scheduler or (ASHA if options.tool == RAY else NO_SCHEDULER)
+    return StudyPlan(
+        settings=fixed,
+        space=_space(options, fixed),
+        algorithm=algorithm,
+        early_stop=options.early_stop,
+        jobs=options.jobs,
+        tool=options.tool,
+        scheduler=scheduler,
+        keep=options.keep,
+        command=command,
+        **limits,
+    )
+
+
+def fixed_settings(options: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
+    """What all trials share: the user's keys, and the defaults that identify a study."""
+    from recbole_mirec.config import overall_default
+
+    fixed = {"dataset": "mirec-demo", "torch_threads": 1, "show_progress": False} | settings
+    if options.dataset is not None:
+        fixed["dataset"] = options.dataset
+    if options.metric is not None:
+        if fixed.get("valid_metric", options.metric) != options.metric:
+            raise UsageError("--metric and --valid_metric name two metrics; leave one out.")
+        fixed["valid_metric"] = options.metric
+    for key in ("protocol", "seed", "valid_metric"):
+        fixed.setdefault(key, overall_default(key))
+    return fixed
+
+
+def _limits(options: argparse.Namespace) -> dict[str, Any]:
+    if options.budget is None:
+        return {"max_trials": options.max_evals, "minutes": None}
+    if options.max_evals is not None:
+        raise UsageError("--max_evals and --budget both limit the trials; leave one out.")
+    kind, text = options.budget
+    if kind not in BUDGETS:
+        raise UsageError(f"--budget counts trials or minutes: --budget minutes 10. Got '{kind}'.")
+    try:
+        amount = int(text) if kind == "trials" else float(text)
+    except ValueError:
+        amount = 0
+    if not 0 < amount < math.inf:
+        raise UsageError(f"--budget {kind} needs a number above 0. Received: '{text}'.")
+    return {"max_trials": None, "minutes": None} | {
+        "max_trials" if kind == "trials" else "minutes": amount
+    }
+
+
+def _space(options: argparse.Namespace, fixed: dict[str, Any]) -> "SearchSpace":
+    from recbole_mirec.config import properties_folder
+    from recbole_mirec.tuning.space import read_space
+
+    if options.params_file is not None:
+        return read_space(options.params_file)
+    model, variant = fixed["model"], fixed.get("variant")
+    folder = properties_folder() / "tuning"
+    for name in (f"{model}-{variant}", model):
+        if (folder / f"{name}.hyper").is_file():
+            return read_space(folder / f"{name}.hyper")
+    shipped = ", ".join(sorted(path.stem for path in folder.glob("*.hyper")))
+    raise UsageError(
+        f"No search space comes with model {model}; write one and name it with --params_file, for "
+        f"example the line 'learning_rate choice [0.001,0.01]'. Spaces come with: {shipped}."
+    )

@@ -1,0 +1,165 @@
+"""Trials on this machine: in this process, or in several."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from recbole_mirec.tuning.search import Proposal
+from recbole_mirec.tuning.trial import FAILED, Outcome, TrialTask
+
+PATIENCE = 5.0
+
+RunTrial = Callable[[int, Mapping[str, Any]], Outcome]
+Report = Callable[[int, dict[str, Any], Outcome], None]
+
+
+class Proposals(Protocol):
+    """Where trials come from; a `Search`, or one that knows some results already."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no further trial will be proposed."""
+
+    def propose(self) -> Proposal | None:
+        """The next trial; None where the study is over, or where results are needed first."""
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """Runs trials one after the other in this process.
+
+    Attributes:
+        run: a trial, from its number and its parameters.
+    """
+
+    run: RunTrial
+
+    def __call__(self, search: Proposals, report: Report) -> None:
+        """Run the proposed trials; each is reported as it ends."""
+        while (proposal := search.propose()) is not None:
+            outcome = self.run(proposal.number, proposal.parameters)
+            report(proposal.number, proposal.parameters, outcome)
+
+
+@dataclass(frozen=True)
+class LocalProcesses:
+    """Runs trials in worker processes, each of which imports the packages once.
+
+    A worker that dies takes its trial with it, which is recorded as failed. All workers end with
+    this process, even if it is killed.
+
+    Attributes:
+        task: what to run; its settings should fix `torch_threads`, so that jobs do not compete.
+        jobs: how many trials at a time.
+    """
+
+    task: TrialTask
+    jobs: int
+
+    def __call__(self, search: Proposals, report: Report) -> None:
+        """Run the proposed trials; each is reported as it ends."""
+        idle: list[_Worker] = []
+        busy: dict[Connection, _Worker] = {}
+        try:
+            while True:
+                while len(busy) < self.jobs and (proposal := search.propose()) is not None:
+                    worker = idle.pop() if idle else _Worker(self.task)
+                    worker.start_trial(proposal)
+                    busy[worker.connection] = worker
+                if not busy:
+                    return
+                ready = wait(list(busy))
+                for connection in [one for one in busy if one in ready]:
+                    worker = busy.pop(connection)
+                    proposal, outcome = worker.trial, worker.outcome()
+                    if worker.alive:
+                        idle.append(worker)
+                    report(proposal.number, proposal.parameters, outcome)
+        finally:
+            for worker in (*idle, *busy.values()):
+                worker.end()
+
+
+class _Worker:
+    """A process that runs one trial after the other."""
+
+    def __init__(self, task: TrialTask):
+        # spawn: a forked copy of a process in which torch has threads can hang
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(task, theirs), daemon=True)
+        threads = str(task.settings.get("torch_threads") or 1)
+        with _environment(OMP_NUM_THREADS=threads):
+            self._process.start()
+        theirs.close()
+        self.alive = self.idle = True
+
+    def start_trial(self, proposal: Proposal) -> None:
+        self.trial = proposal
+        self.idle = False
+        self.connection.send(proposal)
+
+    def outcome(self) -> Outcome:
+        """The trial's outcome; a dead worker's is that it failed."""
+        try:
+            outcome: Outcome = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.end()
+            return Outcome(FAILED, reason=_death(self._process.exitcode))
+        self.idle = True
+        return outcome
+
+    def end(self) -> None:
+        """End the process: at once where it runs a trial, otherwise as it would itself."""
+        self.alive = False
+        # An idle worker reads the end of the connection and returns.
+        self.connection.close()
+        if self.idle:
+            self._process.join(PATIENCE)
+        self._process.terminate()
+        self._process.join()
+
+
+def _death(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; memory may have run out" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{hint}"
+    return f"its process ended with exit code {exitcode}"
+
+
+def _work(task: TrialTask, connection: Connection) -> None:
+    # The parent ends its workers; an interrupt from the keyboard reaches all of them at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError):
+        while True:
+            proposal: Proposal = connection.recv()
+            connection.send(task.run(proposal.number, proposal.parameters))
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,135 @@
+"""Axes of parameters: places, ticks, and how values are read and written."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.tuning.parameter_axis import (
+    drawn_axis,
+    key,
+    nice_ticks,
+    plain,
+    rank_axis,
+    value_text,
+)
+
+
+def choice(*options: Any) -> Parameter:
+    return Parameter("p", "choice", options, "here")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("null", None),
+        (math.nan, None),
+        (np.float64("nan"), None),
+        ("[64, 64]", [64, 64]),
+        ("true", True),
+        (np.int64(3), 3),
+        ("0.5", 0.5),
+        ("relu", "relu"),
+        ("[64", "[64"),
+    ],
+)
+def test_a_cell_is_read_as_what_was_written(cell: Any, value: Any) -> None:
+    assert plain(cell) == value
+    assert type(plain(cell)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0005, "0.0005"),
+        (0.00005, "5e-5"),
+        (1e12, "1e12"),
+        (0.123456789, "0.1235"),
+        (2048, "2048"),
+        ([64, 0.5, None], "[64, 0.5, None]"),
+        (None, "None"),
+        (True, "True"),
+        ("gelu", "gelu"),
+    ],
+)
+def test_a_value_is_written_for_a_person(value: Any, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_spellings_of_one_value_have_one_key_and_others_have_another() -> None:
+    assert len({key(1), key(1.0), key("1"), key(np.int64(1))}) == 1
+    assert len({key([64, 64]), key("[64, 64]"), key((64.0, 64))}) == 1
+    assert len({key(1), key(True), key("one"), key(None), key([1])}) == 5
+
+
+def test_options_have_shares_of_the_same_width_numbers_in_their_order() -> None:
+    axis = rank_axis(choice(300, 1, 20))
+    assert [axis.place(value) for value in (1, 20, 300)] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    words = rank_axis(choice("tanh", None, [7], "relu"))
+    assert [words.place(v) for v in ("tanh", None, [7], "relu")] == [0.125, 0.375, 0.625, 0.875]
+
+
+def test_a_figure_draws_options_over_two_decades_on_a_log_axis() -> None:
+    axis = drawn_axis(choice(0.1, 0.001, 0.01))
+    assert axis.log
+    assert [axis.place(value) for value in (0.001, 0.01, 0.1)] == pytest.approx([0.06, 0.5, 0.94])
+    assert [label for _, label in axis.ticks] == ["0.001", "0.01", "0.1"]
+    for options in ((0.01, 0.99), (0, 1e-5, 1e-1), ("a", 1, 1000), (-1, 1000)):
+        assert not drawn_axis(choice(*options)).log
+
+
+def test_continuous_axes_run_from_bound_to_bound_as_they_are_drawn() -> None:
+    linear = rank_axis(Parameter("p", "uniform", (0.2, 0.7), "here"))
+    assert [linear.place(x) for x in (0.2, 0.3, 0.7, 0.9, 0.0)] == pytest.approx([0, 0.2, 1, 1, 0])
+    log = rank_axis(Parameter("p", "loguniform", (-9.0, -4.0), "here"))
+    assert [log.place(math.exp(x)) for x in (-9, -8, -4)] == pytest.approx([0, 0.2, 1])
+    stepped = rank_axis(Parameter("p", "quniform", (16, 128, 16), "here"))
+    assert stepped.place(72) == pytest.approx(0.5)
+
+
+def test_ticks_of_a_log_axis_are_round_numbers_at_their_places() -> None:
+    axis = drawn_axis(Parameter("p", "loguniform", (math.log(1e-4), math.log(1e-2)), "here"))
+    assert [label for _, label in axis.ticks] == ["0.0001", "0.0003", "0.001", "0.003", "0.01"]
+    for place, label in axis.ticks:
+        assert place == pytest.approx((math.log10(float(label)) + 4) / 2, abs=1e-6)
+    narrow = drawn_axis(Parameter("p", "loguniform", (math.log(0.3), math.log(0.45)), "here"))
+    assert [label for _, label in narrow.ticks] == ["0.3", "0.45"]
+    wide = drawn_axis(Parameter("p", "loguniform", (-60.0, 60.0), "here"))
+    assert 2 <= len(wide.ticks) <= 6
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 0.5, [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
+        (0.143, 0.251, [0.16, 0.18, 0.2, 0.22, 0.24]),
+        (0.5, 30.5, [5, 10, 15, 20, 25, 30]),
+        (-3.0, 4.0, [-2, 0, 2, 4]),
+        (12.0, 9000.0, [2000, 4000, 6000, 8000]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert list(nice_ticks(low, high)) == expected
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(3, 8))
+def test_ticks_are_few_inside_and_evenly_apart(low: float, width: float, most: int) -> None:
+    ticks = nice_ticks(low, low + width, most)
+    slack = 1e-6 * (abs(low) + width)
+    assert 1 <= len(ticks) <= most
+    assert low - slack <= ticks[0] <= ticks[-1] <= low + width + slack
+    assert np.ptp(np.diff(ticks)) <= slack if len(ticks) > 2 else True
+
+
+def test_a_value_that_is_no_option_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"one of 1\.0, relu\. Received: 7\."):
+        rank_axis(choice(1, "relu")).place(7)
+
+
+def test_a_word_on_a_continuous_axis_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be a number\. Received: 'relu'\."):
+        rank_axis(Parameter("p", "uniform", (0.0, 1.0), "here")).place("relu")
