@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from logging import LogRecord, getLogger
+from logging import FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ from recbole.model.general_recommender import (
     nncf,
     ract,
 )
+from recbole.trainer import trainer
+from recbole.utils import get_tensorboard
 from scipy import sparse
+from torch.utils.tensorboard import SummaryWriter
 
 from recbole_mirec.errors import UsageError, nearest
 
@@ -144,6 +147,21 @@ def _append_arguments(record: LogRecord) -> bool:
     return True
 
 
+def _tensorboard_near_log(logger: Logger) -> SummaryWriter:
+    """RecBole's writer for logs in `log/<model>/`, one beside the log for logs anywhere else."""
+    for handler in logger.handlers:
+        if isinstance(handler, FileHandler):
+            folder = Path(handler.baseFilename).parent
+            if folder.parent.name != "log":
+                return SummaryWriter(str(folder / "tensorboard"))
+    usual: SummaryWriter = get_tensorboard(logger)
+    return usual
+
+
+def _move_tensorboard() -> None:
+    trainer.get_tensorboard = _tensorboard_near_log
+
+
 def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
     """A repair that hides one warning from users, who can do nothing about it."""
     entry = ("ignore", re.compile(message, re.IGNORECASE), category, None, 0)
@@ -215,6 +233,15 @@ REPAIRS: tuple[Repair, ...] = (
         delete_when="RecBole formats these lines",
         needed=lambda: _append_arguments not in getLogger().filters,
         apply=lambda: getLogger().addFilter(_append_arguments),
+    ),
+    Repair(
+        name="TensorBoard's folder",
+        cause="Trainer names it after the log file alone, in the working folder, so that runs "
+        "whose logs stand in their own folders would all write to one",
+        upstream="none filed",
+        delete_when="RecBole lets a run say where its curves go",
+        needed=lambda: trainer.get_tensorboard is not _tensorboard_near_log,
+        apply=_move_tensorboard,
     ),
     _silence(
         name="chained fillna",

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from logging import INFO, LogRecord, getLogger
+from logging import INFO, FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from recbole.model.context_aware_recommender.kd_dagfm import KD_DAGFM
 from recbole.model.general_recommender import admmslim, dgcf
 from recbole.model.general_recommender.ldiffrec import LDiffRec
+from recbole.trainer import trainer
 from scipy import sparse
 
 from recbole_mirec import compat
@@ -139,6 +140,21 @@ def test_log_lines_keep_their_arguments(
     record = LogRecord("root", INFO, "ract.py", 76, message, arguments, None)
     assert getLogger().filter(record)
     assert record.getMessage() == expected
+
+
+def test_curves_of_a_log_in_its_own_folder_stand_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for log, curves in (
+        ("trials/0001/log.txt", "trials/0001/tensorboard"),
+        ("log/BPR/BPR-little.log", "log_tensorboard/BPR-little"),
+    ):
+        handler = FileHandler(tmp_path / log, delay=True)
+        logger = Logger("of a run")
+        logger.addHandler(handler)
+        trainer.get_tensorboard(logger).close()
+        assert list((tmp_path / curves).glob("events.*"))
 
 
 # One model for each kind of checkpoint

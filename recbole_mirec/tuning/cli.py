@@ -122,7 +122,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where no trial of a study has a score; 2 for wrong input; 130 when
         interrupted.
     """
-    return run_command(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+    return run_command(lambda: _interruptible(sys.argv[1:] if arguments is None else arguments))
+
+
+def _interruptible(arguments: Sequence[str]) -> int:
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Go on with the same command.") from None
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -59,7 +59,8 @@ def _top_table(result: StudyResult) -> str:
     shown[metric_title(result.plan.metric)] = best[SCORE]
     for name in result.plan.parameters:
         shown[name] = best[name].map(value_text)
-    shown["epochs"] = best[N_EPOCHS]
+    # "epochs" is a key that can be searched itself
+    shown["epochs run"] = best[N_EPOCHS]
     shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
     shown[STATUS] = best[STATUS]
     return format_table(shown.head(N_TOP).astype({TRIAL: str}), decimals=4)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
         max_evals: trials at most; None: no limit.
         early_stop: trials in a row without a better score that end the search; None: never.
         seed: of the draws.
-        bigger: whether a larger score is better; None: the first result of the objective says it.
+        bigger: whether a larger score is better; None: the objective's results say it.
         jobs: trials that the driver runs at a time.
         driver: runs the proposed trials; None: the objective, in this process.
         stored: outcomes of trials that are not to be run again, by number.
@@ -75,6 +76,10 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
     ):
         if (objective_function is None) == (driver is None):
             raise UsageError("HyperTuning needs either an objective_function or a driver.")
+        if bigger is None and (driver is not None or stored):
+            raise UsageError(
+                "HyperTuning with a driver or stored outcomes needs bigger=True or bigger=False."
+            )
         self.objective_function = objective_function
         self.fixed_config_file_list = fixed_config_file_list
         self.space = _space(space, params_file, params_dict)
@@ -87,11 +92,16 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
             bigger=bigger is not False,
             lag=jobs,
         )
+        if math.isinf(self.search.last) and early_stop is None and deadline is None:
+            raise UsageError(
+                "This search would never end: the space is not finite. Give max_evals=100, "
+                "early_stop or a deadline."
+            )
         self.best_score: float | None = None
         self.best_params: dict[str, Any] | None = None
         self.best_number: int | None = None
-        self.params2result: dict[str, dict[str, Any]] = {}
         self.outcomes: dict[int, tuple[Proposal, Outcome]] = {}
+        self._asks_direction = bigger is None
         self._driver = driver or InProcess(self._call_objective)
         self._continued = _Continued(self.search, dict(stored or {}), deadline, self._take)
         self._on_trial = on_trial
@@ -99,10 +109,19 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
     def run(self) -> None:
         """Run the search to its end."""
         self._driver(self._continued, self._report)
-        # Parallel trials that early stopping came too late for are no part of the study.
-        for number in [number for number in self.outcomes if number > self.search.last]:
-            del self.outcomes[number]
-        self._choose_best()
+
+    @property
+    def params2result(self) -> dict[str, dict[str, Any]]:
+        """RecBole's: a trial's parameters as text -> its results, for `export_result`."""
+        return {
+            self.params2str(proposal.parameters): {
+                "best_valid_score": outcome.score,
+                "best_valid_result": outcome.metrics,
+                # asked for once, after the search, for the winner
+                "test_result": {},
+            }
+            for _, (proposal, outcome) in sorted(self.outcomes.items())
+        }
 
     def _report(self, number: int, parameters: dict[str, Any], outcome: Outcome) -> None:
         self._take(Proposal(number, parameters), outcome, stored=False)
@@ -110,12 +129,9 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
     def _take(self, proposal: Proposal, outcome: Outcome, *, stored: bool) -> None:
         self.search.tell(proposal.number, outcome.score)
         self.outcomes[proposal.number] = proposal, outcome
-        self.params2result[self.params2str(proposal.parameters)] = {
-            "best_valid_score": outcome.score,
-            "best_valid_result": outcome.metrics,
-            # asked for once, after the search, for the winner
-            "test_result": {},
-        }
+        # Parallel trials that early stopping comes too late for are no part of the study.
+        for number in [number for number in self.outcomes if number > self.search.last]:
+            del self.outcomes[number]
         self._choose_best()
         if self._on_trial is not None:
             self._on_trial(proposal, outcome, stored)
@@ -133,10 +149,11 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
         )
 
     def _choose_best(self) -> None:
-        ranking = self.ranking()
-        if ranking:
-            self.best_number = ranking[0]
-            proposal, outcome = self.outcomes[self.best_number]
+        # None again where the only trial with a score came too late
+        self.best_number = self.best_score = self.best_params = None
+        for number in self.ranking()[:1]:
+            proposal, outcome = self.outcomes[number]
+            self.best_number = number
             self.best_score, self.best_params = outcome.score, proposal.parameters
 
     def _call_objective(self, _number: int, parameters: Mapping[str, Any]) -> Outcome:
@@ -144,14 +161,20 @@ class MirecHyperTuning(HyperTuning):  # type: ignore[misc]
         started = time.perf_counter()
         try:
             result = self.objective_function(dict(parameters), self.fixed_config_file_list)
-            score = float(result["best_valid_score"])
+            found = self._outcome(result)
         except Exception as error:
-            return Outcome(FAILED, reason=one_line(error, named=True))
-        seconds = time.perf_counter() - started
-        if math.isnan(score):
-            return Outcome(DIVERGED, seconds=seconds, reason="the score is NaN")
-        self.search.bigger = bool(result["valid_score_bigger"])
-        return Outcome(FINISHED, score, dict(result["best_valid_result"]), seconds=seconds)
+            found = Outcome(FAILED, reason=one_line(error, named=True))
+        return replace(found, seconds=time.perf_counter() - started)
+
+    def _outcome(self, result: Mapping[str, Any]) -> Outcome:
+        score, metrics = float(result["best_valid_score"]), dict(result["best_valid_result"])
+        bigger = bool(result["valid_score_bigger"])
+        # RecBole's trainer gives an infinite score where it never validated.
+        if not math.isfinite(score):
+            return Outcome(DIVERGED, reason=f"the score is {score}")
+        if self._asks_direction:
+            self.search.bigger = bigger
+        return Outcome(FINISHED, score, metrics)
 
 
 class _Continued:

@@ -69,6 +69,7 @@ class LocalProcesses:
         try:
             while True:
                 while len(busy) < self.jobs and (proposal := search.propose()) is not None:
+                    idle = [worker for worker in idle if worker.alive]
                     worker = idle.pop() if idle else _Worker(self.task)
                     worker.start_trial(proposal)
                     busy[worker.connection] = worker
@@ -98,18 +99,26 @@ class _Worker:
         with _environment(OMP_NUM_THREADS=threads):
             self._process.start()
         theirs.close()
-        self.alive = self.idle = True
+        self.idle = True
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
 
     def start_trial(self, proposal: Proposal) -> None:
         self.trial = proposal
         self.idle = False
-        self.connection.send(proposal)
+        # a worker that has just died says so where its outcome is read
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(proposal)
 
     def outcome(self) -> Outcome:
         """The trial's outcome; a dead worker's is that it failed."""
         try:
             outcome: Outcome = self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
+            # its own end first, whose exit code is the reason
+            self._process.join(PATIENCE)
             self.end()
             return Outcome(FAILED, reason=_death(self._process.exitcode))
         self.idle = True
@@ -117,7 +126,6 @@ class _Worker:
 
     def end(self) -> None:
         """End the process: at once where it runs a trial, otherwise as it would itself."""
-        self.alive = False
         # An idle worker reads the end of the connection and returns.
         self.connection.close()
         if self.idle:

@@ -63,8 +63,8 @@ class RayTune:
     folder under `ray` and go with it; Ray keeps its logs and sockets in `/tmp/ray`, or where
     `RAY_TMPDIR` says.
 
-    Trials run on the GPU where there is one and `gpu_id` is not '', several on one where there
-    are more jobs than GPUs; else on one CPU core each. Without a scheduler the outcomes are those
+    Trials run on the GPUs that PyTorch sees, several on one where there are more jobs than GPUs;
+    on one CPU core each where there is none, or where `gpu_id` is ''. Without a scheduler the outcomes are those
     of the same trials run anywhere else with as many threads.
 
     Args:
@@ -178,7 +178,10 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
 
 def _resources(jobs: int) -> dict[str, float]:
     n_gpus = int(ray.cluster_resources().get("GPU", 0))
-    return {"cpu": 1, "gpu": 1 / math.ceil(jobs / n_gpus)} if n_gpus else {"cpu": 1}
+    if not n_gpus:
+        return {"cpu": 1}
+    # Ray counts in ten-thousandths; rounded up, the shares of one GPU would not fit on it.
+    return {"cpu": 1, "gpu": 10_000 // math.ceil(jobs / n_gpus) / 10_000}
 
 
 def _trainable(task: TrialTask, rungs: Path | None) -> Any:
@@ -222,7 +225,7 @@ def _mark(folder: Path, number: int) -> Path:
     return folder / f"stop-{number}"
 
 
-class _Searcher(Searcher):  # type: ignore[misc]
+class _Searcher(Searcher):
     """The project's search, asked for a trial when a job is free."""
 
     def __init__(self, search: Proposals, jobs: int):
@@ -231,14 +234,15 @@ class _Searcher(Searcher):  # type: ignore[misc]
         self._jobs = jobs
         self._running: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         if len(self._running) == self._jobs:
             return None
         proposal = self._search.propose()
         if proposal is not None:
             self._running.add(trial_id)
             return {_PROPOSAL: proposal}
-        return str(Searcher.FINISHED) if self._search.over else None
+        # Ray's mark of the end is a string, whatever it declares.
+        return Searcher.FINISHED if self._search.over else None  # type: ignore[return-value]
 
     def on_trial_complete(
         self,
@@ -255,7 +259,7 @@ class _Searcher(Searcher):  # type: ignore[misc]
         """Do nothing."""
 
 
-class _Asha(ASHAScheduler):  # type: ignore[misc]
+class _Asha(ASHAScheduler):
     """ASHA that lets a trial end itself.
 
     Ray ends a trial that it stops by SystemExit and listens no more; a trial that is told to stop
@@ -281,7 +285,7 @@ class _Asha(ASHAScheduler):  # type: ignore[misc]
         return str(self.CONTINUE)
 
 
-class _Reporter(tune.Callback):  # type: ignore[misc]
+class _Reporter(tune.Callback):
     """Hands over outcomes at the end of each step, where an error is not taken for a trial's."""
 
     def __init__(self, report: Report):
@@ -290,7 +294,8 @@ class _Reporter(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: Sequence[Trial], **info: Any) -> None:  # noqa: ARG002
         for trial in trials:
-            if trial.is_finished() and trial.trial_id not in self._reported:
+            ended = trial.status in (Trial.TERMINATED, Trial.ERROR)
+            if ended and trial.trial_id not in self._reported:
                 self._reported.add(trial.trial_id)
                 proposal: Proposal = trial.config[_PROPOSAL]
                 self._report(proposal.number, proposal.parameters, _outcome(trial))

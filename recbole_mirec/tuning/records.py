@@ -98,16 +98,24 @@ def read_trials(path: Path, parameters: Sequence[str]) -> dict[int, Trial]:
     if not path.exists():
         return {}
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    except (UnicodeDecodeError, csv.Error) as error:
+        # as bytes, because text mode would change line ends inside of values
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
         raise UsageError(f"'{path}' cannot be read: {error}. {_REMEDY}") from None
-    trials = {}
-    for line, row in enumerate(rows, start=2):
-        try:
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    trials: dict[int, Trial] = {}
+    try:
+        for name in (TRIAL, STATUS, SCORE, *parameters, BEST_EPOCH, N_EPOCHS, *TIMES, REASON):
+            if name not in (reader.fieldnames or ()):
+                raise ValueError(f"column '{name}' is missing")
+        for row in reader:
             trial = _trial(row, parameters)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"'{path}', line {line}: {error!r}. {_REMEDY}") from None
-        trials[trial.number] = trial
+            if trial.number < 1 or trial.number in trials:
+                raise ValueError(f"trial {trial.number} stands twice or is none")
+            trials[trial.number] = trial
+    except (csv.Error, ValueError) as error:
+        line = max(reader.line_num, 1)
+        raise UsageError(f"'{path}', line {line}: {error}. {_REMEDY}") from None
     return trials
 
 
@@ -115,6 +123,9 @@ _REMEDY = "The file was changed by hand; put it back, or start in another folder
 
 
 def _trial(row: Mapping[str, str], parameters: Sequence[str]) -> Trial:
+    # where csv puts what is too much, and what it fills in for what is too little
+    if None in row or None in row.values():
+        raise ValueError("it has more or fewer values than the header has columns")
     if row[STATUS] not in STATUSES:
         raise ValueError(f"unknown status '{row[STATUS]}'")
     metrics = {

@@ -44,8 +44,8 @@ class Search:
         lag: how many trials run at a time.
 
     Raises:
-        UsageError: an unknown algorithm; `exhaustive` on a parameter without a grid, or with fewer
-            trials than there are combinations.
+        UsageError: an unknown algorithm; a number out of range; `exhaustive` on a parameter
+            without a grid, or with fewer trials than there are combinations.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Search:
     ):
         if algorithm not in ALGORITHMS:
             raise UsageError(f"Unknown algorithm '{algorithm}'.{nearest(algorithm, ALGORITHMS)}")
+        _check_numbers(seed=seed, max_trials=max_trials, early_stop=early_stop, lag=lag)
         self.space = space
         self.algorithm = algorithm
         self.bigger = bigger
@@ -141,6 +142,15 @@ class Search:
             if not finite or _identity(parameters) not in self._seen:
                 return parameters
         raise AssertionError("unreachable: the loop has no end")
+
+
+def _check_numbers(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        least = 0 if name == "seed" else 1
+        if value is not None and value < least:
+            raise UsageError(
+                f"The '{name}' parameter of Search must be at least {least}. Received: {value}."
+            )
 
 
 def _limit(space: SearchSpace, algorithm: str, max_trials: int | None) -> float:

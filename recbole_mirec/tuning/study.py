@@ -16,9 +16,9 @@ from recbole_mirec.tuning.local_jobs import LocalProcesses
 from recbole_mirec.tuning.plan import ASHA, RAY, StudyPlan, default_folder
 from recbole_mirec.tuning.progress import Progress
 from recbole_mirec.tuning.records import Trial, trials_frame
-from recbole_mirec.tuning.report import StudyReport, write_report
+from recbole_mirec.tuning.report.page import StudyReport, write_report
 from recbole_mirec.tuning.search import Proposal
-from recbole_mirec.tuning.space_checks import check_space
+from recbole_mirec.tuning.space_checks import check_space, samples
 from recbole_mirec.tuning.study_folder import REPORT_FILE, StudyFolder
 from recbole_mirec.tuning.trial import Outcome, TrialTask
 from recbole_mirec.tuning.winner import Winner, test_winner
@@ -83,8 +83,17 @@ def _look_at_data(plan: StudyPlan) -> _Data:
             f"Data set '{config['dataset']}' has no validation part under protocol "
             f"{config['protocol']}, so trials cannot be compared."
         )
+    epochs = [
+        value
+        for parameter in plan.space.parameters
+        if parameter.name == "epochs"
+        for value in samples(parameter)
+    ]
     return _Data(
-        dataset.fingerprint(), is_synthetic(dataset), experiment_notes(config), config["epochs"]
+        dataset.fingerprint(),
+        is_synthetic(dataset),
+        experiment_notes(config),
+        max(epochs, default=config["epochs"]),
     )
 
 
@@ -189,4 +198,5 @@ class _Study:
             winner_metrics=pd.DataFrame() if winner is None else winner.metrics,
             notes=self.data.notes,
             status="finished",
+            n_tested=1 if winner is None else winner.n_tested,
         )

@@ -53,13 +53,17 @@ class StudyFolder:
                     f"another folder with --results."
                 ) from None
             self._check_identity(identity)
+            # what a process that was killed left half written
+            for partial in self.path.glob(".*.part"):
+                partial.unlink()
             yield
 
     def _is_something_else(self) -> bool:
         if not self.path.exists() or (self.path / STUDY_FILE).exists():
             return False
-        return not self.path.is_dir() or any(
-            entry.name != LOCK_FILE for entry in self.path.iterdir()
+        ours = (LOCK_FILE, f".{STUDY_FILE}.")
+        return not self.path.is_dir() or not all(
+            entry.name.startswith(ours) for entry in self.path.iterdir()
         )
 
     def _check_identity(self, identity: Mapping[str, Any]) -> None:
@@ -71,13 +75,11 @@ class StudyFolder:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))["identity"]
             differing = [key for key in identity if found[key] != identity[key]]
-        except (UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+            difference = _difference(found, identity, differing[0]) if differing else ""
+        except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"'{path}' cannot be read: {error!r}. {OTHER_FOLDER}") from None
-        if differing:
-            raise UsageError(
-                f"'{self.path}' holds another study: {_difference(found, identity, differing[0])}. "
-                f"{OTHER_FOLDER}"
-            )
+        if difference:
+            raise UsageError(f"'{self.path}' holds another study: {difference}. {OTHER_FOLDER}")
 
     def read_trials(self) -> dict[int, Trial]:
         """The trials that have ended, by number."""
@@ -116,8 +118,9 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -
     if key == "space":
         return f"its space is {_space_words(old)}, not {_space_words(new)}"
     if key == "settings":
-        name = next(name for name in {**old, **new} if old.get(name) != new.get(name))
-        return f"its {name} is {old.get(name)!r}, not {new.get(name)!r}"
+        before, now = ({name: repr(value) for name, value in one.items()} for one in (old, new))
+        name = next(name for name in {**old, **new} if before.get(name) != now.get(name))
+        return f"its {name} is {before.get(name, 'not set')}, not {now.get(name, 'not set')}"
     return f"its {key} is {old!r}, not {new!r}"
 
 

@@ -10,11 +10,9 @@ import pandas as pd
 
 from recbole_mirec.notes import data_title
 from recbole_mirec.runs import write_text
-from recbole_mirec.tuning.importance import MIN_TRIALS, parameter_importance
-from recbole_mirec.tuning.markup import Child, append, element, page
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.parameter_axis import value_text
-from recbole_mirec.tuning.report_figures import (
+from recbole_mirec.tuning.report.axis import value_label
+from recbole_mirec.tuning.report.figures import (
     Scores,
     history_figure,
     history_key,
@@ -22,10 +20,12 @@ from recbole_mirec.tuning.report_figures import (
     parameter_figure,
     score_text,
 )
-from recbole_mirec.tuning.report_parts import MISSING, duration, note, number_text, table
-from recbole_mirec.tuning.report_style import CSS
+from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importance
+from recbole_mirec.tuning.report.markup import Child, append, element, page
+from recbole_mirec.tuning.report.parts import MISSING, duration, note, number_text, table
+from recbole_mirec.tuning.report.rows import TrialRow, read_rows
+from recbole_mirec.tuning.report.style import CSS
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED
-from recbole_mirec.tuning.trial_rows import TrialRow, read_rows
 
 RUNNING, OVER = "running", "finished"
 N_TOP = 10
@@ -58,6 +58,7 @@ class StudyReport:
         winner: number of the best trial; None where no trial has a score.
         winner_yaml: content of winner.yaml; "" where there is none.
         winner_metrics: columns `metric`, `validation` and, once the test part was read, `test`.
+        n_tested: how often the study has evaluated a winner on the test part.
         notes: what a reader of the figures has to know.
         status: running | finished.
 
@@ -81,6 +82,7 @@ class StudyReport:
     winner_metrics: pd.DataFrame
     notes: tuple[str, ...]
     status: str
+    n_tested: int = 1
 
     def __post_init__(self) -> None:
         if self.status not in (RUNNING, OVER):
@@ -189,10 +191,12 @@ def _winner_metrics(study: StudyReport, n_trials: int) -> list[Element]:
     ]
     text = "The test part has not been read; no trial sees it."
     if has_test:
+        read = "once, for the winner, after the search"
+        if study.n_tested > 1:
+            read = f"{study.n_tested} times, for a winner each, because the study was extended"
         text = (
-            "The test part was read once, for the winner, after the search. "
-            f"The validation {study.metric} is the best of {n_trials} and flatters the winner; "
-            "test shows what to expect."
+            f"The test part was read {read}. The validation {study.metric} is the best of "
+            f"{n_trials} and flatters the winner; test shows what to expect."
         )
     return [
         element("h2", f"The best settings: trial {study.winner}"),
@@ -269,7 +273,7 @@ def _top_trials(study: StudyReport, ranked: Sequence[TrialRow]) -> list[Element]
         [
             str(row.number),
             number_text(row.score),
-            *(value_text(row.values[name]) for name in names),
+            *(value_label(row.values[name]) for name in names),
             row.status,
             f"{row.best_epoch or MISSING} of {row.n_epochs}",
             duration(row.seconds),

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from recbole_mirec.tuning.markup import append, element
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.parameter_axis import Axis, drawn_axis, nice_ticks, value_text
+from recbole_mirec.tuning.report.axis import Axis, drawn_axis, nice_ticks, value_label
+from recbole_mirec.tuning.report.markup import append, element
+from recbole_mirec.tuning.report.rows import TrialRow
 from recbole_mirec.tuning.trial import DIVERGED, FINISHED, STOPPED
-from recbole_mirec.tuning.trial_rows import TrialRow
 
 _HISTORY_HEIGHT, _PANEL_HEIGHT, _AXIS_STEP = 240, 130, 66
 _LANE = 20
@@ -210,7 +210,7 @@ def _mark_texts(marks: Sequence[float]) -> list[str]:
     """Marks of one axis with the same number of decimals, the fewest that tell them."""
     exact = (n for n in range(7) if all(abs(round(m, n) - m) <= 1e-9 * abs(m) for m in marks))
     decimals = next(exact, None)
-    return [value_text(m) if decimals is None else f"{m:.{decimals}f}" for m in marks]
+    return [value_label(m) if decimals is None else f"{m:.{decimals}f}" for m in marks]
 
 
 def _slanted(axis: Axis) -> tuple[list[tuple[float, str]], float]:
@@ -324,5 +324,5 @@ def _path(row: TrialRow, drawn: str, scores: Scores, strength: float) -> Element
 
 def _told(row: TrialRow, metric: str, names: Iterable[str]) -> str:
     result = row.status if row.score is None else f"{metric} {score_text(row.score)}"
-    values = ", ".join(f"{name} {value_text(row.values[name])}" for name in names)
+    values = ", ".join(f"{name} {value_label(row.values[name])}" for name in names)
     return f"trial {row.number}: {result}; {values}"

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.parameter_axis import (
+from recbole_mirec.tuning.report.axis import (
     drawn_axis,
     key,
     nice_ticks,
     plain,
     rank_axis,
-    value_text,
+    value_label,
 )
 
 
@@ -57,7 +57,7 @@ def test_a_cell_is_read_as_what_was_written(cell: Any, value: Any) -> None:
     ],
 )
 def test_a_value_is_written_for_a_person(value: Any, text: str) -> None:
-    assert value_text(value) == text
+    assert value_label(value) == text
 
 
 def test_spellings_of_one_value_have_one_key_and_others_have_another() -> None:

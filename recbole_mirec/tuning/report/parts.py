@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from recbole_mirec.tuning.markup import Child, element
-from recbole_mirec.tuning.report_figures import score_text
+from recbole_mirec.tuning.report.figures import score_text
+from recbole_mirec.tuning.report.markup import Child, element
 
 MISSING = "-"
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.parameter_axis import key, rank_axis
-from recbole_mirec.tuning.trial_rows import read_rows
+from recbole_mirec.tuning.report.axis import key, rank_axis
+from recbole_mirec.tuning.report.rows import read_rows
 
 MIN_TRIALS = 8
 _N_TREES = 128

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.report import StudyReport, write_report
-from recbole_mirec.tuning.report_parts import duration
+from recbole_mirec.tuning.report.page import StudyReport, write_report
+from recbole_mirec.tuning.report.parts import duration
 
 RATE = Parameter("learning_rate", "choice", (0.0005, 0.005, 0.05), "here")
 SIZES = Parameter("mlp_hidden_size", "choice", ([64, 64], None), "here")
@@ -391,3 +391,8 @@ def test_labels_without_room_stand_aslant_shortened_or_in_two_rows(tmp_path: Pat
     text = (tmp_path / "tuning.html").read_text(encoding="utf-8")
     assert (text.count(">100</text>"), text.count(">101</text>")) == (2, 0)
     assert (text.count(">102</text>"), text.count(">128</text>")) == (2, 2)
+
+
+def test_an_extended_study_says_how_often_the_test_part_was_read(tmp_path: Path) -> None:
+    words = page_of(tmp_path, study_of(FIVE, n_tested=2)).words
+    assert "The test part was read 2 times, for a winner each, because the study was" in words

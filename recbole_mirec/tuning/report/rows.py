@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.parameter_axis import plain
 from recbole_mirec.tuning.records import (
     BEST_EPOCH,
     N_EPOCHS,
@@ -18,6 +17,7 @@ from recbole_mirec.tuning.records import (
     STATUS,
     TRIAL,
 )
+from recbole_mirec.tuning.report.axis import plain
 from recbole_mirec.tuning.trial import FINISHED, STOPPED
 
 SCORED = (FINISHED, STOPPED)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from recbole_mirec.tuning import importance as module
-from recbole_mirec.tuning.importance import MIN_TRIALS, parameter_importance
+from recbole_mirec.tuning.report import importance as module
 from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importance
 
 RATE = Parameter("learning_rate", "loguniform", (-9.0, -4.0), "here")
 DROP = Parameter("dropout_prob", "uniform", (0.0, 0.5), "here")

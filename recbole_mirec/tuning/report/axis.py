@@ -74,16 +74,16 @@ def key(value: Any) -> str:
         return repr(float(value))
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(key, value))}]"
-    return value_text(value)
+    return value_label(value)
 
 
-def value_text(value: Any) -> str:
+def value_label(value: Any) -> str:
     """A value as a person reads it: 0.0005, 5e-5, [64, 64], None."""
     value = plain(value)
     if isinstance(value, float):
         return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(value_text, value))}]"
+        return f"[{', '.join(map(value_label, value))}]"
     return str(value)
 
 
@@ -158,7 +158,7 @@ def _wants_log(options: Sequence[Any]) -> bool:
 
 
 def _discrete(options: Sequence[Any], places: Sequence[float], *, log: bool) -> Axis:
-    labels = [value_text(option) for option in options]
+    labels = [value_label(option) for option in options]
     levels = dict(zip(map(key, options), places, strict=True))
     return Axis(0.0, 1.0, log, tuple(zip(places, labels, strict=True)), levels)
 
@@ -169,7 +169,7 @@ def _continuous(parameter: Parameter) -> Axis:
     if log:
         low, high = math.exp(low), math.exp(high)
     marks = _log_ticks(low, high) if log else nice_ticks(low, high)
-    ticks = tuple((_fraction(mark, low, high, log=log), value_text(mark)) for mark in marks)
+    ticks = tuple((_fraction(mark, low, high, log=log), value_label(mark)) for mark in marks)
     return Axis(low, high, log, ticks, {})
 
 
