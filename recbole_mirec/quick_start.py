@@ -77,7 +77,7 @@ def run_experiment(
     record = _record(experiment, settings)
     try:
         # A run whose training is over stays what it was until it has been evaluated again.
-        if not trainer.finished:
+        if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
             runs.write_resolved_config(folder, experiment.config.final_config_dict)
             runs.write_record(folder, record | {"status": "running"})
         result = _train_and_evaluate(experiment, started)

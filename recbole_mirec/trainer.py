@@ -115,7 +115,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self.start_epoch = int(state["epoch"]) + 1
         self.cur_step = int(state["cur_step"])
         self.best_valid_score = float(state["best_valid_score"])
-        self.finished = bool(state["finished"])
+        # RecBole would take the last epoch for the best one where no epoch is left to train
+        self.finished = bool(state["finished"]) or self.start_epoch >= self.epochs
         self.history = list(state["history"])
         restore_random_state(state["random"])
         self.train_data.generator.set_state(state["loader"].cpu())

@@ -192,7 +192,7 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["word"], "'word' is not understood"),
         (["--=3"], "'--=3' is not understood"),
         (["--top=many"], "argument --top: invalid int value: 'many'; see --help."),
-        (["--model=BPR", "--embedding_size=1000000000000"], "Model BPR cannot be made: RuntimeError("),
+        (["--model=BPR", "--embedding_size=9999999999"], "Model BPR cannot be made: RuntimeError("),
         (["--model=BPR", "--checkpoint_dir=little/little.user"], "File exists. Check the path"),
         (["--data_path=little/little.user"], "does not exist. Convert"),
         (["--nproc=2"], "--nproc=2: training in several processes is not available yet"),

@@ -68,7 +68,9 @@ def _top_table(result: StudyResult) -> str:
 
 def _failures(trials: pd.DataFrame) -> list[str]:
     lines = []
-    for (status, reason), rows in trials[trials[SCORE].isna()].groupby([STATUS, REASON]):
+    for (status, reason), rows in trials[trials[SCORE].isna()].groupby(
+        [STATUS, REASON], sort=False
+    ):
         numbers = ", ".join(map(str, rows[TRIAL]))
         lines.append(f"{status}: {'trial' if len(rows) == 1 else 'trials'} {numbers}: {reason}")
     return [*lines, ""] if lines else []

@@ -6,9 +6,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
+
+from tqdm import tqdm
 
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.trial import FAILED, Outcome, TrialTask
@@ -96,7 +98,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(task, theirs), daemon=True)
         threads = str(task.settings.get("torch_threads") or 1)
-        with _environment(OMP_NUM_THREADS=threads):
+        with _environment(OMP_NUM_THREADS=threads), _interrupts_blocked():
             self._process.start()
         theirs.close()
         self.idle = True
@@ -143,13 +145,28 @@ def _death(exitcode: int | None) -> str:
 
 
 def _work(task: TrialTask, connection: Connection) -> None:
-    # The parent ends its workers; an interrupt from the keyboard reaches all of them at once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its own lock is a semaphore of the system, which a process that is terminated leaves behind.
+    tqdm.set_lock(threading.RLock())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while True:
             proposal: Proposal = connection.recv()
             connection.send(task.run(proposal.number, proposal.parameters))
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let processes that are started here never see an interrupt from the keyboard.
+
+    It reaches the parent as well, which ends its workers.
+    """
+    # its start lifts the block
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

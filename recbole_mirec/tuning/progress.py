@@ -62,7 +62,7 @@ class Progress:
         elapsed = time.time() - self._started
         left = (last - n_ended) * elapsed / self._n_run if math.isfinite(last) else math.inf
         if self.deadline is not None:
-            left = min(left, max(0.0, self.deadline - time.time()))
+            left = min(left, self.deadline - time.time())
         if not math.isfinite(left):
             return ""
         return f"; {duration(left)} left" if left > 0 else ""

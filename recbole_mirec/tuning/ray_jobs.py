@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 import os
-import pickle
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ import torch
 from recbole_mirec.errors import UsageError
 from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.search import Proposal
-from recbole_mirec.tuning.trial import FAILED, Outcome, TrialStopped, TrialTask, one_line
+from recbole_mirec.tuning.trial import FAILED, Outcome, TrialStopped, TrialTask
 
 # Ray reads these when it is imported or started; what the user has set already stays.
 for _name, _value in {
@@ -64,8 +64,8 @@ class RayTune:
     `RAY_TMPDIR` says.
 
     Trials run on the GPUs that PyTorch sees, several on one where there are more jobs than GPUs;
-    on one CPU core each where there is none, or where `gpu_id` is ''. Without a scheduler the outcomes are those
-    of the same trials run anywhere else with as many threads.
+    on one CPU core each where there is none, or where `gpu_id` is ''. Without a scheduler the
+    outcomes are those of the same trials run anywhere else with as many threads.
 
     Args:
         task: what to run; its settings should fix `torch_threads`, so that jobs do not compete.
@@ -303,17 +303,15 @@ class _Reporter(tune.Callback):
 
 def _outcome(trial: Trial) -> Outcome:
     if trial.status == Trial.ERROR:
-        return Outcome(FAILED, reason=_failure(trial))
+        return Outcome(FAILED, reason=_failure(Path(trial.error_file).read_text(encoding="utf-8")))
     outcome: Outcome = trial.last_result[_OUTCOME]
     return outcome
 
 
-def _failure(trial: Trial) -> str:
-    # Ray keeps the exception of a trial that raised; that of a dead worker says nothing more.
-    if trial.pickled_error_file is None:
-        return "its process died; memory may have run out"
-    error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-    return one_line(error.cause, named=True)
+def _failure(text: str) -> str:
+    """The cause in Ray's report of an error: the last exception, or that a process died."""
+    causes = re.findall(r"^[\w.]+Error: .*", text, re.MULTILINE)
+    return causes[-1] if causes else "its process died; memory may have run out"
 
 
 def _trial_name(trial: Trial) -> str:

@@ -111,10 +111,10 @@ def read_trials(path: Path, parameters: Sequence[str]) -> dict[int, Trial]:
         for row in reader:
             trial = _trial(row, parameters)
             if trial.number < 1 or trial.number in trials:
-                raise ValueError(f"trial {trial.number} stands twice or is none")
+                raise ValueError(f"its number {trial.number} stands twice or is below 1")
             trials[trial.number] = trial
     except (csv.Error, ValueError) as error:
-        line = max(reader.line_num, 1)
+        line = max(reader.reader.line_num, 1)
         raise UsageError(f"'{path}', line {line}: {error}. {_REMEDY}") from None
     return trials
 

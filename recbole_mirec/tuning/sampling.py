@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from hyperopt import JOB_STATE_DONE, STATUS_OK, Trials, rand, space_eval, tpe
@@ -30,7 +30,8 @@ class Sampler:
         self._space = space
         self._seed = seed
         self._nodes = space.hyperopt_space()
-        self._domain = Domain(_never_called, self._nodes)
+        # hyperopt only proposes: it has no function to call
+        self._domain = Domain(None, self._nodes)
         self._miscs: dict[int, dict[str, Any]] = {}
 
     def draw(
@@ -72,7 +73,3 @@ class Sampler:
         )
         trials.refresh()
         return trials
-
-
-def _never_called(_point: Any) -> NoReturn:
-    raise NotImplementedError("hyperopt proposes here; it does not run the trials")

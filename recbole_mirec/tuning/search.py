@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from recbole_mirec.errors import UsageError, nearest
@@ -87,7 +86,7 @@ class Search:
             if self._loss(number) < best:
                 best, best_number = self._loss(number), number
             if number - best_number >= self._early_stop:
-                return min(number, self._limit)
+                return number
             number += 1
         return self._limit
 
@@ -135,13 +134,14 @@ class Search:
         if self.algorithm == EXHAUSTIVE:
             return next(self._grid)
         finite = self.space.n_combinations() is not None
-        for attempt in count():
+        attempt = 0
+        while True:
             # The estimator may insist on what it has seen: random draws reach every combination.
             algorithm = self.algorithm if attempt < N_DRAWS else RANDOM
             parameters = self._sampler.draw(algorithm, number, attempt, losses)
             if not finite or _identity(parameters) not in self._seen:
                 return parameters
-        raise AssertionError("unreachable: the loop has no end")
+            attempt += 1
 
 
 def _check_numbers(**numbers: int | None) -> None:

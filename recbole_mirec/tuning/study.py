@@ -1,6 +1,7 @@
 """One study: its trials, run or taken up again, and its winner, tested once."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from recbole_mirec.tuning.records import Trial, trials_frame
 from recbole_mirec.tuning.report.page import StudyReport, write_report
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.space_checks import check_space, samples
-from recbole_mirec.tuning.study_folder import REPORT_FILE, StudyFolder
-from recbole_mirec.tuning.trial import Outcome, TrialTask
+from recbole_mirec.tuning.study_folder import REPORT_FILE, StudyFolder, clear_checkpoints
+from recbole_mirec.tuning.trial import TRIALS, Outcome, TrialTask
 from recbole_mirec.tuning.winner import Winner, test_winner
 
 ROOT = Path("saved", "tuning")
@@ -133,7 +134,8 @@ class _Study:
         self.tuning.run()
         # Without the trials that early stopping came too late for.
         self.trials = {number: self.trials[number] for number in self.tuning.outcomes}
-        self._save()
+        self.place.write_trials(self.trials.values())
+        self._keep_best(self.plan.keep, self.place.path.glob(f"{TRIALS}/*"))
         winner = self._winner()
         frame = trials_frame(self.trials.values(), self.plan.parameters)
         write_report(self.place.path / REPORT_FILE, self._report(frame, winner))
@@ -163,15 +165,19 @@ class _Study:
         self.trials[proposal.number] = Trial(proposal.number, proposal.parameters, outcome, clock)
         if not stored:
             self._save()
+        if not stored and proposal.number <= self.tuning.search.last:
             self.progress.trial_ended(self.tuning, proposal, outcome)
 
     def _save(self) -> None:
         # Trials that ended before an interruption stay in the file until they are due again.
         self.place.write_trials({**self.stored, **self.trials}.values())
-        best = self.tuning.ranking()[: self.plan.keep]
-        self.place.clear_checkpoints(
-            self.task.trial_folder(number) for number in self.trials if number not in best
-        )
+        # A trial that turns out to be none of the study's may be among the best for a while.
+        n = self.plan.keep + self.plan.jobs - 1
+        self._keep_best(n, map(self.task.trial_folder, self.trials))
+
+    def _keep_best(self, n: int, ended: Iterable[Path]) -> None:
+        best = map(self.task.trial_folder, self.tuning.ranking()[:n])
+        clear_checkpoints(set(ended) - set(best))
 
     def _winner(self) -> Winner | None:
         number = self.tuning.best_number

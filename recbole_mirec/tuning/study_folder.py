@@ -103,11 +103,12 @@ class StudyFolder:
                     f"{stored.parameters[name]}, where this study tries {text}. {OTHER_FOLDER}"
                 )
 
-    def clear_checkpoints(self, trial_folders: Iterable[Path]) -> None:
-        """Delete the checkpoints of trials that are not among the best."""
-        for folder in trial_folders:
-            for name in (BEST, LAST):
-                (folder / name).unlink(missing_ok=True)
+
+def clear_checkpoints(trial_folders: Iterable[Path]) -> None:
+    """Delete the checkpoints of trials."""
+    for folder in trial_folders:
+        for name in (BEST, LAST):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
@@ -118,9 +119,13 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -
     if key == "space":
         return f"its space is {_space_words(old)}, not {_space_words(new)}"
     if key == "settings":
-        before, now = ({name: repr(value) for name, value in one.items()} for one in (old, new))
-        name = next(name for name in {**old, **new} if before.get(name) != now.get(name))
-        return f"its {name} is {before.get(name, 'not set')}, not {now.get(name, 'not set')}"
+        name = next(
+            name
+            for name in {**old, **new}
+            if (name in old) != (name in new) or old[name] != new[name]
+        )
+        before, now = (repr(one[name]) if name in one else "unset" for one in (old, new))
+        return f"its {name} is {before}, not {now}"
     return f"its {key} is {old!r}, not {new!r}"
 
 

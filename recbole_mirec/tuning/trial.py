@@ -94,6 +94,8 @@ class TrialTask:
         started = time.perf_counter()
         folder = self.trial_folder(number)
         folder.mkdir(parents=True, exist_ok=True)
+        for half_written in folder.glob(".*.part"):
+            half_written.unlink()
         try:
             with (
                 (folder / LOG).open("a", encoding="utf-8") as log,
@@ -101,8 +103,6 @@ class TrialTask:
                 contextlib.redirect_stderr(log),
             ):
                 found = self._run(folder, parameters, on_epoch)
-        except DivergedError as error:
-            found = Outcome(DIVERGED, reason=one_line(error))
         except Exception as error:
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 traceback.print_exc(file=log)
@@ -126,13 +126,16 @@ class TrialTask:
         def after_epoch(epoch: int, score: float) -> None:
             if on_epoch is not None:
                 on_epoch(epoch + 1, score, dict(trainer.valid_summary))
-            if self.deadline is not None and time.time() > self.deadline:
+            out_of_time = self.deadline is not None and time.time() > self.deadline
+            if out_of_time and not trainer.finished:
                 raise TrialStopped(f"the study's time was over after epoch {epoch + 1}")
 
         try:
             found, status, reason = train(experiment, after_epoch), FINISHED, ""
         except TrialStopped as stop:
             found, status, reason = validate_best(experiment), STOPPED, one_line(stop)
+        except DivergedError as error:
+            return Outcome(DIVERGED, n_epochs=trainer.n_epochs(), reason=one_line(error))
         if found is None:
             raise UsageError(
                 "The data set has no validation part, so trials cannot be compared; "

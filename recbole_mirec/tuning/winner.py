@@ -59,7 +59,7 @@ def test_winner(task: TrialTask, place: StudyFolder, trial: Trial, *, n_trials: 
     if known.get("trial") != trial.number:
         folder = task.trial_folder(trial.number)
         run = run_experiment(
-            settings | {"checkpoint_dir": str(task.folder)},
+            settings | {"checkpoint_dir": str(task.folder), "show_progress": False},
             resume=folder,
             log_file=folder / LOG,
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_failures_carry_their_reason(own: dict[str, Any]) -> None:
     died = "its process died; memory may have run out"
     assert [own["outcomes"][number]["reason"] for number in "345"] == [
         died,
-        "RuntimeError: planned, in two lines",
+        "RuntimeError: as planned",
         died,
     ]
 
@@ -132,6 +133,17 @@ def test_a_running_ray_is_left_running(shared: dict[str, Any]) -> None:
 
 def _epochs(outcomes: dict[str, Any]) -> list[int]:
     return [outcomes[str(number)]["n_epochs"] for number in range(1, len(outcomes) + 1)]
+
+
+@pytest.mark.slow
+def test_trials_find_what_they_find_without_ray(data_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_path, tmp_path / "data")
+    found = run("real", tmp_path)
+    for outcomes in found.values():
+        assert [outcome["status"] for outcome in outcomes.values()] == ["finished"] * 3
+        for outcome in outcomes.values():
+            del outcome["seconds"]
+    assert found["ray"] == found["local"]
 
 
 @pytest.mark.slow

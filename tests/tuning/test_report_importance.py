@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from recbole_mirec.tuning.report import importance as module
 from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.tuning.report import importance as module
 from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importance
 
 RATE = Parameter("learning_rate", "loguniform", (-9.0, -4.0), "here")

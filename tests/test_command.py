@@ -1,0 +1,130 @@
+"""What every command shares: exit codes, one line for wrong input, keys of files and line."""
+
+import argparse
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dataset_convert.errors import AtomicFileError
+from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.errors import DivergedError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def terminable() -> Iterator[None]:
+    """A command handles SIGTERM for the rest of its process; the tests' process gets its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_command_s_own_code(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(lambda: code) == code
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (UsageError("Unknown key 'x'."), 2, "error: Unknown key 'x'.\n"),
+        (DivergedError("The loss is NaN."), 2, "error: The loss is NaN.\n"),
+        (KeyboardInterrupt(), 130, "\nInterrupted.\n"),
+        (KeyboardInterrupt("Go on with: x"), 130, "\nInterrupted. Go on with: x\n"),
+        (
+            PermissionError(13, "Permission denied", "a/b.csv"),
+            2,
+            "error: 'a/b.csv': Permission denied. Check the path, its permissions and the space "
+            "left.\n",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    error: BaseException, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(raising(error)) == code
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_broken_data_file_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
+    error = AtomicFileError(
+        Path("little.user"), line=3, found="'b1' again", wanted="each once", remedy="Remove one."
+    )
+    assert run_command(raising(error)) == 2
+    told = "error: little.user, line 3: found 'b1' again; wanted each once. Remove one.\n"
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("shape"), RuntimeError("x"), OSError("no file"), UnicodeError("x"), SystemExit(3)],
+)
+def test_a_defect_keeps_its_traceback(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught:
+        run_command(raising(error))
+    assert caught.value is error
+
+
+def test_being_terminated_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("still running")
+
+    assert run_command(command) == 130
+    assert capsys.readouterr().err == "\nInterrupted.\n"
+
+
+def test_a_parser_s_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = CommandParser(prog="x")
+    parser.add_argument("--jobs", type=int)
+    assert isinstance(parser, argparse.ArgumentParser)
+    with pytest.raises(UsageError, match="argument --jobs: invalid int value: 'two'; see --help"):
+        parser.parse_args(["--jobs", "two"])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_line_wins_over_the_files_and_later_files_over_earlier(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("epochs: 3\nseed: 1\nrate: 1e-2\n")
+    (tmp_path / "b.yaml").write_text("seed: 2\nlayers: [8, 4]\n")
+    files = f"{tmp_path / 'a.yaml'}  {tmp_path / 'b.yaml'}"
+    found = given_settings(files, ["--epochs=5", "--name=a=b", "--topk=[5,10]", "--gpu_id="])
+    assert found == {
+        "epochs": 5,
+        "seed": 2,
+        "rate": 0.01,
+        "layers": [8, 4],
+        "name": "a=b",
+        "topk": [5, 10],
+        "gpu_id": None,
+    }
+    assert given_settings("", []) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["word"], "'word' is not understood: write keys as --key=value"),
+        (["-seed=1"], "'-seed=1' is not understood"),
+        (["--seed"], "'--seed' is not understood"),
+        (["--=1"], "'--=1' is not understood"),
+        (["--seed=1", "--epochs=2", "--seed=1"], "Key 'seed' is set twice on the command line"),
+    ],
+)
+def test_words_that_are_no_keys(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        given_settings("", arguments)
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(UsageError, match=r"Configuration file 'nowhere.yaml' cannot be read"):
+        given_settings("nowhere.yaml", [])

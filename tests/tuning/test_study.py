@@ -1,0 +1,546 @@
+"""A study: the test part read once and last, the same trials whatever interrupts, its winner."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from hyperopt import tpe
+from little_data import NAME, little, settings, write_little
+from study_cases import LIGHTGCN, make_plan, rows_without_times, run_in_this_process
+
+from recbole_mirec import cli, runs
+from recbole_mirec.data.dataset import MirecDataset
+from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.errors import UsageError
+from recbole_mirec.trainer import BEST, LAST, MirecTrainer
+from recbole_mirec.tuning import study as study_room
+from recbole_mirec.tuning import trial as trial_room
+from recbole_mirec.tuning.display import study_text
+from recbole_mirec.tuning.local_jobs import InProcess, LocalProcesses
+from recbole_mirec.tuning.records import read_trials
+from recbole_mirec.tuning.space import space_from_dict
+from recbole_mirec.tuning.study import StudyResult, run_study
+from recbole_mirec.tuning.trial import FAILED, FINISHED, STOPPED, Outcome, TrialTask
+
+SEED_OF_THE_WORSE_FIRST = 3
+# A space without a grid; the fixed number of epochs keeps its trials short.
+RATES = space_from_dict({"loguniform": {"learning_rate": [-7, -1]}})
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials run in this process."""
+    run_in_this_process(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def finished(workplace: Path) -> StudyResult:
+    """An exhaustive study of LightGCN that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        run_in_this_process(patch)
+        return run_study(make_plan(workplace), folder=workplace / "finished")
+
+
+def on_trial(patch: pytest.MonkeyPatch, act: Callable[[int], Any]) -> None:
+    """Let something happen at the start of every trial, named by its number."""
+    original = TrialTask.run
+
+    def run(self: TrialTask, number: int, *rest: Any, **named: Any) -> Outcome:
+        found = act(number)
+        return found if isinstance(found, Outcome) else original(self, number, *rest, **named)
+
+    patch.setattr(TrialTask, "run", run)
+
+
+def interrupted_at(number: int) -> Callable[[int], None]:
+    def act(now: int) -> None:
+        if now == number:
+            raise KeyboardInterrupt
+
+    return act
+
+
+def as_json(values: Any) -> Any:
+    """Figures in a form that compares: NaN equals NaN."""
+    return json.dumps(values)
+
+
+def recorded(folder: Path) -> Any:
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_the_test_part_is_read_once_after_the_last_trial_for_the_winner(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    events: list[Any] = []
+    opened, measured, ran = (
+        MirecDataset.evaluation_split,
+        MirecTrainer.evaluate_split,
+        TrialTask.run,
+    )
+
+    def open_part(self: MirecDataset, part: str) -> Any:
+        events.append(f"open {part}")
+        return opened(self, part)
+
+    def measure(self: MirecTrainer, split: EvaluationSplit, **named: Any) -> Any:
+        events.append(f"measure {split.part}")
+        if split.part == "test":
+            events.append(self.run_folder)
+        return measured(self, split, **named)
+
+    def run(self: TrialTask, number: int, parameters: Any) -> Outcome:
+        outcome = ran(self, number, parameters)
+        events.append(f"trial {number} ended")
+        return outcome
+
+    monkeypatch.setattr(MirecDataset, "evaluation_split", open_part)
+    monkeypatch.setattr(MirecTrainer, "evaluate_split", measure)
+    monkeypatch.setattr(TrialTask, "run", run)
+    result = run_study(make_plan(workplace), folder=tmp_path / "study")
+    assert result.winner is not None
+    last = events.index("trial 4 ended")
+    assert set(events[:last]) == {
+        *("open valid", "measure valid"),
+        *(f"trial {number} ended" for number in range(1, 4)),
+    }
+    assert events.count("measure test") == 1
+    assert events[events.index("measure test") + 1] == (
+        tmp_path / "study" / "trials" / f"{result.winner.trial.number:04d}"
+    )
+    assert result.winner.n_tested == 1
+    assert "the test part was read once, for this trial, after the search" in study_text(result)
+    # The same command again finds everything and measures nothing.
+    events.clear()
+    before = {path: path.read_bytes() for path in result.folder.glob("*.*")}
+    again = run_study(make_plan(workplace), folder=tmp_path / "study")
+    assert set(events) == {"open valid"}
+    assert again.winner is not None
+    assert again.winner.n_tested == 1
+    assert as_json(again.winner.test) == as_json(result.winner.test)
+    assert {path: path.read_bytes() for path in result.folder.glob("*.*")} == before
+
+
+def test_exhaustive_search_visits_the_product_and_writes_every_figure(
+    finished: StudyResult,
+) -> None:
+    rows = rows_without_times(finished.folder)
+    assert [(row["learning_rate"], row["embedding_size"]) for row in rows] == [
+        *(("0.002", "8"), ("0.002", "16")),
+        *(("0.1", "8"), ("0.1", "16")),
+    ]
+    assert {row["status"] for row in rows} == {FINISHED}
+    assert list(rows[0]) == [
+        *("trial", "status", "score", "learning_rate", "embedding_size"),
+        *(name for name in rows[0] if name.startswith("valid_")),
+        *("best_epoch", "n_epochs", "reason"),
+    ]
+    assert {"valid_AUC", "valid_MAP", "valid_MedR", "valid_Recall@50"} < rows[0].keys()
+    for row in rows:
+        assert row["score"] == row["valid_MAP"]
+        assert row["n_epochs"] == "2"
+    assert finished.winner is not None
+    scores = [float(row["score"]) for row in rows]
+    assert finished.winner.trial.number == 1 + scores.index(max(scores))
+    assert {path.name for path in finished.folder.iterdir()} == {
+        *("study.json", "trials.csv", "trials", "winner.yaml", "result.json", "tuning.html"),
+        ".lock",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "algorithm", "max_trials"),
+    [
+        ("MIRec", "exhaustive", None),
+        ("LightGCN", "random", 3),
+        pytest.param("MIRec", "random", 3, marks=pytest.mark.slow),
+        pytest.param("LightGCN", "exhaustive", None, marks=pytest.mark.slow),
+    ],
+)
+def test_jobs_do_not_change_the_trials(
+    workplace: Path, tmp_path: Path, model: str, algorithm: str, max_trials: int | None
+) -> None:
+    plan = make_plan(workplace, model, algorithm=algorithm, max_trials=max_trials)
+    run_study(replace(plan, jobs=2), folder=tmp_path / "two")
+    with pytest.MonkeyPatch.context() as patch:
+        run_in_this_process(patch)
+        run_study(plan, folder=tmp_path / "one")
+    assert rows_without_times(tmp_path / "two") == rows_without_times(tmp_path / "one")
+    assert len(rows_without_times(tmp_path / "one")) == (max_trials or 4)
+    one, two = (recorded(tmp_path / name) for name in ("one", "two"))
+    assert as_json(one) == as_json(two)
+
+
+def test_bayes_with_two_jobs_repeats_for_a_seed(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    informed = {"bayes": partial(tpe.suggest, n_startup_jobs=2)}
+    monkeypatch.setattr("recbole_mirec.tuning.sampling._SUGGEST", informed)
+    plan = make_plan(workplace, space=RATES, algorithm="bayes", max_trials=6, jobs=2, epochs=1)
+    run_study(plan, folder=tmp_path / "processes")
+    run_in_this_process(monkeypatch)
+    run_study(plan, folder=tmp_path / "here")
+    assert rows_without_times(tmp_path / "processes") == rows_without_times(tmp_path / "here")
+    other = replace(plan, settings={**plan.settings, "seed": 1}, max_trials=2)
+    run_study(other, folder=tmp_path / "other")
+    rates = {row["learning_rate"] for row in rows_without_times(tmp_path / "other")}
+    assert rates.isdisjoint(row["learning_rate"] for row in rows_without_times(tmp_path / "here"))
+
+
+@pytest.mark.parametrize("algorithm", ["exhaustive", "random", "bayes"])
+def test_an_interrupted_study_goes_on_to_the_same_end(
+    workplace: Path,
+    tmp_path: Path,
+    here: None,
+    capsys: pytest.CaptureFixture[str],
+    algorithm: str,
+) -> None:
+    plan = make_plan(workplace, algorithm=algorithm)
+    run_study(plan, folder=tmp_path / "whole")
+    folder = tmp_path / "study"
+    for number in (1, 3, 4):
+        with pytest.MonkeyPatch.context() as patch:
+            on_trial(patch, interrupted_at(number))
+            with pytest.raises(KeyboardInterrupt):
+                run_study(plan, folder=folder)
+        assert not (folder / "result.json").exists()
+        n_ended = len(read_trials(folder / "trials.csv", plan.parameters))
+        assert n_ended == number - 1
+    capsys.readouterr()
+    run_study(plan, folder=folder)
+    assert "Going on after 3 trials that have ended." in capsys.readouterr().err
+    assert rows_without_times(folder) == rows_without_times(tmp_path / "whole")
+    assert as_json(recorded(folder)) == as_json(recorded(tmp_path / "whole"))
+
+
+def test_trials_that_early_stopping_came_too_late_for_are_no_part_of_the_study(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Trials 2 to 4 are no better than the first, so the study ends with trial 4; with three jobs
+    # trials 5 and 6 have begun, and 5, the best of all, ends before 4 does.
+    scores = {1: 0.5, 2: 0.4, 3: 0.3, 4: 0.2, 5: 0.9, 6: 0.8}
+
+    class LastFirst:
+        """A driver with three trials at a time, of which the latest ends first."""
+
+        def __init__(self, task: TrialTask, jobs: int):
+            self.task, self.jobs = task, jobs
+
+        def __call__(self, search: Any, report: Any) -> None:
+            begun: list[Any] = []
+            while True:
+                while len(begun) < self.jobs and (proposal := search.propose()) is not None:
+                    begun.append(proposal)
+                if not begun:
+                    return
+                batch, begun = begun, []
+                for proposal in reversed(batch):
+                    folder = self.task.trial_folder(proposal.number)
+                    folder.mkdir(parents=True)
+                    (folder / BEST).write_bytes(b"a model")
+                    score = scores[proposal.number]
+                    outcome = Outcome(FINISHED, score, {"MAP": score}, 1, 1, 1.0)
+                    report(proposal.number, proposal.parameters, outcome)
+
+    monkeypatch.setattr(study_room, "LocalProcesses", LastFirst)
+    monkeypatch.setattr(study_room._Study, "_winner", lambda _: None)
+    plan = make_plan(workplace, space=RATES, algorithm="random", early_stop=3, jobs=3)
+    plan = replace(plan, max_trials=9)
+    folder = tmp_path / "study"
+    with pytest.MonkeyPatch.context() as patch:
+        # Killed when all six have ended, before the study could put them in order.
+        patch.setattr(study_room._Study, "_save", _save_then_stop_at(6))
+        with pytest.raises(KeyboardInterrupt):
+            run_study(plan, folder=folder)
+    assert len(rows_without_times(folder)) == 6
+    for _ in range(2):
+        result = run_study(plan, folder=folder)
+        assert list(result.trials["trial"]) == [1, 2, 3, 4]
+        assert [row["trial"] for row in rows_without_times(folder)] == ["1", "2", "3", "4"]
+        # The first gave way to the fifth while that seemed to count.
+        assert list(folder.glob(f"trials/*/{BEST}")) == []
+
+
+def _save_then_stop_at(n_trials: int) -> Callable[[Any], None]:
+    save = study_room._Study._save
+
+    def stop(self: Any) -> None:
+        save(self)
+        if len(self.trials) == n_trials:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def run_winner(folder: Path) -> dict[str, Any]:
+    """The record of the run that winner.yaml makes on the command line."""
+    saved = Path("saved")
+    before = set(saved.glob("*/run.json"))
+    assert cli.main(["--config_files", str(folder / "winner.yaml")]) == 0
+    (made,) = set(saved.glob("*/run.json")) - before
+    return runs.read_run(made.parent).record
+
+
+def assert_repeats(record: dict[str, Any], folder: Path) -> None:
+    """The figures of a run are those of the study's winner: its trial's, and its result's."""
+    known = recorded(folder)
+    (row,) = [row for row in rows_without_times(folder) if row["trial"] == str(known["trial"])]
+    for part in ("valid", "test"):
+        counts = ("n_brands", "n_candidates")
+        figures = {name: value for name, value in record[part].items() if name not in counts}
+        assert as_json(figures) == as_json(known[part])
+    for name, value in known["valid"].items():
+        assert row[f"valid_{name}"] == ("" if value is None else repr(value).replace("nan", "NaN"))
+    assert row["score"] == repr(known["valid"]["MAP"])
+    assert row["best_epoch"] == str(record["best_epoch"])
+    assert row["n_epochs"] == str(record["n_epochs"])
+
+
+@pytest.mark.parametrize("model", ["LightGCN", "MIRec"])
+def test_the_winner_repeats_from_its_yaml(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None, model: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(workplace, model, epochs=3)
+    result = run_study(plan, folder=tmp_path / "study")
+    assert result.winner is not None
+    text = (tmp_path / "study" / "winner.yaml").read_text()
+    assert text == result.winner.yaml
+    assert text.startswith(f"# Trial {result.winner.trial.number} of 4: validation MAP 0.")
+    content = yaml.safe_load(text)
+    assert list(content)[:2] == ["model", "dataset"]
+    assert {name: content[name] for name in plan.parameters} == result.winner.trial.parameters
+    assert content["valid_metric"] == "MAP"
+    assert "checkpoint_dir" not in content
+    assert_repeats(run_winner(tmp_path / "study"), tmp_path / "study")
+
+
+def test_a_winner_that_the_deadline_stopped_repeats_too(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Its first epoch is its best, so that stopping after the second leaves a worse model.
+    space = space_from_dict({"choice": {"learning_rate": [0.1]}})
+    plan = make_plan(workplace, space=space, epochs=50, minutes=1.0)
+    original = trial_room.train
+
+    def slow(experiment: Any, after_epoch: Any) -> Any:
+        def late(epoch: int, score: float) -> None:
+            if epoch == 1:
+                monkeypatch.setattr(time, "time", lambda now=time.time(): now + 61)
+            after_epoch(epoch, score)
+
+        return original(experiment, late)
+
+    monkeypatch.setattr(trial_room, "train", slow)
+    result = run_study(plan, folder=tmp_path / "study")
+    assert result.winner is not None
+    assert result.winner.trial.outcome.status == STOPPED
+    assert result.winner.trial.outcome.reason == "the study's time was over after epoch 2"
+    assert (result.winner.trial.outcome.best_epoch, result.winner.trial.outcome.n_epochs) == (1, 2)
+    assert yaml.safe_load(result.winner.yaml)["epochs"] == 2
+    assert_repeats(run_winner(tmp_path / "study"), tmp_path / "study")
+
+
+def test_the_winners_folder_is_a_run(
+    finished: StudyResult, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finished.winner is not None
+    folder = finished.folder / "trials" / f"{finished.winner.trial.number:04d}"
+    assert {path.name for path in folder.iterdir()} == {
+        *("run.json", "config.yaml", BEST, LAST, "log.txt"),
+        *("per_brand.valid.csv", "per_brand.test.csv"),
+        *("per_category.valid.csv", "per_category.test.csv"),
+    }
+    record = runs.read_run(folder).record
+    assert record["status"] == "finished"
+    assert_repeats(record, finished.folder)
+    brand = pd.read_csv(folder / "per_brand.test.csv")["brand_id"][0]
+    capsys.readouterr()
+    assert cli.main(["--predict", brand, "--run", str(folder), "--top", "3"]) == 0
+    assert f"{brand}: the best 3 of " in capsys.readouterr().out
+
+
+def test_a_study_that_was_extended_says_how_often_it_read_the_test_part(
+    workplace: Path, tmp_path: Path, here: None
+) -> None:
+    # The worse rate first, the better one after it.
+    space = space_from_dict({"choice": {"learning_rate": [0.002, 0.1]}})
+    plan = make_plan(workplace, space=space, algorithm="random", seed=SEED_OF_THE_WORSE_FIRST)
+    first = run_study(replace(plan, max_trials=1), folder=tmp_path / "study")
+    assert first.winner is not None
+    second = run_study(plan, folder=tmp_path / "study")
+    assert second.winner is not None
+    assert first.winner.trial.parameters == {"learning_rate": 0.002}, "choose another seed"
+    assert second.winner.trial.number == 2
+    assert (first.winner.n_tested, second.winner.n_tested) == (1, 2)
+    assert "; the test part was read once, for this trial" in study_text(first)
+    text = study_text(second)
+    assert "this study has read the test part 2 times: it was extended" in text
+    assert "read once" not in text
+    assert recorded(tmp_path / "study")["n_tested"] == 2
+    # The first winner is no longer among the best.
+    assert not (tmp_path / "study" / "trials" / "0001" / BEST).exists()
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_only_the_best_keep_their_checkpoints(
+    workplace: Path, tmp_path: Path, here: None, keep: int
+) -> None:
+    result = run_study(make_plan(workplace, keep=keep), folder=tmp_path / "study")
+    best = result.trials.astype({"score": float}).nlargest(keep, "score")["trial"]
+    for name in (BEST, LAST):
+        kept = {int(path.parent.name) for path in result.folder.glob(f"trials/*/{name}")}
+        assert kept == set(best)
+    assert len(list(result.folder.glob("trials/*/log.txt"))) == 4
+
+
+def test_trials_that_fail_are_told_by_their_reason_and_the_others_go_on(
+    workplace: Path, tmp_path: Path, here: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = space_from_dict({"choice": {"learning_rate": [0.1, 1e30], "embedding_size": [8, 16]}})
+    plan = make_plan(workplace, "BPR", space, train_batch_size=8)
+    result = run_study(plan, folder=tmp_path / "study")
+    assert list(result.trials["status"]) == ["finished"] * 2 + ["diverged"] * 2
+    text = study_text(result)
+    assert re.search(r"^diverged: trials 3, 4: .*NaN\. Training diverged: lower lear", text, re.M)
+    assert result.winner is not None
+    assert result.winner.trial.number in (1, 2)
+    err = capsys.readouterr().err
+    assert "trial 3/4: diverged: " in err
+
+
+def test_a_study_without_a_score_has_no_winner(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    on_trial(monkeypatch, lambda _: Outcome(FAILED, reason="RuntimeError: planned"))
+    result = run_study(make_plan(workplace), folder=tmp_path / "study")
+    assert result.winner is None
+    text = study_text(result)
+    assert "failed: trials 1, 2, 3, 4: RuntimeError: planned" in text
+    assert text.endswith(f"No trial has a score. Logs: {tmp_path / 'study' / 'trials'}")
+    assert not (tmp_path / "study" / "winner.yaml").exists()
+    assert not (tmp_path / "study" / "result.json").exists()
+    assert (tmp_path / "study" / "tuning.html").is_file()
+
+
+def test_a_study_in_use_is_left_alone(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    plan = make_plan(workplace)
+    lines: list[str] = []
+
+    def start_another(number: int) -> None:
+        if number == 2:
+            with pytest.raises(UsageError) as caught:
+                run_study(plan, folder=tmp_path / "study")
+            lines.append(str(caught.value))
+
+    on_trial(monkeypatch, start_another)
+    run_study(plan, folder=tmp_path / "study")
+    (line,) = lines
+    assert line.startswith("Another process works on the study in '")
+
+
+def test_the_same_plan_finds_its_folder_again(workplace: Path, tmp_path: Path, here: None) -> None:
+    plan = make_plan(workplace, space=RATES, algorithm="random", max_trials=1)
+    first = run_study(plan, root=tmp_path)
+    again = run_study(replace(plan, max_trials=2, jobs=2), root=tmp_path)
+    assert again.folder == first.folder
+    assert re.fullmatch(r"LightGCN-mirec-tiny-known-brand-random-[0-9a-f]{8}", first.folder.name)
+    other = run_study(replace(plan, settings={**plan.settings, "n_layers": 1}), root=tmp_path)
+    assert other.folder != first.folder
+
+
+def test_a_budget_of_time_runs_one_trial_at_least_and_is_not_spent_twice(
+    workplace: Path, tmp_path: Path, here: None
+) -> None:
+    plan = make_plan(workplace, space=RATES, algorithm="random", minutes=1e-4)
+    first = run_study(plan, folder=tmp_path / "study")
+    assert list(first.trials["status"]) == [STOPPED]
+    assert first.winner is not None
+    again = run_study(plan, folder=tmp_path / "study")
+    pd.testing.assert_frame_equal(
+        again.trials.drop(columns="learning_rate"), first.trials.drop(columns="learning_rate")
+    )
+
+
+def test_an_interruption_does_not_count_as_time_of_the_study(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    plan = make_plan(workplace, space=RATES, algorithm="random", minutes=1.0, max_trials=3)
+    with pytest.MonkeyPatch.context() as patch:
+        on_trial(patch, interrupted_at(2))
+        with pytest.raises(KeyboardInterrupt):
+            run_study(plan, folder=tmp_path / "study")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    result = run_study(plan, folder=tmp_path / "study")
+    assert list(result.trials["status"]) == [FINISHED] * 3
+    clocks = list(result.trials["finished_at"])
+    assert clocks == sorted(clocks)
+    assert clocks[-1] < 60
+
+
+def test_data_without_a_validation_part_are_refused_before_any_trial(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MirecDataset, "evaluation_split", lambda *_: None)
+    with pytest.raises(UsageError) as caught:
+        run_study(make_plan(workplace), folder=tmp_path / "study")
+    assert str(caught.value) == (
+        "Data set 'mirec-tiny' has no validation part under protocol known-brand, so trials "
+        "cannot be compared."
+    )
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"algorithm": "random"}, "its algorithm is 'exhaustive', not 'random'"),
+        ({"settings": {"n_layers": 1}}, "its n_layers is not set, not 1"),
+        ({"settings": {"seed": 7}}, "its seed is 2020, not 7"),
+        (
+            {"space": replace(LIGHTGCN, parameters=LIGHTGCN.parameters[:1])},
+            "its space is learning_rate choice [0.002, 0.1], embedding_size choice [8, 16], not "
+            "learning_rate choice [0.002, 0.1]",
+        ),
+    ],
+)
+def test_a_folder_of_another_study_is_refused(
+    finished: StudyResult, change: dict[str, Any], line: str
+) -> None:
+    before = {path: path.read_bytes() for path in finished.folder.glob("*.*")}
+    changed_settings = {**finished.plan.settings, **change.get("settings", {})}
+    plan = replace(finished.plan, **{**change, "settings": changed_settings})
+    with pytest.raises(UsageError) as caught:
+        run_study(plan, folder=finished.folder)
+    assert str(caught.value) == (
+        f"'{finished.folder}' holds another study: {line}. Name another folder with --results, "
+        "or leave --results out."
+    )
+    assert {path: path.read_bytes() for path in finished.folder.glob("*.*")} == before
+
+
+def test_changed_data_are_another_study(tmp_path: Path, here: None) -> None:
+    write_little(tmp_path)
+    space = space_from_dict({"choice": {"learning_rate": [0.01]}})
+    plan = make_plan(tmp_path, "BPR", space)
+    fixed = settings(tmp_path, "BPR", NAME, valid_metric="MAP", protocol="new-brand", seed=1)
+    plan = replace(plan, settings=fixed)
+    run_study(plan, folder=tmp_path / "study")
+    attributes = little().influencers["influencer_attributes"].map(lambda _: ["other"])
+    write_little(
+        tmp_path, influencers=little().influencers.assign(influencer_attributes=attributes)
+    )
+    with pytest.raises(UsageError, match="holds another study: the data set's files have changed"):
+        run_study(plan, folder=tmp_path / "study")

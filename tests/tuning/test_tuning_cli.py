@@ -1,0 +1,357 @@
+"""The tuning command: what it prints, its exit codes, and one line for all wrong input."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from little_data import settings
+from scripted_tasks import processes_of
+from study_cases import rows_without_times, run_in_this_process
+
+from recbole_mirec.tuning import cli
+from recbole_mirec.tuning.trial import FAILED, Outcome, TrialTask
+
+SPACE = "learning_rate choice [0.002,0.1]\nembedding_size choice [8,16]\n"
+
+
+@pytest.fixture
+def folder(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a params file; trials run in this process."""
+    monkeypatch.chdir(tmp_path)
+    run_in_this_process(monkeypatch)
+    (tmp_path / "rates.hyper").write_text(SPACE)
+    return tmp_path
+
+
+def words(workplace: Path, *options: str, model: str | None = "LightGCN", **changes: Any) -> Any:
+    """The command's arguments for short trials on mirec-tiny."""
+    given = settings(workplace, "LightGCN", **({"protocol": "known-brand"} | changes))
+    del given["model"], given["dataset"], given["checkpoint_dir"], given["show_progress"]
+    named = [] if model is None else ["--model", model]
+    keys = [f"--{key}={value}" for key, value in given.items()]
+    return [*named, "--dataset", "mirec-tiny", *options, *keys]
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on standard error of a command that must be refused."""
+    before = sorted(Path.cwd().rglob("*"))
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert sorted(Path.cwd().rglob("*")) == before
+    return err[len("error: ") : -1]
+
+
+def test_help_is_quick_and_needs_no_torch() -> None:
+    code = (
+        "import sys; from recbole_mirec.tuning.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: print('loaded', end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("loaded 0 False\n")
+    assert "python -m recbole_mirec.tuning --models MIRec,BPR" in done.stdout
+
+
+def test_a_study_from_the_command_line(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = words(workplace, "--params_file", "rates.hyper")
+    assert cli.main(arguments) == 0
+    out, err = capsys.readouterr()
+    (study,) = (folder / "saved" / "tuning").iterdir()
+    assert re.fullmatch(r"LightGCN-mirec-tiny-known-brand-exhaustive-[0-9a-f]{8}", study.name)
+    lines = out.splitlines()
+    assert re.fullmatch(
+        r"LightGCN on .*mirec-tiny.*, protocol known-brand: 4 trials by exhaustive search in \d+ s",
+        lines[0],
+    )
+    assert "synthetic" in lines[0]
+    header = ("trial", "MAP", "learning_rate", "embedding_size", "epochs run", "s", "status")
+    assert re.split(r"\s{2,}", lines[2]) == list(header)
+    # The best first, as trials.csv says.
+    rows = rows_without_times(study)
+    best = sorted(rows, key=lambda row: -float(row["score"]))
+    shown = [line.split() for line in lines[3:] if re.match(r"\s*[1-4] ", line)]
+    assert [line[:4] for line in shown] == [
+        [
+            row["trial"],
+            f"{float(row['score']):.4f}",
+            row["learning_rate"],
+            row["embedding_size"],
+        ]
+        for row in best
+    ]
+    assert f"Winner: trial {best[0]['trial']}; the test part was read once" in out
+    winner = Path("saved", "tuning", study.name, "winner.yaml")
+    assert f"  python run_recbole_mirec.py --config_files {winner}" in lines
+    steps = err.splitlines()
+    assert steps[0] == f"Study: {winner.parent}"
+    assert re.fullmatch(
+        r"trial 1/4: MAP 0\.\d{4} in \d+ s \(best 0\.\d{4}, trial 1\); .* left \| "
+        r"learning_rate=0\.002, embedding_size=8",
+        steps[1],
+    )
+    assert len(steps) == 5
+    # Again: the same text, and nothing is run.
+    assert cli.main(arguments) == 0
+    again = capsys.readouterr()
+    assert again.out == out
+    assert again.err.splitlines()[1:] == ["Going on after 4 trials that have ended."]
+
+
+def test_the_command_stands_in_the_report(folder: Path, workplace: Path) -> None:
+    arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
+    assert cli.main(arguments) == 0
+    page = (folder / "study" / "tuning.html").read_text()
+    assert "python -m recbole_mirec.tuning --model LightGCN --dataset mirec-tiny" in page
+
+
+def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workplace: Path) -> None:
+    options = ("--algo", "random", "--max_evals", "1", "--results", "study")
+    assert cli.main(words(workplace, *options)) == 0
+    (row,) = rows_without_times(folder / "study")
+    assert {"learning_rate", "n_layers", "reg_weight", "embedding_size"} < row.keys()
+
+
+def test_a_variant_has_a_space_of_its_own() -> None:
+    options = cli.build_parser().parse_args([])
+    spaces = [
+        cli._space(options, {"model": "MIRec"} | more).describe()
+        for more in ({}, {"variant": "reference"}, {"variant": "paper"})
+    ]
+    assert spaces[0] == spaces[1] != spaces[2]
+
+
+def test_a_study_without_a_score_ends_with_1(
+    folder: Path,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(TrialTask, "run", lambda *_: Outcome(FAILED, reason="OSError: planned"))
+    arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
+    assert cli.main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert "failed: trials 1, 2, 3, 4: OSError: planned" in out
+    assert out.endswith("No trial has a score. Logs: study/trials\n")
+    assert "trial 2/4: failed: OSError: planned in 0 s (no score yet)" in err
+
+
+def test_a_trial_that_diverges_does_not_end_the_study(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "wild.hyper").write_text("learning_rate choice [1e30,0.1]\n")
+    options = ("--params_file", "wild.hyper", "--results", "study")
+    assert cli.main(words(workplace, *options, model="BPR", train_batch_size=8)) == 0
+    assert re.search(r"^diverged: trial 1: .*NaN\.", capsys.readouterr().out, re.MULTILINE)
+    assert [row["status"] for row in rows_without_times(folder / "study")] == [
+        "diverged",
+        "finished",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric", "MPA"], "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
+        (["--metric", "MAP", "--valid_metric=AUC"], "--metric and --valid_metric name two metrics"),
+        (["--algo", "grid"], "argument --algo: invalid choice: 'grid' (choose from 'exhaustive', "),
+        (["--tool", "optuna"], "argument --tool: invalid choice: 'optuna' (choose from 'hyperopt'"),
+        (["--max_evals", "0"], "argument --max_evals: "),
+        (["--jobs", "-1"], "argument --jobs: "),
+        (["--keep", "some"], "argument --keep: "),
+        (["--scheduler", "asha"], "--scheduler is Ray's; add --tool ray, or leave it out."),
+        (["--budget", "hours", "1"], "--budget counts trials or minutes: --budget minutes 10. Got"),
+        (["--budget", "trials", "0"], "--budget trials needs a number above 0. Received: '0'."),
+        (["--budget", "trials", "2.5"], "--budget trials needs a "),
+        (["--budget", "minutes", "-1"], "--budget minutes needs a number above 0. Received: '-1'."),
+        (["--budget", "minutes", "nan"], "--budget minutes needs a number above 0."),
+        (["--budget", "minutes", "inf"], "--budget minutes needs a number above 0."),
+        (["--budget", "trials"], "argument --budget: expected 2 arguments; see --help."),
+        (
+            ["--budget", "trials", "2", "--max_evals", "3"],
+            "--max_evals and --budget both limit the trials; leave one out.",
+        ),
+        (["--max_evals", "3"], "The space has 4 combinations, and exhaustive search visits them"),
+        (["--models", "BPR,FM"], "Give --model for one model or --models for several, not both."),
+        (["--protocols", "new-brand"], "--protocols goes with --models; for one model write --pro"),
+        (["--learning_rate=0.1"], "Key 'learning_rate' is set on the command line or in a config"),
+        (["--n_layer=1"], "Unknown key 'n_layer' for model LightGCN. Did you mean 'n_layers'?"),
+        (["n_layers=1"], "'n_layers=1' is not understood: write keys as --key=value."),
+        (["--metric", "unseen_MAP"], "Unknown valid_metric 'unseen_MAP'."),
+        (["--config_files", "no.yaml"], "Configuration file 'no.yaml' cannot be read: No such fi"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    folder: Path,
+    workplace: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    arguments = words(workplace, "--params_file", "rates.hyper", *options)
+    line = refused(arguments, capsys)
+    assert line.startswith(message)
+    assert "_positive" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "'{path}'"),
+        ("# nothing but a comment\n", "'{path}'"),
+        (
+            "learning_rate choice [0.1]\n\nlearnin_rate choice [0.1]\n",
+            "{path}, line 3: model LightGCN has no parameter 'learnin_rate'. Did you mean "
+            "'learning_rate'?",
+        ),
+        ("n_layers choice 1,2\n", "{path}, line 1: "),
+        ("n_layers choice [one,2]\n", "{path}, line 1: "),
+        ("learning_rate loguniform -7,-1\n", "{path}, line 1: "),
+        ("embedding_size choice [hp.choice('x', [1])]\n", "{path}, line 1: "),
+        ("valid_metric choice [MAP,AUC]\n", "{path}, line 1: 'valid_metric' cannot be searched"),
+    ],
+)
+def test_wrong_params_files_are_one_line(
+    folder: Path,
+    workplace: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    message: str,
+) -> None:
+    (folder / "wrong.hyper").write_text(content)
+    line = refused(words(workplace, "--params_file", "wrong.hyper"), capsys)
+    path = "wrong.hyper"
+    assert message.format(path=path).strip("'") in line
+    assert path in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--models", "BPR,FM"], "--models needs a budget, the same for all: --budget trials 20"),
+        (
+            ["--models", "BPR,FM", "--budget", "trials", "2", "--params_file", "rates.hyper"],
+            "--params_file is of one model; --models uses the spaces that come with.",
+        ),
+        (
+            ["--models", "BPR,BPR", "--budget", "trials", "2"],
+            "--models takes different names with commas between, such as MIRec,BPR. Received: 'BP",
+        ),
+        (["--models", "BPR,", "--budget", "trials", "2"], "--models takes different names"),
+        (
+            ["--models", "BPR,FM", "--protocols", "new-brand,", "--budget", "trials", "2"],
+            "--protocols takes different names",
+        ),
+        (
+            ["--models", "BPR,LightGNC", "--budget", "trials", "2"],
+            "No search space comes with model LightGNC; write one and name it with --params_file",
+        ),
+    ],
+)
+def test_wrong_comparisons_are_one_line(
+    folder: Path,
+    workplace: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    assert refused(words(workplace, *options, model=None), capsys).startswith(message)
+
+
+def test_an_unknown_protocol_of_a_comparison_is_refused_before_any_study(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--models", "BPR", "--protocols", "known-brand,new-bran", "--budget", "trials", "1")
+    line = refused(words(workplace, *options, model=None), capsys)
+    assert line == "Unknown protocol 'new-bran'. Did you mean 'new-brand'?"
+
+
+def test_a_model_without_a_space_that_comes_with_it(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(words(workplace, model="NGCF"), capsys)
+    assert line.startswith("No search space comes with model NGCF; write one and name it with --pa")
+    assert "the line 'learning_rate choice [0.001,0.01]'" in line
+    assert re.search(r"Spaces come with: BPR, .*LightGCN, MIRec, MIRec-paper, ", line)
+
+
+def test_folders_of_another_study_or_purpose(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--params_file", "rates.hyper", "--results", "study", "--algo", "random"]
+    assert cli.main(words(workplace, *options, "--max_evals", "2")) == 0
+    line = refused(words(workplace, *options, "--max_evals", "1"), capsys)
+    assert line == (
+        "'study' holds trial 2 already, more than --max_evals=1. Raise it, or name another folder "
+        "with --results."
+    )
+    line = refused(words(workplace, *options, "--metric", "AUC"), capsys)
+    assert line == (
+        "'study' holds another study: its valid_metric is 'MAP', not 'AUC'. Name another folder "
+        "with --results, or leave --results out."
+    )
+    Path("notes").mkdir()
+    Path("notes", "diary.txt").write_text("mine")
+    line = refused(words(workplace, *options[:2], "--results", "notes"), capsys)
+    assert line.startswith("'notes' is no folder of a study: it has other content and no study.jso")
+    line = refused(words(workplace, *options[:2], "--results", "rates.hyper"), capsys)
+    assert line.startswith("'rates.hyper' is no folder of a study")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("number", "begun"),
+    [
+        (signal.SIGINT, True),
+        pytest.param(signal.SIGINT, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_study_ends_quickly_and_says_how_to_go_on(
+    workplace: Path, tmp_path: Path, number: signal.Signals, begun: bool
+) -> None:
+    (tmp_path / "rates.hyper").write_text("learning_rate choice [0.1,0.01,0.001]\n")
+    options = ("--params_file", "rates.hyper", "--jobs", "2", "--results", "study")
+    arguments = words(workplace, *options, model="BPR", epochs=100000, stopping_step=100000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recbole_mirec.tuning", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "MIREC_TEST_STUDY": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    marker = f"MIREC_TEST_STUDY={tmp_path}"
+    _wait_for(lambda: len(processes_of(marker)) == 4)
+    if begun:
+        _wait_for(lambda: len(list(tmp_path.glob("study/trials/*/last.pth"))) == 2)
+    else:
+        time.sleep(1)  # the workers import their packages
+    # As the terminal does: to the whole group.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 8
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines() == ["Study: study", "", "Interrupted. Go on with the same command."]
+    _wait_for(lambda: processes_of(marker) == [], seconds=5)
+
+
+def _wait_for(condition: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
