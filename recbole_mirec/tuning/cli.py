@@ -8,111 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.command import given_settings, run_command
 from recbole_mirec.errors import UsageError
+from recbole_mirec.tuning.arguments import MAX_TRIALS, build_parser
 
 if TYPE_CHECKING:
     from recbole_mirec.tuning.plan import StudyPlan
     from recbole_mirec.tuning.space import SearchSpace
 
 NOTHING_FOUND = 1
-MAX_TRIALS = 100
 BUDGETS = ("trials", "minutes")
-
-EPILOG = """\
-Any other --key=value is a configuration key that all trials share (--protocol=known-brand,
---seed=1, --epochs=10, ...). Trials see the training and the validation part only; the test part
-is read once, for the winner, after the search.
-
-examples
-  python -m recbole_mirec.tuning --model MIRec --algo random --max_evals 20 --jobs 2
-  python -m recbole_mirec.tuning --model LightGCN --protocol=known-brand --algo exhaustive
-  python -m recbole_mirec.tuning --models MIRec,BPR,LightGCN --budget minutes 10
-A study that was interrupted goes on when the same command is given again."""
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The options of tuning; every other --key=value is a configuration key."""
-    parser = CommandParser(
-        prog="python -m recbole_mirec.tuning",
-        description="Search the hyper-parameters of a model, or of several under one budget.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--model", help="the model to tune (default: MIRec)")
-    add("--models", metavar="A,B,C", help="several models, each with the whole budget")
-    add("--protocols", metavar="A,B", help="protocols for --models (default: --protocol's)")
-    add("--dataset", help="folder name under data_path (default: mirec-demo)")
-    add("--config_files", default="", metavar="'A.yaml B.yaml'", help="YAML files with fixed keys")
-    add(
-        "--params_file",
-        type=Path,
-        help="the search space in RecBole's format (default: the one that comes with the model, "
-        "properties/tuning/<model>.hyper)",
-    )
-    add(
-        "--algo",
-        choices=("exhaustive", "random", "bayes"),
-        help="exhaustive: every combination; random; bayes: tree-structured Parzen estimator "
-        "(default: exhaustive, with --budget random)",
-    )
-    add(
-        "--max_evals",
-        type=_positive,
-        metavar="N",
-        help=f"trials at most, of random and bayes (default: {MAX_TRIALS})",
-    )
-    add(
-        "--early_stop",
-        type=_positive,
-        metavar="N",
-        help="end after N trials in a row without a better score (default: never; exhaustive "
-        "search is not cut short)",
-    )
-    add(
-        "--budget",
-        nargs=2,
-        metavar=("trials|minutes", "N"),
-        help="limit of each study: N trials, or N minutes",
-    )
-    add("--metric", help="validation metric that chooses epochs and trials (default: MAP)")
-    add("--jobs", type=_positive, default=1, metavar="N", help="trials at a time (default: 1)")
-    add(
-        "--tool",
-        type=str.lower,
-        choices=("hyperopt", "ray"),
-        default="hyperopt",
-        help="hyperopt: worker processes; ray: Ray Tune (default: hyperopt)",
-    )
-    add(
-        "--scheduler",
-        type=str.lower,
-        choices=("asha", "none"),
-        help="ray: asha stops bad trials early (default); none lets all trials end",
-    )
-    add(
-        "--keep",
-        type=_positive,
-        default=1,
-        metavar="K",
-        help="how many of the best trials keep their checkpoints (default: 1)",
-    )
-    add(
-        "--results",
-        type=Path,
-        metavar="DIR",
-        help="the study's folder (default: one in saved/tuning/ that the same command finds again)",
-    )
-    return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

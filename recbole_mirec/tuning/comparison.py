@@ -9,6 +9,7 @@ import pandas as pd
 
 from recbole_mirec.runs import write_text
 from recbole_mirec.tuning.plan import StudyPlan
+from recbole_mirec.tuning.space_checks import check_space
 from recbole_mirec.tuning.study import StudyResult, run_study
 
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
@@ -62,6 +63,9 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
     Raises:
         UsageError: anything the user can mend.
     """
+    # what is wrong with the last study is said before the first one runs
+    for plan in plans:
+        check_space(plan.space, plan.settings)
     results = []
     for plan in plans:
         name, protocol = str(plan.settings["model"]), str(plan.settings["protocol"])

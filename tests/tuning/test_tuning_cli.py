@@ -272,7 +272,8 @@ def test_wrong_comparisons_are_one_line(
 def test_an_unknown_protocol_of_a_comparison_is_refused_before_any_study(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("--models", "BPR", "--protocols", "known-brand,new-bran", "--budget", "trials", "1")
+    names = ("--models", "LightGCN", "--protocols", "known-brand,new-bran")
+    options = (*names, "--budget", "trials", "1")
     line = refused(words(workplace, *options, model=None), capsys)
     assert line == "Unknown protocol 'new-bran'. Did you mean 'new-brand'?"
 
