@@ -18,7 +18,7 @@ from recbole_mirec.tuning.plan import ASHA, RAY, StudyPlan, default_folder
 from recbole_mirec.tuning.progress import Progress
 from recbole_mirec.tuning.records import Trial, trials_frame
 from recbole_mirec.tuning.report.page import StudyReport, write_report
-from recbole_mirec.tuning.search import Proposal
+from recbole_mirec.tuning.search import Proposal, Search
 from recbole_mirec.tuning.space_checks import check_space, samples
 from recbole_mirec.tuning.study_folder import REPORT_FILE, StudyFolder, clear_checkpoints
 from recbole_mirec.tuning.trial import TRIALS, Outcome, TrialTask
@@ -68,6 +68,8 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         UsageError: anything the user can mend; before the first trial.
     """
     check_space(plan.space, plan.settings)
+    # What cannot be searched is said before anything is written.
+    Search(plan.space, plan.algorithm, seed=0, max_trials=plan.max_trials)
     data = _look_at_data(plan)
     identity = plan.identity(data.fingerprint)
     place = StudyFolder(folder or default_folder(plan, identity, root), plan.parameters)

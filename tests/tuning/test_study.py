@@ -329,12 +329,12 @@ def test_a_winner_that_the_deadline_stopped_repeats_too(
     # Its first epoch is its best, so that stopping after the second leaves a worse model.
     space = space_from_dict({"choice": {"learning_rate": [0.1]}})
     plan = make_plan(workplace, space=space, epochs=50, minutes=1.0)
-    original = trial_room.train
+    original, now = trial_room.train, time.time
 
     def slow(experiment: Any, after_epoch: Any) -> Any:
         def late(epoch: int, score: float) -> None:
             if epoch == 1:
-                monkeypatch.setattr(time, "time", lambda now=time.time(): now + 61)
+                monkeypatch.setattr(time, "time", lambda: now() + 61)
             after_epoch(epoch, score)
 
         return original(experiment, late)
