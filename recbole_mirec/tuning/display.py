@@ -26,6 +26,8 @@ def study_text(result: StudyResult) -> str:
     read = "the test part was read once, for this trial, after the search"
     if winner.n_tested > 1:
         read = f"this study has read the test part {winner.n_tested} times: it was extended"
+    if winner.test is None:
+        read = "the data set has no test part"
     lines += [
         f"Winner: trial {winner.trial.number}; {read}",
         _parts_table(result),

@@ -417,6 +417,24 @@ def test_trials_that_fail_are_told_by_their_reason_and_the_others_go_on(
     assert "trial 3/4: diverged: " in err
 
 
+def test_data_without_a_test_part_are_told_so(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
+) -> None:
+    opened = MirecDataset.evaluation_split
+    monkeypatch.setattr(
+        MirecDataset,
+        "evaluation_split",
+        lambda self, part: None if part == "test" and not self.closed_parts else opened(self, part),
+    )
+    result = run_study(make_plan(workplace), folder=tmp_path / "study")
+    assert result.winner is not None
+    assert result.winner.test is None
+    text = study_text(result)
+    assert f"Winner: trial {result.winner.trial.number}; the data set has no test part" in text
+    assert "the test part was read" not in text
+    assert "\ntest " not in text
+
+
 def test_a_study_without_a_score_has_no_winner(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
