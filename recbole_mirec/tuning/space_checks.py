@@ -47,9 +47,13 @@ def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
         _check_name(parameter, settings)
     point: dict[str, Any] = {}
     for parameter in space.parameters:
-        for value in samples(parameter):
-            _check_type(parameter, value, base.final_config_dict.get(parameter.name))
-            _check_value(parameter, value, dict(settings) | point)
+        default = base.final_config_dict.get(parameter.name)
+        try:
+            for value in samples(parameter):
+                _check_type(parameter, value, default)
+                _check_value(parameter, value, dict(settings) | point)
+        except UsageError as error:
+            raise UsageError(f"{error}{_example(parameter, default)}") from None
         point[parameter.name] = samples(parameter)[0]
     _check_effects(space, dict(settings) | point)
 
@@ -96,13 +100,22 @@ def _check_type(parameter: Parameter, value: Any, default: Any) -> None:
     if default is None or _same_type(value, default) or (name in RULES and RULES[name][0](value)):
         return
     wanted = next(words for known, words in _TYPE_NAMES if isinstance(default, known))
-    hint = ""
-    if type(default) is int and parameter.kind != "choice":
-        hint = f" A range of whole numbers is written: {name} quniform 8,64,8"
     raise UsageError(
         f"{parameter.where}: '{name}' must be {wanted}, as its default {default!r} is. "
-        f"Received: {value!r}.{hint}"
+        f"Received: {value!r}."
     )
+
+
+def _example(parameter: Parameter, default: Any) -> str:
+    """A line that works, for the end of an error: around the default, where there is one."""
+    if default is None:
+        return ""
+    line = f"{parameter.name} choice [{default!r}]"
+    if type(default) is int and parameter.kind != "choice":
+        line = f"{parameter.name} quniform 8,64,8"
+    elif isinstance(default, list | dict):
+        line = f'{parameter.name} choice ["{default}"]'
+    return f" A line that works: {line}"
 
 
 def _same_type(value: Any, default: Any) -> bool:
