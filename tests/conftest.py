@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def workplace(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(data_path / "mirec-tiny", folder / "mirec-tiny")
     with contextlib.chdir(folder):
         yield folder
+
+
+def pytest_configure() -> None:
+    # A shell that starts the tests in the background leaves them, and all that they start, deaf
+    # to interrupts from the keyboard, which some of them are about.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

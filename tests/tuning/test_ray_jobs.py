@@ -23,10 +23,12 @@ TASK = TrialTask({"model": "MIRec", "valid_metric": "MAP"}, Path("study"))
 def start(scenario: str, folder: Path) -> subprocess.Popen[str]:
     home = folder / "home"
     home.mkdir(exist_ok=True)
+    # RecBole's configuration leaves CUDA_VISIBLE_DEVICES behind in a process, this one included.
+    inherited = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
     return subprocess.Popen(
         [sys.executable, str(SCENARIOS), scenario, str(folder)],
         cwd=folder,
-        env={**os.environ, "HOME": str(home), "OMP_NUM_THREADS": "1"},
+        env={**inherited, "HOME": str(home), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
