@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from dataset_convert.tables import Table, parse_table
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
 INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
+EXTRAS = ("features", "problems.csv")
+"""What may stand beside the atomic files: fitted extractors, and the rows that were left out."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -52,7 +54,9 @@ class AtomicData:
     manifest: Mapping[str, Any]
 
 
-def write_atomic(data: AtomicData, folder: Path | str) -> AtomicData:
+def write_atomic(
+    data: AtomicData, folder: Path | str, *, extra: Callable[[Path], None] | None = None
+) -> AtomicData:
     """Writes a data set as atomic files, all or nothing.
 
     The files are written to a hidden sibling folder and read back; only a data set that is
@@ -63,6 +67,8 @@ def write_atomic(data: AtomicData, folder: Path | str) -> AtomicData:
     Args:
         data: What to write.
         folder: The data set's own folder, e.g. `dataset/mirec-demo`.
+        extra: Called with the folder in the making, where it may write `EXTRAS` and refuse what
+            was written.
 
     Returns:
         The data as it was read back.
@@ -85,6 +91,8 @@ def write_atomic(data: AtomicData, folder: Path | str) -> AtomicData:
     building.mkdir()
     try:
         _write_files(data, building)
+        if extra is not None:
+            extra(building)
         checked = read_atomic(building, data.name)
         _install(building, folder)
     except AtomicFileError as error:
@@ -183,7 +191,8 @@ def _refuse_foreign_folder(folder: Path, name: str) -> None:
             f"The 'folder' parameter of write_atomic must be a folder. Received: the file {folder}"
         )
     for path in sorted(folder.iterdir()):
-        if path.name != schema.MANIFEST_FILE and not path.name.startswith(f"{name}."):
+        known = path.name in (schema.MANIFEST_FILE, *EXTRAS)
+        if not known and not path.name.startswith(f"{name}."):
             raise ValueError(
                 f"The 'folder' parameter of write_atomic must be new or hold only files of "
                 f"'{name}', since it is replaced. Received: {folder}, which holds {path.name}"
@@ -269,13 +278,14 @@ def _format_value(value: Any, kind: schema.FieldType, file: str) -> str:
 
 
 def fingerprint(folder: Path | str) -> str:
-    """Returns the SHA-256 of a data set's files, names included, the manifest left out.
+    """Returns the SHA-256 of a data set's atomic files, names included.
 
-    The manifest is left out because it holds the versions of the libraries that wrote the files.
+    The manifest is left out because it holds the versions of the libraries that wrote the files;
+    so are `EXTRAS`, which say nothing of the data.
     """
     digest = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
-        if path.name != schema.MANIFEST_FILE:
+        if path.name not in (schema.MANIFEST_FILE, *EXTRAS):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -1,1 +1,63 @@
-"""One module per source format."""
+"""The source formats, one module each, found by name: a new one is one file."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.raw import RawMaterial
+
+
+class Source(Protocol):
+    """What a module of this package defines to be a source.
+
+    Attributes:
+        DESCRIPTION: One line for people who choose a source.
+    """
+
+    DESCRIPTION: str
+
+    def read(self, folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
+        """Reads and checks a folder.
+
+        Args:
+            folder: Where the files are.
+            options: The mapping `source` of the configuration.
+            problems: Told of rows that are left out.
+
+        Raises:
+            ConversionError: A file that cannot be trusted, or a wrong option.
+        """
+
+
+def source_names() -> list[str]:
+    """Returns the names of all sources, sorted."""
+    return sorted(name for name in _module_names() if _load(name) is not None)
+
+
+def find_source(name: str) -> Source:
+    """Returns the source of a name: its module's, with '-' for '_'.
+
+    Raises:
+        ConversionError: There is none; the nearest name is in the message.
+    """
+    source = _load(name) if name in _module_names() else None
+    if source is None:
+        names = source_names()
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        wanted = f"'{near[0]}'" if near else f"one of {', '.join(names)}"
+        raise ConversionError(f"Unknown source {name!r}; wanted {wanted}.")
+    return source
+
+
+def _module_names() -> list[str]:
+    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+
+
+def _load(name: str) -> Source | None:
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    is_source = hasattr(module, "DESCRIPTION") and hasattr(module, "read")
+    return cast(Source, module) if is_source else None

@@ -215,7 +215,7 @@ def test_wrong_arguments(
     ("arguments", "message"),
     [
         (["--source", "excel", "--name", "toy"], "invalid choice: 'excel'"),
-        (["--name", "toy"], "--source and --name are needed; --list-sources tells"),
+        (["--name", "toy"], "--name and either --source or --forget are needed"),
         (["--source", "synthetic", "--nmae", "toy"], "unrecognized arguments: --nmae toy"),
     ],
 )
@@ -231,7 +231,7 @@ def test_argparse_errors(
 def test_list_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-sources"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["matrices", "synthetic"]
+    assert [line.split(":")[0] for line in lines] == ["matrices", "synthetic", "tables"]
 
 
 def test_command_makes_a_synthetic_data_set(tmp_path: Path) -> None:

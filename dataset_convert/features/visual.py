@@ -1,0 +1,291 @@
+"""Visual semantics of accounts, from the label scores of their posts."""
+
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import unquote_plus
+
+from dataset_convert import schema
+from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post, RawMaterial
+
+SCENE_PREFIX: Final = "scene:"
+"""Marks the labels of the scene block; every other label is of the object block."""
+PAPER_THRESHOLD: Final = 0.1
+OBJECT, SCENE = "object", "scene"
+BLOCKS: Final = (OBJECT, SCENE)
+
+_FILE = "labels.json"
+_N_SHOWN = 20
+_UNSAFE = re.compile(
+    rf"[\s%+\"{re.escape(schema.FORBIDDEN_IN_TOKENS)}\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+)
+
+
+class LabelScoreExtractor:
+    """Sums, per account, what a classifier saw in its posts: X^p and Y^p of Wang et al. (2023).
+
+    Scores below the threshold count as zero; the rest is summed over the account's posts and
+    divided by the sum of its block (equations (4) for objects, (5) for scenes), and the two blocks
+    stand side by side (6). Labels that start with `scene:` are scenes, all others are objects.
+
+    Departures: X^p is kept sparse, label by label; only labels seen on training accounts are
+    dimensions, and a block sums to 1 over these. A block in which nothing was seen is absent, and
+    so is an account with two such blocks: the paper does not say what becomes of them.
+
+    Args:
+        of: `content` (the account's own posts) or `audience` (posts of its audience).
+        object_threshold: Lowest score of an object that counts, in [0, 1]; 0.1 in the paper.
+        scene_threshold: The same of scenes.
+        min_members: Fewest members of an audience that must have shown a known label; below it the
+            account has no audience semantics. Content does not look at it.
+
+    Raises:
+        ValueError: A parameter outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        of: str,
+        object_threshold: float = PAPER_THRESHOLD,
+        scene_threshold: float = PAPER_THRESHOLD,
+        min_members: int = 1,
+    ) -> None:
+        thresholds = {OBJECT: object_threshold, SCENE: scene_threshold}
+        if of not in STREAMS:
+            raise ValueError(
+                f"The 'of' parameter of LabelScoreExtractor must be one of {', '.join(STREAMS)}. "
+                f"Received: {of!r}"
+            )
+        for block, threshold in thresholds.items():
+            if not 0 <= threshold <= 1:
+                raise ValueError(
+                    f"The '{block}_threshold' parameter of LabelScoreExtractor must be in [0, 1]. "
+                    f"Received: {threshold}"
+                )
+        if min_members < 1:
+            raise ValueError(
+                "The 'min_members' parameter of LabelScoreExtractor must be 1 or more. "
+                f"Received: {min_members}"
+            )
+        self.modality: str = schema.CONTENT_VISUAL if of == CONTENT else schema.AUDIENCE_VISUAL
+        self._of = of
+        self._thresholds = thresholds
+        self._min_members = min_members
+        self._labels: list[str] = []
+        self._fit_report: dict[str, Any] = {}
+
+    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
+        """Learns which labels there are: those that a training account shows.
+
+        Args:
+            material: Everything the source holds; its posts are streamed once.
+            training: The accounts to learn from.
+
+        Raises:
+            ConversionError: No training account shows any label.
+        """
+        chosen = frozenset(training)
+        n_posts_with: Counter[str] = Counter()
+        labelled: set[str] = set()
+        n_posts = n_labelled = 0
+        for post in self._stream(material):
+            if post.account not in chosen:
+                continue
+            n_posts += 1
+            seen = self._seen(post)
+            if seen:
+                n_labelled += 1
+                labelled.add(post.account)
+                n_posts_with.update(seen.keys())
+        if not n_posts_with:
+            raise ConversionError(
+                f"{self.modality}: none of the {n_posts} posts of the training accounts has a "
+                f"label with a score of {self._thresholds[OBJECT]:g} (objects) or "
+                f"{self._thresholds[SCENE]:g} (scenes) or more; lower the thresholds, or leave the "
+                f"modality out of the configuration."
+            )
+        self._labels = sorted(n_posts_with, key=_by_block)
+        self._fit_report = {
+            "training_accounts": len(chosen),
+            "training_accounts_with_labels": len(labelled),
+            "training_posts": n_posts,
+            "training_posts_with_labels": n_labelled,
+            "labels": {block: len(_of_block(self._labels, block)) for block in BLOCKS},
+            "most_frequent_labels": {
+                block: _most_frequent(n_posts_with, block, _N_SHOWN) for block in BLOCKS
+            },
+        }
+
+    def transform(self, material: RawMaterial) -> dict[str, Any]:
+        """Returns account -> label -> weight; weights are positive and sum to 1 in each block.
+
+        Labels are written as tokens (`label_token`) and stand in the order of `dimensions`.
+        Accounts without a known label, or with too small an audience, are absent.
+
+        Raises:
+            RuntimeError: Before `fit`.
+        """
+        self._refuse_unfitted("transform")
+        known = frozenset(self._labels)
+        sums: dict[str, dict[str, float]] = defaultdict(dict)
+        members: dict[str, set[str]] = defaultdict(set)
+        for post in self._stream(material):
+            seen = {label: score for label, score in self._seen(post).items() if label in known}
+            if not seen:
+                continue
+            total = sums[post.account]
+            for label, score in seen.items():
+                total[label] = total.get(label, 0.0) + score
+            # No more names than are needed to tell that the audience is large enough.
+            if len(members[post.account]) < self._min_members:
+                members[post.account].add(post.member)
+        return {
+            account: _semantics(total)
+            for account, total in sums.items()
+            if self._of == CONTENT or len(members[account]) >= self._min_members
+        }
+
+    def dimensions(self) -> list[str]:
+        """Returns the labels that can occur, as tokens: objects first, then scenes, each sorted."""
+        return [label_token(label) for label in self._labels]
+
+    def report(self) -> dict[str, Any]:
+        """Returns thresholds, coverage of the training accounts and the most frequent labels."""
+        return {
+            "of": self._of,
+            "thresholds": dict(self._thresholds),
+            "min_members": self._min_members if self._of == AUDIENCE else None,
+            **self._fit_report,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes `labels.json`, under a temporary name first.
+
+        Args:
+            folder: An existing folder of this extractor alone.
+
+        Raises:
+            RuntimeError: Before `fit`.
+        """
+        self._refuse_unfitted("save")
+        content = {
+            "settings": {
+                "of": self._of,
+                "object_threshold": self._thresholds[OBJECT],
+                "scene_threshold": self._thresholds[SCENE],
+                "min_members": self._min_members,
+            },
+            "labels": self._labels,
+            "fit": self._fit_report,
+        }
+        # ASCII: a label may hold what UTF-8 cannot.
+        text = json.dumps(content, indent=2, sort_keys=True)
+        partial = folder / f".{_FILE}.{os.getpid()}.part"
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(folder / _FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Returns a fitted extractor as it was saved.
+
+        Raises:
+            ConversionError: `labels.json` is missing or not as `save` writes it.
+        """
+        path = folder / _FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            extractor = cls(**content["settings"])
+            labels, fit_report = content["labels"], content["fit"]
+            _refuse_bad_content(labels, fit_report)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConversionError(
+                f"{path}: found no saved label extractor ({type(error).__name__}: {error}); "
+                f"convert the data set again."
+            ) from error
+        extractor._labels, extractor._fit_report = labels, fit_report
+        return extractor
+
+    def _stream(self, material: RawMaterial) -> Iterator[Post]:
+        return material.posts() if self._of == CONTENT else material.audience_posts()
+
+    def _seen(self, post: Post) -> dict[str, float]:
+        # A score of 0 is not seen, whatever the threshold; NaN compares false.
+        return {
+            label: score
+            for label, score in post.labels.items()
+            if score >= self._thresholds[_block(label)] and score > 0
+        }
+
+    def _refuse_unfitted(self, method: str) -> None:
+        if not self._labels:
+            raise RuntimeError(f"LabelScoreExtractor.{method} needs a fitted extractor: call fit.")
+
+
+def label_token(label: str) -> str:
+    """Returns a label as one token of an atomic file; `token_label` is its inverse.
+
+    A space becomes `+`; what separates fields or lists in some format, quotes, `%` and `+`
+    themselves become `%` and two hexadecimal digits per UTF-8 byte, as in web forms. Letters of all
+    scripts stay readable.
+
+    Raises:
+        ConversionError: The label is empty.
+    """
+    if not label:
+        raise ConversionError("A label of a post is empty; wanted the name of an object or scene.")
+    return _UNSAFE.sub(lambda match: _escaped(match[0]), label)
+
+
+def token_label(token: str) -> str:
+    """Returns the label that a token stands for."""
+    return unquote_plus(token, errors="surrogatepass")
+
+
+def _escaped(character: str) -> str:
+    if character == " ":
+        return "+"
+    return "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogatepass"))
+
+
+def _block(label: str) -> str:
+    return SCENE if label.startswith(SCENE_PREFIX) else OBJECT
+
+
+def _by_block(label: str) -> tuple[int, str]:
+    return BLOCKS.index(_block(label)), label
+
+
+def _of_block(labels: Collection[str], block: str) -> list[str]:
+    return [label for label in labels if _block(label) == block]
+
+
+def _most_frequent(counts: Mapping[str, int], block: str, limit: int) -> list[list[object]]:
+    labels = sorted(_of_block(counts.keys(), block), key=lambda label: (-counts[label], label))
+    return [[label_token(label), counts[label]] for label in labels[:limit]]
+
+
+def _semantics(total: Mapping[str, float]) -> dict[str, float]:
+    """Returns label token -> weight: equations (4) to (6) from an account's sums."""
+    of_block = {block: sum(total[label] for label in _of_block(total, block)) for block in BLOCKS}
+    return {
+        label_token(label): total[label] / of_block[_block(label)]
+        for label in sorted(total, key=_by_block)
+    }
+
+
+def _refuse_bad_content(labels: object, fit_report: object) -> None:
+    if not isinstance(fit_report, dict):
+        raise TypeError("'fit' is no object")
+    if (
+        not isinstance(labels, list)
+        or not labels
+        or not all(isinstance(one, str) for one in labels)
+    ):
+        raise TypeError("'labels' is no list of names")

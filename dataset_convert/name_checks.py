@@ -1,0 +1,140 @@
+"""Whether the name of an account is left in the files of a data set."""
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_plus
+
+from dataset_convert import schema
+from dataset_convert.errors import shown
+from dataset_convert.problems import ConversionError
+
+MIN_LENGTH: Final = 4
+"""Shorter names are not looked for: they stand in other words' places too often."""
+MIN_NUMBER_LENGTH: Final = 10
+"""Shorter numbers outside of tables and JSON could be counts or dates."""
+
+_BARRIER = "\0"
+_WORD = re.compile(rf"[^\W_]+|{_BARRIER}")
+_ARRAY_FILES = (".npy", ".npz")
+_EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=]+")
+
+Words = tuple[str, ...]
+
+
+def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection[str] = ()) -> None:
+    """Checks that no name stands in any text file of a folder, subfolders included.
+
+    Names are compared word by word, whatever the letter case, signs between words or escapes, so
+    'Anna.Maria' is found in 'anna_maria' but 'anna' not in 'savanna'. Columns of numbers are not
+    looked at, nor arrays; nor names that are a word of the schema, such as 'audience'.
+
+    Args:
+        folder: Of a data set.
+        names: Original ids and display names; those of fewer than 4 characters, and those without
+            a letter or digit, are passed over.
+        allowed: Names that stand in the files for another reason, e.g. as a category or a label.
+
+    Raises:
+        ConversionError: The first file with a name, and the name.
+    """
+    found = find_names(folder, names, allowed=allowed)
+    for path, name in found:
+        raise ConversionError(
+            f"{path}: found {shown(name)}, the name of an account; wanted pseudonyms only. Take "
+            f"the name out of the topic words, labels or attributes, or allow it if it is a "
+            f"plain word."
+        )
+
+
+def find_names(
+    folder: Path, names: Collection[str], *, allowed: Collection[str] = ()
+) -> Iterator[tuple[Path, str]]:
+    """Yields the files that hold a name, each with the first one; see `assert_no_names`."""
+    passed_over = {_words(name) for name in allowed} | _SCHEMA_WORDS
+    wanted: dict[str, list[tuple[Words, str]]] = {}
+    for name in names:
+        words = _words(name)
+        if len(name) >= MIN_LENGTH and words and words not in passed_over:
+            wanted.setdefault(words[0], []).append((words, name))
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix not in _ARRAY_FILES:
+            found = _first_name(path, wanted)
+            if found is not None:
+                yield path, found
+
+
+def _first_name(path: Path, wanted: Mapping[str, list[tuple[Words, str]]]) -> str | None:
+    text, has_numbers = _readable(path)
+    words = _words(text)
+    if wanted.keys().isdisjoint(words):
+        return None
+    for i, word in enumerate(words):
+        for name_words, name in wanted.get(word, ()):
+            if has_numbers and name.isdecimal() and len(name) < MIN_NUMBER_LENGTH:
+                continue
+            if words[i : i + len(name_words)] == name_words:
+                return name
+    return None
+
+
+def _words(text: str) -> Words:
+    return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+_SCHEMA_WORDS: Final = {
+    (word,)
+    for side in schema.SIDES
+    for header in [
+        *schema.headers(schema.account_types(side)),
+        *schema.headers(schema.INTERACTION_TYPES),
+        *schema.PROTOCOLS,
+        *schema.PARTS,
+    ]
+    for word in _words(header)
+}
+
+
+def _readable(path: Path) -> tuple[str, bool]:
+    """Returns a file's text without escapes, and whether numbers are left in it."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if path.suffix in (".inter", ".user", ".item", ".influencer_category"):
+        return _joined(unquote_plus(token) for token in _tokens(text)), False
+    if path.suffix == ".json":
+        try:
+            return _joined(unquote_plus(part) for part in _strings(json.loads(text))), False
+        except ValueError:
+            return text, True
+    return html.unescape(_EMBEDDED.sub("", text)), True
+
+
+def _joined(parts: Iterable[str]) -> str:
+    # Words that stand beside each other in a list are no name of two words.
+    return f" {_BARRIER} ".join(parts)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    header, *rows = text.split("\n")
+    kinds = [column.rpartition(":")[2] for column in header.split(schema.FIELD_SEPARATOR)]
+    for row in rows:
+        for kind, cell in zip(kinds, row.split(schema.FIELD_SEPARATOR), strict=False):
+            if kind == "token":
+                yield cell
+            elif kind == "token_seq":
+                yield from cell.split(schema.SEQUENCE_SEPARATOR)
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from _strings(one)

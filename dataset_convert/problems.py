@@ -1,0 +1,125 @@
+"""What is wrong with rows and files of the input, told so that a person finds the place."""
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import NoReturn
+
+from dataset_convert.errors import shown
+
+
+class ConversionError(ValueError):
+    """The input cannot be converted; the message is one line that says where and why."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        file: As the user named it.
+        sheet: Of a workbook; "" elsewhere.
+        row: As a person counts it, the header being row 1; None where no row is to blame.
+        column: "" where no column is to blame.
+        found: The value, shortened and quoted.
+        wanted: What it should have been; problems are counted by it.
+    """
+
+    file: str
+    sheet: str
+    row: int | None
+    column: str
+    found: str
+    wanted: str
+
+    def __str__(self) -> str:
+        """Returns the problem in one line."""
+        places = [self.file]
+        places += [f"sheet '{self.sheet}'"] if self.sheet else []
+        places += [] if self.row is None else [f"row {self.row}"]
+        places += [f"column '{self.column}'"] if self.column else []
+        return " ".join(f"{', '.join(places)}: found {self.found}; wanted {self.wanted}".split())
+
+
+class Problems:
+    """The problems of a conversion, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self._skipped: list[Problem] = []
+
+    def skip(
+        self,
+        file: str,
+        *,
+        row: int | None,
+        column: str,
+        value: object,
+        wanted: str,
+        sheet: str = "",
+    ) -> None:
+        """Notes a row that is left out.
+
+        Args:
+            file: Where it stands.
+            row: As a person counts it.
+            column: Which value is wrong.
+            value: What was found; quoted and shortened here.
+            wanted: What it should have been.
+            sheet: Of a workbook.
+        """
+        self._skipped.append(Problem(file, sheet, row, column, shown(str(value)), wanted))
+
+    def refuse(
+        self,
+        file: str,
+        *,
+        value: object,
+        wanted: str,
+        row: int | None = None,
+        column: str = "",
+        sheet: str = "",
+    ) -> NoReturn:
+        """Raises: the file cannot be trusted.
+
+        Raises:
+            ConversionError: Always.
+        """
+        problem = Problem(file, sheet, row, column, shown(str(value)), wanted)
+        raise ConversionError(f"{problem}.")
+
+    @property
+    def n_skipped(self) -> int:
+        """How many rows were left out."""
+        return len(self._skipped)
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many rows were left out for each reason, the most frequent first."""
+        return dict(
+            Counter(f"{one.file}: wanted {one.wanted}" for one in self._skipped).most_common()
+        )
+
+    def lines(self, limit: int = 20) -> list[str]:
+        """Returns the first problems, one line each, and how many follow."""
+        told = [str(problem) for problem in self._skipped[:limit]]
+        more = self.n_skipped - len(told)
+        return [*told, f"... and {more} more; all stand in problems.csv"] if more else told
+
+    def write(self, path: Path, *, conceal: Callable[[str], str] = str) -> None:
+        """Writes all problems as CSV, under a temporary name first.
+
+        Args:
+            path: `problems.csv`.
+            conceal: Applied to every value that was found, e.g. to hide names.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Problem)])
+        for problem in self._skipped:
+            writer.writerow(astuple(replace(problem, found=conceal(problem.found))))
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        partial.write_text(text.getvalue(), encoding="utf-8")
+        partial.replace(path)

@@ -1,0 +1,1 @@
+"""Reading of the files that people hold, row by row; what is wrong is told, never raised raw."""

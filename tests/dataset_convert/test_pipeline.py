@@ -1,0 +1,269 @@
+"""From tables to a data set on disk, by the command."""
+
+import csv
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dataset_convert.__main__ import main
+from dataset_convert.atomic import AtomicData, read_atomic
+
+N_BRANDS, N_INFLUENCERS, N_POSTS = 15, 40, 11
+FIELDS = ("food", "shoes", "auto")
+CONFIG = """
+features: {content_topics: {n_topics: 3}, attributes: {minimum_accounts: 2}}
+key_file: pseudonym.key
+"""
+
+
+def write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with `raw/`, tables in which an account's number tells its field."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "convert.yaml").write_text(CONFIG)
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    draw = random.Random(5)
+    words = {field: [f"{field}{number}word" for number in range(20)] for field in FIELDS}
+    accounts = [(f"labelhouse{n}", "brand", n) for n in range(N_BRANDS)]
+    accounts += [(f"qreator{n}", "influencer", n) for n in range(N_INFLUENCERS)]
+    write_table(
+        folder / "accounts.csv",
+        [("id", "role", "name", "biography", "category", "followers")]
+        + [
+            (
+                name,
+                role,
+                f"The {name}",
+                f"Chef of {FIELDS[n % 3]}, write to {name}@mail.com",
+                FIELDS[n % 3],
+                100 + n,
+            )
+            for name, role, n in accounts
+        ],
+    )
+    write_table(
+        folder / "posts.csv",
+        [("account", "text", "labels")]
+        + [
+            (name, " ".join(draw.choices(words[FIELDS[n % 3]], k=7)), "dog:0.5 scene:beach:0.25")
+            for name, _, n in accounts
+            for _ in range(N_POSTS)
+        ],
+    )
+    write_table(
+        folder / "collaborations.csv",
+        [("brand", "influencer", "competence")]
+        + [
+            (f"labelhouse{b}", f"qreator{i}", 0.5)
+            for b in range(N_BRANDS)
+            for i in draw.sample([i for i in range(N_INFLUENCERS) if i % 3 == b % 3], 4)
+        ],
+    )
+    return tmp_path
+
+
+def command(*more: str) -> list[str]:
+    known = ["--source", "tables", "--input", "raw", "--name", "own", "--config", "convert.yaml"]
+    return [*known, *more]
+
+
+def converted(*more: str) -> AtomicData:
+    assert main(command(*more)) == 0
+    return read_atomic(Path("dataset", "own"), "own")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def fitted(place: Path) -> dict[str, bytes]:
+    """What the extractors learned; the share of known words is told of all accounts' captions."""
+    found = contents(place / "dataset" / "own" / "features")
+    lines = found["content_topics/topics.json"].splitlines()
+    kept = [line for line in lines if b'"known_share"' not in line]
+    assert len(kept) == len(lines) - 1
+    return found | {"content_topics/topics.json": b"".join(kept)}
+
+
+def test_tables_become_a_data_set_with_features(place: Path) -> None:
+    data = converted()
+    assert (len(data.brands), len(data.influencers)) == (N_BRANDS, N_INFLUENCERS)
+    assert len(data.interactions) == 4 * N_BRANDS
+    # An account's field is its topic: brands of a category share the strongest one.
+    strongest = data.brands["brand_content_topics"].map(np.argmax)
+    by_category = strongest.groupby(data.brands["brand_category"]).nunique()
+    assert list(by_category) == [1, 1, 1]
+    assert strongest.nunique() > 1
+    assert set(map(tuple, data.brands["brand_content_visual_labels"])) == {("dog", "scene:beach")}
+    food = data.brands[data.brands["brand_category"] == "food"]
+    assert all("food" in attributes for attributes in food["brand_attributes"])
+    assert set(data.splits) == {"new-brand", "known-brand"}
+    assert data.splits["new-brand"]["test"]["brand_id"].nunique() == 3
+    assert data.manifest["synthetic"] is False
+
+
+def test_no_name_no_caption_and_no_address_is_written(place: Path) -> None:
+    converted()
+    for name, content in contents(place / "dataset").items():
+        for word in (b"labelhouse", b"qreator", b"mail.com"):
+            assert word not in content, name
+    assert (place / "pseudonym.key").stat().st_mode & 0o077 == 0
+
+
+def test_the_same_input_gives_the_same_bytes_and_no_more(place: Path) -> None:
+    converted()
+    before = contents(place / "dataset")
+    converted()
+    assert contents(place / "dataset") == before
+    assert [path.name for path in (place / "dataset").iterdir()] == ["own"]
+
+
+def test_what_test_accounts_say_changes_no_fitted_extractor(place: Path) -> None:
+    """Leakage: words of accounts without a training pair reach neither topics nor vocabulary."""
+    (place / "convert.yaml").write_text(CONFIG + "pseudonyms: False\n")
+    data = converted()
+    train = data.splits["new-brand"]["train"]
+    training = {*train["brand_id"], *train["influencer_id"]}
+    before = fitted(place)
+    posts = pd.read_csv(place / "raw" / "posts.csv")
+    other = ~posts["account"].isin(training)
+    assert other.any()
+    posts.loc[other, "text"] = "entirely different words"
+    posts.loc[other, "labels"] = "unicorn:0.9"
+    posts.to_csv(place / "raw" / "posts.csv", index=False)
+    after = converted()
+    assert fitted(place) == before
+    assert "unicorn" not in (place / "dataset" / "own" / "own.item").read_text()
+    # With fit_on: all they do.
+    (place / "convert.yaml").write_text(CONFIG + "pseudonyms: False\nfit_on: all\n")
+    converted()
+    assert fitted(place) != before
+    assert after.manifest["fit_on"] == "training"
+
+
+def test_an_influencers_derived_category_is_no_input(place: Path) -> None:
+    (place / "convert.yaml").write_text(CONFIG + "pseudonyms: False\n")
+    before = converted().influencers
+    accounts = pd.read_csv(place / "raw" / "accounts.csv")
+    others = dict(zip(FIELDS, (*FIELDS[1:], FIELDS[0]), strict=True))
+    influencers = accounts["role"] == "influencer"
+    accounts.loc[influencers, "category"] = accounts.loc[influencers, "category"].map(others)
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    after = converted()
+    pd.testing.assert_frame_equal(after.influencers, before)
+    assert after.influencer_category is not None
+    assert after.influencer_category["qreator0"] == "shoes"
+
+
+def test_a_split_of_the_source_is_kept_and_validation_carved_from_training(place: Path) -> None:
+    (place / "convert.yaml").write_text(CONFIG + "pseudonyms: False\nsplits: {n_valid: 2}\n")
+    test = ["labelhouse3", "labelhouse7"]
+    rows = [(f"labelhouse{n}", "test" if f"labelhouse{n}" in test else "train") for n in range(15)]
+    write_table(place / "raw" / "splits.csv", [("brand", "part"), *rows])
+    parts = converted().splits["new-brand"]
+    assert sorted(set(parts["test"]["brand_id"])) == test
+    assert parts["valid"]["brand_id"].nunique() == 2
+    assert parts["train"]["brand_id"].nunique() == 11
+
+
+def test_rows_that_are_left_out_are_told_and_written(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (place / "raw" / "posts.csv").open("a") as file:
+        file.write("nobody-known,hello,\n")
+    data = converted()
+    told = capsys.readouterr().err
+    row = 2 + (N_BRANDS + N_INFLUENCERS) * N_POSTS
+    assert f"posts.csv, row {row}, column 'account': found 'nobody-known'" in told
+    assert sum(data.manifest["skipped"].values()) == 1
+    written = (place / "dataset" / "own" / "problems.csv").read_text()
+    assert f",{row},account,(hidden)," in written
+
+
+def test_a_dry_run_checks_and_writes_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--dry-run")) == 0
+    assert capsys.readouterr().out == "55 accounts, 60 pairs.\n"
+    assert not (place / "dataset").exists()
+    assert not (place / "pseudonym.key").exists()
+
+
+def test_bad_input_leaves_the_old_data_set_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converted()
+    before = contents(place / "dataset")
+    capsys.readouterr()
+    (place / "raw" / "posts.csv").write_bytes(b"account,text\n\xff\xfe,x\n")
+    assert main(command()) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("Error: posts.csv")
+    assert told.count("\n") == 1
+    assert contents(place / "dataset") == before
+
+
+@pytest.mark.parametrize(
+    ("more", "config", "message"),
+    [
+        (["--input", "none"], "", "none: found 'no such folder'"),
+        ([], "features: {content_topics: {n_topic: 3}}", "features: content_topics: "),
+        ([], "features: {content_visual: {object_threshold: 7}}", "features: content_visual: The"),
+        ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
+        ([], "source: {delimeter: x}", "delimeter"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(
+    place: Path, capsys: pytest.CaptureFixture[str], more: list[str], config: str, message: str
+) -> None:
+    (place / "convert.yaml").write_text(f"key_file: pseudonym.key\n{config}\n")
+    assert main(command(*more)) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (place / "dataset" / "own").exists()
+
+
+def test_a_modality_that_one_side_lacks_is_left_out(place: Path) -> None:
+    accounts = pd.read_csv(place / "raw" / "accounts.csv")
+    accounts.loc[accounts["role"] == "influencer", "biography"] = "zzz"
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    data = converted()
+    assert "brand_attributes" not in data.brands
+    assert "influencer_attributes" not in data.influencers
+    assert not (place / "dataset" / "own" / "features" / "attributes").exists()
+
+
+def test_categories_of_another_kind_make_no_side_file(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts = pd.read_csv(place / "raw" / "accounts.csv")
+    accounts.loc[accounts["role"] == "influencer", "category"] = "jewelry"
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    assert converted().influencer_category is None
+    assert "different categories, so that there is no cAUC" in capsys.readouterr().out
+
+
+def test_an_account_is_forgotten_by_the_id_of_the_material(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = converted()
+    busiest = before.interactions["influencer_id"].value_counts()
+    capsys.readouterr()
+    forgetting = ["--name", "own", "--config", "convert.yaml", "--forget", "qreator0"]
+    assert main(forgetting) == 0
+    assert "train them again" in capsys.readouterr().out
+    after = read_atomic(Path("dataset", "own"), "own")
+    (gone,) = set(before.influencers["influencer_id"]) - set(after.influencers["influencer_id"])
+    assert len(after.interactions) == len(before.interactions) - busiest.get(gone, 0)
+    assert main(forgetting) == 2

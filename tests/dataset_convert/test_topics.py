@@ -1,0 +1,386 @@
+"""Topics: planted ones are found, from training accounts alone, and stay the same when saved."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.decomposition import LatentDirichletAllocation
+
+from dataset_convert.features.base import Extractor
+from dataset_convert.features.text import TextSettings
+from dataset_convert.features.token_counts import VocabularySettings
+from dataset_convert.features.topic_model import infer_topics, learn_topics, word_shares
+from dataset_convert.features.topic_quality import (
+    completion_perplexity,
+    npmi_coherence,
+    split_words,
+)
+from dataset_convert.features.topic_selection import (
+    Trial,
+    best_number,
+    top_words,
+    try_numbers,
+)
+from dataset_convert.features.topics import TopicExtractor, TopicSettings
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post, RawMaterial
+
+THEMES = (
+    ["coffee", "espresso", "roast", "latte", "beans"],
+    ["sneaker", "running", "marathon", "laces", "trail"],
+    ["lipstick", "mascara", "blush", "foundation", "eyeliner", "☀"],
+)
+SETTINGS = TopicSettings(
+    n_topics=3,
+    max_iter=10,
+    text=TextSettings(languages=()),
+    vocabulary=VocabularySettings(min_share=0.05, max_share=0.9),
+)
+
+
+def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
+    return RawMaterial(
+        accounts=pd.DataFrame(),
+        collaborations=pd.DataFrame(),
+        posts=lambda: iter(posts),
+        audience_posts=lambda: iter(audience),
+        brand_parts={},
+        influencer_category_is_profile=False,
+        vectors={},
+        fingerprint="",
+        synthetic=True,
+    )
+
+
+def planted_posts(n_accounts: int = 41, n_posts: int = 5) -> list[Post]:
+    """Account i speaks of theme i mod 3, with one word in six of any theme."""
+    rng = np.random.default_rng(7)
+    every = [word for theme in THEMES for word in theme]
+    posts = []
+    for account in range(n_accounts):
+        theme = THEMES[account % 3]
+        for member in range(n_posts):
+            words = [*rng.choice(theme, 5), rng.choice(every)]
+            posts.append(Post(f"a{account:02}", " ".join(words), member=f"m{member}"))
+    return posts
+
+
+POSTS = planted_posts()
+TRAINING = sorted({post.account for post in POSTS})[:31]
+
+
+def fitted(posts: Sequence[Post] = POSTS, **changes: Any) -> TopicExtractor:
+    extractor = TopicExtractor(replace(SETTINGS, **changes))
+    extractor.fit(material(posts, posts), TRAINING)
+    return extractor
+
+
+def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return list(left) == list(right) and all(
+        left[account].tobytes() == right[account].tobytes() for account in left
+    )
+
+
+def test_planted_topics_are_found_and_named_by_their_words() -> None:
+    extractor: Extractor = fitted()
+    assert extractor.modality == "content_topics"
+    found = extractor.report()["topics"]
+    themes = [
+        next(
+            i
+            for i, theme in enumerate(THEMES)
+            if {word for word, _ in topic["words"][:5]} <= set(theme)
+        )
+        for topic in found
+    ]
+    assert sorted(themes) == [0, 1, 2]
+    for number, (name, topic) in enumerate(zip(extractor.dimensions(), found, strict=True)):
+        assert name.split("-") == [str(number), *(word for word, _ in topic["words"][:3])]
+        assert len(topic["words"]) == 10
+        assert topic["coherence"] < 1
+    assert sum(topic["share"] for topic in found) == pytest.approx(1)
+    values = extractor.transform(material(POSTS))
+    for account, topics in values.items():
+        assert topics.dtype == np.float64
+        assert topics.sum() == pytest.approx(1, abs=1e-12)
+        assert themes[int(topics.argmax())] == int(account[1:]) % 3
+    assert list(values) == [f"a{i:02}" for i in range(41)]
+
+
+def test_report_tells_the_sizes_and_no_text() -> None:
+    report = fitted().report()
+    assert {key: value for key, value in report.items() if key != "topics"} == {
+        "of": "content",
+        "n_topics": 3,
+        "n_accounts": 31,
+        "n_words": 16,
+        "n_uncounted": 0,
+        "known_share": 1.0,
+        "trials": [],
+    }
+    assert json.loads(json.dumps(report)) == report
+    report["topics"].clear()
+    assert fitted().report()["topics"]
+
+
+def test_an_account_without_known_words_is_absent() -> None:
+    extractor = fitted()
+    new = [Post("n1", "espresso roast"), Post("n2", "unheard words"), Post("n3", "")]
+    assert list(extractor.transform(material(new))) == ["n1"]
+    assert extractor.transform(material([])) == {}
+
+
+def test_only_training_accounts_teach() -> None:
+    others = [
+        replace(post, text="zebra lion zebra lion") if post.account not in TRAINING else post
+        for post in POSTS
+    ]
+    ours, theirs = fitted(), fitted(others)
+    expected = {a: v for a, v in ours.transform(material(POSTS)).items() if a in TRAINING}
+    assert same(theirs.transform(material(others)), expected)
+    assert ours.dimensions() == theirs.dimensions()
+    changed = [replace(POSTS[0], text="zebra lion"), *POSTS[1:]]
+    assert not same(fitted(changed).transform(material(POSTS)), ours.transform(material(POSTS)))
+
+
+def test_the_order_of_posts_changes_nothing_and_the_seed_does() -> None:
+    values = fitted().transform(material(POSTS))
+    assert same(fitted(POSTS[::-1]).transform(material(POSTS)), values)
+    assert not same(fitted(seed=3).transform(material(POSTS)), values)
+
+
+def test_counts_are_not_taken_over_from_other_material() -> None:
+    extractor = TopicExtractor(SETTINGS)
+    first = material(POSTS)
+    extractor.fit(first, TRAINING)
+    fresh = extractor.transform(material(POSTS))
+    assert same(extractor.transform(first), fresh)
+    assert set(extractor.transform(material(POSTS[:5]))) == {"a00"}
+
+
+def test_fit_and_transform_read_the_posts_twice() -> None:
+    n_read = 0
+
+    def stream() -> Iterator[Post]:
+        nonlocal n_read
+        n_read += 1
+        return iter(POSTS)
+
+    counted = replace(material(), posts=stream)
+    extractor = TopicExtractor(SETTINGS)
+    extractor.fit(counted, TRAINING)
+    values = extractor.transform(counted)
+    assert n_read == 2
+    assert same(extractor.transform(counted), values)
+
+
+def test_an_account_is_inferred_without_regard_to_others() -> None:
+    extractor = fitted()
+    alone = extractor.transform(material([post for post in POSTS if post.account == "a05"]))
+    np.testing.assert_array_equal(alone["a05"], extractor.transform(material(POSTS))["a05"])
+
+
+def test_topics_of_the_audience_need_enough_members() -> None:
+    few = [post for post in POSTS if post.account != "a00" or post.member in ("m0", "m1")]
+    one = [replace(post, member="m0") if post.account == "a01" else post for post in few]
+    extractor = fitted(one, of="audience", min_members=3)
+    assert extractor.modality == "audience_topics"
+    assert extractor.report()["n_accounts"] == 29
+    assert sorted(set(TRAINING) - set(extractor.transform(material([], one)))) == ["a00", "a01"]
+    assert extractor.transform(material(one, [])) == {}
+    both = fitted(one, of="audience", min_members=2)
+    assert sorted(set(TRAINING) - set(both.transform(material([], one)))) == ["a01"]
+    assert len(fitted(one, min_members=3).transform(material(one))) == 41
+
+
+def test_the_planted_number_of_topics_is_chosen() -> None:
+    posts = planted_posts(n_accounts=61, n_posts=7)
+    extractor = TopicExtractor(replace(SETTINGS, n_topics=(7, 3, 2), held_out_share=0.2), n_jobs=2)
+    extractor.fit(material(posts), {post.account for post in posts})
+    report = extractor.report()
+    trials = report["trials"]
+    assert [trial["n_topics"] for trial in trials] == [2, 3, 7]
+    assert min(trials, key=lambda trial: trial["perplexity"])["n_topics"] == 3
+    assert report["n_topics"] == len(extractor.dimensions()) == 3
+    assert all(-1 <= trial["coherence"] <= 1 for trial in trials)
+    alone = TopicExtractor(extractor.settings)
+    alone.fit(material(posts), {post.account for post in posts})
+    assert alone.report() == report
+    assert same(alone.transform(material(posts)), extractor.transform(material(posts)))
+
+
+def test_equal_perplexities_give_the_fewest_topics() -> None:
+    assert best_number([Trial(9, 5.0, 0.9), Trial(4, 5.0, 0.1), Trial(2, 6.0, 0.9)]) == 4
+
+
+def test_held_out_accounts_with_too_few_words_are_told() -> None:
+    one_word_each = sparse.csr_matrix(np.eye(2, 3, dtype=np.int32))
+    options: dict[str, Any] = {"held_out_share": 0.5, "max_iter": 1, "n_jobs": 1}
+    with pytest.raises(ConversionError, match=r"1 held out .* one number as n_topics"):
+        for seed in range(20):
+            try_numbers(one_word_each, [2, 3], seed=seed, **options)
+
+
+def test_saved_topics_are_the_same_topics(tmp_path: Path) -> None:
+    extractor = fitted(n_topics=(2, 3))
+    extractor.save(tmp_path / "made" / "here")
+    files = sorted(path.name for path in (tmp_path / "made" / "here").iterdir())
+    assert files == ["components.npy", "topics.json"]
+    loaded = TopicExtractor.load(tmp_path / "made" / "here")
+    assert loaded.settings == extractor.settings
+    assert loaded.modality == extractor.modality
+    assert loaded.dimensions() == extractor.dimensions()
+    assert loaded.report() == extractor.report()
+    assert same(loaded.transform(material(POSTS)), extractor.transform(material(POSTS)))
+    loaded.save(tmp_path / "again")
+    for name in files:
+        again = (tmp_path / "again" / name).read_bytes()
+        assert again == (tmp_path / "made" / "here" / name).read_bytes()
+
+
+def _drop(folder: Path) -> None:
+    (folder / "components.npy").unlink()
+
+
+def _other_array(folder: Path) -> None:
+    np.save(folder / "components.npy", np.ones((3, 16)))
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "topics.json"
+    path.write_text(path.read_text()[:-9])
+
+
+def _without_words(folder: Path) -> None:
+    path = folder / "topics.json"
+    saved = json.loads(path.read_text())
+    del saved["words"]
+    path.write_text(json.dumps(saved))
+
+
+def _list(folder: Path) -> None:
+    (folder / "topics.json").write_text("[1, 2]")
+
+
+def _unknown_setting(folder: Path) -> None:
+    path = folder / "topics.json"
+    saved = json.loads(path.read_text())
+    saved["settings"]["n_topic"] = 3
+    path.write_text(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (_drop, "No such file"),
+        (_other_array, "belongs to another"),
+        (_cut, "delimiter|Expecting|Unterminated"),
+        (_without_words, "'words'"),
+        (_list, "list indices"),
+        (_unknown_setting, "unexpected keyword"),
+    ],
+)
+def test_spoilt_files_are_refused_in_one_line(
+    tmp_path: Path, spoil: Callable[[Path], None], found: str
+) -> None:
+    fitted().save(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ConversionError, match=f"found no saved topics .*({found})") as told:
+        TopicExtractor.load(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_too_little_text_is_told() -> None:
+    posts = [Post("a00", "coffee latte"), Post("a01", "coffee latte")]
+    with pytest.raises(ConversionError, match=r"content_topics: found \d training accounts"):
+        fitted(posts)
+    with pytest.raises(ConversionError, match=r"found 0 training accounts .* and 0 words"):
+        fitted([])
+
+
+def test_use_before_fit_is_refused(tmp_path: Path) -> None:
+    extractor = TopicExtractor(SETTINGS)
+    for use in (extractor.dimensions, extractor.report):
+        with pytest.raises(ValueError, match="must be fitted or loaded"):
+            use()
+    with pytest.raises(ValueError, match="must be fitted or loaded"):
+        extractor.transform(material())
+    with pytest.raises(ValueError, match="must be fitted or loaded"):
+        extractor.save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"of": "images"}, "'of' parameter .* one of content, audience. Received: images"),
+        ({"n_topics": 1}, "'n_topics' parameter .* at least 2.* Received: 1"),
+        ({"n_topics": ()}, "'n_topics' parameter"),
+        ({"n_topics": (5, 1)}, "'n_topics' parameter"),
+        ({"n_topics": 2.5}, "'n_topics' parameter .* Received: 2.5"),
+        ({"held_out_share": 1.0}, "'held_out_share' parameter .* Received: 1.0"),
+        ({"min_members": 0}, "'min_members' parameter"),
+        ({"max_iter": 0}, "'max_iter' parameter"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **changes)
+
+
+def test_inference_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(5)
+    counts = sparse.csr_matrix(rng.poisson(0.7, (23, 13)).astype(np.int32))
+    model = LatentDirichletAllocation(3, max_iter=7, random_state=2).fit(counts)
+    components = learn_topics(counts, 3, max_iter=7, seed=2)
+    np.testing.assert_array_equal(components, model.components_)
+    np.testing.assert_allclose(infer_topics(components, counts), model.transform(counts), rtol=1e-6)
+    np.testing.assert_allclose(word_shares(components).sum(axis=1), 1)
+
+
+def test_known_perplexity() -> None:
+    # Two accounts, two topics, three words. Account 0 (topics 1/2, 1/2) hides word 0 twice:
+    # p = (1/2 + 1/4) / 2 = 3/8; account 1 (all topic 1) hides word 2 once: p = 1/4.
+    hidden = sparse.csr_matrix([[2, 0, 0], [0, 0, 1]])
+    topics = np.array([[0.5, 0.5], [0, 1]])
+    shares = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]])
+    expected = (3 / 8) ** (-2 / 3) * (1 / 4) ** (-1 / 3)
+    assert completion_perplexity(hidden, topics, shares) == pytest.approx(expected)
+    uniform = np.full((2, 3), 1 / 3)
+    assert completion_perplexity(hidden, topics, uniform) == pytest.approx(3)
+    with pytest.raises(ValueError, match="'hidden' parameter of completion_perplexity"):
+        completion_perplexity(sparse.csr_matrix((2, 3)), topics, shares)
+
+
+def test_known_coherence() -> None:
+    # Five accounts. Words 0 and 1: used by 2 and 3 accounts, together by 2; word 2 never with 0;
+    # words 3 and 4 by all.
+    used = [[1, 1, 0, 4, 1], [2, 1, 0, 1, 1], [0, 3, 1, 1, 2], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
+    counts = sparse.csr_matrix(used)
+    first = np.log((2 / 5) / (2 / 5 * 3 / 5)) / -np.log(2 / 5)
+    third = np.log((1 / 5) / (3 / 5 * 2 / 5)) / -np.log(1 / 5)
+    np.testing.assert_allclose(npmi_coherence(counts, np.array([[0, 1]])), [first])
+    np.testing.assert_allclose(npmi_coherence(counts, np.array([[0, 2], [3, 4]])), [-1, 0])
+    three = npmi_coherence(counts, np.array([[0, 1, 2]]))
+    np.testing.assert_allclose(three, [(first - 1 + third) / 3])
+
+
+def test_top_words_are_the_most_probable_and_equals_keep_their_order() -> None:
+    components = np.array([[1.0, 5, 5, 2], [3, 1, 1, 1]])
+    assert top_words(components, 3).tolist() == [[1, 2, 3], [0, 1, 2]]
+
+
+@given(st.integers(0, 99))
+def test_words_are_split_without_loss(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = sparse.csr_matrix(rng.poisson(2.0, (5, 7)).astype(np.int32))
+    seen, hidden = split_words(counts, rng)
+    assert (seen + hidden != counts).nnz == 0
+    assert min(seen.data.min(initial=1), hidden.data.min(initial=1)) >= 1

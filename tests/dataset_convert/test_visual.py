@@ -1,0 +1,327 @@
+"""Visual semantics: equations (4) to (6) by hand, against a double loop, and by their laws."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_convert import raw, schema
+from dataset_convert.features.visual import LabelScoreExtractor, label_token, token_label
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.tables import parse_table
+
+
+def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
+    return RawMaterial(
+        accounts=pd.DataFrame(columns=list(raw.ACCOUNT_COLUMNS)),
+        collaborations=pd.DataFrame(columns=list(schema.INTERACTION_TYPES)),
+        posts=lambda: iter(posts),
+        audience_posts=lambda: iter(audience),
+        brand_parts={},
+        influencer_category_is_profile=False,
+        vectors={},
+        fingerprint="hand",
+        synthetic=True,
+    )
+
+
+def post(account: str, member: str = "", **labels: float) -> Post:
+    named = {name.replace("scene_", "scene:"): score for name, score in labels.items()}
+    return Post(account, "", member=member, labels=named)
+
+
+POSTS = [
+    post("ann", cup=0.5, plate=0.05, scene_bar=0.3),
+    post("bob", hat=0.9),
+    post("ann", cup=0.25, plate=0.1, scene_bar=0.2, scene_sea=0.1),
+    post("ann"),
+    post("ann", dog=0.15, cup=0.099),
+    post("cleo", hat=0.4, dog=0.9, scene_sea=0.8),
+    post("dan", hat=0.05),
+    post("eve", lamp=0.7),
+]
+
+
+def fitted(**settings: float) -> LabelScoreExtractor:
+    extractor = LabelScoreExtractor(of="content", **settings)  # type: ignore[arg-type]
+    extractor.fit(material(POSTS), ["ann", "bob"])
+    return extractor
+
+
+def test_the_sums_of_an_account_worked_by_hand() -> None:
+    found = fitted().transform(material(POSTS))
+    # Objects: cup .5 + .25 (.099 is below .1), plate .1, dog .15; scenes: bar .5, sea .1.
+    assert found["ann"] == {
+        "cup": pytest.approx(0.75),
+        "dog": pytest.approx(0.15),
+        "plate": pytest.approx(0.1),
+        "scene:bar": pytest.approx(0.5 / 0.6),
+        "scene:sea": pytest.approx(0.1 / 0.6),
+    }
+    assert list(found["ann"]) == ["cup", "dog", "plate", "scene:bar", "scene:sea"]
+
+
+def test_accounts_outside_training_have_only_the_labels_of_training() -> None:
+    extractor = fitted()
+    assert extractor.dimensions() == ["cup", "dog", "hat", "plate", "scene:bar", "scene:sea"]
+    found = extractor.transform(material(POSTS))
+    assert found["cleo"] == {
+        "dog": pytest.approx(0.9 / 1.3),
+        "hat": pytest.approx(0.4 / 1.3),
+        "scene:sea": 1.0,
+    }
+    # Dan shows nothing above the threshold and Eve nothing that is known: absent, never zeros.
+    assert set(found) == {"ann", "bob", "cleo"}
+
+
+def test_posts_of_other_accounts_change_nothing_of_the_fit() -> None:
+    extractor = LabelScoreExtractor(of="content")
+    extractor.fit(material([*POSTS, post("eve", cup=1, sofa=1)]), ["ann", "bob"])
+    assert extractor.dimensions() == fitted().dimensions()
+    assert extractor.report() == fitted().report()
+
+
+def test_a_missing_block_is_absent_and_the_other_one_sums_to_one() -> None:
+    assert fitted().transform(material(POSTS))["bob"] == {"hat": 1.0}
+
+
+def test_each_block_has_its_threshold_and_the_threshold_itself_counts() -> None:
+    found = fitted(object_threshold=0.5, scene_threshold=0.3).transform(material(POSTS))
+    assert found["ann"] == {"cup": 1.0, "scene:bar": 1.0}
+
+
+def test_a_score_of_zero_is_not_seen_even_without_threshold() -> None:
+    extractor = LabelScoreExtractor(of="content", object_threshold=0)
+    extractor.fit(material([post("ann", cup=0.0, hat=1e-300)]), ["ann"])
+    assert extractor.dimensions() == ["hat"]
+
+
+def test_audiences_are_read_from_their_own_posts_and_need_enough_members() -> None:
+    audience = [
+        post("ann", member="x", cup=0.4),
+        post("ann", member="x", cup=0.2, hat=0.2),
+        post("bob", member="x", cup=0.3),
+        post("bob", member="y", hat=0.1),
+        # A third member, who shows nothing that is known, does not make the audience larger.
+        post("bob", member="z", cup=0.01),
+    ]
+    whole = material([post("ann", sofa=1)], audience)
+    for min_members, wanted in ((1, {"ann", "bob"}), (2, {"bob"}), (3, set())):
+        extractor = LabelScoreExtractor(of="audience", min_members=min_members)
+        extractor.fit(whole, ["ann"])
+        assert extractor.modality == schema.AUDIENCE_VISUAL
+        assert set(extractor.transform(whole)) == wanted
+        assert extractor.report()["min_members"] == min_members
+    assert extractor.dimensions() == ["cup", "hat"]
+
+
+def test_content_does_not_count_members() -> None:
+    extractor = LabelScoreExtractor(of="content", min_members=7)
+    extractor.fit(material(POSTS), ["ann"])
+    assert extractor.modality == schema.CONTENT_VISUAL
+    assert "ann" in extractor.transform(material(POSTS))
+
+
+def test_the_report_counts_what_was_learnt_from() -> None:
+    assert fitted().report() == {
+        "of": "content",
+        "thresholds": {"object": 0.1, "scene": 0.1},
+        "min_members": None,
+        "training_accounts": 2,
+        "training_accounts_with_labels": 2,
+        "training_posts": 5,
+        "training_posts_with_labels": 4,
+        "labels": {"object": 4, "scene": 2},
+        "most_frequent_labels": {
+            "object": [["cup", 2], ["dog", 1], ["hat", 1], ["plate", 1]],
+            "scene": [["scene:bar", 2], ["scene:sea", 1]],
+        },
+    }
+
+
+LABELS = ("a", "b", "c", "scene:a", "scene:d")
+SCORES = st.integers(0, 100).map(lambda hundredths: hundredths / 100)
+POST = st.builds(
+    Post,
+    st.sampled_from("xyz"),
+    st.just(""),
+    labels=st.dictionaries(st.sampled_from(LABELS), SCORES),
+)
+
+
+def double_loop(posts: Sequence[Post], account: str, known: set[str]) -> Mapping[str, float]:
+    weights: dict[str, float] = {}
+    for block in (False, True):
+        sums = {}
+        for label in LABELS:
+            if label.startswith("scene:") != block or label not in known:
+                continue
+            score = 0.0
+            for one in posts:
+                if one.account == account and one.labels.get(label, 0) >= 0.1:
+                    score += one.labels[label]
+            if score:
+                sums[label] = score
+        weights |= {label: score / sum(sums.values()) for label, score in sums.items()}
+    return weights
+
+
+@given(st.lists(POST, max_size=13))
+def test_any_posts_give_what_a_double_loop_gives(posts: list[Post]) -> None:
+    known = {
+        label
+        for one in posts
+        if one.account in "xy"
+        for label, score in one.labels.items()
+        if score >= 0.1
+    }
+    extractor = LabelScoreExtractor(of="content")
+    if not known:
+        with pytest.raises(ConversionError, match=r"none of the .* posts"):
+            extractor.fit(material(posts), "xy")
+        return
+    extractor.fit(material(posts), "xy")
+    found = extractor.transform(material(posts))
+    wanted = {account: double_loop(posts, account, known) for account in "xyz"}
+    assert found == {
+        account: pytest.approx(weights) for account, weights in wanted.items() if weights
+    }
+    for weights in found.values():
+        for is_scene in (False, True):
+            block = [w for label, w in weights.items() if label.startswith("scene:") == is_scene]
+            assert not block or sum(block) == pytest.approx(1)
+
+
+@given(st.lists(POST, min_size=1, max_size=13), st.randoms(use_true_random=False))
+def test_the_order_of_posts_says_nothing(posts: list[Post], random: object) -> None:
+    posts = [replace(posts[0], account="x", labels={"a": 0.5}), *posts]
+    shuffled = list(posts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    first, second = LabelScoreExtractor(of="content"), LabelScoreExtractor(of="content")
+    first.fit(material(posts), "xy")
+    second.fit(material(shuffled), "xy")
+    assert first.dimensions() == second.dimensions()
+    assert second.transform(material(shuffled)) == {
+        account: pytest.approx(weights)
+        for account, weights in first.transform(material(posts)).items()
+    }
+
+
+@given(st.text(st.characters(exclude_categories=()), min_size=1))
+def test_any_label_becomes_one_token_and_comes_back(label: str) -> None:
+    token = label_token(label)
+    assert token_label(token) == label
+    assert not any(c.isspace() or c in '"' + schema.FORBIDDEN_IN_TOKENS for c in token)
+    assert token.encode()
+
+
+@pytest.mark.parametrize(
+    ("label", "token"),
+    [
+        ("running shoe", "running+shoe"),
+        ("scene:apartment_building/outdoor", "scene:apartment_building%2Foutdoor"),
+        ("tench, Tinca tinca", "tench%2C+Tinca+tinca"),
+        ("50%+", "50%25%2B"),
+        ("café\tβ", "café%09β"),
+    ],
+)
+def test_tokens_are_readable(label: str, token: str) -> None:
+    assert label_token(label) == token
+
+
+def test_tokens_pass_the_reader_of_atomic_files(tmp_path: Path) -> None:
+    labels = ["running shoe", "a,b", "x|y/z;", '"', "β%"]
+    field = "brand_content_visual_labels"
+    rows = " ".join(map(label_token, labels))
+    (tmp_path / "t.user").write_text(f"brand_id:token\t{field}:token_seq\nb1\t{rows}\n")
+    table = parse_table(tmp_path / "t.user", schema.account_types("brand"), ["brand_id"])
+    assert list(map(token_label, table.frame[field][0])) == labels
+
+
+def test_a_saved_extractor_comes_back_the_same(tmp_path: Path) -> None:
+    posts = [*POSTS, post("ann", **{"running shoe": 0.3, "é\ud800": 0.4})]
+    extractor = LabelScoreExtractor(of="content", scene_threshold=0.2, min_members=3)
+    extractor.fit(material(posts), ["ann", "cleo"])
+    extractor.save(tmp_path)
+    loaded = LabelScoreExtractor.load(tmp_path)
+    assert loaded.transform(material(posts)) == extractor.transform(material(posts))
+    assert loaded.report() == extractor.report()
+    assert loaded.dimensions() == extractor.dimensions()
+    assert loaded.modality == extractor.modality
+    again = tmp_path / "again"
+    again.mkdir()
+    loaded.save(again)
+    assert (again / "labels.json").read_bytes() == (tmp_path / "labels.json").read_bytes()
+    assert [path.name for path in again.iterdir()] == ["labels.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": []},
+        {"labels": [3]},
+        {"fit": None},
+        {"settings": {"of": "nothing"}},
+        {"settings": {"of": "content", "treshold": 0.1}},
+        {"settings": None},
+    ],
+)
+def test_a_spoilt_file_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    fitted().save(tmp_path)
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ConversionError, match=r"labels\.json: found no saved label extractor"):
+        LabelScoreExtractor.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{}"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "labels.json").write_bytes(content)
+    with pytest.raises(ConversionError, match="found no saved label extractor"):
+        LabelScoreExtractor.load(tmp_path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="FileNotFoundError"):
+        LabelScoreExtractor.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"of": "posts"}, "'of' parameter .* one of content, audience.* Received: 'posts'"),
+        ({"of": "content", "object_threshold": 1.1}, "'object_threshold' .* Received: 1.1"),
+        ({"of": "content", "scene_threshold": -0.1}, "'scene_threshold' .* Received: -0.1"),
+        ({"of": "content", "scene_threshold": float("nan")}, "'scene_threshold' .* nan"),
+        ({"of": "audience", "min_members": 0}, "'min_members' .* Received: 0"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        LabelScoreExtractor(**settings)  # type: ignore[arg-type]
+
+
+def test_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(ConversionError, match=r"content_visual: none of the 1 posts .* 0\.1 \(obj"):
+        LabelScoreExtractor(of="content").fit(material(POSTS), ["dan", "nobody"])
+
+
+def test_an_empty_label_is_refused() -> None:
+    with pytest.raises(ConversionError, match="label of a post is empty"):
+        LabelScoreExtractor(of="content").fit(material([Post("ann", "", labels={"": 1})]), ["ann"])
+
+
+def test_use_before_fit_is_an_error(tmp_path: Path) -> None:
+    extractor = LabelScoreExtractor(of="content")
+    with pytest.raises(RuntimeError, match="transform needs a fitted"):
+        extractor.transform(material(POSTS))
+    with pytest.raises(RuntimeError, match="save needs a fitted"):
+        extractor.save(tmp_path)
