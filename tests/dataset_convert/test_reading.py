@@ -47,7 +47,7 @@ def test_paths_stay_inside(tmp_path: Path) -> None:
     assert inside(root, "a:b") is None
     assert inside(root, "ab:c") == root / "ab:c"
     assert inside(root, "loop") == root / "loop"
-    outside = ["..", "../root/a", "a/../../b", "/a", "\\a", "a\\..\\..\\b", "C:a", "\\\\host\\a\\b"]
+    outside = ["..", "../up/a", "a/../../b", "/a", "\\a", "a\\..\\..\\b", "C:a", "\\\\host\\a\\b"]
     for name in [*outside, "up/a", "here/up/a", "up", "a\0b", "\ud800"]:
         assert inside(root, name) is None, name
 

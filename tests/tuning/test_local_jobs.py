@@ -134,3 +134,4 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, begun: bool) -> None:
     parent.kill()
     parent.wait()
     _wait_for(lambda: processes_of(marker) == [], seconds=20)
+    assert processes_of(marker) == []

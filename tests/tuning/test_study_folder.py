@@ -112,7 +112,9 @@ def test_a_study_may_be_extended_and_shown_otherwise(
     place: StudyFolder, changes: dict[str, Any]
 ) -> None:
     claim(place)
+    written = (place.path / "study.json").read_bytes()
     claim(place, identity(**changes))
+    assert (place.path / "study.json").read_bytes() == written
 
 
 def test_a_folder_with_other_content_is_left_alone(place: StudyFolder) -> None:
