@@ -7,10 +7,9 @@ from pathlib import Path
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.forgetting import forget
 from dataset_convert.pipeline import convert
+from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
-from dataset_convert.pseudonyms import Pseudonyms
 from dataset_convert.settings import read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.sources.matrices import read_matrices

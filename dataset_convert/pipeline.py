@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataset_convert import pseudonyms, raw, schema
+from dataset_convert import privacy, raw, schema
 from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.topics import TopicExtractor, TopicSettings
 from dataset_convert.features.visual import LabelScoreExtractor
-from dataset_convert.name_checks import assert_no_names
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.scrubbing import scrub
 from dataset_convert.settings import ConversionSettings
 from dataset_convert.splits import known_brand_split, new_brand_split
 
@@ -69,7 +67,7 @@ def convert(
             words = {word for one in extractors.values() for word in one.dimensions()}
             categories = set(material.accounts[raw.CATEGORY].dropna())
             names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
-            assert_no_names(building, names, allowed=words | categories)
+            privacy.assert_no_names(building, names, allowed=words | categories)
 
     return write_atomic(data, folder, extra=add)
 
@@ -124,15 +122,15 @@ def build(
     )
     if not settings.pseudonyms:
         return data, extractors
-    hidden = pseudonyms.Pseudonyms.from_file(settings.key_file, outside=folder, tell=tell)
-    return pseudonyms.apply(data, hidden), extractors
+    hidden = privacy.Pseudonyms.from_file(settings.key_file, outside=folder, tell=tell)
+    return privacy.apply(data, hidden), extractors
 
 
 def _without_contacts(material: RawMaterial) -> RawMaterial:
     """E-mail addresses and telephone numbers leave the biographies before anything reads them."""
     accounts = material.accounts.copy()
     accounts[raw.BIOGRAPHY] = accounts[raw.BIOGRAPHY].map(
-        lambda text: scrub(text) if isinstance(text, str) else text
+        lambda text: privacy.scrub(text) if isinstance(text, str) else text
     )
     return RawMaterial(**(vars(material) | {"accounts": accounts}))
 
@@ -228,19 +226,18 @@ def _add_modality(
     tell: Tell,
 ) -> bool:
     """Add a modality's columns to both sides; False where one side has nothing of it."""
-    for side, table in tables.items():
-        ids = table[schema.ACCOUNT_ID[side]]
-        cells = [values.get(account) for account in ids]
-        n_missing = sum(cell is None for cell in cells)
-        tell(f"{modality}: {len(cells) - n_missing} of {len(cells)} {side}s")
-    if not all(
-        any(account in values for account in table[schema.ACCOUNT_ID[side]])
+    of_side = {
+        side: [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
         for side, table in tables.items()
-    ):
+    }
+    n_known = {side: sum(cell is not None for cell in cells) for side, cells in of_side.items()}
+    for side, cells in of_side.items():
+        tell(f"{modality}: {n_known[side]} of {len(cells)} {side}s")
+    if 0 in n_known.values():
         tell(f"{modality}: left out, because one side has none of it")
         return False
-    for side, table in tables.items():
-        cells = [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
+    for side, cells in of_side.items():
+        table = tables[side]
         if isinstance(next(cell for cell in cells if cell is not None), Mapping):
             labels = [None if cell is None else list(cell) for cell in cells]
             weights = [

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataset_convert.errors import shown
+from dataset_convert.files import write_whole
 
 
 class ConversionError(ValueError):
@@ -71,7 +71,11 @@ class Problems:
             wanted: What it should have been.
             sheet: Of a workbook.
         """
-        self._skipped.append(Problem(file, sheet, row, column, shown(str(value)), wanted))
+        self.take(Problem(file, sheet, row, column, shown(str(value)), wanted))
+
+    def take(self, problem: Problem) -> None:
+        """Notes a problem of a row that is left out."""
+        self._skipped.append(problem)
 
     def refuse(
         self,
@@ -120,6 +124,4 @@ class Problems:
         writer.writerow([field.name for field in fields(Problem)])
         for problem in self._skipped:
             writer.writerow(astuple(replace(problem, found=conceal(problem.found))))
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text.getvalue().encode())

@@ -1,7 +1,6 @@
 """Attribute lists: what biographies, profile categories and hashtags say an account is about."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from dataset_convert.features.concepts import Lexicon
 from dataset_convert.features.lexicon import read_saved_lexicon, save_lexicon
 from dataset_convert.features.lexicon_text import fold
 from dataset_convert.features.stop_words import STOP_WORDS
+from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import RawMaterial
 
@@ -138,12 +138,9 @@ class AttributeExtractor:
             "report": self._report,
         }
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{_FITTED}.{os.getpid()}.part"
-        save_lexicon(self._lexicon, partial)
-        partial.replace(folder / _LEXICON)
+        save_lexicon(self._lexicon, folder / _LEXICON)
         text = json.dumps(content, ensure_ascii=False, indent=1)
-        partial.write_text(f"{text}\n", encoding="utf-8")
-        partial.replace(folder / _FITTED)
+        write_whole(folder / _FITTED, f"{text}\n".encode())
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -20,6 +20,7 @@ from dataset_convert.features.sensitive import (
     Sensitive,
     load_sensitive,
 )
+from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError, Problems
 
 _PARENTS, _WORDS, _HASHTAGS, _EMOJI = _KEYS = ("parents", "words", "hashtags", "emoji")
@@ -67,7 +68,8 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
 def save_lexicon(lexicon: Lexicon, path: Path) -> None:
     """Writes a lexicon without its deny-list as JSON, for `read_saved_lexicon`."""
     concepts = {name: asdict(concept) for name, concept in sorted(lexicon.concepts.items())}
-    path.write_text(json.dumps(concepts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(concepts, ensure_ascii=False, indent=1)
+    write_whole(path, f"{text}\n".encode())
 
 
 def read_saved_lexicon(path: Path) -> Lexicon:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -33,6 +32,7 @@ from dataset_convert.features.topic_selection import (
     top_words,
     try_numbers,
 )
+from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -208,9 +208,9 @@ class TopicExtractor:
             "report": fit.report,
             "components_sha256": hashlib.sha256(array.getvalue()).hexdigest(),
         }
-        _write(folder / COMPONENTS_FILE, array.getvalue())
+        write_whole(folder / COMPONENTS_FILE, array.getvalue())
         text = json.dumps(saved, ensure_ascii=False, indent=1)
-        _write(folder / SETTINGS_FILE, f"{text}\n".encode())
+        write_whole(folder / SETTINGS_FILE, f"{text}\n".encode())
 
     @classmethod
     def load(cls, folder: Path, *, n_jobs: int = 1) -> Self:
@@ -316,9 +316,3 @@ def _settings(saved: dict[str, Any]) -> TopicSettings:
             "vocabulary": VocabularySettings(**saved["vocabulary"]),
         }
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -1,7 +1,6 @@
 """Visual semantics of accounts, from the label scores of their posts."""
 
 import json
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -11,6 +10,7 @@ from urllib.parse import unquote_plus
 
 from dataset_convert import schema
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
+from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -187,9 +187,7 @@ class LabelScoreExtractor:
         }
         # ASCII: a label may hold what UTF-8 cannot.
         text = json.dumps(content, indent=2, sort_keys=True)
-        partial = folder / f".{_FILE}.{os.getpid()}.part"
-        partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(folder / _FILE)
+        write_whole(folder / _FILE, f"{text}\n".encode())
 
     @classmethod
     def load(cls, folder: Path) -> Self:

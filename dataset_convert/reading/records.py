@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from dataset_convert.problems import Problems
+from dataset_convert.problems import Problem, Problems
 from dataset_convert.reading.delimited import read_delimited
 from dataset_convert.reading.files import name_in
 from dataset_convert.reading.json_lines import read_json_lines
@@ -28,16 +28,7 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 class Silence(Problems):
     """Problems of which a first reading has told already."""
 
-    def skip(
-        self,
-        file: str,
-        *,
-        row: int | None,
-        column: str,
-        value: object,
-        wanted: str,
-        sheet: str = "",
-    ) -> None:
+    def take(self, problem: Problem) -> None:
         """Tells nothing."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import ConversionError, Problem, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.files import find_files, name_in
 from dataset_convert.reading.lines import read_lines
@@ -23,18 +23,9 @@ A_MATRIX = "a .npy file with a matrix of numbers, a row an account, without Pyth
 class _Alignment(Problems):
     """Problems of a file whose rows belong to a matrix: none of them can be left out."""
 
-    def skip(
-        self,
-        file: str,
-        *,
-        row: int | None,
-        column: str,
-        value: object,
-        wanted: str,
-        sheet: str = "",
-    ) -> None:
+    def take(self, problem: Problem) -> None:
         """Raises: without this row the following ones would get wrong vectors."""
-        self.refuse(file, row=row, column=column, value=value, wanted=wanted, sheet=sheet)
+        raise ConversionError(f"{problem}.")
 
 
 def vector_paths(root: Path, settings: Settings, problems: Problems) -> list[Path]:

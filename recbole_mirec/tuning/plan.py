@@ -11,9 +11,7 @@ from recbole_mirec.tuning.sampling import BAYES
 from recbole_mirec.tuning.space import SearchSpace
 
 LOCAL, RAY = "hyperopt", "ray"
-TOOLS = (LOCAL, RAY)
 ASHA, NO_SCHEDULER = "asha", "none"
-SCHEDULERS = (ASHA, NO_SCHEDULER)
 
 # Keys that say how a trial runs and is shown, not what it computes.
 _INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
