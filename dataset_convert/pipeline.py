@@ -281,6 +281,6 @@ def _manifest(
         "synthetic": material.synthetic,
         "seed": settings.seed,
         "fit_on": "all" if settings.fit_on_all else "training",
-        "input_fingerprint": material.fingerprint,
+        "input_fingerprints": dict(material.fingerprints),
         "features": {modality: extractor.report() for modality, extractor in extractors.items()},
     }

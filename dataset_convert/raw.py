@@ -10,6 +10,8 @@ import pandas as pd
 
 ACCOUNT, ROLE, NAME, BIOGRAPHY = "account_id", "role", "name", "biography"
 CATEGORY, FOLLOWERS, PART = "category", "followers", "part"
+ACCOUNTS, COLLABORATIONS, POSTS = "accounts", "collaborations", "posts"
+AUDIENCE, SPLITS, VECTORS = "audience", "splits", "vectors"
 ACCOUNT_COLUMNS = (ACCOUNT, ROLE, NAME, BIOGRAPHY, CATEGORY, FOLLOWERS)
 
 
@@ -55,8 +57,12 @@ class RawMaterial:
         influencer_category_is_profile: Whether an influencer's category comes from its own profile
             (an input) or from the brands it worked with (a label in disguise).
         vectors: Modality of `schema.MODALITIES` -> account -> precomputed vector, float32.
-        fingerprint: Of the bytes of all files read and of how they were read.
+        fingerprints: Part of the input -> SHA-256 of the bytes read for it and of how they were
+            read. Parts: `ACCOUNTS`, `COLLABORATIONS`, `POSTS`, `AUDIENCE`, `SPLITS`, `VECTORS`; one
+            that the source has nothing for may be left out.
         synthetic: Whether the material is synthetic.
+        n_posts: How many posts `posts` streams, for progress; None where unknown.
+        n_audience_posts: The same of `audience_posts`.
     """
 
     accounts: pd.DataFrame
@@ -66,5 +72,7 @@ class RawMaterial:
     brand_parts: Mapping[str, str]
     influencer_category_is_profile: bool
     vectors: Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
-    fingerprint: str
+    fingerprints: Mapping[str, str]
     synthetic: bool
+    n_posts: int | None = None
+    n_audience_posts: int | None = None

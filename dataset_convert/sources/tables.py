@@ -70,7 +70,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         brand_parts=parts,
         influencer_category_is_profile=settings.category_of_influencers == PROFILE,
         vectors=read_vectors(root, settings, roles, problems),
-        fingerprint=_fingerprint(root, tables, settings, problems),
+        fingerprints=_fingerprints(root, tables, settings, problems),
         synthetic=settings.synthetic,
     )
 
@@ -107,9 +107,23 @@ def _refuse_missing(root: Path, tables: Mapping[str, Table], problems: Problems)
             problems.refuse(root.name, value=found, wanted=wanted)
 
 
-def _fingerprint(
+def _fingerprints(
     root: Path, tables: Mapping[str, Table], settings: Settings, problems: Problems
-) -> str:
-    paths = [path for table in tables.values() for path in table.files]
-    paths += vector_paths(root, settings, problems)
-    return fingerprint(root, paths, json.dumps(asdict(settings), sort_keys=True), problems)
+) -> dict[str, str]:
+    reading = {"encoding": settings.encoding, "delimiter": settings.delimiter}
+    groups: dict[str, list[str]] = {raw.ACCOUNTS: []}
+    for name in tables:
+        part = raw.ACCOUNTS if name in ACCOUNT_TABLES else name
+        groups.setdefault(part, []).append(name)
+    found = {}
+    for part, names in groups.items():
+        paths = [path for name in names for path in tables[name].files]
+        what: list[Any] = [reading, *(tables[name].columns for name in names)]
+        what += [settings.synthetic, settings.category_of_influencers] * (part == raw.ACCOUNTS)
+        how = json.dumps(what, sort_keys=True)
+        found[part] = fingerprint(root, paths, how, problems)
+    paths = vector_paths(root, settings, problems)
+    if paths:
+        how = json.dumps(asdict(settings)["vectors"], sort_keys=True)
+        found[raw.VECTORS] = fingerprint(root, paths, how, problems)
+    return found

@@ -56,7 +56,7 @@ def material(
         brand_parts={},
         influencer_category_is_profile=is_profile,
         vectors={},
-        fingerprint="hand",
+        fingerprints={},
         synthetic=True,
     )
 

@@ -193,7 +193,7 @@ def test_three_formats_give_equal_material(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(material.collaborations, found[0][0].collaborations)
         assert material.brand_parts == found[0][0].brand_parts
         assert (posts, audience) == found[0][1:]
-        assert material.fingerprint != found[0][0].fingerprint
+        assert material.fingerprints != found[0][0].fingerprints
 
 
 @pytest.mark.parametrize(
@@ -551,12 +551,18 @@ def test_bad_rows_of_a_matrix_are_skipped(tmp_path: Path) -> None:
     assert problems.lines()[1].startswith("influencer_topics.npy, row 4: found 'm2'")
 
 
-def test_the_fingerprint_is_of_bytes_and_options(folder: Path) -> None:
-    before = read(folder)[0].fingerprint
-    assert read(folder)[0].fingerprint == before
-    assert read(folder, synthetic=True)[0].fingerprint != before
+def test_fingerprints_are_of_each_parts_bytes_and_options(folder: Path) -> None:
+    before = dict(read(folder)[0].fingerprints)
+    assert {"accounts", "collaborations", "posts"} <= set(before)
+    assert read(folder)[0].fingerprints == before
+
+    def changed(**options: Any) -> set[str]:
+        now = read(folder, **options)[0].fingerprints
+        return {part for part in before if now[part] != before[part]}
+
+    assert changed(synthetic=True) == {"accounts"}
     add_row(folder / "posts.csv", "cyan,more,,,,,")
-    assert read(folder)[0].fingerprint != before
+    assert changed() == {"posts"}
 
 
 @pytest.mark.parametrize("suffix", WRITERS)

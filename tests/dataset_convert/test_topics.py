@@ -55,7 +55,7 @@ def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMa
         brand_parts={},
         influencer_category_is_profile=False,
         vectors={},
-        fingerprint="",
+        fingerprints={},
         synthetic=True,
     )
 

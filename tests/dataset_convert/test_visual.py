@@ -26,7 +26,7 @@ def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMa
         brand_parts={},
         influencer_category_is_profile=False,
         vectors={},
-        fingerprint="hand",
+        fingerprints={},
         synthetic=True,
     )
 
