@@ -3,28 +3,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from dataset_convert import schema
-from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.pipeline import convert
+from dataset_convert.atomic import AtomicData, read_atomic
+from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
-from dataset_convert.settings import read_settings
+from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
-from dataset_convert.sources.matrices import read_matrices
-from dataset_convert.synthesize import DEFAULT_SEED, generate
+from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
 from dataset_convert.synthetic.spec import SPECS
 
 EXIT_BAD_INPUT = 2
-MATRICES, SYNTHETIC = "matrices", "synthetic"
-DESCRIPTIONS = {
-    MATRICES: "a folder with brands.csv, influencers.csv, collaborations.csv and, per modality, "
-    "brand_*.npy and influencer_*.npy (topics, visual, audience_topics, audience_visual, "
-    "attribute_vector)",
-    SYNTHETIC: f"the seeded generator; --name is one of {', '.join(SPECS)}",
-    **{name: find_source(name).DESCRIPTION for name in source_names()},
-}
+SYNTHETIC = "synthetic"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for bad input, of which one line on standard error tells.
     """
-    parser = _parser()
+    descriptions = _descriptions()
+    parser = _parser(descriptions)
     options = parser.parse_args(arguments)
     if options.list_sources:
-        for source, description in DESCRIPTIONS.items():
+        for source, description in descriptions.items():
             print(f"{source}: {description}")
         return 0
     if options.name is None or (options.source is None) == (options.forget is None):
@@ -49,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.forget is not None:
             _forget(options)
+        elif options.source == SYNTHETIC:
+            _synthesize(options)
         else:
-            _run(options)
+            _convert(options)
     except (ValueError, OSError) as error:
         print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -67,85 +63,102 @@ def _forget(options: argparse.Namespace) -> None:
         print(line)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _synthesize(options: argparse.Namespace) -> None:
+    for name in ("input", "config", "dry_run", "n_valid", "split"):
+        if getattr(options, name):
+            raise ValueError(
+                f"The source '{SYNTHETIC}' reads nothing: leave --{name.replace('_', '-')} out."
+            )
     folder = options.output / options.name
-    if (options.input is None) != (options.source == SYNTHETIC):
-        raise ValueError(
-            f"The source '{options.source}' needs --input FOLDER."
-            if options.input is None
-            else "The source 'synthetic' reads nothing: leave --input out."
-        )
-    if options.source in (MATRICES, SYNTHETIC):
-        if options.config is not None or options.dry_run:
-            raise ValueError(f"--config and --dry-run are not of the source '{options.source}'.")
-        _summarise(write_atomic(_plain_data(options), folder), folder)
-        return
-    settings = read_settings(options.config)
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    write_synthetic(options.name, folder, seed=seed)
+    _summarise(read_atomic(folder, options.name), folder)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    if options.input is None:
+        raise ValueError(f"The source '{options.source}' needs --input FOLDER.")
+    source = find_source(options.source)
+    settings = _settings(options, getattr(source, "DEFAULTS", {}))
+    folder = options.output / options.name
     problems = Problems()
     try:
-        material = find_source(options.source).read(options.input, settings.source, problems)
+        material = source.read(options.input, settings.source, problems)
         if options.dry_run:
-            print(f"{len(material.accounts):,} accounts, {len(material.collaborations):,} pairs.")
+            for line in make_plan(material, settings, problems=problems, tell=print).lines():
+                print(line)
             return
-        data = convert(material, options.name, settings, folder=folder, problems=problems)
+        data = convert(
+            material,
+            options.name,
+            settings,
+            folder=folder,
+            problems=problems,
+            force=options.force,
+            about={"source": options.source},
+        )
     finally:
         for line in problems.lines():
             print(line, file=sys.stderr)
     _summarise(data, folder)
 
 
-def _plain_data(options: argparse.Namespace) -> AtomicData:
-    seed = DEFAULT_SEED if options.seed is None else options.seed
-    if options.source == SYNTHETIC:
-        return generate(options.name, seed=seed)
-    return read_matrices(
-        options.input, options.name, n_valid=options.n_valid, seed=seed, tell=print
-    )
+def _settings(options: argparse.Namespace, of_source: dict[str, Any]) -> ConversionSettings:
+    settings = read_settings(options.config, of_source=of_source)
+    if options.split is not None:
+        settings = replace(settings, source={**settings.source, "split": options.split})
+    changes = {"seed": options.seed, "n_valid": options.n_valid}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return replace(settings, **given)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _descriptions() -> dict[str, str]:
+    return {
+        **{name: find_source(name).DESCRIPTION for name in source_names()},
+        SYNTHETIC: f"the seeded generator; --name is one of {', '.join(SPECS)}",
+    }
+
+
+def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dataset_convert",
         description="Converts brand-micro-influencer material to RecBole atomic files.",
-        epilog="Sources: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
+        epilog="Sources: " + "; ".join(f"{name}: {text}" for name, text in descriptions.items()),
     )
-    parser.add_argument("--source", choices=DESCRIPTIONS, help="format of the material")
-    parser.add_argument("--input", type=Path, metavar="FOLDER", help="where the material is")
-    parser.add_argument("--name", help="name of the data set")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--source", choices=descriptions, metavar="FORMAT", help="format of the material")
+    add("--input", type=Path, metavar="FOLDER", help="where the material is")
+    add("--name", help="name of the data set")
+    add(
         "--config",
         type=Path,
         metavar="YAML",
         help="options of the source, features, splits, privacy (default: those of "
         "dataset_convert/defaults.yaml)",
     )
-    parser.add_argument(
-        "--forget",
-        metavar="ACCOUNT",
-        help="remove an account, by the id of the material, from the data set NAME",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="read and check, and write nothing")
-    parser.add_argument(
+    add(
         "--output",
         type=Path,
         default=Path("dataset"),
         metavar="FOLDER",
         help="folder of data sets; the files go to FOLDER/NAME (default: dataset)",
     )
-    parser.add_argument(
+    add("--split", help="which published split is used, where the source has several")
+    add(
         "--n-valid",
         type=int,
-        default=43,
         metavar="N",
-        help="validation brands of the protocol new-brand, stratified by category; for source "
-        "matrices (default: 43)",
+        help="validation brands of the protocol new-brand, stratified by category",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        help=f"of the draw, for matrices and synthetic (default: {DEFAULT_SEED})",
+    add("--seed", type=int, help=f"of the draws (default: {DEFAULT_SEED})")
+    add("--dry-run", action="store_true", help="read and check, and write nothing")
+    add("--force", action="store_true", help="make everything anew, also what has not changed")
+    add(
+        "--forget",
+        metavar="ACCOUNT",
+        help="remove an account, by the id of the material, from the data set NAME",
     )
-    parser.add_argument("--list-sources", action="store_true", help="list the formats and stop")
+    add("--list-sources", action="store_true", help="list the formats and stop")
     return parser
 
 
@@ -155,12 +168,8 @@ def _summarise(data: AtomicData, folder: Path) -> None:
         f"{data.name} ({kind}): {len(data.brands):,} brands, {len(data.influencers):,} "
         f"influencers, {len(data.interactions):,} collaborations"
     )
-    for protocol, parts in data.splits.items():
-        sizes = ", ".join(
-            f"{part} {len(pairs):,} pairs of {pairs[schema.BRAND_ID].nunique()} brands"
-            for part, pairs in parts.items()
-        )
-        print(f"{protocol}: {sizes}")
+    for line in split_lines(data.splits):
+        print(line)
     print(f"Written to {folder}")
 
 

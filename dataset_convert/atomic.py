@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import platform
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,14 @@ import pandas as pd
 
 from dataset_convert import checks, schema, split_checks
 from dataset_convert.errors import AtomicFileError
+from dataset_convert.files import folder_in_the_making
 from dataset_convert.tables import Table, parse_table
 
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
 INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
-EXTRAS = ("features", "problems.csv")
-"""What may stand beside the atomic files: fitted extractors, and the rows that were left out."""
+EXTRAS = ("features", "problems.csv", "report.html")
+"""What may stand beside the atomic files: fitted extractors, rows left out, the data report."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -85,21 +84,24 @@ def write_atomic(
             f"Received: {data.name!r}"
         )
     _refuse_foreign_folder(folder, data.name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
+    return replace_atomic(data, folder, extra=extra)
+
+
+def replace_atomic(
+    data: AtomicData, folder: Path, *, extra: Callable[[Path], None] | None = None
+) -> AtomicData:
+    """Writes a data set as `write_atomic` does, whatever the old folder holds beside it.
+
+    Files of the old folder that `extra` does not copy are gone.
+    """
     try:
-        _write_files(data, building)
-        if extra is not None:
-            extra(building)
-        checked = read_atomic(building, data.name)
-        _install(building, folder)
+        with folder_in_the_making(folder) as building:
+            _write_files(data, building)
+            if extra is not None:
+                extra(building)
+            return read_atomic(building, data.name)
     except AtomicFileError as error:
         raise error.moved_to(folder / error.path.name) from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return checked
 
 
 def read_atomic(folder: Path | str, name: str) -> AtomicData:
@@ -288,18 +290,3 @@ def fingerprint(folder: Path | str) -> str:
         if path.name not in (schema.MANIFEST_FILE, *EXTRAS):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _install(building: Path, folder: Path) -> None:
-    # A folder that is not empty cannot be renamed onto: the old one steps aside first, and comes
-    # back if the new one cannot take its place.
-    replaced = folder.with_name(f".{folder.name}.replaced-{os.getpid()}")
-    if folder.exists():
-        folder.rename(replaced)
-    try:
-        building.rename(folder)
-    except OSError:
-        if replaced.exists():
-            replaced.rename(folder)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)

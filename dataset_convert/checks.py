@@ -86,8 +86,6 @@ def check_accounts(table: Table, side: schema.Side) -> None:
     _check_unique_id(table, schema.ACCOUNT_ID[side])
     if schema.BRAND_CATEGORY in table.frame:
         _check_complete_category(table)
-    for modality in schema.TOPIC_MODALITIES:
-        _check_non_negative(table, schema.account_field(side, modality))
     _check_non_negative(table, schema.account_field(side, schema.FOLLOWERS))
     for modality in schema.VISUAL_MODALITIES:
         _check_labels_and_weights(table, side, modality)

@@ -1,7 +1,17 @@
-"""Files that stand whole or not at all."""
+"""Files and folders that stand whole or not at all, whenever the process is killed."""
 
+import ctypes
 import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+_MAKING, _ASIDE = "making", "aside"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -9,3 +19,78 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     partial.write_bytes(content)
     partial.replace(path)
+
+
+@contextmanager
+def folder_in_the_making(folder: Path) -> Iterator[Path]:
+    """Yields a new hidden folder beside `folder` that takes its place when the block ends well.
+
+    An old `folder` is exchanged for the new one in one step where the system can do that (Linux),
+    so that a process that is killed leaves the old or the new one. Elsewhere the old one steps
+    aside for a moment; if the process dies just then, the next call puts it back. What killed
+    processes left is cleared away.
+
+    Args:
+        folder: New, or to be replaced as a whole.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    recover(folder)
+    making = folder.with_name(f".{folder.name}.{_MAKING}-{os.getpid()}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    try:
+        yield making
+        _put_in_place(making, folder)
+    finally:
+        # After an exchange this is the old one.
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Clears away what killed processes left of a folder, and puts it back if it stood aside."""
+    for kind in (_ASIDE, _MAKING):
+        for left in folder.parent.glob(f".{folder.name}.{kind}-*"):
+            if _is_running(left.name.rpartition("-")[2]):
+                continue
+            if kind == _ASIDE and not folder.exists():
+                left.rename(folder)
+            else:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: str) -> bool:
+    if not process.isdecimal():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return int(process) != os.getpid()
+
+
+def _put_in_place(making: Path, folder: Path) -> None:
+    if not folder.exists():
+        making.rename(folder)
+    elif not _exchange(making, folder):
+        aside = folder.with_name(f".{folder.name}.{_ASIDE}-{os.getpid()}")
+        folder.rename(aside)
+        try:
+            making.rename(folder)
+        except OSError:
+            aside.rename(folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swaps two folders in one step; False where the system or the file system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # a C library from before 2018
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    return bool(rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)

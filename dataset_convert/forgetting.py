@@ -1,6 +1,5 @@
 """An account taken out of a data set that was written already."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from dataset_convert import schema
-from dataset_convert.atomic import AtomicData, read_atomic, write_atomic
+from dataset_convert.atomic import AtomicData, read_atomic, replace_atomic
 from dataset_convert.errors import shown
+from dataset_convert.files import write_whole
 from dataset_convert.name_checks import find_names
 from dataset_convert.problems import ConversionError
 from dataset_convert.pseudonyms import Pseudonyms
+from dataset_convert.report.page import REPORT_FILE, data_report
+from dataset_convert.reuse import CONVERSION, FEATURES, FINGERPRINT
 
 _CONVERT_AGAIN = "Take the account out of the source and convert again."
 
@@ -50,6 +52,7 @@ def forget(
         f"{folder}.",
         "Models, checkpoints and results made from this data set have learnt from the account: "
         "train them again and delete the old ones.",
+        "Take it out of the source too, or the next conversion brings it back.",
     ]
     others = _other_files(folder, left)
     if others:
@@ -83,6 +86,13 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
             return table
         return table[table[field] != account].reset_index(drop=True)
 
+    entries = {
+        modality: {key: value for key, value in entry.items() if key != FINGERPRINT}
+        for modality, entry in data.manifest.get(FEATURES, {}).items()
+    }
+    # Without them no later conversion takes this data set for what the source makes.
+    manifest = {key: value for key, value in data.manifest.items() if key != CONVERSION}
+    manifest |= {FEATURES: entries} if entries else {}
     categories = data.influencer_category
     if categories is not None and side == schema.INFLUENCER:
         categories = categories[categories.index != account]
@@ -92,6 +102,7 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
         influencers=kept(data.influencers),
         interactions=kept(data.interactions),
         influencer_category=categories,
+        manifest=manifest,
         splits={
             protocol: {part: kept(pairs) for part, pairs in parts.items()}
             for protocol, parts in data.splits.items()
@@ -124,23 +135,14 @@ def _refuse_lost_category(data: AtomicData, left: AtomicData, account: str) -> N
 
 
 def _replace(folder: Path, data: AtomicData) -> None:
-    written = folder.with_name(f".{folder.name}.forgetting-{os.getpid()}")
-    replaced = folder.with_name(f".{folder.name}.forgotten-{os.getpid()}")
-    shutil.rmtree(written, ignore_errors=True)
-    try:
-        write_atomic(data, written)
+    def add_others(building: Path) -> None:
         for file in _other_files(folder, data):
-            (written / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(folder / file, written / file)
-        folder.rename(replaced)
-        try:
-            written.rename(folder)
-        except OSError:
-            replaced.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
-    shutil.rmtree(replaced)
+            (building / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, building / file)
+        if (folder / REPORT_FILE).exists():
+            write_whole(building / REPORT_FILE, data_report(data))
+
+    replace_atomic(data, folder, extra=add_others)
 
 
 def _other_files(folder: Path, data: AtomicData) -> list[str]:
@@ -148,6 +150,7 @@ def _other_files(folder: Path, data: AtomicData) -> list[str]:
         schema.MANIFEST_FILE,
         schema.interaction_file(data.name),
         schema.influencer_category_file(data.name),
+        REPORT_FILE,
         *(schema.account_file(data.name, side) for side in schema.SIDES),
         *(
             schema.split_file(data.name, protocol, part)

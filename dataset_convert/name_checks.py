@@ -5,11 +5,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_plus
 
-from dataset_convert import schema
+import pandas as pd
+
+from dataset_convert import raw, schema
 from dataset_convert.errors import shown
 from dataset_convert.problems import ConversionError
 
@@ -21,9 +24,29 @@ MIN_NUMBER_LENGTH: Final = 10
 _BARRIER = "\0"
 _WORD = re.compile(rf"[^\W_]+|{_BARRIER}")
 _ARRAY_FILES = (".npy", ".npz")
+_WORD_LISTS = ("lexicon.json",)
+"""Came with the conversion or from its user, not from the accounts."""
 _EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=]+")
 
 Words = tuple[str, ...]
+
+
+class AccountNames:
+    """Ids and display names of a material's accounts.
+
+    A word that is one of them says which accounts belong together, not what they are about: "our
+    day with acme" gives a collaboration away. Names that `assert_no_names` passes over are not
+    here.
+    """
+
+    def __init__(self, accounts: pd.DataFrame) -> None:
+        """Takes the names of a table with the columns of `raw.ACCOUNT_COLUMNS`."""
+        names = [*accounts[raw.ACCOUNT], *accounts[raw.NAME].dropna()]
+        self._names = {_words(name) for name in names if len(name) >= MIN_LENGTH} - {()}
+
+    def __contains__(self, word: str) -> bool:
+        """Returns whether a word is a name, whatever its letter case and signs."""
+        return _words(word) in self._names
 
 
 def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection[str] = ()) -> None:
@@ -31,7 +54,8 @@ def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection
 
     Names are compared word by word, whatever the letter case, signs between words or escapes, so
     'Anna.Maria' is found in 'anna_maria' but 'anna' not in 'savanna'. Columns of numbers are not
-    looked at, nor arrays; nor names that are a word of the schema, such as 'audience'.
+    looked at, nor arrays or the saved lexicon; nor names that are a word of our own code, such as
+    'audience': a file that held names would show it by others.
 
     Args:
         folder: Of a data set.
@@ -45,9 +69,8 @@ def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection
     found = find_names(folder, names, allowed=allowed)
     for path, name in found:
         raise ConversionError(
-            f"{path}: found {shown(name)}, the name of an account; wanted pseudonyms only. Take "
-            f"the name out of the topic words, labels or attributes, or allow it if it is a "
-            f"plain word."
+            f"{path}: found {shown(name)}, the name of an account; wanted pseudonyms only. "
+            f"Take the name out of the labels and the lexicon."
         )
 
 
@@ -55,14 +78,14 @@ def find_names(
     folder: Path, names: Collection[str], *, allowed: Collection[str] = ()
 ) -> Iterator[tuple[Path, str]]:
     """Yields the files that hold a name, each with the first one; see `assert_no_names`."""
-    passed_over = {_words(name) for name in allowed} | _SCHEMA_WORDS
+    passed_over = {_words(name) for name in allowed} | _our_words()
     wanted: dict[str, list[tuple[Words, str]]] = {}
     for name in names:
         words = _words(name)
         if len(name) >= MIN_LENGTH and words and words not in passed_over:
             wanted.setdefault(words[0], []).append((words, name))
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix not in _ARRAY_FILES:
+        if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in _WORD_LISTS:
             found = _first_name(path, wanted)
             if found is not None:
                 yield path, found
@@ -86,17 +109,12 @@ def _words(text: str) -> Words:
     return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-_SCHEMA_WORDS: Final = {
-    (word,)
-    for side in schema.SIDES
-    for header in [
-        *schema.headers(schema.account_types(side)),
-        *schema.headers(schema.INTERACTION_TYPES),
-        *schema.PROTOCOLS,
-        *schema.PARTS,
-    ]
-    for word in _words(header)
-}
+@cache
+def _our_words() -> frozenset[Words]:
+    """Every single word of our own code: keys of JSON files, headers, names of sources."""
+    code = Path(__file__).parent.rglob("*.py")
+    texts = (path.read_text(encoding="utf-8") for path in code)
+    return frozenset((word,) for text in texts for word in _words(text))
 
 
 def _readable(path: Path) -> tuple[str, bool]:

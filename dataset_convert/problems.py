@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +14,10 @@ from dataset_convert.files import write_whole
 
 class ConversionError(ValueError):
     """The input cannot be converted; the message is one line that says where and why."""
+
+
+class TooLittleError(ConversionError):
+    """The training accounts have too little of a modality to learn it from."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Problems:
 
     def __init__(self) -> None:
         self._skipped: list[Problem] = []
+        self._noted: list[Problem] = []
 
     def skip(
         self,
@@ -77,6 +82,19 @@ class Problems:
         """Notes a problem of a row that is left out."""
         self._skipped.append(problem)
 
+    def note(
+        self,
+        file: str,
+        *,
+        row: int | None,
+        column: str,
+        value: object,
+        wanted: str,
+        sheet: str = "",
+    ) -> None:
+        """Notes what is odd about a row that stays; arguments as of `skip`."""
+        self._noted.append(Problem(file, sheet, row, column, shown(str(value)), wanted))
+
     def refuse(
         self,
         file: str,
@@ -100,16 +118,22 @@ class Problems:
         """How many rows were left out."""
         return len(self._skipped)
 
+    def __len__(self) -> int:
+        """How many there are, of rows left out and of rows that stay."""
+        return len(self._skipped) + len(self._noted)
+
     def counts(self) -> dict[str, int]:
         """Returns how many rows were left out for each reason, the most frequent first."""
-        return dict(
-            Counter(f"{one.file}: wanted {one.wanted}" for one in self._skipped).most_common()
-        )
+        return _by_reason(self._skipped)
+
+    def noted_counts(self) -> dict[str, int]:
+        """Returns how many rows stay although something about them is odd, by reason."""
+        return _by_reason(self._noted)
 
     def lines(self, limit: int = 20) -> list[str]:
-        """Returns the first problems, one line each, and how many follow."""
-        told = [str(problem) for problem in self._skipped[:limit]]
-        more = self.n_skipped - len(told)
+        """Returns the first problems, rows left out before the others, and how many follow."""
+        told = [str(problem) for problem in [*self._skipped, *self._noted][:limit]]
+        more = len(self) - len(told)
         return [*told, f"... and {more} more; all stand in problems.csv"] if more else told
 
     def write(self, path: Path, *, conceal: Callable[[str], str] = str) -> None:
@@ -121,7 +145,13 @@ class Problems:
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Problem)])
-        for problem in self._skipped:
-            writer.writerow(astuple(replace(problem, found=conceal(problem.found))))
+        writer.writerow(["row_was", *(field.name for field in fields(Problem))])
+        for fate, problems in (("left out", self._skipped), ("kept", self._noted)):
+            for problem in problems:
+                shown_problem = replace(problem, found=conceal(problem.found))
+                writer.writerow([fate, *astuple(shown_problem)])
         write_whole(path, text.getvalue().encode())
+
+
+def _by_reason(problems: Iterable[Problem]) -> dict[str, int]:
+    return dict(Counter(f"{one.file}: wanted {one.wanted}" for one in problems).most_common())

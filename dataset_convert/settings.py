@@ -1,6 +1,7 @@
 """What a conversion is to do: defaults in YAML, the user's YAML over them, every key checked."""
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -25,7 +26,7 @@ class ConversionSettings:
         fit_on_all: Whether extractors learn from all accounts.
         pseudonyms: Whether ids are replaced.
         key_file: Of the pseudonyms; None for the user's own.
-        n_jobs: Processes that read posts.
+        n_jobs: Processes that work on posts.
     """
 
     source: Mapping[str, Any]
@@ -39,11 +40,14 @@ class ConversionSettings:
     n_jobs: int
 
 
-def read_settings(path: Path | None) -> ConversionSettings:
+def read_settings(
+    path: Path | None, *, of_source: Mapping[str, Any] | None = None
+) -> ConversionSettings:
     """Returns the defaults with a user's file over them.
 
     Args:
         path: A YAML file with keys of `defaults.yaml`; None for the defaults alone.
+        of_source: Defaults of a source, which stand between the two.
 
     Raises:
         ConversionError: The file cannot be read, or a key or value is wrong; says which.
@@ -52,14 +56,7 @@ def read_settings(path: Path | None) -> ConversionSettings:
         resources.files("dataset_convert").joinpath("defaults.yaml").read_text(encoding="utf-8")
     )
     given = {} if path is None else _load(path)
-    _check_keys(given, defaults, str(path))
-    for section in ("features", "splits"):
-        inside = given.get(section) or {}
-        if not isinstance(inside, Mapping):
-            raise ConversionError(f"{path}, key '{section}': wanted a mapping. Found: {inside!r}.")
-        _check_keys(inside, defaults[section], f"{path}, key '{section}'")
-        given[section] = defaults[section] | dict(inside)
-    content = defaults | given
+    content = _laid_over(_laid_over(defaults, of_source or {}, "source"), given, str(path))
     _check_values(content, str(path))
     features = {
         modality: dict(options)
@@ -73,8 +70,26 @@ def read_settings(path: Path | None) -> ConversionSettings:
         fit_on_all=content["fit_on"] == FIT_ON_ALL,
         pseudonyms=content["pseudonyms"],
         key_file=None if content["key_file"] is None else Path(content["key_file"]).expanduser(),
-        n_jobs=content["n_jobs"],
+        n_jobs=content["n_jobs"] or _n_cores(),
     )
+
+
+def _n_cores() -> int:
+    """How many cores this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if usable is None else len(usable(0))
+
+
+def _laid_over(defaults: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    _check_keys(given, defaults, where)
+    content = {**defaults, **given}
+    for section in ("features", "splits"):
+        inside = given.get(section) or {}
+        if not isinstance(inside, Mapping):
+            raise ConversionError(f"{where}, key '{section}': wanted a mapping. Found: {inside!r}.")
+        _check_keys(inside, defaults[section], f"{where}, key '{section}'")
+        content[section] = {**defaults[section], **inside}
+    return content
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -103,7 +118,10 @@ def _check_values(content: Mapping[str, Any], where: str) -> None:
         "fit_on": (content["fit_on"] in (FIT_ON_TRAINING, FIT_ON_ALL), "training or all"),
         "pseudonyms": (isinstance(content["pseudonyms"], bool), "True or False"),
         "key_file": (isinstance(content["key_file"], str | None), "a path or ~"),
-        "n_jobs": (type(content["n_jobs"]) is int and content["n_jobs"] > 0, "a number above 0"),
+        "n_jobs": (
+            content["n_jobs"] is None or (type(content["n_jobs"]) is int and content["n_jobs"] > 0),
+            "a number above 0, or ~ for all cores",
+        ),
     }
     for modality, options in content["features"].items():
         right = options is None or isinstance(options, dict)

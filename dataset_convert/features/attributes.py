@@ -13,6 +13,7 @@ from dataset_convert.features.lexicon import read_saved_lexicon, save_lexicon
 from dataset_convert.features.lexicon_text import fold
 from dataset_convert.features.stop_words import STOP_WORDS
 from dataset_convert.files import write_whole
+from dataset_convert.name_checks import AccountNames
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import RawMaterial
 
@@ -49,6 +50,7 @@ class AttributeExtractor:
         hashtag_posts: How many of an account's own posts must carry an attribute as a hashtag for
             it to count, at least 1; None leaves the posts unread. Hashtags are looked up in this
             process, as handing captions to others would take longer.
+        files: What the lexicon was read from, if it is not ours.
 
     Raises:
         ValueError: A parameter is out of its range.
@@ -57,7 +59,12 @@ class AttributeExtractor:
     modality = schema.ATTRIBUTES
 
     def __init__(
-        self, lexicon: Lexicon, *, minimum_accounts: int, hashtag_posts: int | None = None
+        self,
+        lexicon: Lexicon,
+        *,
+        minimum_accounts: int,
+        hashtag_posts: int | None = None,
+        files: tuple[Path, ...] = (),
     ) -> None:
         for name, value in (
             ("minimum_accounts", minimum_accounts),
@@ -71,6 +78,7 @@ class AttributeExtractor:
         self._lexicon = lexicon
         self._minimum_accounts = minimum_accounts
         self._hashtag_posts = hashtag_posts
+        self._files = files
         self._n_accounts: dict[str, int] | None = None
         self._report: dict[str, Any] = {}
 
@@ -88,7 +96,11 @@ class AttributeExtractor:
             for name in sorted(counts)
             if counts[name] >= self._minimum_accounts and not self._lexicon.sensitive.forbids(name)
         }
-        self._report = self._summary(readings, n_rare=len(counts) - len(self._n_accounts))
+        self._report = self._summary(
+            readings,
+            AccountNames(material.accounts),
+            n_rare=len(counts) - len(self._n_accounts),
+        )
 
     def transform(self, material: RawMaterial) -> dict[str, list[str]]:
         """Returns the account's attributes, distinct and sorted; accounts without any are absent.
@@ -100,6 +112,10 @@ class AttributeExtractor:
         readings = self._read(material, None)
         lists = {account: sorted(one.attributes & known) for account, one in readings.items()}
         return {account: names for account, names in lists.items() if names}
+
+    def files(self) -> tuple[Path, ...]:
+        """Returns the files of the lexicon, if it is not ours."""
+        return self._files
 
     def dimensions(self) -> list[str]:
         """Returns the attributes that can occur, sorted.
@@ -198,7 +214,9 @@ class AttributeExtractor:
                 name for name, count in counts.items() if count >= minimum_posts
             }
 
-    def _summary(self, readings: Mapping[str, _Reading], *, n_rare: int) -> dict[str, Any]:
+    def _summary(
+        self, readings: Mapping[str, _Reading], names: AccountNames, *, n_rare: int
+    ) -> dict[str, Any]:
         known = self._fitted.keys()
         coverage = {}
         for side in schema.SIDES:
@@ -210,10 +228,10 @@ class AttributeExtractor:
             "n_concepts_of_lexicon": len(self._lexicon.concepts),
             "n_left_out_as_sensitive": self._lexicon.n_left_out,
             "n_rare_attributes": n_rare,
-            "uncovered_words": self._uncovered(readings),
+            "uncovered_words": self._uncovered(readings, names),
         }
 
-    def _uncovered(self, readings: Mapping[str, _Reading]) -> dict[str, int]:
+    def _uncovered(self, readings: Mapping[str, _Reading], names: AccountNames) -> dict[str, int]:
         stop_words = {fold(word) for words in STOP_WORDS.values() for word in words.split()}
         counts = Counter(word for reading in readings.values() for word in reading.uncovered)
         frequent = {
@@ -223,6 +241,7 @@ class AttributeExtractor:
             and len(word) > 2
             and not any(character.isdigit() for character in word)
             and word not in stop_words
+            and word not in names
             and not self._lexicon.sensitive.forbids(word)
         }
         return dict(list(_most_frequent(frequent).items())[:_N_UNCOVERED])

@@ -34,6 +34,9 @@ class Extractor(Protocol):
         semantics, a list of words for attributes.
         """
 
+    def files(self) -> tuple[Path, ...]:
+        """Returns what the result depends on beside the material: models, lists of labels."""
+
     def dimensions(self) -> list[str]:
         """Returns the names of the vector's places, or the labels or words that can occur."""
 

@@ -3,7 +3,6 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -53,6 +52,8 @@ _REMOVED = re.compile(f"{_URL}|{_EMAIL}|{_MENTION}", re.IGNORECASE)
 # Short ones only: a number of thousands of digits is no character, and int() refuses it.
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _HASHTAG = re.compile(r"#\w+")
+# Of folded text: what `_pieces` finds in it where there is nothing but ASCII.
+_ASCII_PIECE = re.compile("[a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,15 @@ def tokenise(text: str, settings: TextSettings) -> list[str]:
     """
     text = fold(_without_addresses(text[:MAX_CHARACTERS], settings))
     dropped = _stop_words(settings.languages)
-    return [
-        token
-        for piece in _pieces().findall(text)
-        for token in _tokens(piece, settings)
-        if token not in dropped
-    ]
+    shortest, longest = settings.min_length, settings.max_length
+    tokens: list[str] = []
+    # Hardly any function is called for a word: there are millions of them.
+    for piece in (_ASCII_PIECE if text.isascii() else _pieces()).findall(text):
+        if piece[0] >= _FIRST_SPECIAL:
+            tokens += [token for token in _special(piece, settings) if token not in dropped]
+        elif shortest <= len(piece) <= longest and piece not in dropped and not piece.isnumeric():
+            tokens.append(piece)
+    return tokens
 
 
 def fold(text: str) -> str:
@@ -148,19 +152,16 @@ def _split_camel_case(tag: str) -> str:
     return "".join(parts)
 
 
-def _tokens(piece: str, settings: TextSettings) -> Iterator[str]:
-    if piece[0] >= _FIRST_SPECIAL:
-        if _emoji().fullmatch(piece):
-            if settings.keep_emoji:
-                yield piece
-            return
-        clusters = _clusters().findall(piece)
-        if clusters:
-            yield from map("".join, pairwise(clusters)) if len(clusters) > 1 else clusters
-            return
-        piece = piece.replace(_JOINER, "")
-    if settings.min_length <= len(piece) <= settings.max_length and not piece.isnumeric():
-        yield piece
+def _special(piece: str, settings: TextSettings) -> list[str]:
+    """Returns the words of a piece that may be an emoji, or of a script without spaces."""
+    if _emoji().fullmatch(piece):
+        return [piece] if settings.keep_emoji else []
+    clusters = _clusters().findall(piece)
+    if clusters:
+        return list(map("".join, pairwise(clusters))) if len(clusters) > 1 else clusters
+    piece = piece.replace(_JOINER, "")
+    fits = settings.min_length <= len(piece) <= settings.max_length
+    return [piece] if fits and not piece.isnumeric() else []
 
 
 @cache

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from dataset_convert.features.block_words import Block, BlockCounts, count_block
+from dataset_convert.features.pair_sums import PairSums
 from dataset_convert.features.parallel import map_in_order
 from dataset_convert.features.text import MAX_CHARACTERS, TextSettings
 from dataset_convert.raw import Post
@@ -26,7 +27,6 @@ MAX_CANDIDATES: Final = 300_000
 """Distinct words that the first pass keeps; above it, the words of the fewest accounts go."""
 MIN_ACCOUNTS: Final = 2
 """Of any word: what one account alone says names it rather than its topics."""
-_BUFFERED_PAIRS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -125,18 +125,18 @@ def learn_vocabulary(
     """
     chosen = frozenset(training)
     members = _Members(min_members)
-    rows, candidates, pairs = _Ids(), _Candidates(), _Pairs(np.bool_)
+    rows, candidates, pairs = _Ids(), _Candidates(), PairSums(np.bool_)
     kept = (post for post in posts if post.account in chosen)
     work = partial(count_block, text=text, known=None)
     for counts in map_in_order(work, _blocks(kept, members), n_jobs=n_jobs):
-        pairs.add(counts, rows, candidates.ids)
+        _add(pairs, counts, rows, candidates.ids)
         if len(candidates.ids) > MAX_CANDIDATES:
-            pairs = candidates.forget(pairs, len(rows), keep=MAX_CANDIDATES // 2)
-    matrix = pairs.matrix(len(rows), len(candidates.ids))
-    matrix = matrix[np.flatnonzero([members.suffice(account) for account in rows])]
-    frequency = _n_accounts(matrix)
-    chosen_words = _choose(list(candidates.ids), frequency, matrix.shape[0], settings)
-    return Vocabulary(chosen_words, matrix.shape[0], candidates.n_uncounted)
+            candidates.forget(pairs, len(rows), keep=MAX_CANDIDATES // 2)
+    mask = np.array([members.suffice(account) for account in rows], np.bool_)
+    frequency = pairs.n_rows_with(mask, len(candidates.ids))
+    n_accounts = int(mask.sum())
+    chosen_words = _choose(list(candidates.ids), frequency, n_accounts, settings)
+    return Vocabulary(chosen_words, n_accounts, candidates.n_uncounted)
 
 
 def count_words(
@@ -161,17 +161,15 @@ def count_words(
     """
     known = {word: column for column, word in enumerate(words)}
     members = _Members(min_members)
-    rows, pairs = _Ids(), _Pairs(np.int32)
+    rows, pairs = _Ids(), PairSums(np.int32)
     n_tokens = n_known = 0
     work = partial(count_block, text=text, known=known)
     for counts in map_in_order(work, _blocks(posts, members), n_jobs=n_jobs):
         n_tokens += counts.n_tokens
         n_known += sum(counts.times)
-        pairs.add(counts, rows, known)
-    matrix = pairs.matrix(len(rows), len(words))
-    present = matrix.getnnz(axis=1) > 0
-    names = sorted(name for name, row in rows.items() if present[row] and members.suffice(name))
-    matrix = matrix[[rows[name] for name in names]]
+        _add(pairs, counts, rows, known)
+    names = sorted(name for name in rows if members.suffice(name))
+    matrix = pairs.matrix([rows[name] for name in names], len(words))
     return AccountCounts(tuple(names), matrix, n_known / n_tokens if n_tokens else 0.0)
 
 
@@ -190,55 +188,18 @@ class _Members:
         self._wanted = wanted
         self._seen: dict[str, set[str]] = {}
 
-    def see(self, post: Post) -> None:
-        """Notes who wrote a post."""
-        seen = self._seen.setdefault(post.account, set())
-        if len(seen) < self._wanted:
-            seen.add(post.member)
+    def see(self, posts: Iterable[Post]) -> None:
+        """Notes who wrote some posts."""
+        if self._wanted == 1:  # every post has an author
+            return
+        for post in posts:
+            seen = self._seen.setdefault(post.account, set())
+            if len(seen) < self._wanted:
+                seen.add(post.member)
 
     def suffice(self, account: str) -> bool:
-        """Returns whether the account's posts come from enough members."""
-        return len(self._seen.get(account, ())) >= self._wanted
-
-
-class _Pairs:
-    """Values of pairs of account and word, summed; buffered, so that adding is cheap."""
-
-    def __init__(self, dtype: npt.DTypeLike, start: Any = None) -> None:
-        self._total = sparse.csr_matrix((0, 0), dtype=dtype) if start is None else start
-        self._buffer: list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]] = []
-        self._n_buffered = 0
-
-    def add(self, counts: BlockCounts, rows: _Ids, columns: Mapping[str, int]) -> None:
-        """Adds a block's counts in the rows of its accounts and the columns of its words."""
-        row = np.array([rows[account] for account in counts.accounts], np.int32)
-        column = np.array([columns[word] for word in counts.words], np.int32)
-        values = np.asarray(counts.times).astype(self._total.dtype)
-        self._buffer.append(
-            (row[np.asarray(counts.account_of)], column[np.asarray(counts.word_of)], values)
-        )
-        self._n_buffered += len(values)
-        if self._n_buffered > _BUFFERED_PAIRS:
-            self._merge()
-
-    def matrix(self, n_rows: int, n_columns: int) -> sparse.csr_matrix:
-        """Returns the sums, sorted within rows."""
-        self._merge()
-        self._total.resize(n_rows, n_columns)
-        self._total.sort_indices()
-        return self._total
-
-    def _merge(self) -> None:
-        if not self._buffer:
-            return
-        rows, columns, values = map(np.concatenate, zip(*self._buffer, strict=True))
-        shape = tuple(
-            max(int(ids.max(initial=-1)) + 1, size)
-            for ids, size in zip((rows, columns), self._total.shape, strict=True)
-        )
-        self._total.resize(*shape)
-        self._buffer, self._n_buffered = [], 0
-        self._total = self._total + sparse.csr_matrix((values, (rows, columns)), shape=shape)
+        """Returns whether the posts of an account that has some come from enough members."""
+        return self._wanted == 1 or len(self._seen[account]) >= self._wanted
 
 
 class _Candidates:
@@ -248,34 +209,34 @@ class _Candidates:
         self.ids = _Ids()
         self.n_uncounted = 0
 
-    def forget(self, pairs: _Pairs, n_rows: int, *, keep: int) -> _Pairs:
-        """Keeps the words of the most accounts so far and returns the pairs renumbered."""
-        matrix = pairs.matrix(n_rows, len(self.ids))
-        frequency = _n_accounts(matrix)
+    def forget(self, pairs: PairSums, n_rows: int, *, keep: int) -> None:
+        """Keeps the words of the most accounts so far, and their pairs, and numbers them anew."""
+        frequency = pairs.n_rows_with(np.ones(n_rows, np.bool_), len(self.ids))
         order = np.argsort(-frequency, kind="stable")
         self.n_uncounted += int(frequency[order[keep]])
         columns = np.sort(order[:keep])
         words = list(self.ids)
         self.ids = _Ids(zip((words[column] for column in columns), range(keep), strict=True))
-        return _Pairs(np.bool_, matrix[:, columns])
+        pairs.keep_columns(columns)
+
+
+def _add(pairs: PairSums, counts: BlockCounts, rows: _Ids, columns: Mapping[str, int]) -> None:
+    """Adds a block's counts in the rows of its accounts and the columns of its words."""
+    row = np.array([rows[account] for account in counts.accounts], np.int32)
+    column = np.array([columns[word] for word in counts.words], np.int32)
+    pairs.add(
+        row[np.asarray(counts.account_of)],
+        column[np.asarray(counts.word_of)],
+        np.asarray(counts.times),
+    )
 
 
 def _blocks(posts: Iterable[Post], members: _Members) -> Iterator[Block]:
     stream = iter(posts)
     while block := list(islice(stream, BLOCK_POSTS)):
-        for post in block:
-            members.see(post)
+        members.see(block)
         # Cut here already: a block must stay small whatever a caption holds.
         yield [(post.account, post.text[:MAX_CHARACTERS]) for post in block]
-
-
-def _n_accounts(matrix: sparse.csr_matrix) -> npt.NDArray[np.int64]:
-    n_accounts = np.zeros(matrix.shape[1], np.int64)
-    # In slices: bincount makes a wider copy of what it counts.
-    for start in range(0, matrix.nnz, _BUFFERED_PAIRS):
-        part = matrix.indices[start : start + _BUFFERED_PAIRS]
-        n_accounts += np.bincount(part, minlength=len(n_accounts))
-    return n_accounts
 
 
 def _choose(

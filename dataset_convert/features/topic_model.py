@@ -1,11 +1,14 @@
 """Latent Dirichlet allocation as an array: learning it, and inferring topics with it."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.special import psi
+
+ACCOUNTS_AT_ONCE: Final = 512
+"""Whose topics are inferred together."""
 
 
 def learn_topics(
@@ -50,8 +53,6 @@ def infer_topics(
         Account x topic; rows are positive and sum to 1.
     """
     n_topics, n_words = components.shape
-    if counts.shape[0] == 0:
-        return np.zeros((0, n_topics))
     model = _model(n_topics)
     # What a fit leaves behind and a transform reads, all of it documented by scikit-learn.
     model.components_ = components
@@ -60,7 +61,12 @@ def infer_topics(
     )
     model.doc_topic_prior_ = 1 / n_topics
     model.n_features_in_ = n_words
-    return np.asarray(model.transform(counts.astype(np.float64)))
+    topics = np.empty((counts.shape[0], n_topics))
+    # In parts: a transform makes wider copies of what it gets.
+    for start in range(0, counts.shape[0], ACCOUNTS_AT_ONCE):
+        part = slice(start, start + ACCOUNTS_AT_ONCE)
+        topics[part] = model.transform(counts[part].astype(np.float64))
+    return topics
 
 
 def _model(n_topics: int, **settings: Any) -> Any:

@@ -33,7 +33,7 @@ from dataset_convert.features.topic_selection import (
     try_numbers,
 )
 from dataset_convert.files import write_whole
-from dataset_convert.problems import ConversionError
+from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
 MODALITY: Final = {CONTENT: schema.CONTENT_TOPICS, AUDIENCE: schema.AUDIENCE_TOPICS}
@@ -135,7 +135,7 @@ class TopicExtractor:
             training: The accounts to learn from.
 
         Raises:
-            ConversionError: The accounts say too little for topics.
+            TooLittleError: The accounts say too little for topics.
         """
         chosen = frozenset(training)
         vocabulary = learn_vocabulary(
@@ -149,7 +149,7 @@ class TopicExtractor:
         counted = self._count(material, vocabulary.words)
         counts = counted.rows_of(chosen)
         if len(vocabulary.words) < N_NAMING_WORDS or counts.shape[0] < 2:
-            raise ConversionError(
+            raise TooLittleError(
                 f"{self.modality}: found {counts.shape[0]} training accounts with text and "
                 f"{len(vocabulary.words)} words that enough of them share; wanted 2 accounts and "
                 f"{N_NAMING_WORDS} words. Loosen min_share, max_share or min_members, or leave "
@@ -176,6 +176,10 @@ class TopicExtractor:
             counted = self._count(material, fit.words)
         topics = infer_topics(fit.components, counted.matrix)
         return dict(zip(counted.accounts, topics, strict=True))
+
+    def files(self) -> tuple[Path, ...]:
+        """Returns nothing: all that the result depends on is in the material and the settings."""
+        return ()
 
     def dimensions(self) -> list[str]:
         """Returns the topics' names, number and top words, e.g. `3-coffee-roast-bean`."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -10,8 +10,9 @@ from urllib.parse import unquote_plus
 
 from dataset_convert import schema
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
+from dataset_convert.features.label_sums import LabelSums
 from dataset_convert.files import write_whole
-from dataset_convert.problems import ConversionError
+from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
 SCENE_PREFIX: Final = "scene:"
@@ -80,37 +81,42 @@ class LabelScoreExtractor:
         self._min_members = min_members
         self._labels: list[str] = []
         self._fit_report: dict[str, Any] = {}
+        self._summed: tuple[RawMaterial, LabelSums] | None = None
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
         """Learns which labels there are: those that a training account shows.
 
         Args:
-            material: Everything the source holds; its posts are streamed once.
+            material: Everything the source holds; its posts are streamed once, for the transform
+                of the same material too.
             training: The accounts to learn from.
 
         Raises:
-            ConversionError: No training account shows any label.
+            TooLittleError: No training account shows any label.
         """
         chosen = frozenset(training)
         n_posts_with: Counter[str] = Counter()
         labelled: set[str] = set()
+        sums = self._no_sums()
         n_posts = n_labelled = 0
         for post in self._stream(material):
+            seen = self._seen(post)
+            sums.add(post.account, post.member, seen)
             if post.account not in chosen:
                 continue
             n_posts += 1
-            seen = self._seen(post)
             if seen:
                 n_labelled += 1
                 labelled.add(post.account)
                 n_posts_with.update(seen.keys())
         if not n_posts_with:
-            raise ConversionError(
+            raise TooLittleError(
                 f"{self.modality}: none of the {n_posts} posts of the training accounts has a "
                 f"label with a score of {self._thresholds[OBJECT]:g} (objects) or "
                 f"{self._thresholds[SCENE]:g} (scenes) or more; lower the thresholds, or leave the "
                 f"modality out of the configuration."
             )
+        self._summed = (material, sums)
         self._labels = sorted(n_posts_with, key=_by_block)
         self._fit_report = {
             "training_accounts": len(chosen),
@@ -133,24 +139,20 @@ class LabelScoreExtractor:
             RuntimeError: Before `fit`.
         """
         self._refuse_unfitted("transform")
-        known = frozenset(self._labels)
-        sums: dict[str, dict[str, float]] = defaultdict(dict)
-        members: dict[str, set[str]] = defaultdict(set)
-        for post in self._stream(material):
-            seen = {label: score for label, score in self._seen(post).items() if label in known}
-            if not seen:
-                continue
-            total = sums[post.account]
-            for label, score in seen.items():
-                total[label] = total.get(label, 0.0) + score
-            # No more names than are needed to tell that the audience is large enough.
-            if len(members[post.account]) < self._min_members:
-                members[post.account].add(post.member)
-        return {
-            account: _semantics(total)
-            for account, total in sums.items()
-            if self._of == CONTENT or len(members[account]) >= self._min_members
-        }
+        # Taken and let go: the sums of many accounts are large.
+        kept, self._summed = self._summed, None
+        if kept is not None and kept[0] is material:
+            sums = kept[1]
+        else:
+            sums = self._no_sums()
+            for post in self._stream(material):
+                sums.add(post.account, post.member, self._seen(post))
+        totals = sums.of(frozenset(self._labels))
+        return {account: _semantics(total) for account, total in totals.items()}
+
+    def files(self) -> tuple[Path, ...]:
+        """Returns nothing: all that the result depends on is in the material and the settings."""
+        return ()
 
     def dimensions(self) -> list[str]:
         """Returns the labels that can occur, as tokens: objects first, then scenes, each sorted."""
@@ -221,6 +223,9 @@ class LabelScoreExtractor:
             if score >= self._thresholds[_block(label)] and score > 0
         }
 
+    def _no_sums(self) -> LabelSums:
+        return LabelSums(min_members=self._min_members if self._of == AUDIENCE else 1)
+
     def _refuse_unfitted(self, method: str) -> None:
         if not self._labels:
             raise RuntimeError(f"LabelScoreExtractor.{method} needs a fitted extractor: call fit.")
@@ -271,11 +276,10 @@ def _most_frequent(counts: Mapping[str, int], block: str, limit: int) -> list[li
 
 def _semantics(total: Mapping[str, float]) -> dict[str, float]:
     """Returns label token -> weight: equations (4) to (6) from an account's sums."""
-    of_block = {block: sum(total[label] for label in _of_block(total, block)) for block in BLOCKS}
-    return {
-        label_token(label): total[label] / of_block[_block(label)]
-        for label in sorted(total, key=_by_block)
-    }
+    # In one order, so that the sums do not hang on the order in which labels were seen.
+    ordered = sorted(total, key=_by_block)
+    of_block = {block: sum(total[one] for one in _of_block(ordered, block)) for block in BLOCKS}
+    return {label_token(label): total[label] / of_block[_block(label)] for label in ordered}
 
 
 def _refuse_bad_content(labels: object, fit_report: object) -> None:

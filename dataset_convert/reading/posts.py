@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_convert.problems import Problems
+from dataset_convert.progress import track
 from dataset_convert.raw import Post
 from dataset_convert.reading import values as v
 from dataset_convert.reading.accounts import MAX_TEXT, known_account, note_cut
@@ -26,19 +27,27 @@ class PostStream:
     table: Table | None
     known: frozenset[str]
 
-    def check(self, problems: Problems) -> None:
+    def check(self, problems: Problems) -> int:
         """Reads everything once; skips and counts what `__call__` will leave out silently.
 
         Args:
             problems: Told of rows that are left out and of captions that are cut off.
 
+        Returns:
+            How many posts `__call__` will yield.
+
         Raises:
             ConversionError: A file that cannot be trusted, or no post in it that can be used.
         """
         if self.table is None:
-            return
-        for record, _ in self.table.parsed(self._parse, problems):
+            return 0
+        n_posts = 0
+        files = ", ".join(path.name for path in self.table.files)
+        rows = self.table.parsed(self._parse, problems)
+        for record, _ in track(rows, f"reading {files}", unit="rows"):
             note_cut(self.table, record, "text", problems)
+            n_posts += 1
+        return n_posts
 
     def __call__(self) -> Iterator[Post]:
         """Yields the posts in the order of the rows."""

@@ -78,6 +78,8 @@ class Table:
                 that is in no row.
         """
         unseen = {ours: self.columns[ours] for ours in sorted(self.needed)}
+        columns = list(self.columns.items())
+        nested = [(ours, theirs) for ours, theirs in columns if "." in theirs]
         keys: dict[str, None] = {}
         for path in self.files:
             file = name_in(self.root, path)
@@ -87,7 +89,10 @@ class Table:
                     keys.update(dict.fromkeys(list(values)[: MAX_KEYS - len(keys)]))
                     for ours in [o for o, theirs in unseen.items() if _leads(values, theirs)]:
                         del unseen[ours]
-                found = {ours: _look_up(values, theirs) for ours, theirs in self.columns.items()}
+                get = values.get
+                found = {ours: get(theirs) for ours, theirs in columns}
+                for ours, theirs in nested:
+                    found[ours] = _look_up(values, theirs)
                 yield Record(file, row, found)
             if row is None:
                 problems.refuse(file, value="no rows", wanted="at least one row that can be read")

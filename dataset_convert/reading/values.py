@@ -1,7 +1,7 @@
 """Single values of a row: text, numbers, times and labels, whatever the format they came in."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,9 @@ A_TIME = "seconds since 1970 or an ISO date, e.g. 2024-05-31 or 2024-05-31T18:00
 LABELS = "labels with scores from 0 to 1, as 'cup:0.8 plate:0.3' or as an object, every label once"
 
 Values = Mapping[str, Any]
+
+# A tuple: a union would be put together anew for every value.
+_NUMBERS = (int, float, Decimal)
 
 
 class BadValue(ValueError):  # noqa: N818 (what it says of a row is no error of the program)
@@ -55,7 +58,7 @@ def text(values: Values, column: str) -> str:
         return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if is_missing(value):
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise BadValue(column, value, "text")
     try:
         return str(value)
@@ -98,9 +101,10 @@ def number(values: Values, column: str, wanted: str = A_NUMBER) -> float | None:
 
 
 def _as_float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        return math.nan
-    if isinstance(value, str) and "_" in value:  # a number for Python alone
+    if isinstance(value, str):
+        if "_" in value:  # a number for Python alone
+            return math.nan
+    elif isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return math.nan
     try:
         return float(value)
@@ -152,8 +156,7 @@ def labels(values: Values, column: str) -> dict[str, float]:
     if is_missing(value):
         return {}
     found: dict[str, float] = {}
-    for label, score in _label_pairs(value):
-        name = "-".join(text({column: label}, column).split())
+    for name, score in _label_pairs(value, column):
         amount = _as_float(score)
         if not name or name in found or not 0 <= amount <= 1:
             raise BadValue(column, value, LABELS)
@@ -161,16 +164,20 @@ def labels(values: Values, column: str) -> dict[str, float]:
     return dict(sorted(found.items()))
 
 
-def _label_pairs(value: object) -> list[tuple[Any, Any]]:
-    """Returns pairs of label and score; a pair that is wrong has the score None."""
+def _label_pairs(value: object, column: str) -> Iterator[tuple[str, Any]]:
+    """Yields pairs of label and score; a pair that is wrong has the score None."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = parse_json(value)
     if isinstance(value, str):
-        parts = [part.rpartition(":") for part in value.split()]
-        return [(label, score) for label, _, score in parts]
+        for part in text({column: value}, column).split():
+            label, _, score = part.rpartition(":")
+            yield label, score
+        return
+    pairs: Iterable[tuple[Any, Any]] = [("", None)]
     if isinstance(value, dict):
         # Parquet gives every row the labels of all rows, without a value where it has none.
-        return [(label, score) for label, score in value.items() if score is not None]
-    if isinstance(value, list) and all(isinstance(x, tuple) and len(x) == 2 for x in value):
-        return value
-    return [("", None)]
+        pairs = ((label, score) for label, score in value.items() if score is not None)
+    elif isinstance(value, list) and all(isinstance(x, tuple) and len(x) == 2 for x in value):
+        pairs = value
+    for label, score in pairs:
+        yield "-".join(text({column: label}, column).split()), score

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert import schema
 from dataset_convert.problems import ConversionError, Problem, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.files import find_files, name_in
@@ -17,15 +16,25 @@ from dataset_convert.reading.settings import Settings, VectorFiles
 
 Vector = npt.NDArray[np.float32]
 
+Array = npt.NDArray[Any]
+
+BLOCK = 256
+"""Rows that are looked at together: a few megabytes."""
+FINITE = "finite numbers, or NaN in the whole row of an account without vector"
+ONE_VECTOR = "one vector an account: the first row stays"
 A_MATRIX = "a .npy file with a matrix of numbers, a row an account, without Python objects"
 
 
-class _Alignment(Problems):
+class Alignment(Problems):
     """Problems of a file whose rows belong to a matrix: none of them can be left out."""
 
     def take(self, problem: Problem) -> None:
-        """Raises: without this row the following ones would get wrong vectors."""
-        raise ConversionError(f"{problem}.")
+        """Raises: without this row the following ones would get wrong vectors.
+
+        What is no row's problem, such as an empty sheet beside the rows, is passed over.
+        """
+        if problem.row is not None:
+            raise ConversionError(f"{problem}.")
 
 
 def vector_paths(root: Path, settings: Settings, problems: Problems) -> list[Path]:
@@ -48,7 +57,7 @@ def read_vectors(
     """Reads the precomputed vectors.
 
     A row of zeros or NaN is a missing vector. A row of an unknown account, without account, or
-    with a value that is not finite (topics: or negative) is skipped and counted.
+    with a value that is not finite is skipped and counted.
 
     Args:
         root: The folder, resolved.
@@ -68,7 +77,9 @@ def read_vectors(
         vectors: dict[str, Vector] = {}
         width: int | None = None
         for one in files:
-            matrix, file = _matrix(root, one, modality, problems)
+            path = find_files(root, [one.matrix], f"vectors.{modality}", problems)[0]
+            file = name_in(root, path)
+            matrix = open_matrix(path, file, problems)
             ids = _ids(root, one, modality, settings, problems)
             width = width or matrix.shape[1]
             if matrix.shape != (len(ids), width):
@@ -77,32 +88,56 @@ def read_vectors(
                     value=f"{matrix.shape[0]} rows of {matrix.shape[1]} numbers",
                     wanted=f"{len(ids)} rows, as in {one.ids}, of {width} numbers",
                 )
-            _collect(vectors, matrix, ids, known, file, modality, problems)
+            _collect(vectors, matrix, ids, known, file, problems)
         found[modality] = vectors
     return found
 
 
-def _matrix(
-    root: Path, files: VectorFiles, modality: str, problems: Problems
-) -> tuple[npt.NDArray[Any], str]:
-    path = find_files(root, [files.matrix], f"vectors.{modality}", problems)[0]
-    file = name_in(root, path)
+def open_matrix(path: Path, file: str, problems: Problems) -> Array:
+    """Returns a `.npy` file's matrix, mapped: a wrong header cannot ask for memory.
+
+    Args:
+        path: The file.
+        file: Its name for messages.
+        problems: Of the conversion.
+
+    Raises:
+        ConversionError: No matrix of real numbers; Python objects and archives are never loaded.
+    """
     try:
-        # Mapped, so that a wrong header cannot ask for memory; refuses Python objects and archives.
-        matrix = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+        matrix: Array = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
     except Exception as error:  # a wrong header raises whatever numpy's parser of it stumbled over
         problems.refuse(file, value=error, wanted=A_MATRIX)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
         value = f"{matrix.dtype} values of shape {matrix.shape}"
         problems.refuse(file, value=value, wanted=A_MATRIX)
-    return matrix, file
+    return matrix
+
+
+def check_rows(rows: Array) -> tuple[npt.NDArray[np.float32], list[str | None]]:
+    """Returns rows as vectors, zeros where a vector is missing, and what is wrong with each.
+
+    Args:
+        rows: (row, dimension) numbers; zeros or NaN in a whole row are a missing vector.
+
+    Returns:
+        (row, dimension) float32 without -0; row -> what was wanted instead, None where it is right.
+    """
+    with np.errstate(over="ignore"):
+        # Adding 0 makes equal numbers equal bytes: it turns -0 into 0.
+        vectors = rows.astype(np.float32) + np.float32(0)
+    vectors[np.isnan(vectors).all(axis=1)] = 0
+    wanted: list[str | None] = [None] * len(vectors)
+    for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
+        wanted[row] = FINITE
+    return vectors, wanted
 
 
 def _ids(
     root: Path, files: VectorFiles, modality: str, settings: Settings, problems: Problems
 ) -> Sequence[str]:
     path = find_files(root, [files.ids], f"vectors.{modality}", problems)[0]
-    strict = _Alignment()
+    strict = Alignment()
     if path.suffix == ".txt":
         lines = read_lines(path, name_in(root, path), settings.encoding, strict)
         return [line.strip() for line in lines]
@@ -119,26 +154,19 @@ def _ids(
 
 def _collect(
     vectors: dict[str, Vector],
-    matrix: npt.NDArray[Any],
+    matrix: Array,
     ids: Sequence[str],
     known: Collection[str],
     file: str,
-    modality: str,
     problems: Problems,
 ) -> None:
-    for row, account in enumerate(ids, start=1):
-        with np.errstate(over="ignore"):
-            vector = np.array(matrix[row - 1], dtype=np.float32)
-        wanted = None
-        if account not in known:
-            wanted = "the id of a known account"
-        elif np.isnan(vector).all() or not vector.any():
-            continue
-        elif not np.isfinite(vector).all():
-            wanted = "finite numbers, or NaN in the whole row of an account without vector"
-        elif modality in schema.TOPIC_MODALITIES and (vector < 0).any():
-            wanted = "topics of 0 or more"
-        elif not np.array_equal(vectors.setdefault(account, vector), vector):
-            wanted = "one vector an account: the first row stays"
-        if wanted:
-            problems.skip(file, row=row, column="", value=account, wanted=wanted)
+    for start in range(0, len(ids), BLOCK):
+        block, faults = check_rows(matrix[start : start + BLOCK])
+        for i, (vector, wanted) in enumerate(zip(block, faults, strict=True), start=start):
+            if ids[i] not in known:
+                wanted = "the id of a known account"
+            elif wanted is None and vector.any():
+                kept = vectors.setdefault(ids[i], vector.copy())
+                wanted = None if np.array_equal(kept, vector) else ONE_VECTOR
+            if wanted:
+                problems.skip(file, row=i + 1, column="", value=ids[i], wanted=wanted)

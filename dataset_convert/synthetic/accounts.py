@@ -1,24 +1,39 @@
-"""The account tables of a synthetic data set, one column after the other."""
+"""What each synthetic account would say and show, before it posts anything."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from dataset_convert import schema
 from dataset_convert.synthetic import vocabulary
-from dataset_convert.synthetic.expression import (
-    Speaker,
-    cells,
-    chosen_attributes,
-    seen_shares,
-    softmax,
-)
+from dataset_convert.synthetic.expression import Speaker, chosen_attributes, softmax
 from dataset_convert.synthetic.population import Floats
-from dataset_convert.synthetic.spec import MissingSpec, SyntheticSpec
+from dataset_convert.synthetic.spec import SyntheticSpec
 
 Mask = npt.NDArray[np.bool_]
 SIDE_SIGN = {schema.BRAND: vocabulary.BRAND_WORD, schema.INFLUENCER: vocabulary.PERSONAL_WORD}
 FOLLOWER_RANGE = {schema.BRAND: (20_000, 5_000_000), schema.INFLUENCER: (5_000, 100_000)}
+
+
+@dataclass(frozen=True, eq=False)
+class Accounts:
+    """One side's accounts.
+
+    Attributes:
+        ids: Numbered names.
+        followers: (account,) NaN where unknown.
+        shares: Modality -> (account, dimension) of each of its vocabularies, rows summing to 1;
+            objects, then scenes. Attributes are not among them.
+        attributes: The attributes that each account names.
+        lacking: Modality -> (account,) whether the account has nothing of it.
+    """
+
+    ids: tuple[str, ...]
+    followers: Floats
+    shares: dict[str, tuple[Floats, ...]]
+    attributes: list[list[str]]
+    lacking: dict[str, Mask]
 
 
 def vocabularies(spec: SyntheticSpec) -> dict[str, tuple[vocabulary.Vocabulary, ...]]:
@@ -50,13 +65,13 @@ def make_speakers(spec: SyntheticSpec, rng: np.random.Generator) -> dict[str, li
     }
 
 
-def describe_accounts(
+def make_accounts(
     spec: SyntheticSpec,
     side: schema.Side,
     taste: dict[str, Floats],
     speakers: dict[str, list[Speaker]],
     rng: np.random.Generator,
-) -> pd.DataFrame:
+) -> Accounts:
     """Draws one side's accounts.
 
     Args:
@@ -65,29 +80,30 @@ def describe_accounts(
         taste: Perspective -> (account, latent).
         speakers: Modality -> its vocabularies in use.
         rng: Draws everything.
-
-    Returns:
-        Ids, follower counts and modalities; columns from `schema.account_types(side)`.
     """
     n_accounts = len(taste["content"])
     width = len(str(n_accounts))
-    columns: dict[str, object] = {
-        schema.ACCOUNT_ID[side]: [f"{side}_{i:0{width}d}" for i in range(1, n_accounts + 1)],
-        schema.account_field(side, schema.FOLLOWERS): _followers(spec, side, n_accounts, rng),
-    }
-    lacking = _lacking(spec.missing, n_accounts, rng)
+    followers = _followers(spec, side, n_accounts, rng)
+    lacking = _lacking(spec, n_accounts, rng)
+    shares: dict[str, tuple[Floats, ...]] = {}
     for perspective, modalities in schema.PERSPECTIVES.items():
         for modality in modalities:
-            if modality in speakers:
-                logits = [
-                    speaker.logits(taste[perspective], SIDE_SIGN[side], rng)
-                    for speaker in speakers[modality]
-                ]
-                names = [name for speaker in speakers[modality] for name in speaker.names]
-                drawn = _draw(spec, side, modality, logits, names, rng)
-                for field, values in drawn.items():
-                    columns[field] = cells(values, lacking[modality])
-    return pd.DataFrame(columns)
+            logits = [
+                speaker.logits(taste[perspective], SIDE_SIGN[side], rng)
+                for speaker in speakers.get(modality, ())
+            ]
+            if modality == schema.ATTRIBUTES:
+                chosen = chosen_attributes(logits[0], spec.n_attributes, rng)
+            elif logits:
+                shares[modality] = tuple(softmax(block) for block in logits)
+    names = speakers[schema.ATTRIBUTES][0].names
+    return Accounts(
+        ids=tuple(f"{side}_{i:0{width}d}" for i in range(1, n_accounts + 1)),
+        followers=followers,
+        shares=shares,
+        attributes=[[names[i] for i in row] for row in chosen],
+        lacking=lacking,
+    )
 
 
 def _followers(
@@ -98,38 +114,15 @@ def _followers(
     return np.where(rng.random(n_accounts) < spec.missing.followers, np.nan, followers)
 
 
-def _lacking(missing: MissingSpec, n_accounts: int, rng: np.random.Generator) -> dict[str, Mask]:
+def _lacking(spec: SyntheticSpec, n_accounts: int, rng: np.random.Generator) -> dict[str, Mask]:
     def mask(share: float) -> Mask:
         return rng.random(n_accounts) < share
 
-    audience = mask(missing.audience)
+    audience = mask(spec.missing.audience)
     return {
         schema.CONTENT_TOPICS: np.zeros(n_accounts, dtype=bool),
-        schema.CONTENT_VISUAL: mask(missing.content_visual),
+        schema.CONTENT_VISUAL: mask(spec.missing.content_visual),
         schema.AUDIENCE_TOPICS: audience,
-        schema.AUDIENCE_VISUAL: audience | mask(missing.audience_visual),
-        schema.ATTRIBUTES: mask(missing.attributes),
-    }
-
-
-def _draw(
-    spec: SyntheticSpec,
-    side: schema.Side,
-    modality: str,
-    logits: list[Floats],
-    names: list[str],
-    rng: np.random.Generator,
-) -> dict[str, list[object]]:
-    if modality in schema.TOPIC_MODALITIES:
-        return {schema.account_field(side, modality): list(softmax(logits[0]))}
-    if modality == schema.ATTRIBUTES:
-        chosen = chosen_attributes(logits[0], spec.n_attributes, rng)
-        return {schema.account_field(side, modality): [[names[i] for i in row] for row in chosen]}
-    n_seen = (spec.n_objects_seen, spec.n_scenes_seen)
-    shares = np.hstack([seen_shares(x, n, rng) for x, n in zip(logits, n_seen, strict=True)])
-    return {
-        schema.labels_field(side, modality): [
-            [names[i] for i in np.flatnonzero(row)] for row in shares
-        ],
-        schema.weights_field(side, modality): [row[row > 0] for row in shares],
+        schema.AUDIENCE_VISUAL: audience | mask(spec.missing.audience_visual),
+        schema.ATTRIBUTES: mask(spec.missing.attributes),
     }

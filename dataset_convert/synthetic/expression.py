@@ -1,7 +1,6 @@
-"""What synthetic accounts say and show: tastes turned into topics, labels and attributes."""
+"""How synthetic accounts express themselves: tastes turned into shares of topics and labels."""
 
 import numpy as np
-import numpy.typing as npt
 
 from dataset_convert.synthetic.population import Floats, spread_directions
 from dataset_convert.synthetic.spec import ExpressionSpec
@@ -49,15 +48,6 @@ def softmax(logits: Floats) -> Floats:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def seen_shares(logits: Floats, n_seen: int, rng: np.random.Generator) -> Floats:
-    """Returns (account, label) shares of what detectors saw in an account's posts.
-
-    Equations (4) and (5) of the paper sum confidences over posts and normalise them to 1; here
-    every sighting has the same confidence. A label that was never seen has share 0.
-    """
-    return np.asarray(rng.multinomial(n_seen, softmax(logits)) / n_seen)
-
-
 def chosen_attributes(
     logits: Floats, mean_count: float, rng: np.random.Generator
 ) -> list[list[int]]:
@@ -65,11 +55,3 @@ def chosen_attributes(
     counts = 1 + rng.poisson(mean_count - 1, size=len(logits))
     order = np.argsort(-(logits + rng.gumbel(size=logits.shape)), axis=1, kind="stable")
     return [sorted(row[:n].tolist()) for row, n in zip(order, counts, strict=True)]
-
-
-def cells(values: list[object], lacking: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
-    """Returns one object per account, None where the account lacks the modality."""
-    column = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        column[i] = None if lacking[i] else value
-    return column

@@ -5,10 +5,13 @@ prefer and in words that people prefer, so that equal interests rarely meet in e
 dimensions belong to no niche: everybody uses them and they say nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from dataset_convert.features.visual import SCENE_PREFIX
+from dataset_convert.synthetic import attribute_words, topic_words
 
 NO_NICHE = -1
 BRAND_WORD, SHARED_WORD, PERSONAL_WORD = 1, 0, -1
@@ -47,32 +50,6 @@ CATEGORIES = _words(
     "services shoes"
 )
 
-# Each row is a niche: the commercial name of the topic, then the personal one.
-CONTENT_TOPICS = _rows("""
-new-collection outfit-of-the-day
-product-launch unboxing
-store-opening city-walk
-menu-of-the-season home-cooking
-flight-offer travel-diary
-event-sponsoring concert-night
-product-care beauty-routine
-training-programme morning-workout
-donation-campaign volunteering
-""")
-CONTENT_TOPICS_OF_NO_NICHE = _words("greetings giveaway weekend weather")
-
-AUDIENCE_TOPICS = _rows("""
-price-question style-compliment
-delivery-complaint travel-envy
-size-advice training-talk
-recipe-request food-craving
-spare-part car-talk
-ticket-request music-talk
-ingredient-question make-up-talk
-charity-support family-talk
-""")
-AUDIENCE_TOPICS_OF_NO_NICHE = _words("emoji thanks greetings-back tag-a-friend spam")
-
 # Each row is a niche: two brand objects, two shared, two personal; then a scene of each kind.
 LABELS = _rows("""
 shoe-box running-shoe sneaker sock race-bib stopwatch | sports-shop stadium forest-trail
@@ -99,30 +76,27 @@ face hand logo phone table chair | street room-corner white-wall
 tree sky car-window cup book shirt | house square meadow
 """)
 
-INTERESTS = _words(
-    "hiking running cycling yoga surfing football tennis camping fishing sailing baking coffee "
-    "vegan wine cocktail grilling chocolate breakfast skincare hair nail perfume streetwear "
-    "vintage sneaker denim ring watch camera gaming gadget motor aviation music film charity"
-)
-BRAND_FACETS = _words("gear shop label maker supplier retailer")
-SHARED_FACETS = _words("lover design news")
-PERSONAL_FACETS = _words("blogger coach diary addict student photographer")
-ATTRIBUTES_OF_NO_NICHE = _words(
-    "dreamer parent traveller creator reader artist foodie optimist writer explorer founder "
-    "model speaker student coffee-drinker dog-owner cat-owner music-fan early-riser night-owl "
-    "ambassador online-shop worldwide official public-figure digital-creator entrepreneur "
-    "local-business contact-by-mail link-below"
-)
-
 
 def content_topics(n_niches: int) -> Vocabulary:
     """Returns two content topics a niche and those of no niche (22 in full, of 9 niches)."""
-    return _topics(CONTENT_TOPICS[:n_niches], CONTENT_TOPICS_OF_NO_NICHE)
+    return _topics(topic_words.CONTENT_TOPICS, topic_words.CONTENT_TOPICS_OF_NO_NICHE, n_niches)
 
 
 def audience_topics(n_niches: int) -> Vocabulary:
     """Returns two audience topics a niche and those of no niche (21 in full, of 8 niches)."""
-    return _topics(AUDIENCE_TOPICS[:n_niches], AUDIENCE_TOPICS_OF_NO_NICHE)
+    return _topics(topic_words.AUDIENCE_TOPICS, topic_words.AUDIENCE_TOPICS_OF_NO_NICHE, n_niches)
+
+
+def topic_word_lists() -> dict[str, tuple[str, ...]]:
+    """Returns topic -> its ten words, the most frequent first."""
+    texts = (
+        topic_words.CONTENT_TOPICS,
+        topic_words.CONTENT_TOPICS_OF_NO_NICHE,
+        topic_words.AUDIENCE_TOPICS,
+        topic_words.AUDIENCE_TOPICS_OF_NO_NICHE,
+    )
+    rows = (row.split(": ") for text in texts for row in _rows(text))
+    return {name: tuple(words.split()) for name, words in rows}
 
 
 def objects(n_niches: int) -> Vocabulary:
@@ -132,24 +106,25 @@ def objects(n_niches: int) -> Vocabulary:
 
 def scenes(n_niches: int) -> Vocabulary:
     """Returns three scenes a niche and those of no niche (60 in full, of 18 niches)."""
-    return _labels(n_niches, block=1, accents=[1, 0, -1])
+    made = _labels(n_niches, block=1, accents=[1, 0, -1])
+    return replace(made, names=tuple(f"{SCENE_PREFIX}{name}" for name in made.names))
 
 
 def attributes(n_niches: int) -> Vocabulary:
-    """Returns fifteen attributes a niche and those of no niche (570 in full, of 36 niches)."""
-    facets = BRAND_FACETS + SHARED_FACETS + PERSONAL_FACETS
-    accents = (
-        [BRAND_WORD] * len(BRAND_FACETS)
-        + [SHARED_WORD] * len(SHARED_FACETS)
-        + [PERSONAL_WORD] * len(PERSONAL_FACETS)
-    )
-    rows = [[f"{interest}-{facet}" for facet in facets] for interest in INTERESTS[:n_niches]]
-    return _vocabulary(rows, accents, ATTRIBUTES_OF_NO_NICHE)
+    """Returns seven attributes a niche and those of no niche (282 in full, of 36 niches).
+
+    All are names of concepts of the lexicon, which finds their ancestors beside them.
+    """
+    rows = [row.replace("|", " ").split() for row in _rows(attribute_words.ATTRIBUTES)[:n_niches]]
+    accents = [BRAND_WORD] * 3 + [SHARED_WORD] + [PERSONAL_WORD] * 3
+    return _vocabulary(rows, accents, attribute_words.ATTRIBUTES_OF_NO_NICHE.split())
 
 
-def _topics(rows: list[str], of_no_niche: list[str]) -> Vocabulary:
-    accents = [BRAND_WORD, PERSONAL_WORD]
-    return _vocabulary([row.split() for row in rows], accents, of_no_niche)
+def _topics(text: str, of_no_niche: str, n_niches: int) -> Vocabulary:
+    names = [row.split(": ")[0] for row in _rows(text)]
+    rows = [names[2 * niche : 2 * niche + 2] for niche in range(n_niches)]
+    others = [row.split(": ")[0] for row in _rows(of_no_niche)]
+    return _vocabulary(rows, [BRAND_WORD, PERSONAL_WORD], others)
 
 
 def _labels(n_niches: int, block: int, accents: list[int]) -> Vocabulary:

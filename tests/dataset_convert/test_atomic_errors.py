@@ -50,10 +50,6 @@ CELL_FAULTS = {
         *("toy.user", 2, "0.5 0.25", "0.5,0.25", "brand_content_topics", "'0.5,0.25'"),
         "leave the whole cell empty",
     ),
-    "negative topic": (
-        *("toy.user", 2, "0.5 0.25", "0.5 -0.25", "brand_content_topics", "found -0.25"),
-        "correct the value",
-    ),
     "zero vector": (
         *("toy.item", 2, "0.1 0.2 0.7", "0 0 0", "influencer_content_topics", "vector of zeros"),
         "leave the cell empty",

@@ -49,7 +49,7 @@ def material(
 ) -> RawMaterial:
     columns = [raw.ACCOUNT, raw.ROLE, raw.BIOGRAPHY, raw.CATEGORY]
     return RawMaterial(
-        accounts=pd.DataFrame(accounts, columns=columns, dtype=object),
+        accounts=pd.DataFrame(accounts, columns=columns, dtype=object).assign(name=None),
         collaborations=pd.DataFrame(columns=list(schema.INTERACTION_TYPES)),
         posts=lambda: iter(posts),
         audience_posts=lambda: pytest.fail("the audience's posts are not read"),
@@ -191,6 +191,20 @@ def test_no_word_of_few_accounts_is_told(n_accounts: int, minimum: int) -> None:
     told = fitted(lexicon, source, [row[0] for row in accounts], minimum=minimum).report()
     expected = {"annabelle": n_accounts} if n_accounts >= max(5, minimum) else {}
     assert told["uncovered_words"] == expected
+
+
+def test_names_of_accounts_are_no_uncovered_words() -> None:
+    lexicon = Lexicon({"food": Concept((), ("food",), (), ())}, load_sensitive(), 0)
+    accounts = [(f"m{i}", "influencer", "Acme_Works dunes", None) for i in range(6)]
+    source = material(accounts)
+    training = [row[0] for row in accounts]
+    assert fitted(lexicon, source, training).report()["uncovered_words"].keys() == {
+        "acme",
+        "dunes",
+        "works",
+    }
+    source.accounts["name"] = ["Acme", None, "DUNES", None, None, None]
+    assert fitted(lexicon, source, training).report()["uncovered_words"].keys() == {"works"}
 
 
 def test_a_saved_extractor_comes_back(lexicon: Lexicon, tmp_path: Path) -> None:

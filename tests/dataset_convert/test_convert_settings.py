@@ -24,6 +24,15 @@ def test_defaults_stand_where_nothing_is_said() -> None:
     assert settings.key_file is None
 
 
+def test_a_sources_defaults_stand_between_ours_and_the_users(tmp_path: Path) -> None:
+    of_source = {"pseudonyms": False, "splits": {"n_valid": 9, "n_test": 8}}
+    settings = read_settings(written(tmp_path, "splits: {n_test: 7}"), of_source=of_source)
+    assert not settings.pseudonyms
+    assert (settings.n_valid, settings.n_test, settings.seed) == (9, 7, 2026)
+    with pytest.raises(ConversionError, match=r"^source, key 'splits': unknown key 'n_tset'"):
+        read_settings(None, of_source={"splits": {"n_tset": 1}})
+
+
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     text = """
     source: {delimiter: ';'}
@@ -54,7 +63,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("fit_on: test", "key 'fit_on': wanted training or all."),
         ("pseudonyms: 1", "key 'pseudonyms': wanted True or False."),
         ("key_file: [a]", "key 'key_file': wanted a path or ~."),
-        ("n_jobs: 0", "key 'n_jobs': wanted a number above 0."),
+        ("n_jobs: 0", "key 'n_jobs': wanted a number above 0, or ~ for all cores."),
         ("source: [a]", "key 'source': wanted a mapping."),
         ("- a", "wanted 'key: value' lines. Found: ['a']."),
         ("a: [", "convert.yaml is no YAML: "),

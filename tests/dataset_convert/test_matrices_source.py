@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from dataset_convert.__main__ import main
-from dataset_convert.atomic import AtomicFileError, read_atomic
-from dataset_convert.sources.matrices import read_matrices
+from dataset_convert.atomic import read_atomic
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.raw import RawMaterial
+from dataset_convert.sources import matrices
 
 N_BRANDS, N_INFLUENCERS = 7, 11
 
@@ -54,12 +57,17 @@ def convert(material: Path, out: Path, *more: str) -> int:
     return main([*source, "--name", "toy", "--output", str(out), *more])
 
 
+def read(folder: Path, **options: Any) -> tuple[RawMaterial, list[str]]:
+    problems = Problems()
+    return matrices.read(folder, options, problems), problems.lines()
+
+
 def test_converts(material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert convert(material, tmp_path / "out", "--n-valid", "3") == 0
-    printed = capsys.readouterr().out
-    assert "Skipped brand_visual.npy: the other side has no such matrix" in printed
-    assert "toy (not synthetic): 7 brands, 11 influencers, 28 collaborations" in printed
-    assert "new-brand: train 16 pairs of 4 brands, valid 12 pairs of 3 brands" in printed
+    printed = capsys.readouterr()
+    assert "brand_visual.npy: found 'no influencer_visual.npy beside it'; wanted " in printed.err
+    assert "toy (not synthetic): 7 brands, 11 influencers, 28 collaborations" in printed.out
+    assert "new-brand: train 16 pairs of 4 brands, valid 12 pairs of 3 brands" in printed.out
     data = read_atomic(tmp_path / "out" / "toy", "toy")
     assert list(data.brands) == [
         "brand_id",
@@ -87,9 +95,56 @@ def test_converts(material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         "valid": 7,
         "test": 7,
     }
-    assert data.manifest["skipped"][0].startswith("Skipped brand_visual.npy")
-    assert data.manifest["dimensions"]["content_topics"][2] == "content_topics_002"
     assert data.interactions["competence"].tolist() == [0.125, 0.25, 0.375, 0.5] * 7
+
+
+def test_atomic_files_to_the_byte(material: Path, tmp_path: Path) -> None:
+    for side, n in (("brand", N_BRANDS), ("influencer", N_INFLUENCERS)):
+        (material / f"{side}_attribute_vector.npy").unlink()
+        topics = np.full((n, 3), 1 / 3, dtype=np.float32)
+        topics[0] = (0.25, 0.7, 0.05)
+        topics[1] = np.nan
+        np.save(material / f"{side}_topics.npy", topics)
+    assert convert(material, tmp_path) == 0
+    written = {path.name: path.read_text().split("\n") for path in (tmp_path / "toy").glob("toy.*")}
+    third = "0.333333 0.333333 0.333333"
+    assert written["toy.user"] == [
+        "brand_id:token\tbrand_category:token\tbrand_content_topics:float_seq",
+        "b0\tauto\t0.25 0.7 0.05",
+        "b1\tfood\t",
+        *(f"b{i}\t{('auto', 'food')[i % 2]}\t{third}" for i in range(2, N_BRANDS)),
+        "",
+    ]
+    assert written["toy.item"] == [
+        "influencer_id:token\tinfluencer_content_topics:float_seq",
+        "m00\t0.25 0.7 0.05",
+        "m01\t",
+        *(f"m{i:02d}\t{third}" for i in range(2, N_INFLUENCERS)),
+        "",
+    ]
+    pairs = (material / "collaborations.csv").read_text().replace(",", "\t").split("\n")
+    assert written["toy.inter"] == [
+        "brand_id:token\tinfluencer_id:token\tcompetence:float",
+        *pairs[1:],
+    ]
+    categories = (material / "influencers.csv").read_text().replace(",", "\t").split("\n")
+    assert written["toy.influencer_category"] == [
+        "influencer_id:token\tcategory:token",
+        *categories[1:],
+    ]
+    # 15 % of seven brands is one; there is no test part.
+    assert len(written["toy.new-brand.valid.inter"]) == 1 + 4 + 1
+    assert "toy.new-brand.test.inter" not in written
+
+
+def test_one_side_alone_is_not_read(material: Path) -> None:
+    (material / "brand_visual.npy").write_bytes(b"spoiled")
+    found, problems = read(material)
+    assert set(found.vectors) == {"content_topics", "attribute_vector"}
+    assert problems == [
+        "brand_visual.npy: found 'no influencer_visual.npy beside it'; wanted matrices of both "
+        "sides: one side alone cannot be compared"
+    ]
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -99,57 +154,88 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "line", "field", "found"),
+    ("file", "old", "new", "problem"),
     [
-        ("brands.csv", "b3,", "b2,", 5, "brand_id", "'b2'; wanted no brand_id twice"),
-        ("brands.csv", "b3,food", "b3,", 5, "category", "''; wanted a value in every row"),
-        ("brands.csv", "category", "kind", 1, "category", "no such column; wanted headers brand_"),
-        ("collaborations.csv", "b0,m01", "b0,m00", 3, "influencer_id", "'m00'; wanted no brand_id"),
-        ("collaborations.csv", "b0,m01", "b0,m77", 3, "influencer_id", "an id of influencers.csv"),
-        ("collaborations.csv", "b0,m01", "b7,m01", 3, "brand_id", "'b7'; wanted an id of brands"),
-        ("collaborations.csv", "0.125", "n/a", 2, "competence", "'n/a'; wanted a finite number"),
-        ("collaborations.csv", "0.25", "inf", 3, "competence", "'inf'; wanted a finite number"),
-        ("collaborations.csv", "m00,0.125", "m00,1,2,3", 2, None, "5 fields; wanted 3, as"),
+        ("collaborations.csv", "b0,m01", "b0,m00", "row 3, column 'influencer_id': found 'm00'"),
+        ("collaborations.csv", "b0,m01", "b0,m77", "'m77'; wanted the id of a known influencer"),
+        ("collaborations.csv", "b0,m01", "b7,m01", "'b7'; wanted the id of a known brand"),
+        ("collaborations.csv", "0.125", "n/a", "row 2, column 'competence': found 'n/a'; wanted a"),
+        ("collaborations.csv", "m00,0.125", "m00,1,2,3", "row 2: found '5 cells'; wanted as many"),
     ],
 )
-def test_wrong_table(
-    material: Path, file: str, old: str, new: str, line: int | None, field: str | None, found: str
+def test_wrong_pairs_are_left_out(
+    material: Path, file: str, old: str, new: str, problem: str
 ) -> None:
     replace(material / file, old, new)
-    with pytest.raises(AtomicFileError) as caught:
-        read_matrices(material, "toy", n_valid=2, seed=1, tell=print)
-    error = caught.value
-    assert (error.path, error.line, error.field) == (material / file, line, field)
-    assert found in str(error)
-    assert "Remedy: correct the file" in str(error)
-    assert "\n" not in str(error)
+    found, problems = read(material)
+    assert len(found.collaborations) == 27
+    assert f"{file}, row" in problems[1]
+    assert problem in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "b3,food",
+            "b3,food,x",
+            "brands.csv, row 5: found '3 cells'; wanted as many cells as the h",
+        ),
+        (
+            "brand_id",
+            "id",
+            "brands.csv, column 'brand_id': found 'id, category'; wanted this column",
+        ),
+        (
+            "b3,food\n",
+            "",
+            "brand_topics.npy: found '7 rows of 3 numbers'; wanted 6 rows, as in bra",
+        ),
+    ],
+)
+def test_wrong_table_of_brands(material: Path, old: str, new: str, message: str) -> None:
+    replace(material / "brands.csv", old, new)
+    with pytest.raises(ConversionError, match=message):
+        read(material)
+
+
+def test_a_row_without_id_shifts_no_vector(material: Path) -> None:
+    replace(material / "influencers.csv", "m03,", ",")
+    found, problems = read(material)
+    topics = np.load(material / "influencer_topics.npy")
+    np.testing.assert_array_equal(found.vectors["content_topics"]["m04"], topics[4])
+    assert "influencer_topics.npy, row 4: found ''; wanted the id of a known account" in problems
+
+
+def test_a_brand_twice_keeps_its_first_vectors(material: Path) -> None:
+    replace(material / "brands.csv", "b3,", "b2,")
+    found, problems = read(material)
+    assert "b3" not in found.vectors["content_topics"]
+    topics = np.load(material / "brand_topics.npy")
+    np.testing.assert_array_equal(found.vectors["content_topics"]["b2"], topics[2])
+    assert "brand_topics.npy, row 4: found 'b2'; wanted one vector an account" in "\n".join(
+        problems
+    )
 
 
 def test_missing_and_empty_tables(material: Path) -> None:
     (material / "brands.csv").write_text("brand_id,category\n")
-    with pytest.raises(
-        AtomicFileError, match="found no rows; wanted a header and at least one row"
-    ):
-        read_matrices(material, "toy", n_valid=2, seed=1, tell=print)
+    with pytest.raises(ConversionError, match=r"brands\.csv: found 'no rows'; wanted at least one"):
+        read(material)
     (material / "brands.csv").unlink()
-    with pytest.raises(AtomicFileError, match=r"brands\.csv: found no such file"):
-        read_matrices(material, "toy", n_valid=2, seed=1, tell=print)
+    wanted = "wanted brands.csv, influencers.csv, collaborations.csv"
+    with pytest.raises(ConversionError, match=f"material: found 'no brands.csv'; {wanted}"):
+        read(material)
+    with pytest.raises(ConversionError, match="nowhere: found 'no such folder'"):
+        read(material / "nowhere")
 
 
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [(b"brand_id,category\nb\xff,food\n", "no CSV .*utf-8"), (b'a,"b\n', "no CSV .unexpected end")],
-)
-def test_no_csv(material: Path, content: bytes, found: str) -> None:
-    (material / "brands.csv").write_bytes(content)
-    with pytest.raises(AtomicFileError, match=found):
-        read_matrices(material, "toy", n_valid=2, seed=1, tell=print)
-
-
-def test_byte_order_mark_of_spreadsheets(material: Path) -> None:
-    path = material / "brands.csv"
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert len(read_matrices(material, "toy", n_valid=2, seed=1, tell=print).brands) == 7
+def test_options_are_those_without_names(material: Path) -> None:
+    assert read(material, synthetic=True)[0].synthetic
+    with pytest.raises(
+        ConversionError, match="Option 'source': found 'columns'; wanted one of enco"
+    ):
+        read(material, columns={})
 
 
 def inf_at_4(n: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
@@ -159,35 +245,50 @@ def inf_at_4(n: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
 
 
 @pytest.mark.parametrize(
-    ("matrix", "found"),
+    ("matrix", "message"),
     [
-        (np.ones((6, 3)), r"float64 values of shape \(6, 3\); wanted floats with 7 rows, as in"),
-        (np.ones(7), r"float64 values of shape \(7,\)"),
-        (np.ones((7, 3), dtype=int), "int64 values"),
-        (inf_at_4(7), "a value that is not finite in row 4, counted from 0"),
-        (np.array([{"a": 1}]), "no matrix .Object arrays cannot be loaded"),
+        (np.ones((6, 3)), "found '6 rows of 3 numbers'; wanted 7 rows, as in brands.csv, of 3"),
+        (np.ones(7), r"found 'float64 values of shape \(7,\)'; wanted a .npy file with a matrix"),
+        (np.array([{"a": 1}]), "found .*; wanted a .npy file with a matrix of numbers"),
     ],
 )
-def test_wrong_matrix(material: Path, matrix: object, found: str) -> None:
+def test_wrong_matrix(material: Path, matrix: object, message: str) -> None:
     np.save(material / "brand_topics.npy", matrix)  # type: ignore[arg-type]
-    with pytest.raises(AtomicFileError, match=found):
-        read_matrices(material, "toy", n_valid=2, seed=1, tell=print)
+    with pytest.raises(ConversionError, match=f"brand_topics.npy: {message}"):
+        read(material)
+
+
+def test_a_vector_that_is_not_finite_is_left_out(material: Path) -> None:
+    np.save(material / "brand_topics.npy", inf_at_4(7))
+    found, problems = read(material)
+    assert set(found.vectors["content_topics"]) >= {"b3", "b5"}
+    assert "b4" not in found.vectors["content_topics"]
+    assert "brand_topics.npy, row 5: found 'b4'; wanted finite numbers, or NaN" in problems[1]
 
 
 def test_bad_input_exits_with_one_line_and_writes_nothing(
     material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    replace(material / "influencers.csv", "m04,auto", "m04,toys")
-    assert convert(material, out, "--n-valid", "3") == 2
+    (material / "brand_visual.npy").unlink()
+    assert convert(material, out, "--n-valid", "43") == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert error.startswith(f"Error: {out / 'toy' / 'toy.influencer_category'}, line 6, field")
-    assert "'toys', which no brand has" in error
-    assert list(out.iterdir()) == []
+    assert error.startswith("Error: The brands cannot be split: ")
+    assert "leave one of 7 for training. Received: 43 and 0" in error
+    np.save(material / "brand_topics.npy", np.ones((6, 3)))
     assert convert(material, out) == 2
-    assert "leave one of 7 for training. Received: 43 and 0" in capsys.readouterr().err
-    assert list(out.iterdir()) == []
+    error = capsys.readouterr().err
+    assert error == (
+        "Error: brand_topics.npy: found '6 rows of 3 numbers'; wanted 7 rows, as in brands.csv, of "
+        "3 numbers.\n"
+    )
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_categories_of_one_side_alone_make_no_side_file(material: Path, tmp_path: Path) -> None:
+    replace(material / "influencers.csv", "m04,auto", "m04,toys")
+    assert convert(material, tmp_path) == 0
+    assert read_atomic(tmp_path / "toy", "toy").influencer_category is None
 
 
 @pytest.mark.parametrize(
@@ -231,7 +332,8 @@ def test_argparse_errors(
 def test_list_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-sources"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["matrices", "synthetic", "tables"]
+    listed = {line.split(":")[0] for line in lines}
+    assert {"feature-arrays", "matrices", "synthetic", "tables"} <= listed
 
 
 def test_command_makes_a_synthetic_data_set(tmp_path: Path) -> None:
@@ -245,8 +347,9 @@ def test_command_makes_a_synthetic_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_real_material(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert convert(Path(os.environ["MIREC_REAL_DATA"]), tmp_path) == 0
-    assert "Skipped brand_visual.npy" in capsys.readouterr().out
+    folder = Path(os.environ["MIREC_REAL_DATA"])
+    assert convert(folder, tmp_path) == 0
+    assert "brand_visual.npy: found 'no influencer_visual.npy beside" in capsys.readouterr().err
     data = read_atomic(tmp_path / "toy", "toy")
     rows = (len(data.brands), len(data.influencers), len(data.interactions))
     assert rows == (286, 3075, 3385)
@@ -255,3 +358,23 @@ def test_real_material(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert set(data.brands[held]["brand_category"].value_counts()) == {3, 4}
     assert "test" not in data.splits["new-brand"]
     assert not [name for name in data.influencers if "category" in name]
+
+
+@pytest.mark.real
+def test_real_matrices_to_the_byte(tmp_path: Path) -> None:
+    folder = Path(os.environ["MIREC_REAL_DATA"])
+    assert convert(folder, tmp_path) == 0
+    modalities = {"content_topics": "topics", "attribute_vector": "attribute_vector"}
+    for side, file in (("brand", "toy.user"), ("influencer", "toy.item")):
+        accounts = pd.read_csv(folder / f"{side}s.csv", dtype=str, keep_default_na=False)
+        columns = [accounts[f"{side}_id"]]
+        head = [f"{side}_id:token"]
+        if side == "brand":
+            columns.append(accounts["category"])
+            head.append("brand_category:token")
+        for modality, stem in modalities.items():
+            matrix = np.load(folder / f"{side}_{stem}.npy").astype(np.float64)
+            columns.append([" ".join(f"{x:.6g}" for x in row) for row in matrix])
+            head.append(f"{side}_{modality}:float_seq")
+        expected = ["\t".join(row) for row in (head, *zip(*columns, strict=True))]
+        assert (tmp_path / "toy" / file).read_text().split("\n") == [*expected, ""]

@@ -2,7 +2,8 @@
 
 import csv
 import random
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ FIELDS = ("food", "shoes", "auto")
 CONFIG = """
 features: {content_topics: {n_topics: 3}, attributes: {minimum_accounts: 2}}
 key_file: pseudonym.key
+n_jobs: 1
 """
 
 
@@ -123,9 +125,109 @@ def test_no_name_no_caption_and_no_address_is_written(place: Path) -> None:
 def test_the_same_input_gives_the_same_bytes_and_no_more(place: Path) -> None:
     converted()
     before = contents(place / "dataset")
-    converted()
+    converted("--force")
     assert contents(place / "dataset") == before
     assert [path.name for path in (place / "dataset").iterdir()] == ["own"]
+
+
+def test_an_unchanged_input_is_not_converted_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converted()
+    stamp = (place / "dataset" / "own" / "manifest.json").stat().st_mtime_ns
+    capsys.readouterr()
+    converted()
+    assert "Nothing has changed since it was written" in capsys.readouterr().out
+    assert (place / "dataset" / "own" / "manifest.json").stat().st_mtime_ns == stamp
+    # Another number of processes changes nothing; another seed does.
+    (place / "convert.yaml").write_text(CONFIG.replace("n_jobs: 1", "n_jobs: 2"))
+    converted()
+    assert "Nothing has changed" in capsys.readouterr().out
+    converted("--seed", "3")
+    assert "Nothing has changed" not in capsys.readouterr().out
+
+
+def remade(told: str) -> set[str]:
+    return {line.partition(":")[0] for line in told.splitlines() if ": learnt from" in line}
+
+
+def rewrite(path: Path, column: str, change: Callable[[str], str]) -> None:
+    table = pd.read_csv(path)
+    table[column] = table[column].map(change)
+    table.to_csv(path, index=False)
+
+
+def add_competence(place: Path) -> None:
+    rewrite(place / "raw" / "collaborations.csv", "competence", lambda _: "0.25")
+
+
+def add_word(place: Path) -> None:
+    rewrite(place / "raw" / "posts.csv", "text", lambda text: f"{text} sunrise")
+
+
+def add_interest(place: Path) -> None:
+    rewrite(place / "raw" / "accounts.csv", "biography", lambda text: f"{text} and photographer")
+
+
+def drop_attribute(place: Path) -> None:
+    text = CONFIG.replace("attributes: {minimum_accounts: 2}", "attributes: {minimum_accounts: 3}")
+    (place / "convert.yaml").write_text(text)
+
+
+@pytest.mark.parametrize("pseudonyms", [True, False])
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (add_competence, set()),
+        (add_word, {"content_topics", "content_visual", "attributes"}),
+        (add_interest, {"attributes"}),
+        (drop_attribute, {"attributes"}),
+    ],
+)
+def test_only_what_has_changed_is_made_anew(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Path], None],
+    again: set[str],
+    pseudonyms: bool,
+) -> None:
+    more = [] if pseudonyms else ["--config", "plain.yaml"]
+    converted(*prepared(place, more))
+    assert remade(capsys.readouterr().out) == {"content_topics", "content_visual", "attributes"}
+    change(place)
+    converted(*prepared(place, more))
+    assert remade(capsys.readouterr().out) == again
+    partly = contents(place / "dataset")
+    converted(*prepared(place, more), "--force")
+    assert contents(place / "dataset") == partly
+
+
+def prepared(place: Path, more: list[str]) -> list[str]:
+    text = (place / "convert.yaml").read_text()
+    (place / "plain.yaml").write_text(f"{text}pseudonyms: False\n")
+    return more
+
+
+@pytest.mark.parametrize(
+    "path", ["own.item", "features/content_topics/topics.json", "features/attributes"]
+)
+def test_what_somebody_changed_or_deleted_is_not_used_again(
+    place: Path, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    converted()
+    before = contents(place / "dataset")
+    victim = place / "dataset" / "own" / path
+    if victim.is_dir():
+        shutil.rmtree(victim)
+    else:
+        victim.write_text(victim.read_text().replace("food", "fool").replace("{", "[", 1))
+    add_competence(place)
+    capsys.readouterr()
+    converted()
+    assert remade(capsys.readouterr().out)
+    after = contents(place / "dataset")
+    assert after.keys() == before.keys()
+    assert after["own/own.item"] == before["own/own.item"]
 
 
 def test_what_test_accounts_say_changes_no_fitted_extractor(place: Path) -> None:
@@ -194,7 +296,10 @@ def test_a_dry_run_checks_and_writes_nothing(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command("--dry-run")) == 0
-    assert capsys.readouterr().out == "55 accounts, 60 pairs.\n"
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "15 brands, 40 influencers, 60 collaborations"
+    assert told[-1] == "Features: content_topics, content_visual, attributes"
+    assert any(line.startswith("new-brand: train 40 pairs of 10 brands") for line in told)
     assert not (place / "dataset").exists()
     assert not (place / "pseudonym.key").exists()
 
@@ -244,6 +349,26 @@ def test_a_modality_that_one_side_lacks_is_left_out(place: Path) -> None:
     assert not (place / "dataset" / "own" / "features" / "attributes").exists()
 
 
+def test_a_number_that_some_pairs_lack_is_not_used(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = pd.read_csv(place / "raw" / "collaborations.csv")
+    pairs.loc[3, "competence"] = None
+    pairs.to_csv(place / "raw" / "collaborations.csv", index=False)
+    assert "competence" not in converted().interactions
+    assert "1 of 60 pairs have no competence, so that none is used" in capsys.readouterr().out
+
+
+def test_a_modality_with_too_little_to_learn_from_is_left_out(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(place / "raw" / "posts.csv", "text", lambda _: "")
+    data = converted()
+    assert "brand_content_topics" not in data.brands
+    assert "brand_content_visual_labels" in data.brands
+    assert "content_topics: found 0 training accounts with text" in capsys.readouterr().out
+
+
 def test_categories_of_another_kind_make_no_side_file(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,3 +392,7 @@ def test_an_account_is_forgotten_by_the_id_of_the_material(
     (gone,) = set(before.influencers["influencer_id"]) - set(after.influencers["influencer_id"])
     assert len(after.interactions) == len(before.interactions) - busiest.get(gone, 0)
     assert main(forgetting) == 2
+    # The material still has it: what stands there is no longer what the material makes.
+    assert "Nothing has changed" not in capsys.readouterr().out
+    assert len(converted().influencers) == len(before.influencers)
+    assert "content_topics" in remade(capsys.readouterr().out)

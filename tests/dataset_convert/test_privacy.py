@@ -7,16 +7,16 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert import forgetting, schema
+from dataset_convert import files, forgetting, schema
 from dataset_convert.atomic import AtomicData, fingerprint, read_atomic, write_atomic
 from dataset_convert.name_checks import find_names
 from dataset_convert.privacy import Pseudonyms, apply, assert_no_names, forget, scrub
@@ -444,7 +444,8 @@ def test_an_influencer_is_forgotten_everywhere(toy: Path) -> None:
     assert data.manifest["fingerprint"] == fingerprint(toy)
     assert lines[0] == f"Removed one influencer and 2 pairs from {toy}."
     assert "train them again" in lines[1]
-    assert len(lines) == 2
+    assert "Take it out of the source too" in lines[2]
+    assert len(lines) == 3
     assert [path.name for path in toy.parent.iterdir()] == ["toy"]
 
 
@@ -511,29 +512,22 @@ def test_other_files_are_kept_and_told_of(named: AtomicData, tmp_path: Path) -> 
     (folder / "problems.csv").write_text("found\nQuentin twice\n")
     lines = forget(folder, "toy", "quentin")
     assert (folder / "extractors" / "topics" / "words.json").read_text() == '["tea"]'
-    assert "kept: extractors/topics/words.json, problems.csv" in lines[2]
-    assert "stands in problems.csv: look" in lines[3]
+    assert "kept: extractors/topics/words.json, problems.csv" in lines[3]
+    assert "stands in problems.csv: look" in lines[4]
 
 
-@pytest.mark.parametrize("broken", ["write_atomic", "rename"])
+@pytest.mark.parametrize(
+    ("room", "step"), [(forgetting, "replace_atomic"), (files, "_put_in_place")]
+)
 def test_a_forgetting_that_fails_leaves_the_old_data_set(
-    toy: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+    toy: Path, monkeypatch: pytest.MonkeyPatch, room: ModuleType, step: str
 ) -> None:
     before = bytes_of(toy)
-    rename: Callable[[Path, Path], Path] = Path.rename
 
-    def fail(*arguments: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    def fail_to_install(path: Path, target: Path) -> Path:
-        if target == toy and "forgetting" in path.name:
-            fail()
-        return rename(path, target)
-
-    if broken == "rename":
-        monkeypatch.setattr(Path, "rename", fail_to_install)
-    else:
-        monkeypatch.setattr(forgetting, "write_atomic", fail)
+    monkeypatch.setattr(room, step, fail)
     with pytest.raises(OSError, match="disk full"):
         forget(toy, "toy", "m2")
     assert bytes_of(toy) == before

@@ -38,3 +38,23 @@ def test_a_file_that_cannot_be_trusted_stops() -> None:
     told = str(caught.value)
     assert told.startswith("a.xlsx, sheet 'one': found 'yyy")
     assert told.endswith("...'; wanted a header of words.")
+
+
+def test_rows_that_stay_are_told_apart_from_rows_left_out(tmp_path: Path) -> None:
+    problems = some(1)
+    problems.note("a.csv", row=7, column="text", value="long", wanted="less; it was cut")
+    problems.skip("a.csv", row=9, column="id", value="", wanted="an id")
+    assert (problems.n_skipped, len(problems)) == (2, 3)
+    assert problems.noted_counts() == {"a.csv: wanted less; it was cut": 1}
+    assert sum(problems.counts().values()) == 2
+    assert "row 9" in problems.lines()[1]
+    assert "row 7" in problems.lines()[2]
+    assert problems.lines(2)[2] == "... and 1 more; all stand in problems.csv"
+    problems.write(tmp_path / "problems.csv")
+    with (tmp_path / "problems.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["row_was"], row["row"]) for row in rows] == [
+        ("left out", "2"),
+        ("left out", "9"),
+        ("kept", "7"),
+    ]

@@ -19,6 +19,7 @@ from dataset_convert.reading import delimited, lines, values
 from dataset_convert.reading.files import find_default, find_files, fingerprint, inside, name_in
 from dataset_convert.reading.json_lines import parse_json, read_json_lines
 from dataset_convert.reading.parquet import BATCH, read_parquet
+from dataset_convert.reading.posts import PostStream
 from dataset_convert.reading.records import Record, Table
 from dataset_convert.reading.settings import VectorFiles, read_settings
 from dataset_convert.reading.values import BadValue
@@ -425,3 +426,14 @@ def test_cells_survive_a_csv_file(
     path.with_suffix(".jsonl").write_text(json.dumps(record.values))
     (same,) = rows(path.with_suffix(".jsonl"), *header)
     assert same.values == record.values
+
+
+def test_a_check_counts_the_posts_that_will_come(tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("account,text,likes\na,one,1\nb,two,2\nzz,three,3\na,four,-4\n")
+    names = ("account", "text", "likes", "timestamp", "comments", "labels", "image")
+    posts = PostStream(table(path, {name: name for name in names}), frozenset("ab"))
+    problems = Problems()
+    assert posts.check(problems) == 2 == len(list(posts()))
+    assert problems.n_skipped == 2
+    assert PostStream(None, frozenset("ab")).check(problems) == 0

@@ -166,7 +166,10 @@ def test_only_the_beginning_of_an_endless_caption_is_read() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "a.", "a@", "@a", "#", "-.", "www.", "e\u0337", "👩\u200d", "a.co/", "&", "&#9", "+a"],
+    [
+        *("a", "a.", "a@", "@", "@a", "@-", "#", "-.", "www.", "https://a.b/c ", "a.co/"),
+        *("e\u0337", "\u0301", "👩\u200d", "&", "&#9", "&amp;", "+a", "\ufdfa"),
+    ],
 )
 def test_time_is_linear_in_the_caption(unit: str) -> None:
     started = time.process_time()
@@ -176,6 +179,13 @@ def test_time_is_linear_in_the_caption(unit: str) -> None:
 
 def test_a_number_too_long_for_a_character_is_no_entity() -> None:
     assert tokenise("&#" + "9" * 5_000 + "; bread", PLAIN) == ["bread"]
+
+
+@given(st.text("aB7é☕ _#", max_size=40))
+def test_plain_and_other_text_is_cut_alike(text: str) -> None:
+    # A word that nothing but its own letters decides stays the same beside a letter of any script.
+    plain = "".join(letter if letter.isascii() else " " for letter in text)
+    assert tokenise(f"{plain} ж", PLAIN) == tokenise(plain, PLAIN)
 
 
 @given(st.text(max_size=80) | st.text("aA1#@._-/: \u200d👩☕é写の", max_size=60))

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert.features import token_counts
+from dataset_convert.features import pair_sums, token_counts
 from dataset_convert.features.parallel import map_in_order
 from dataset_convert.features.text import TextSettings
 from dataset_convert.features.token_counts import (
@@ -127,11 +128,14 @@ streams = st.lists(
 )
 
 
-@given(streams, st.integers(1, 7), st.integers(1, 20))
-def test_counts_are_those_of_a_plain_loop(posts: list[Post], block: int, buffered: int) -> None:
+@given(streams, st.integers(1, 7), st.integers(1, 20), st.integers(1, 5))
+def test_counts_are_those_of_a_plain_loop(
+    posts: list[Post], block: int, buffered: int, group: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(token_counts, "BLOCK_POSTS", block)
-        patch.setattr(token_counts, "_BUFFERED_PAIRS", buffered)
+        patch.setattr(pair_sums, "BUFFERED_PAIRS", buffered)
+        patch.setattr(pair_sums, "GROUP_ROWS", group)
         vocabulary = learn(posts, "abcd")
         counts = count_words(posts, vocabulary.words, text=TEXT)
     said: dict[str, Counter[str]] = {}
@@ -180,6 +184,7 @@ def test_the_number_of_processes_and_the_order_change_nothing(
 def test_rare_words_are_forgotten_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_counts, "BLOCK_POSTS", 2)
     monkeypatch.setattr(token_counts, "MAX_CANDIDATES", 6)
+    monkeypatch.setattr(pair_sums, "GROUP_ROWS", 3)
     # Each account says "bread", "tea" and a word of its own; "late" comes twice before and once
     # after the words of few accounts are forgotten.
     posts = [Post(f"a{i}", f"bread tea own{i}") for i in range(20)]
@@ -231,3 +236,47 @@ def test_settings_out_of_range_are_refused() -> None:
         VocabularySettings(max_words=0)
     with pytest.raises(ValueError, match=r"'n_jobs' parameter .* Received: 0"):
         list(map_in_order(abs, [1], n_jobs=0))
+
+
+pairs = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6), st.integers(1, 5)), max_size=30)
+
+
+@given(st.lists(pairs, max_size=6), st.integers(1, 20), st.integers(1, 5), st.data())
+def test_sums_over_pairs_are_those_of_an_array(
+    added: list[list[tuple[int, int, int]]], buffered: int, group: int, data: st.DataObject
+) -> None:
+    sums, array = pair_sums.PairSums(np.int32), np.zeros((13, 7), np.int32)
+    kept = np.array(data.draw(st.lists(st.integers(0, 6), min_size=1, unique=True).map(sorted)))
+    rows = data.draw(st.lists(st.integers(0, 12), unique=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair_sums, "BUFFERED_PAIRS", buffered)
+        patch.setattr(pair_sums, "GROUP_ROWS", group)
+        # Every row is there: a row that nobody added to is no account.
+        for block in [[(row, 0, 1) for row in range(13)], *added]:
+            row, column, value = np.array(block, np.int32).reshape(-1, 3).T
+            sums.add(row, column, value)
+            np.add.at(array, (row, column), value)
+        mask = np.isin(np.arange(13), rows)
+        np.testing.assert_array_equal(sums.n_rows_with(mask, 7), (array[mask] > 0).sum(axis=0))
+        np.testing.assert_array_equal(sums.matrix(rows, 7).toarray(), array[rows])
+        sums.keep_columns(kept)
+        found = sums.matrix(rows, len(kept))
+    np.testing.assert_array_equal(found.toarray(), array[rows][:, kept])
+    assert found.has_canonical_format
+
+
+def test_no_second_copy_of_all_sums_is_made_while_adding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_sums, "BUFFERED_PAIRS", 1_000)
+    sums = pair_sums.PairSums(np.int32)
+    n_rows, n_columns = 40 * pair_sums.GROUP_ROWS, 101
+    column = np.arange(n_columns, dtype=np.int32)
+    for row in range(n_rows):
+        sums.add(np.full_like(column, row), column, np.ones_like(column))
+    tracemalloc.start()
+    for row in range(12):
+        sums.add(np.full_like(column, row), column, np.ones_like(column))
+    _, highest = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    n_bytes = 8 * n_rows * n_columns  # a column number and a value for every pair
+    assert highest < n_bytes / 8
+    assert sums.matrix(range(n_rows), n_columns).sum() == (n_rows + 12) * n_columns

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.decomposition import LatentDirichletAllocation
 
+from dataset_convert.features import topic_model
 from dataset_convert.features.base import Extractor
 from dataset_convert.features.text import TextSettings
 from dataset_convert.features.token_counts import VocabularySettings
@@ -343,6 +344,17 @@ def test_inference_is_that_of_scikit_learn() -> None:
     np.testing.assert_array_equal(components, model.components_)
     np.testing.assert_allclose(infer_topics(components, counts), model.transform(counts), rtol=1e-6)
     np.testing.assert_allclose(word_shares(components).sum(axis=1), 1)
+
+
+def test_topics_are_the_same_however_many_accounts_are_inferred_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = sparse.csr_matrix(np.random.default_rng(5).poisson(0.7, (23, 13)).astype(np.int32))
+    components = learn_topics(counts, 3, max_iter=7, seed=2)
+    at_once = infer_topics(components, counts)
+    monkeypatch.setattr(topic_model, "ACCOUNTS_AT_ONCE", 5)
+    np.testing.assert_array_equal(infer_topics(components, counts), at_once)
+    assert infer_topics(components, counts[:0]).shape == (0, 3)
 
 
 def test_known_perplexity() -> None:

@@ -1,10 +1,13 @@
-"""Names of synthetic dimensions: right counts, no name twice, no separator in a name."""
+"""Names of synthetic dimensions, and the words that speak of them."""
 
 import numpy as np
 import pytest
 
 from dataset_convert import schema
-from dataset_convert.synthetic import vocabulary
+from dataset_convert.features.lexicon import load_lexicon
+from dataset_convert.features.text import TextSettings, tokenise
+from dataset_convert.features.visual import SCENE_PREFIX
+from dataset_convert.synthetic import topic_words, vocabulary
 from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
 
 
@@ -13,10 +16,11 @@ from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
     [
         (vocabulary.content_topics(9), 9, [1, -1], 4),
         (vocabulary.audience_topics(8), 8, [1, -1], 5),
+        (vocabulary.audience_topics(3), 3, [1, -1], 5),
         (vocabulary.objects(18), 18, [1, 1, 0, 0, -1, -1], 12),
         (vocabulary.scenes(18), 18, [1, 0, -1], 6),
-        (vocabulary.attributes(36), 36, [1] * 6 + [0] * 3 + [-1] * 6, 30),
-        (vocabulary.attributes(7), 7, [1] * 6 + [0] * 3 + [-1] * 6, 30),
+        (vocabulary.attributes(36), 36, [1, 1, 1, 0, -1, -1, -1], 30),
+        (vocabulary.attributes(7), 7, [1, 1, 1, 0, -1, -1, -1], 30),
     ],
 )
 def test_vocabulary(
@@ -32,12 +36,52 @@ def test_vocabulary(
     assert not any(character in name for name in made.names for character in forbidden)
 
 
-def test_objects_and_scenes_share_no_name() -> None:
-    assert not set(vocabulary.objects(18).names) & set(vocabulary.scenes(18).names)
+def test_scenes_are_known_from_objects() -> None:
+    assert all(name.startswith(SCENE_PREFIX) for name in vocabulary.scenes(18).names)
+    assert not any(name.startswith(SCENE_PREFIX) for name in vocabulary.objects(18).names)
 
 
-def test_attributes_name_their_niche() -> None:
+def test_a_topic_pair_stands_in_one_niche() -> None:
+    made = vocabulary.content_topics(9)
+    niche = dict(zip(made.names, made.niche, strict=True))
+    assert niche["product-launch"] == niche["unboxing"] == 1
+    assert niche["weather"] == NO_NICHE
+
+
+@pytest.mark.parametrize("made", [vocabulary.content_topics(9), vocabulary.audience_topics(8)])
+def test_every_topic_has_ten_words_of_its_own(made: Vocabulary) -> None:
+    lists = vocabulary.topic_word_lists()
+    words = [word for name in made.names for word in lists[name]]
+    assert [len(lists[name]) for name in made.names] == [10] * len(made.names)
+    common = topic_words.COMMON_WORDS.split()
+    assert len({*words, *common}) == len(words) + len(common)
+
+
+def test_captions_lose_none_of_their_words() -> None:
+    words = [word for words in vocabulary.topic_word_lists().values() for word in words]
+    words += topic_words.COMMON_WORDS.split()
+    assert tokenise(" ".join(words), TextSettings()) == words
+    assert tokenise(" ".join(f"#{word}" for word in words), TextSettings()) == words
+
+
+def test_the_lexicon_knows_every_attribute_by_its_name() -> None:
+    lexicon = load_lexicon()
+    for name in vocabulary.attributes(36).names:
+        found = lexicon.find(name.replace("-", " ").capitalize())
+        assert (found.concepts, found.uncovered) == ({name}, frozenset())
+    assert lexicon.find(topic_words.EMOJI).concepts == frozenset()
+
+
+def test_an_account_is_told_by_more_than_one_word() -> None:
+    # Otherwise the accents would leave nothing in common between brands and people.
+    lexicon = load_lexicon()
     made = vocabulary.attributes(36)
-    stems = np.array([name.split("-")[0] for name in made.names])
     for niche in range(36):
-        assert len(set(stems[made.niche == niche])) == 1
+        brand, personal = (
+            lexicon.with_ancestors(
+                np.array(made.names)[(made.niche == niche) & (made.accent == sign)].tolist()
+            )
+            for sign in (vocabulary.BRAND_WORD, vocabulary.PERSONAL_WORD)
+        )
+        assert len(brand) >= 3
+        assert len(personal) >= 3

@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recbole_mirec.tuning.parameter import Parameter
 from recbole_mirec.tuning.report.axis import (
     drawn_axis,
     key,
-    nice_ticks,
     plain,
     rank_axis,
     value_label,
@@ -100,29 +97,6 @@ def test_ticks_of_a_log_axis_are_round_numbers_at_their_places() -> None:
     assert [label for _, label in narrow.ticks] == ["0.3", "0.45"]
     wide = drawn_axis(Parameter("p", "loguniform", (-60.0, 60.0), "here"))
     assert 2 <= len(wide.ticks) <= 6
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.0, 0.5, [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
-        (0.143, 0.251, [0.16, 0.18, 0.2, 0.22, 0.24]),
-        (0.5, 30.5, [5, 10, 15, 20, 25, 30]),
-        (-3.0, 4.0, [-2, 0, 2, 4]),
-        (12.0, 9000.0, [2000, 4000, 6000, 8000]),
-    ],
-)
-def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    assert list(nice_ticks(low, high)) == expected
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(3, 8))
-def test_ticks_are_few_inside_and_evenly_apart(low: float, width: float, most: int) -> None:
-    ticks = nice_ticks(low, low + width, most)
-    slack = 1e-6 * (abs(low) + width)
-    assert 1 <= len(ticks) <= most
-    assert low - slack <= ticks[0] <= ticks[-1] <= low + width + slack
-    assert np.ptp(np.diff(ticks)) <= slack if len(ticks) > 2 else True
 
 
 def test_a_value_that_is_no_option_is_refused() -> None:

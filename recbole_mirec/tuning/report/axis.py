@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dataset_convert.page.ticks import MOST_TICKS, nice_ticks, number_label
 from recbole_mirec.tuning.parameter import Parameter
 
 _DECADES_FOR_LOG = 2
-_MOST_TICKS = 6
 _SMALLEST = 5e-324
 # Bounds of a log axis are powers of e: 1e-4 comes back as 1.0000000000000002e-4.
 _ROUNDING = 1 + 1e-9
@@ -81,7 +81,7 @@ def value_label(value: Any) -> str:
     """A value as a person reads it: 0.0005, 5e-5, [64, 64], None."""
     value = plain(value)
     if isinstance(value, float):
-        return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+        return number_label(value)
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(value_label, value))}]"
     return str(value)
@@ -108,26 +108,6 @@ def drawn_axis(parameter: Parameter) -> Axis:
     low, high = float(options[0]), float(options[-1])
     places = [0.06 + 0.88 * _fraction(float(option), low, high, log=True) for option in options]
     return _discrete(options, places, log=True)
-
-
-def nice_ticks(low: float, high: float, most: int = _MOST_TICKS) -> tuple[float, ...]:
-    """Round numbers from low to high, one, two or five times a power of ten apart.
-
-    Args:
-        low: the least value, finite.
-        high: the greatest, above low.
-        most: the most ticks wanted.
-    """
-    exponent = math.floor(math.log10((high - low) / most))
-    for factor in (1, 2, 5, 10, 20, 50):
-        step = factor * 10.0**exponent
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first < most:
-            break
-    # By division where the step is a fraction: 3 * 0.1 is not 0.3, but 3 / 10 is.
-    if exponent < 0:
-        return tuple(n * factor / 10**-exponent for n in range(first, last + 1))
-    return tuple(float(n * step) for n in range(first, last + 1))
 
 
 def _read(text: str) -> Any:
@@ -178,6 +158,6 @@ def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     for factors in ((1, 2, 5), (1, 3), (1,)):
         marks = tuple(float(f"{f}e{e}") for e in exponents for f in factors)
         marks = tuple(mark for mark in marks if low / _ROUNDING <= mark <= high * _ROUNDING)
-        if len(marks) <= _MOST_TICKS:
+        if len(marks) <= MOST_TICKS:
             break
-    return marks[:: math.ceil(len(marks) / _MOST_TICKS)] if len(marks) >= 2 else (low, high)
+    return marks[:: math.ceil(len(marks) / MOST_TICKS)] if len(marks) >= 2 else (low, high)

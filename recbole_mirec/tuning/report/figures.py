@@ -1,8 +1,4 @@
-"""Figures of a study's trials as inline SVG.
-
-Across, a figure is as wide as its place on the page: positions are percentages, and only lines
-are stretched. Letters therefore keep their size on a telephone.
-"""
+"""Figures of a study's trials as inline SVG."""
 
 import itertools
 import math
@@ -10,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from dataset_convert.page.markup import append, element
+from dataset_convert.page.plots import bottom_axis, frame, plot_text, stretched
+from dataset_convert.page.ticks import nice_ticks, tick_labels
 from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.report.axis import Axis, drawn_axis, nice_ticks, value_label
-from recbole_mirec.tuning.report.markup import append, element
+from recbole_mirec.tuning.report.axis import Axis, drawn_axis, value_label
 from recbole_mirec.tuning.report.rows import TrialRow
 from recbole_mirec.tuning.trial import DIVERGED, FINISHED, STOPPED
 
@@ -65,10 +63,10 @@ def history_figure(scores: Scores) -> Element:
     lane = _LANE if len(scores.scored()) < len(scores.rows) else 0
     marks = [mark for mark in nice_ticks(0.5, last + 0.5) if mark == int(mark) and mark >= 1]
     ticks = [(across(int(mark)) / 100, str(int(mark))) for mark in marks or [1.0]]
-    svg = _frame(f"{scores.metric} of every trial in turn", height + lane + 42)
+    svg = frame(f"{scores.metric} of every trial in turn", height + lane + 42)
     _score_axis(svg, scores, height, lane)
-    append(svg, *_bottom_axis(ticks, height + lane))
-    append(svg, _text("trial", "100%", height + lane + 36, anchor="end"))
+    append(svg, *bottom_axis(ticks, height + lane))
+    append(svg, plot_text("trial", "100%", height + lane + 36, anchor="end"))
     append(svg, _best_line(scores, height, across))
     places = [(row, across(row.number)) for row in scores.rows]
     append(svg, *_dots(scores, places, height))
@@ -81,9 +79,9 @@ def parameter_figure(scores: Scores, parameter: Parameter) -> Element:
     height = _PANEL_HEIGHT if scores.scored() else 0
     lane = _LANE if len(scores.scored()) < len(scores.rows) else 0
     labels, depth = _slanted(axis)
-    svg = _frame(f"{scores.metric} against {parameter.name}", height + lane + depth)
+    svg = frame(f"{scores.metric} against {parameter.name}", height + lane + depth)
     _score_axis(svg, scores, height, lane, most=4)
-    append(svg, *_bottom_axis(labels, height + lane, slanted=depth > _LANE))
+    append(svg, *bottom_axis(labels, height + lane, slanted=depth > _LANE))
     places = [(row, 100 * axis.place(row.values[parameter.name])) for row in scores.rows]
     append(svg, *_dots(scores, places, height, [parameter.name]))
     append(svg, *_medians(scores, axis, places, height))
@@ -96,13 +94,13 @@ def parallel_figure(scores: Scores, parameters: Sequence[Parameter]) -> Element:
     marks = nice_ticks(low, high, 5)
     ticks = tuple(
         ((mark - low) / (high - low), label)
-        for mark, label in zip(marks, _mark_texts(marks), strict=True)
+        for mark, label in zip(marks, tick_labels(marks), strict=True)
     )
     named = [(parameter.name, drawn_axis(parameter)) for parameter in parameters]
     score_axis = Axis(low, high, False, ticks, {})
     tops = [26 + _AXIS_STEP * place for place in range(len(named) + 1)]
-    svg = _frame(f"parameters and {scores.metric} of every trial", tops[-1] + 40, wide=True)
-    lines = _stretched(tops[-1] + 40)
+    svg = frame(f"parameters and {scores.metric} of every trial", tops[-1] + 40, wide=True)
+    lines = stretched(tops[-1] + 40)
     ordered = sorted(scores.scored(), key=lambda pair: pair[1], reverse=not scores.bigger)
     ordered.sort(key=lambda pair: pair[0].number == scores.winner)
     for row, score in ordered:
@@ -113,8 +111,8 @@ def parallel_figure(scores: Scores, parameters: Sequence[Parameter]) -> Element:
         append(lines, _path(row, drawn, scores, worse / max(len(ordered) - 1, 1)))
     append(svg, lines)
     for (name, axis), top in zip([*named, (scores.metric, score_axis)], tops, strict=True):
-        append(svg, _text(name, "0%", top - 9, class_="name"))
-        append(svg, *_bottom_axis(_staggered(axis), top))
+        append(svg, plot_text(name, "0%", top - 9, class_="name"))
+        append(svg, *bottom_axis(_staggered(axis), top))
     return svg
 
 
@@ -150,67 +148,15 @@ def score_text(score: float) -> str:
     return f"{score:.{4 if size < 10 else 2 if size < 1000 else 0}f}"
 
 
-def _frame(label: str, height: float, *, wide: bool = False) -> Element:
-    return element(
-        "svg",
-        class_="plot wide" if wide else "plot",
-        height=str(round(height)),
-        role="img",
-        aria_label=label,
-    )
-
-
-def _stretched(height: float) -> Element:
-    """A picture of 1000 units across that fills the figure's width."""
-    made = element("svg", x="0", y="0", width="100%", height=str(height), overflow="visible")
-    made.set("viewBox", f"0 0 1000 {height}")
-    made.set("preserveAspectRatio", "none")
-    return made
-
-
-def _text(text: str, x: str, y: float, *, anchor: str = "start", class_: str = "") -> Element:
-    made = element("text", text, x=x, y=float(y))
-    if anchor != "start":
-        made.set("text-anchor", anchor)
-    if class_:
-        made.set("class", class_)
-    return made
-
-
 def _score_axis(svg: Element, scores: Scores, height: float, lane: float, most: int = 6) -> None:
     low, high = scores.limits()
     marks = nice_ticks(low, high, most) if height else ()
-    for mark, label in zip(marks, _mark_texts(marks), strict=True):
+    for mark, label in zip(marks, tick_labels(marks), strict=True):
         y = height * (high - mark) / (high - low)
         line = element("line", x1="0", x2="100%", y1=float(y), y2=float(y), class_="grid-line")
-        append(svg, line, _text(label, "-8", y + 4, anchor="end"))
+        append(svg, line, plot_text(label, "-8", y + 4, anchor="end"))
     if lane:
-        append(svg, _text("no score", "-8", height + lane / 2 + 4, anchor="end"))
-
-
-def _bottom_axis(
-    ticks: Sequence[tuple[float, str]], y: float, *, slanted: bool = False
-) -> list[Element]:
-    drawn = [element("line", x1="0", x2="100%", y1=float(y), y2=float(y), class_="axis")]
-    for place, label in ticks:
-        x = f"{100 * place:.2f}%"
-        drawn.append(element("line", x1=x, x2=x, y1=float(y), y2=float(y + 4), class_="tick"))
-        lines = enumerate(label.split("\n"))
-        words = [_text(line, x, y + 17 + 13 * row) for row, line in lines if line]
-        for text in words:
-            text.set("text-anchor", "end" if slanted else "middle")
-            if slanted:
-                # A percentage is no place to turn around, so the text turns in its own box.
-                text.set("style", "transform-box:fill-box;transform-origin:right;rotate:-35deg")
-        drawn += words
-    return drawn
-
-
-def _mark_texts(marks: Sequence[float]) -> list[str]:
-    """Marks of one axis with the same number of decimals, the fewest that tell them."""
-    exact = (n for n in range(7) if all(abs(round(m, n) - m) <= 1e-9 * abs(m) for m in marks))
-    decimals = next(exact, None)
-    return [value_label(m) if decimals is None else f"{m:.{decimals}f}" for m in marks]
+        append(svg, plot_text("no score", "-8", height + lane / 2 + 4, anchor="end"))
 
 
 def _slanted(axis: Axis) -> tuple[list[tuple[float, str]], float]:
@@ -306,7 +252,7 @@ def _best_line(scores: Scores, height: float, across: Callable[[int], float]) ->
             best = score
             x, y = 10 * across(row.number), height * (high - score) / (high - low)
             steps += f"H{x:.1f}V{y:.1f}" if steps else f"M{x:.1f} {y:.1f}"
-    lines = _stretched(max(height, 1))
+    lines = stretched(max(height, 1))
     append(lines, *([element("path", d=steps + "H1000", class_="best")] if steps else []))
     return lines
 

@@ -8,6 +8,9 @@ from xml.etree.ElementTree import Element
 
 import pandas as pd
 
+from dataset_convert.page.document import document
+from dataset_convert.page.markup import Child, append, element
+from dataset_convert.page.tables import note, table
 from recbole_mirec.notes import data_title
 from recbole_mirec.runs import write_text
 from recbole_mirec.tuning.parameter import Parameter
@@ -21,8 +24,7 @@ from recbole_mirec.tuning.report.figures import (
     score_text,
 )
 from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importance
-from recbole_mirec.tuning.report.markup import Child, append, element, page
-from recbole_mirec.tuning.report.parts import MISSING, duration, note, number_text, table
+from recbole_mirec.tuning.report.parts import MISSING, duration, number_text
 from recbole_mirec.tuning.report.rows import TrialRow, read_rows
 from recbole_mirec.tuning.report.style import CSS
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED
@@ -35,8 +37,6 @@ _STATUS_WORDS = {
     DIVERGED: "diverged",
     FAILED: "failed",
 }
-# Nothing on the page may load or run, even if a text slipped through as markup.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def write_report(path: Path, study: StudyReport) -> None:
         append(body, *_importance(study))
     append(body, *_top_trials(study, [row for row, _ in ranked]))
     append(body, *_winner_settings(study), *_unfinished(rows))
-    write_text(path, page(element("html", _head(title), body, lang="en")))
+    write_text(path, document(title, body, style=CSS))
 
 
 def headline(study: StudyReport, scores: Scores) -> str:
@@ -141,19 +141,6 @@ def headline(study: StudyReport, scores: Scores) -> str:
         return f"No settings reached a validation score in {tail}"
     found = f"reach a validation {study.metric} of {score_text(best)}"
     return f"The best settings (trial {study.winner}) {found}, found in {tail}"
-
-
-def _head(title: str) -> Element:
-    policy = element("meta", content=_POLICY)
-    policy.set("http-equiv", "Content-Security-Policy")
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        policy,
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", CSS),
-    )
 
 
 def _summary(study: StudyReport, scores: Scores) -> list[Element]:

@@ -1,0 +1,181 @@
+"""The tables of a data set from raw material and the values of its modalities."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dataset_convert import raw, schema
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import RawMaterial
+from dataset_convert.settings import ConversionSettings
+from dataset_convert.splits import known_brand_split, new_brand_split
+
+Tell = Callable[[str], None]
+Splits = dict[str, dict[str, pd.DataFrame]]
+
+FOLLOWER_DIGITS: Final = 2
+"""Significant digits of a follower count under pseudonyms: an exact one would tell the account."""
+
+
+def account_tables(
+    material: RawMaterial, settings: ConversionSettings, tell: Tell
+) -> dict[schema.Side, pd.DataFrame]:
+    """Returns each side's ids, follower counts and, of brands, categories; sorted by id."""
+    return {side: _accounts(material, side, settings, tell) for side in schema.SIDES}
+
+
+def interactions_of(material: RawMaterial, tell: Tell) -> pd.DataFrame:
+    """Returns the pairs, with competence and timestamp where every pair has one."""
+    pairs = material.collaborations[list(schema.INTERACTION_TYPES)]
+    for column in (schema.COMPETENCE, schema.TIMESTAMP):
+        n_missing = int(pairs[column].isna().sum())
+        if 0 < n_missing < len(pairs):
+            tell(f"{n_missing:,} of {len(pairs):,} pairs have no {column}, so that none is used.")
+        if n_missing:
+            pairs = pairs.drop(columns=column)
+    return pairs
+
+
+def make_splits(
+    material: RawMaterial,
+    brands: pd.DataFrame,
+    interactions: pd.DataFrame,
+    settings: ConversionSettings,
+) -> Splits:
+    """Returns the splits of both protocols.
+
+    Of the protocol new-brand it is the source's own where it has one; validation brands are then
+    carved from its training brands.
+
+    Raises:
+        ConversionError: There are too few brands.
+    """
+    try:
+        return {
+            schema.NEW_BRAND: _new_brand(material.brand_parts, brands, interactions, settings),
+            schema.KNOWN_BRAND: known_brand_split(interactions, seed=settings.seed),
+        }
+    except ValueError as error:
+        raise ConversionError(f"The brands cannot be split: {error}.") from None
+
+
+def training_accounts(splits: Splits) -> set[str]:
+    """Returns the accounts with a training pair of the protocol new-brand."""
+    pairs = splits[schema.NEW_BRAND][schema.TRAIN]
+    return set(pairs[schema.BRAND_ID]) | set(pairs[schema.INFLUENCER_ID])
+
+
+def influencer_category(
+    material: RawMaterial, brands: pd.DataFrame, tell: Tell
+) -> "pd.Series[str] | None":
+    """Returns the side file for cAUC, which needs one set of categories on both sides."""
+    rows = material.accounts[material.accounts[raw.ROLE] == schema.INFLUENCER]
+    known = rows.set_index(raw.ACCOUNT)[raw.CATEGORY].sort_index()
+    if schema.BRAND_CATEGORY not in brands or known.isna().any():
+        return None
+    if set(known) != set(brands[schema.BRAND_CATEGORY]):
+        tell("Brands and influencers have different categories, so that there is no cAUC.")
+        return None
+    return known
+
+
+def add_modality(
+    tables: dict[schema.Side, pd.DataFrame],
+    modality: str,
+    values: Mapping[str, Any],
+    tell: Tell,
+) -> bool:
+    """Adds a modality's columns to both sides; returns False where one side has nothing of it."""
+    cells_of = {
+        side: [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
+        for side, table in tables.items()
+    }
+    n_known = {side: sum(x is not None for x in cells) for side, cells in cells_of.items()}
+    told = ", ".join(f"{n_known[side]} of {len(cells)} {side}s" for side, cells in cells_of.items())
+    if 0 in n_known.values():
+        tell(f"{modality}: {told}; left out, because one side has none of it")
+        return False
+    tell(f"{modality}: {told}")
+    for side, cells in cells_of.items():
+        for field, column in _columns(side, modality, cells).items():
+            tables[side][field] = column
+    return True
+
+
+def _accounts(
+    material: RawMaterial, side: schema.Side, settings: ConversionSettings, tell: Tell
+) -> pd.DataFrame:
+    rows = material.accounts[material.accounts[raw.ROLE] == side].sort_values(raw.ACCOUNT)
+    table = pd.DataFrame({schema.ACCOUNT_ID[side]: rows[raw.ACCOUNT].to_numpy(dtype=object)})
+    if side == schema.BRAND:
+        n_unknown = int(rows[raw.CATEGORY].isna().sum())
+        if n_unknown:
+            tell(f"{n_unknown} brands have no category, so that no category is used for brands.")
+        else:
+            table[schema.BRAND_CATEGORY] = rows[raw.CATEGORY].to_numpy(dtype=object)
+    followers = rows[raw.FOLLOWERS].to_numpy(dtype=np.float64)
+    if not np.isnan(followers).all():
+        table[schema.account_field(side, schema.FOLLOWERS)] = (
+            _rounded(followers) if settings.pseudonyms else followers
+        )
+    return table
+
+
+def _rounded(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.array([float(f"{count:.{FOLLOWER_DIGITS}g}") for count in counts])
+
+
+def _new_brand(
+    named: Mapping[str, str],
+    brands: pd.DataFrame,
+    interactions: pd.DataFrame,
+    settings: ConversionSettings,
+) -> dict[str, pd.DataFrame]:
+    pool = brands if not named else brands[brands[schema.BRAND_ID].map(named.get) == schema.TRAIN]
+    drawn: dict[str, pd.DataFrame] = {}
+    if schema.VALID not in named.values():
+        drawn = new_brand_split(
+            pool,
+            interactions[interactions[schema.BRAND_ID].isin(pool[schema.BRAND_ID])],
+            n_valid=settings.n_valid,
+            n_test=0 if named else settings.n_test,
+            seed=settings.seed,
+        )
+    parts = dict(named) | {
+        brand: part for part, pairs in drawn.items() for brand in pairs[schema.BRAND_ID]
+    }
+    ordered = interactions.sort_values([schema.BRAND_ID, schema.INFLUENCER_ID])
+    part_of = ordered[schema.BRAND_ID].map(parts.get)
+    split = {part: ordered[part_of == part].reset_index(drop=True) for part in schema.PARTS}
+    for part in (schema.TRAIN, schema.VALID):
+        if split[part].empty:
+            raise ValueError(f"no pair is of a brand of the part '{part}'")
+    return {part: pairs for part, pairs in split.items() if len(pairs)}
+
+
+def _columns(side: schema.Side, modality: str, cells: list[Any]) -> dict[str, "pd.Series[Any]"]:
+    if isinstance(next(cell for cell in cells if cell is not None), Mapping):
+        weights = [None if cell is None else _vector(list(cell.values())) for cell in cells]
+        return {
+            schema.labels_field(side, modality): _objects(
+                [None if cell is None else list(cell) for cell in cells]
+            ),
+            schema.weights_field(side, modality): _objects(weights),
+        }
+    if modality != schema.ATTRIBUTES:
+        cells = [None if cell is None else _vector(cell) for cell in cells]
+    return {schema.account_field(side, modality): _objects(cells)}
+
+
+def _vector(values: Any) -> npt.NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _objects(cells: list[Any]) -> "pd.Series[Any]":
+    column = np.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells):
+        column[row] = cell
+    return pd.Series(column, dtype=object)

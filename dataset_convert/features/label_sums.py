@@ -1,0 +1,64 @@
+"""What was seen in the posts of each account, summed as they pass by."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+
+class LabelSums:
+    """Sums of scores by account and label; memory is bounded by their numbers, not by the posts'.
+
+    Args:
+        min_members: Members of an audience that must have shown a known label. Which labels are
+            known may be settled later than the sums, so each label remembers as many members.
+    """
+
+    def __init__(self, *, min_members: int) -> None:
+        self._min_members = min_members
+        self._sums: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._members: defaultdict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+
+    def add(self, account: str, member: str, seen: Mapping[str, float]) -> None:
+        """Adds what one post shows.
+
+        Args:
+            account: Whose content, or whose audience's content, the post is.
+            member: Who wrote it.
+            seen: Label -> score.
+        """
+        if not seen:
+            return
+        total = self._sums[account]
+        for label, score in seen.items():
+            # Interned: one string a label instead of one for each account that shows it.
+            total[sys.intern(label)] = total.get(label, 0.0) + score
+        if self._min_members > 1:
+            self._add_member(self._members[account], sys.intern(member), seen)
+
+    def of(self, known: Collection[str]) -> dict[str, dict[str, float]]:
+        """Returns account -> label -> sum, of the known labels only.
+
+        Accounts without a known label, or whose known labels too few members have shown, are
+        absent.
+        """
+        found = {}
+        for account, total in self._sums.items():
+            kept = {label: score for label, score in total.items() if label in known}
+            if kept and self._n_members(account, kept) >= self._min_members:
+                found[account] = kept
+        return found
+
+    def _add_member(
+        self, of_label: dict[str, tuple[str, ...]], member: str, seen: Mapping[str, float]
+    ) -> None:
+        for label in seen:
+            members = of_label.get(label, ())
+            # No more of them than are needed to tell that the audience is large enough.
+            if len(members) < self._min_members and member not in members:
+                of_label[sys.intern(label)] = (*members, member)
+
+    def _n_members(self, account: str, labels: Collection[str]) -> int:
+        if self._min_members == 1:
+            return 1
+        of_label = self._members[account]
+        return len({member for label in labels for member in of_label[label]})

@@ -1,0 +1,1 @@
+"""Tools of every page that the project writes: elements, style, tables and plots."""

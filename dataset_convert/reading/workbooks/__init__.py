@@ -1,0 +1,1 @@
+"""Rows of .xlsx and .xls workbooks, each with its place."""

@@ -1,0 +1,1 @@
+"""Raw material written in the formats that the sources read."""

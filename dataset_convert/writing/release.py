@@ -1,0 +1,215 @@
+"""Raw material as the files of the source `gan2019`: a release with every part of the layout."""
+
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from dataset_convert import raw, schema
+from dataset_convert.progress import track
+from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.reading.gan2019.settings import MORNING, TEST_LISTS
+from dataset_convert.reading.gan2019.truth import BRANDS_A_CATEGORY, CATEGORY_NAMES
+from dataset_convert.writing.sheets import Value, Workbook, write_workbook, write_xls
+
+N_PADDING: Final = 30
+"""Rows that the published test list of the split `morning` repeats at its end."""
+
+_POST: Final = ("path1", "path2", "text", "timestamp", "#comments", "#likes")
+_HEADERS: Final = {
+    schema.BRAND: ("Brand", *_POST),
+    schema.INFLUENCER: ("Brand", "Micro-influencer", *_POST),
+}
+_AUDIENCE_HEADER: Final = ("account", "member", "path1", "path2", "text", "timestamp")
+_FILE_OF: Final = {schema.BRAND: "brand_post_v1", schema.INFLUENCER: "in_post_v1"}
+
+Pairs = list[tuple[str, str, float | None]]
+
+
+def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) -> None:
+    """Writes raw material as a release of the layout of Gan et al. (2019).
+
+    The layout has no place for labels of posts, names, followers of brands, the times of pairs and
+    the difference between training and validation brands: these are left out. Where the brands are
+    not the published number in every category, `brand_categories.xlsx` tells theirs, which no
+    release has. Posts are streamed from the material to the workbooks; their images are copied.
+
+    Args:
+        material: Every account in a pair; audiences' images in folders of their own.
+        folder: A new one.
+        split: Whose test list is written, `morning` or `gan2019`; the parts are the material's.
+
+    Raises:
+        FileExistsError: The folder is there already.
+        ValueError: An unknown split, an account without pair, a brand without category, or a text
+            too long for a cell.
+    """
+    if split not in TEST_LISTS or not TEST_LISTS[split]:
+        names = ", ".join(name for name, files in TEST_LISTS.items() if files)
+        raise ValueError(
+            f"The 'split' parameter of write_release must be one of {names}. Received: {split!r}"
+        )
+    category_of = _categories(material)
+    pairs = _pairs(material)
+    _refuse_lonely(material, pairs)
+    folder.mkdir(parents=True)
+    if _is_of_published_size(category_of):
+        order = {name: place for place, name in enumerate(CATEGORY_NAMES)}
+        pairs.sort(key=lambda pair: order[category_of[pair[0]]])
+    else:
+        rows = list(category_of.items())
+        write_workbook(folder / "brand_categories.xlsx", rows, ("Brand", "category"))
+    _write_pairs(folder, pairs, material.brand_parts)
+    if material.brand_parts:
+        file = TEST_LISTS[split][0].removesuffix("*") + "x"
+        _write_test_list(folder / file, pairs, material.brand_parts, split)
+    _write_biographies(folder, material, pairs)
+    _write_posts(folder, material, pairs)
+    _write_audience(folder, material)
+
+
+def _categories(material: RawMaterial) -> dict[str, str]:
+    rows = material.accounts[material.accounts[raw.ROLE] == schema.BRAND]
+    for brand, category in zip(rows[raw.ACCOUNT], rows[raw.CATEGORY], strict=True):
+        if not isinstance(category, str):
+            raise ValueError(
+                "The 'material' parameter of write_release must have a category for every brand. "
+                f"Received: {brand!r} without one"
+            )
+    return dict(zip(rows[raw.ACCOUNT], rows[raw.CATEGORY], strict=True))
+
+
+def _pairs(material: RawMaterial) -> Pairs:
+    return [
+        (brand, influencer, None if pd.isna(competence) else float(competence))
+        for brand, influencer, competence in material.collaborations[
+            [schema.BRAND_ID, schema.INFLUENCER_ID, schema.COMPETENCE]
+        ].itertuples(index=False)
+    ]
+
+
+def _is_of_published_size(category_of: Mapping[str, str]) -> bool:
+    return Counter(category_of.values()) == dict.fromkeys(CATEGORY_NAMES, BRANDS_A_CATEGORY)
+
+
+def _refuse_lonely(material: RawMaterial, pairs: Pairs) -> None:
+    known = {account for pair in pairs for account in pair[:2]}
+    for account in material.accounts[raw.ACCOUNT]:
+        if account not in known:
+            raise ValueError(
+                "The 'material' parameter of write_release must have every account in a pair. "
+                f"Received: {account!r} without one"
+            )
+
+
+def _write_pairs(folder: Path, pairs: Pairs, parts: Mapping[str, str]) -> None:
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(pair[1] for pair in pairs), 1)}
+    of_brand = defaultdict(list)
+    for brand, influencer, competence in pairs:
+        of_brand[brand].append((-(competence or 0.0), influencer))
+    rank = {
+        (brand, influencer): place
+        for brand, found in of_brand.items()
+        for place, (_, influencer) in enumerate(sorted(found), start=1)
+    }
+    rows = [(b, i, competence, numbers[i], rank[b, i]) for b, i, competence in pairs]
+    write_xls(folder / "pre_dataset.xls", rows)
+    for half in ("train", "test"):
+        there = [row for row in rows if (parts.get(row[0]) == schema.TEST) == (half == "test")]
+        if parts and there:
+            write_workbook(folder / f"pre_dataset_{half}.xlsx", there)
+
+
+def _write_test_list(path: Path, pairs: Pairs, parts: Mapping[str, str], split: str) -> None:
+    positives = {pair[:2] for pair in pairs if parts.get(pair[0]) == schema.TEST}
+    brands = dict.fromkeys(pair[0] for pair in pairs if pair[:2] in positives)
+    influencers = dict.fromkeys(pair[1] for pair in pairs if pair[:2] in positives)
+    rows = [(b, i, int((b, i) in positives)) for b in brands for i in influencers]
+    write_workbook(path, rows + rows[:N_PADDING] * (split == MORNING))
+
+
+def _write_biographies(folder: Path, material: RawMaterial, pairs: Pairs) -> None:
+    frame = material.accounts.set_index(raw.ACCOUNT)
+    biography = {account: _escaped(text) for account, text in frame[raw.BIOGRAPHY].items()}
+    followers = frame[raw.FOLLOWERS].to_dict()
+    brands = dict.fromkeys(pair[0] for pair in pairs)
+    write_workbook(
+        folder / "brand_biography.xlsx",
+        [(brand, biography[brand]) for brand in brands],
+        ("Brand", "biography"),
+    )
+    write_workbook(
+        folder / "influencer_biography.xlsx",
+        [
+            (brand, name, biography[name], None if pd.isna(followers[name]) else followers[name])
+            for brand, name, _ in pairs
+        ],
+    )
+
+
+def _escaped(text: object) -> str:
+    r"""Returns a biography as the release writes it: `\n`, and emoji as `\ud83d\ude00`."""
+    if not isinstance(text, str):
+        return ""
+    lines = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return re.sub("[\U00010000-\U0010ffff]", _surrogates, lines)
+
+
+def _surrogates(match: re.Match[str]) -> str:
+    halves = match[0].encode("utf-16-be").hex()
+    return f"\\u{halves[:4]}\\u{halves[4:]}"
+
+
+def _write_posts(folder: Path, material: RawMaterial, pairs: Pairs) -> None:
+    """Writes a workbook a category and role; an influencer stands under its first brand."""
+    category_of = _categories(material)
+    brand_of = {influencer: brand for brand, influencer, _ in reversed(pairs)}
+    numbers: Counter[str] = Counter()
+    books: dict[str, Workbook] = {}
+    for post in _stream(material.posts, "posts", material.n_posts):
+        numbers[post.account] += 1
+        brand = brand_of.get(post.account)
+        role = schema.BRAND if brand is None else schema.INFLUENCER
+        owners = (post.account,) if brand is None else (brand, post.account)
+        name = f"{_slug(category_of[owners[0]])}_{_FILE_OF[role]}.xlsx"
+        if name not in books:
+            books[name] = Workbook(folder / name, _HEADERS[role])
+        paths = _copied(post, folder.joinpath(*owners), numbers[post.account])
+        row: tuple[Value, ...] = (*owners, *paths, post.text, post.timestamp)
+        books[name].append((*row, post.n_comments, post.n_likes))
+    for book in books.values():
+        book.close()
+
+
+def _write_audience(folder: Path, material: RawMaterial) -> None:
+    numbers: Counter[str] = Counter()
+    book = Workbook(folder / "audience_posts.xlsx", _AUDIENCE_HEADER)
+    for post in _stream(material.audience_posts, "audience posts", material.n_audience_posts):
+        numbers[post.account] += 1
+        owners = (post.account, post.member)
+        paths = _copied(post, folder.joinpath("audience", *owners), numbers[post.account])
+        book.append((*owners, *paths, post.text, post.timestamp))
+    if numbers:
+        book.close()
+
+
+def _stream(posts: Callable[[], Iterator[Post]], what: str, n_posts: int | None) -> Iterator[Post]:
+    yield from track(posts(), f"writing {what}", unit="posts", total=n_posts)
+
+
+def _copied(post: Post, place: Path, number: int) -> tuple[int, str | None]:
+    """Returns path1 and path2 of a post, whose image it copies."""
+    if post.image is None:
+        return number, None
+    name = f"_0{post.image.suffix}"
+    (place / str(number)).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(post.image, place / str(number) / name)
+    return number, name
+
+
+def _slug(category: str) -> str:
+    return re.sub(r"[^0-9A-Za-z-]+", "-", category)

@@ -1,0 +1,439 @@
+"""Embeddings of images and captions: means by hand and by numpy, models of all usual shapes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+from onnx import TensorProto
+from PIL import Image
+from tiny_models import material
+
+from dataset_convert import schema
+from dataset_convert.features.embeddings import NO_DIRECTION, EmbeddingExtractor
+from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
+from dataset_convert.features.mean_vectors import MeanVectors
+from dataset_convert.features.models import images
+from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor, sentence
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post
+
+WORDS = ["coffee", "roast", "dress", "shoes", "sea"]
+TABLE = np.array(
+    [[9, 9, 9], [0, 0, 1], [3, 4, 0], [0, 2, 0], [-5, 0, 0], [0, 0, 0], [0, -1, 0]], float
+)
+"""Rows of [PAD], [UNK] and the words; a caption of "shoes" alone has no direction."""
+WEIGHTS = np.array([[1, -2, 0, 1, 3], [0, 1, 1, -1, 0], [2, 0, 1, 0, 1]], float)
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255), "grey": (119, 119, 119)}
+PLAIN = {"size": 5, "mean": [0, 0, 0], "std": [1, 1, 1]}
+
+
+def unit(vector: object) -> np.ndarray:
+    found = np.asarray(vector, float)
+    return found / np.linalg.norm(found)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("embedding")
+    tiny_models.sentence_model(found / "text", TABLE)
+    tiny_models.tokenizer(found / "text", WORDS)
+    tiny_models.colour_model(found / "image" / "model.onnx", WEIGHTS)
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (7, 11), colour).save(found / f"{name}.png")
+    (found / "broken.png").write_bytes(b"")
+    return found
+
+
+def of_text(folder: Path, **options: Any) -> SentenceEmbeddingExtractor:
+    return SentenceEmbeddingExtractor(**{"of": "content", "model": folder / "text", **options})
+
+
+def of_images(folder: Path, **options: Any) -> ImageEmbeddingExtractor:
+    given = {"of": "content", "model": folder / "image", **PLAIN, **options}
+    return ImageEmbeddingExtractor(**given)
+
+
+def vectors(one: EmbeddingExtractor, posts: list[Post]) -> dict[str, Any]:
+    whole = material(posts)
+    one.fit(whole, {post.account for post in posts})
+    return one.transform(whole)
+
+
+CAPTIONS = [
+    Post("ann", "Coffee and roast"),
+    Post("bob", "dress"),
+    Post("ann", "#coffee"),
+    Post("cleo", "shoes"),
+    Post("dan", "  \n"),
+    Post("dan", "https://sea.example @coffee ..."),
+    Post("ann", "shoes"),
+]
+
+
+def test_an_accounts_mean_by_hand(folder: Path) -> None:
+    one = of_text(folder)
+    found = vectors(one, CAPTIONS)
+    # Coffee (3, 4, 0), and (0, 0, 1), roast (0, 2, 0): their mean is (1, 2, 1/3).
+    first, second = unit([1, 2, 1 / 3]), np.array([0.6, 0.8, 0])
+    assert found["ann"] == pytest.approx((first + second) / 2, abs=1e-6)
+    assert found["bob"] == pytest.approx(np.array([-1, 0, 0]), abs=1e-6)
+    # Cleo's caption has no direction and Dan's have no words: absent, never zeros.
+    assert set(found) == {"ann", "bob"}
+    assert found["ann"].dtype == np.float64
+    assert one.dimensions() == ["0", "1", "2"]
+    report = one.report()
+    assert report["captions"] == {"used": 3, "skipped": {"no words": 2, NO_DIRECTION: 2}}
+    assert report["training_accounts"] == 4
+    assert report["training_accounts_with_vectors"] == 2
+    assert report["n_dimensions"] == 3
+    assert report["min_members"] is None
+    assert sorted(report["model_sha256"]) == ["model.onnx", "tokenizer.json"]
+
+
+def test_an_accounts_mean_of_images_against_numpy(folder: Path) -> None:
+    one = of_images(folder)
+    posts = [
+        Post("ann", "", image=folder / "red.png"),
+        Post("bob", "", image=folder / "grey.png"),
+        Post("ann", "", image=folder / "blue.png"),
+        Post("ann", "", image=folder / "broken.png"),
+        Post("cleo", "", image=folder / "broken.png"),
+        Post("dan", "no image"),
+    ]
+    found = vectors(one, posts)
+    single = {name: unit(np.array(colour) @ WEIGHTS) for name, colour in COLOURS.items()}
+    assert found["ann"] == pytest.approx((single["red"] + single["blue"]) / 2, abs=1e-6)
+    assert found["bob"] == pytest.approx(single["grey"], abs=1e-6)
+    assert set(found) == {"ann", "bob"}
+    assert one.report()["images"] == {"used": 3, "skipped": {images.UNKNOWN: 2}}
+    assert one.modality == schema.CONTENT_VISUAL
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 32])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_batches_and_threads_change_nothing(folder: Path, batch_size: int, n_jobs: int) -> None:
+    rng = np.random.default_rng(5)
+    posts = [Post(str(i % 7), " ".join(rng.choice(WORDS, rng.integers(1, 9)))) for i in range(101)]
+    wanted = vectors(of_text(folder), posts)
+    found = vectors(of_text(folder, batch_size=batch_size, n_jobs=n_jobs), posts)
+    assert found.keys() == wanted.keys()
+    for account, vector in wanted.items():
+        assert found[account] == pytest.approx(vector, abs=1e-6)
+    index = {word: row for row, word in enumerate(WORDS, start=2)}
+    for account, vector in wanted.items():
+        means = [
+            TABLE[[index[word] for word in post.text.split()]].mean(axis=0)
+            for post in posts
+            if post.account == account
+        ]
+        units = [unit(mean) for mean in means if mean.any()]
+        assert vector == pytest.approx(np.mean(units, axis=0), abs=1e-6)
+
+
+def test_audiences_need_enough_members(folder: Path) -> None:
+    audience = [
+        Post("ann", "coffee", member="x"),
+        Post("ann", "roast", member="x"),
+        Post("bob", "coffee", member="x"),
+        Post("bob", "roast", member="y"),
+        Post("bob", "", member="z"),
+    ]
+    whole = material([Post("cleo", "sea")], audience)
+    for min_members, wanted in ((1, {"ann", "bob"}), (2, {"bob"})):
+        one = of_text(folder, of="audience", min_members=min_members)
+        one.fit(whole, ["ann", "bob"])
+        assert set(one.transform(whole)) == wanted
+    assert one.modality == schema.AUDIENCE_TOPICS
+    assert one.report()["min_members"] == 2
+    with pytest.raises(ConversionError, match=r"none of the 2 training .* captions: 4 used, 1 sk"):
+        of_text(folder, of="audience", min_members=3).fit(whole, ["ann", "bob"])
+    assert of_images(folder, of="audience").modality == schema.AUDIENCE_VISUAL
+
+
+def test_vectors_that_cancel_out_are_missing() -> None:
+    means = MeanVectors(min_members=1)
+    assert means.add("ann", "", np.array([2, 0], np.float32))
+    assert means.add("ann", "", np.array([-5, 0], np.float32))
+    assert means.add("bob", "", np.array([0, 3], np.float32))
+    assert not means.add("cleo", "", np.array([np.inf, 0], np.float32))
+    assert not means.add("cleo", "", np.array([np.nan, 0], np.float32))
+    assert {name: mean.tolist() for name, mean in means.means().items()} == {"bob": [0, 1]}
+
+
+def test_each_post_is_looked_at_once(folder: Path) -> None:
+    n_passes = 0
+
+    def stream() -> Iterator[Post]:
+        nonlocal n_passes
+        n_passes += 1
+        yield from CAPTIONS
+
+    whole = material()
+    object.__setattr__(whole, "posts", stream)
+    one = of_text(folder)
+    one.fit(whole, ["ann"])
+    first = one.transform(whole)
+    assert n_passes == 1
+    second = one.transform(whole)
+    assert n_passes == 2
+    assert all(np.array_equal(first[name], second[name]) for name in first | second)
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_a_saved_extractor_comes_back_the_same(folder: Path, tmp_path: Path, kind: str) -> None:
+    one: EmbeddingExtractor = of_text(folder, max_length=2, min_members=3)
+    if kind == "image":
+        one = of_images(folder, batch_size=3, crop=[3, 5])
+    posts = [*CAPTIONS, Post("ann", "", image=folder / "red.png")]
+    whole = material(posts)
+    one.fit(whole, ["ann", "bob"])
+    one.save(tmp_path)
+    loaded = type(one).load(tmp_path, n_jobs=2)
+    found, wanted = loaded.transform(whole), one.transform(whole)
+    assert found.keys() == wanted.keys()
+    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+    assert loaded.report() == one.report()
+    assert loaded.dimensions() == one.dimensions()
+    assert loaded.modality == one.modality
+    assert loaded.files() == one.files()
+    again = tmp_path / "again"
+    again.mkdir()
+    loaded.save(again)
+    assert (again / "embeddings.json").read_bytes() == (tmp_path / "embeddings.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"settings": {"of": "content", "model": "m"}, "n_dimensions": 0}']
+)
+def test_a_spoilt_file_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "embeddings.json").write_text(content)
+    with pytest.raises(ConversionError, match="found no saved embeddings"):
+        SentenceEmbeddingExtractor.load(tmp_path)
+
+
+def test_use_before_fit_is_an_error(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"SentenceEmbeddingExtractor\.transform needs a fitted"):
+        of_text(folder).transform(material())
+    with pytest.raises(RuntimeError, match="save needs a fitted"):
+        of_text(folder).save(tmp_path)
+
+
+def image_vector(folder: Path, tmp_path: Path, **options: Any) -> np.ndarray:
+    one = of_images(folder, model=tmp_path, **options)
+    found = vectors(one, [Post("ann", "", image=folder / "red.png")])
+    return np.asarray(found["ann"])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
+        (("places",), WEIGHTS[0]),
+        (("map",), [1, 0, 0]),
+        (("places", "vectors_of_images"), WEIGHTS[0]),
+        (("map", "pooler_output"), WEIGHTS[0]),
+        (("map", "image_embeds", "pooler_output"), WEIGHTS[0]),
+    ],
+)
+def test_the_output_of_an_image_model(
+    folder: Path, tmp_path: Path, outputs: tuple[str, ...], wanted: Any
+) -> None:
+    tiny_models.colour_model(tmp_path / "onnx" / "model.onnx", WEIGHTS, outputs=outputs)
+    assert image_vector(folder, tmp_path) == pytest.approx(unit(wanted), abs=1e-6)
+
+
+def test_the_processor_is_read_and_options_go_before_it(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "model.onnx", WEIGHTS)
+    processor = {"size": 5, "image_mean": [0.5, 0.25, 0], "image_std": [0.5, 1, 1]}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    one = ImageEmbeddingExtractor(of="content", model=str(tmp_path))
+    found = vectors(one, [Post("ann", "", image=folder / "red.png")])
+    assert found["ann"] == pytest.approx(unit(np.array([1, -0.25, 0]) @ WEIGHTS), abs=1e-6)
+    assert [path.name for path in one.files()] == ["model.onnx", "preprocessor_config.json"]
+    given = image_vector(folder, tmp_path, mean=[0, 0, 0], std=[1, 1, 1])
+    assert given == pytest.approx(unit(WEIGHTS[0]), abs=1e-6)
+
+
+def test_weights_beside_the_model_are_files_of_it(tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "model.onnx", WEIGHTS)
+    (tmp_path / "model.onnx_data").write_bytes(b"")
+    one = ImageEmbeddingExtractor(of="content", model=tmp_path)
+    assert [path.name for path in one.files()] == ["model.onnx", "model.onnx_data"]
+
+
+def text_vector(tmp_path: Path, caption: str = "coffee dress", **options: Any) -> np.ndarray:
+    tiny_models.tokenizer(tmp_path, WORDS)
+    one = SentenceEmbeddingExtractor(of="content", model=tmp_path, **options)
+    return np.asarray(vectors(one, [Post("ann", caption), Post("ann", f"{caption}")])["ann"])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"),
+    [
+        # Coffee (3, 4, 0) is the first word; with dress (-5, 0, 0) the mean is (-1, 2, 0).
+        (("last_hidden_state",), [-1, 2, 0]),
+        (("pooler_output", "last_hidden_state"), [-1, 2, 0]),
+        (("last_hidden_state", "sentence_embedding"), [3, 4, 0]),
+        (("any",), [3, 4, 0]),
+    ],
+)
+def test_the_output_of_a_sentence_model(
+    tmp_path: Path, outputs: tuple[str, ...], wanted: Any
+) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE, outputs=outputs, file="onnx/model.onnx")
+    assert text_vector(tmp_path) == pytest.approx(unit(wanted), abs=1e-6)
+
+
+@pytest.mark.parametrize("inputs", [("input_ids",), ("token_type_ids", "input_ids")])
+def test_inputs_that_a_sentence_model_asks_for(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE, inputs=inputs, kind=TensorProto.INT32)
+    assert text_vector(tmp_path) == pytest.approx(unit([-1, 2, 0]), abs=1e-6)
+
+
+def test_long_captions_are_cut(tmp_path: Path) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE)
+    found = text_vector(tmp_path, "coffee dress dress dress", max_length=1)
+    assert found == pytest.approx(np.array([0.6, 0.8, 0]), abs=1e-6)
+
+
+def test_special_tokens_alone_are_no_caption(tmp_path: Path) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE)
+    tiny_models.tokenizer(tmp_path, WORDS, first="sea")
+    one = SentenceEmbeddingExtractor(of="content", model=tmp_path)
+    found = vectors(one, [Post("ann", "..."), Post("bob", "coffee"), Post("cleo", "")])
+    # Sea (0, -1, 0) before coffee (3, 4, 0).
+    assert list(found) == ["bob"]
+    assert found["bob"] == pytest.approx(unit([3, 3, 0]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("caption", "wanted"),
+    [
+        ("", ""),
+        (" \t\n", ""),
+        ("... !?", ""),
+        ("@ann https://x.example/#a www.x.example a@b.example", ""),
+        ("Our #newRoast!\n\n#coffee#love @ann ☕", "Our newRoast! coffee love ☕"),
+        ("☕", "☕"),
+        ("咖啡", "咖啡"),
+        ("half \ud83d", "half ?"),
+        ("a" * 10_000_000, "a" * 10_000),
+    ],
+)
+def test_captions_as_sentences(caption: str, wanted: str) -> None:
+    assert sentence(caption) == wanted
+
+
+def test_a_folder_that_lacks_files_lists_what_is_wanted(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConversionError,
+        match=r"found no model\.onnx and no tokenizer\.json; wanted .* onnx/model\.onnx, tokenizer",
+    ):
+        vectors(of_text(folder, model=tmp_path), CAPTIONS)
+    with pytest.raises(ConversionError, match=r"no tokenizer\.json"):
+        of_text(folder, model=folder / "image").files()
+    with pytest.raises(ConversionError, match=r"found no model\.onnx; wanted"):
+        of_images(folder, model=tmp_path).files()
+
+
+def test_what_is_no_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(
+        ConversionError, match=r"tokenizer\.json: found .*; wanted the file of a to"
+    ):
+        vectors(of_text(folder, model=tmp_path), CAPTIONS)
+
+
+def test_models_of_something_else_are_refused(folder: Path, tmp_path: Path) -> None:
+    tiny_models.tokenizer(tmp_path, WORDS)
+    tiny_models.colour_model(tmp_path / "model.onnx", WEIGHTS)
+    with pytest.raises(ConversionError, match="found the inputs image; wanted input_ids"):
+        vectors(of_text(folder, model=tmp_path), CAPTIONS)
+    tiny_models.sentence_model(tmp_path, TABLE[:2])
+    with pytest.raises(ConversionError, match=r"the model failed on a batch of .*max_length") as e:
+        vectors(of_text(folder, model=tmp_path), CAPTIONS)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (of_text, {"model": 3}, "'model' parameter of SentenceEmbeddingExtractor .* Received: 3"),
+        (of_text, {"max_length": 0}, "'max_length' .* Received: 0"),
+        (of_text, {"batch_size": 2.5}, "'batch_size' .* Received: 2.5"),
+        (of_text, {"min_members": 0}, "'min_members' .* Received: 0"),
+        (of_text, {"of": "x"}, "'of' parameter of SentenceEmbeddingExtractor .* content, audience"),
+        (of_images, {"model": ""}, "'model' parameter of ImageEmbeddingExtractor"),
+        (of_images, {"providers": [3]}, "'providers' .* ImageEmbeddingExtractor"),
+        (of_images, {"crop": "all"}, "'crop' of an image model .* Received: 'all'"),
+    ],
+)
+def test_wrong_options_are_named(folder: Path, kind: Any, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind(folder, **options)
+
+
+def test_nothing_to_learn_from_tells_why(folder: Path) -> None:
+    one = of_images(folder)
+    message = r"content_visual: none of the 1 training accounts .* images: 0 used, 1 skipped \(1 no"
+    with pytest.raises(ConversionError, match=message):
+        one.fit(material([Post("ann", "", image=folder / "broken.png")]), ["ann"])
+
+
+def test_a_missing_library_says_how_to_install_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
+    with pytest.raises(
+        ConversionError, match=r"'tokenizers'.*pip install \"recbole-mirec\[models\]"
+    ):
+        vectors(of_text(folder), CAPTIONS)
+
+
+def test_a_size_that_the_model_does_not_take(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "model.onnx", WEIGHTS, sides=(3, 3))
+    with pytest.raises(ConversionError, match=r"content_visual: .* the model takes 3 x 3"):
+        image_vector(folder, tmp_path, crop=[5, 5])
+
+
+def test_the_users_own_folder_is_not_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    one = of_text(folder, model="~/text")
+    one.fit(material(CAPTIONS), ["ann"])
+    one.save(tmp_path)
+    saved = json.loads((tmp_path / "embeddings.json").read_text())
+    assert saved["settings"]["model"] == "~/text"
+    assert set(saved["sha256"]) == {"~/text/model.onnx", "~/text/tokenizer.json"}
+    loaded = SentenceEmbeddingExtractor.load(tmp_path)
+    assert set(loaded.transform(material(CAPTIONS))) == {"ann", "bob"}
+
+
+@pytest.mark.parametrize("shape", ["row", "none"])
+def test_outputs_that_are_no_vectors_are_refused(folder: Path, tmp_path: Path, shape: str) -> None:
+    # One axis, and a batch that is turned into one row.
+    path = tmp_path / "model.onnx"
+    tiny_models.flat_model(path, image=True, row=shape == "row")
+    message = "one row an image" if shape == "row" else "a vector for each image"
+    with pytest.raises(ConversionError, match=rf"found an output of shape \[.*{message}"):
+        image_vector(folder, tmp_path)
+    tiny_models.flat_model(path, image=False, row=shape == "row")
+    with pytest.raises(ConversionError, match="wanted a vector a sentence or a vector a token"):
+        text_vector(tmp_path)
+
+
+def test_a_changed_model_is_refused_after_loading(tmp_path: Path) -> None:
+    tiny_models.sentence_model(tmp_path, TABLE)
+    tiny_models.tokenizer(tmp_path, WORDS)
+    one = SentenceEmbeddingExtractor(of="content", model=tmp_path)
+    whole = material(CAPTIONS)
+    one.fit(whole, ["ann"])
+    one.save(tmp_path)
+    tiny_models.tokenizer(tmp_path, WORDS[::-1])
+    with pytest.raises(ConversionError, match=r"tokenizer\.json: found another file"):
+        SentenceEmbeddingExtractor.load(tmp_path).transform(whole)

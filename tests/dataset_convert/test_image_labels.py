@@ -1,0 +1,584 @@
+"""Image labels: scores by hand and by numpy, and the same data set as from a table of scores."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tiny_models
+from PIL import Image
+from tiny_models import material
+
+from dataset_convert import schema
+from dataset_convert.features.image_labels import ImageLabelExtractor
+from dataset_convert.features.models import images
+from dataset_convert.features.models.image_scores import NOT_FINITE
+from dataset_convert.features.models.label_files import read_labels
+from dataset_convert.features.models.onnx_model import open_model
+from dataset_convert.features.models.use_counts import UseCounts
+from dataset_convert.features.visual import LabelScoreExtractor
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.raw import Post
+from dataset_convert.sources import tables
+
+OBJECTS = ["cup", "golden retriever", "hat", "crane", "crane"]
+SCENES = ["bar", "sea"]
+OBJECT_WEIGHTS = np.array([[3, 0, 0, -2, 1], [0, 3, 0, 1, 0], [0, 0, 3, 1, -1]], float)
+SCENE_WEIGHTS = np.array([[2, -2], [0, 1], [-1, 2]], float)
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "grey": (119, 119, 119)}
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("models")
+    tiny_models.colour_model(found / "objects.onnx", OBJECT_WEIGHTS)
+    tiny_models.colour_model(found / "scenes.onnx", SCENE_WEIGHTS, sides=(7, 5))
+    tiny_models.labels(found / "objects.txt", OBJECTS)
+    tiny_models.labels(found / "scenes.json", SCENES)
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (11, 13), colour).save(found / f"{name}.png")
+    (found / "broken.jpg").write_bytes(b"no image")
+    return found
+
+
+def block(folder: Path, name: str, **options: object) -> dict[str, object]:
+    labels = "objects.txt" if name == "objects" else "scenes.json"
+    size = {"size": 17} if name == "objects" else {}
+    return {
+        "model": str(folder / f"{name}.onnx"),
+        "labels": str(folder / labels),
+        **size,
+        **options,
+    }
+
+
+def extractor(folder: Path, **options: Any) -> ImageLabelExtractor:
+    blocks = {name: block(folder, name) for name in ("objects", "scenes")}
+    return ImageLabelExtractor(**{"of": "content", **blocks, **options})
+
+
+def post(folder: Path, account: str, colour: str, **more: Any) -> Post:
+    return Post(account, "", image=folder / f"{colour}.png", **more)
+
+
+def logits(colour: str, weights: np.ndarray) -> np.ndarray:
+    return ((np.array(COLOURS[colour]) / 255 - MEAN) / STD) @ weights
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values)
+    return powers / powers.sum()
+
+
+NAMES = ["cup", "golden-retriever", "hat", "crane-3", "crane-4"]
+
+
+def expected(colour: str, threshold: float = 0.1) -> dict[str, float]:
+    scores = dict(zip(NAMES, softmax(logits(colour, OBJECT_WEIGHTS)), strict=True))
+    scenes = softmax(logits(colour, SCENE_WEIGHTS))
+    scores |= {f"scene:{name}": score for name, score in zip(SCENES, scenes, strict=True)}
+    return {
+        name: pytest.approx(score, abs=1e-5) for name, score in scores.items() if score >= threshold
+    }
+
+
+def test_scores_of_images_against_numpy(folder: Path) -> None:
+    posts = [post(folder, "ann", name) for name in COLOURS]
+    for one, colour in zip(extractor(folder).score_images(posts), COLOURS, strict=True):
+        assert one.labels == expected(colour)
+    one = next(extractor(folder, object_threshold=0, scene_threshold=0).score_images(posts))
+    assert one.labels == expected("red", 0)
+    assert len(one.labels) == 7
+
+
+def posts_of(folder: Path) -> list[Post]:
+    return [
+        post(folder, "ann", "red"),
+        Post("ann", "", labels={"cup": 0.4}),
+        post(folder, "bob", "grey", labels={"sofa": 1.0}),
+        post(folder, "ann", "blue"),
+        Post("bob", "", image=folder / "broken.jpg", labels={"hat": 0.7}),
+        Post("cleo", "", image=folder / "broken.jpg"),
+        Post("dan", "", image=folder / "none.jpg"),
+        post(folder, "eve", "green"),
+    ]
+
+
+def test_an_accounts_weights_by_hand(folder: Path) -> None:
+    posts = posts_of(folder)
+    whole = material(posts)
+    one = extractor(folder, object_threshold=0.3, scene_threshold=0.6)
+    one.fit(whole, ["ann", "bob", "cleo"])
+    found = one.transform(whole)
+    red, blue = (softmax(logits(name, OBJECT_WEIGHTS)) for name in ("red", "blue"))
+    # Red is a cup and a bar, blue a hat and the sea; the table adds 0.4 of a cup.
+    assert red[0] > 0.3 > np.sort(red)[-2]
+    assert blue[2] > 0.3 > np.sort(blue)[-2]
+    total = red[0] + 0.4 + blue[2]
+    bar, sea = (
+        softmax(logits("red", SCENE_WEIGHTS))[0],
+        softmax(logits("blue", SCENE_WEIGHTS))[1],
+    )
+    assert found["ann"] == {
+        "cup": pytest.approx((red[0] + 0.4) / total, abs=1e-5),
+        "hat": pytest.approx(blue[2] / total, abs=1e-5),
+        "scene:bar": pytest.approx(bar / (bar + sea), abs=1e-5),
+        "scene:sea": pytest.approx(sea / (bar + sea), abs=1e-5),
+    }
+    # Bob's sofa gave way to the image's scores; the labels beside a broken image stay.
+    assert found["bob"]["hat"] > 0
+    assert "sofa" not in one.dimensions()
+    # Cleo and Dan have no image that can be used: absent, never zeros.
+    assert set(found) == {"ann", "bob", "eve"}
+    assert one.report()["images"] == {
+        "used": 4,
+        "skipped": {images.UNKNOWN: 2, images.MISSING: 1},
+    }
+
+
+def test_labels_of_other_accounts_are_no_dimensions(folder: Path) -> None:
+    whole = material(posts_of(folder))
+    one = extractor(folder, object_threshold=0.3)
+    one.fit(whole, ["bob"])
+    # Bob shows a grey image, and a hat beside a broken one; green is Eve's alone.
+    assert "golden-retriever" not in one.dimensions()
+    assert set(one.transform(whole)["eve"]) == {"scene:sea"}
+
+
+def test_a_table_of_the_same_scores_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    posts = posts_of(folder)
+    rows = [
+        json.dumps({"account": one.account, "labels": dict(one.labels)})
+        for one in extractor(folder).score_images(posts)
+    ]
+    accounts = "\n".join(
+        [
+            "id,role",
+            *(f"{name},influencer" for name in ("ann", "bob", "cleo", "dan", "eve")),
+            "b,brand",
+        ]
+    )
+    (tmp_path / "accounts.csv").write_text(accounts + "\n")
+    (tmp_path / "collaborations.csv").write_text("brand,influencer\nb,ann\n")
+    (tmp_path / "posts.jsonl").write_text("\n".join(rows) + "\n")
+    from_table = tables.read(tmp_path, {}, Problems())
+    by_table = LabelScoreExtractor(of="content")
+    by_table.fit(from_table, ["ann", "bob"])
+    by_images = extractor(folder)
+    whole = material(posts)
+    by_images.fit(whole, ["ann", "bob"])
+    found = by_images.transform(whole)
+    assert found == by_table.transform(from_table)
+    assert {name: list(weights) for name, weights in found.items()} == {
+        name: list(weights) for name, weights in by_table.transform(from_table).items()
+    }
+    assert by_images.dimensions() == by_table.dimensions()
+    for place, one in (("images", by_images), ("table", by_table)):
+        (tmp_path / place).mkdir()
+        one.save(tmp_path / place)
+    saved = [(tmp_path / place / "labels.json").read_bytes() for place in ("images", "table")]
+    settings = [json.loads(text) for text in saved]
+    settings[0]["settings"].pop("min_members")
+    settings[1]["settings"].pop("min_members")
+    assert settings[0] == settings[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 32])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_batches_and_threads_change_nothing(folder: Path, batch_size: int, n_jobs: int) -> None:
+    posts = [one for _ in range(3) for one in posts_of(folder)]
+    wanted = list(extractor(folder).score_images(posts))
+    found = list(extractor(folder, batch_size=batch_size, n_jobs=n_jobs).score_images(posts))
+    assert [replace(one, labels={}) for one in found] == [replace(one, labels={}) for one in wanted]
+    # Matrix products of other shapes sum in another order.
+    for one, same in zip(found, wanted, strict=True):
+        assert one.labels == pytest.approx(same.labels, abs=1e-6)
+    again = extractor(folder, batch_size=batch_size, n_jobs=n_jobs).score_images(posts)
+    assert list(again) == found
+
+
+def test_each_image_is_looked_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+    plain = images.open_image
+
+    def counting(path: Path) -> Image.Image:
+        seen.append(path)
+        return plain(path)
+
+    monkeypatch.setattr("dataset_convert.features.models.post_images.open_image", counting)
+    whole = material(posts_of(folder))
+    one = extractor(folder)
+    one.fit(whole, ["ann", "bob"])
+    first = one.transform(whole)
+    assert len(seen) == 7
+    assert one.transform(whole) == first
+    assert len(seen) == 14
+
+
+def test_the_stream_is_not_held(folder: Path) -> None:
+    n_read = 0
+
+    def stream() -> Iterator[Post]:
+        nonlocal n_read
+        for i in range(40):
+            n_read += 1
+            yield post(folder, "ann", "red" if i % 2 else "blue")
+
+    scored = extractor(folder, batch_size=3).score_images(stream())
+    next(scored)
+    assert n_read == 3
+
+
+def test_audiences_need_enough_members(folder: Path) -> None:
+    audience = [
+        post(folder, "ann", "red", member="x"),
+        post(folder, "ann", "blue", member="x"),
+        post(folder, "bob", "red", member="x"),
+        post(folder, "bob", "red", member="y"),
+        Post("bob", "", member="z", image=folder / "broken.jpg"),
+    ]
+    whole = material([post(folder, "cleo", "red")], audience)
+    for min_members, wanted in ((1, {"ann", "bob"}), (2, {"bob"}), (3, set())):
+        one = extractor(folder, of="audience", min_members=min_members)
+        one.fit(whole, ["ann"])
+        assert set(one.transform(whole)) == wanted
+    assert one.modality == schema.AUDIENCE_VISUAL
+
+
+def score(folder: Path, tmp_path: Path, colour: str = "red", **options: Any) -> dict[str, float]:
+    one = ImageLabelExtractor(
+        of="content",
+        objects=block(folder, "objects", model=str(tmp_path / "m.onnx"), **options),
+        object_threshold=0,
+    )
+    return dict(next(one.score_images([post(folder, "ann", colour)])).labels)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"batch": 4},
+        {"colours_last": True},
+        {"sides": (17, 17)},
+        {"batch": 1, "sides": (17, 17), "colours_last": True},
+    ],
+)
+def test_models_of_any_shape_give_the_same(folder: Path, tmp_path: Path, model: dict) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS, **model)
+    wanted = dict(zip(NAMES, softmax(logits("red", OBJECT_WEIGHTS)), strict=True))
+    assert score(folder, tmp_path) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_half_precision(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS, half=True)
+    wanted = dict(zip(NAMES, softmax(logits("red", OBJECT_WEIGHTS)), strict=True))
+    assert score(folder, tmp_path) == pytest.approx(wanted, abs=1e-2)
+
+
+def test_activations(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS)
+    raw = logits("green", OBJECT_WEIGHTS)
+    wanted = dict(zip(NAMES, 1 / (1 + np.exp(-raw)), strict=True))
+    found = score(folder, tmp_path, "green", activation="sigmoid")
+    assert found == pytest.approx(wanted, abs=1e-5)
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS, ending="Softmax")
+    wanted = dict(zip(NAMES, softmax(raw), strict=True))
+    found = score(folder, tmp_path, "green", activation="none")
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
+def test_large_logits_do_not_overflow(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS * 1e4)
+    for activation in ("softmax", "sigmoid"):
+        found = score(folder, tmp_path, "blue", activation=activation)
+        assert found["hat"] == 1
+        assert found.get("cup", 0) == 0
+
+
+def test_outputs_of_another_scale_are_refused(folder: Path, tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS)
+    with pytest.raises(ConversionError, match=r"found outputs from .* Set activation to softmax"):
+        score(folder, tmp_path, activation="none")
+    tiny_models.colour_model(tmp_path / "m.onnx", OBJECT_WEIGHTS, ending="Softmax")
+    with pytest.raises(ConversionError, match=r"sum to 1 already.* Set activation to none"):
+        score(folder, tmp_path)
+
+
+def test_an_image_without_finite_scores_is_left_out(folder: Path, tmp_path: Path) -> None:
+    # The logarithm of what is below zero is NaN: of green and blue in a red image.
+    tiny_models.colour_model(tmp_path / "m.onnx", np.eye(3), ending="Log")
+    tiny_models.labels(tmp_path / "l.txt", ["r", "g", "b"])
+    own = block(folder, "objects", model=str(tmp_path / "m.onnx"), labels=str(tmp_path / "l.txt"))
+    one = ImageLabelExtractor(of="content", objects=own, scenes=block(folder, "scenes"))
+    Image.new("RGB", (3, 3), "white").save(tmp_path / "white.png")
+    posts = [
+        post(folder, "ann", "red", labels={"cup": 0.5}),
+        replace(post(folder, "ann", "red"), image=tmp_path / "white.png"),
+    ]
+    counts = UseCounts()
+    first, second = one.score_images(posts, counts)
+    assert first.labels == {"cup": 0.5}
+    assert second.labels["r"] == pytest.approx(1 / 3, abs=0.1)
+    assert counts.as_json() == {"used": 1, "skipped": {NOT_FINITE: 1}}
+
+
+def test_a_block_may_be_left_out(folder: Path) -> None:
+    one = ImageLabelExtractor(of="content", scenes=block(folder, "scenes"))
+    [scored] = one.score_images([post(folder, "ann", "red")])
+    assert list(scored.labels) == ["scene:bar"]
+    with pytest.raises(ValueError, match="needs the parameter 'objects' or 'scenes'"):
+        ImageLabelExtractor(of="content")
+
+
+def test_a_saved_extractor_comes_back_the_same(folder: Path, tmp_path: Path) -> None:
+    whole = material(posts_of(folder))
+    one = extractor(folder, object_threshold=0.2, min_members=3, batch_size=3)
+    one.fit(whole, ["ann", "bob"])
+    one.save(tmp_path)
+    loaded = ImageLabelExtractor.load(tmp_path, n_jobs=2)
+    assert loaded.transform(whole) == one.transform(whole)
+    assert loaded.report() == one.report()
+    assert loaded.dimensions() == one.dimensions()
+    assert loaded.modality == one.modality
+    assert loaded.files() == one.files()
+    again = tmp_path / "again"
+    again.mkdir()
+    loaded.save(again)
+    assert sorted(path.name for path in again.iterdir()) == ["image_labels.json", "labels.json"]
+    for path in again.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_the_report_names_models_and_no_folder(folder: Path) -> None:
+    one = extractor(folder)
+    one.fit(material(posts_of(folder)), ["ann", "nobody"])
+    report = one.report()
+    assert report["training_accounts"] == 2
+    assert report["training_posts"] == 3
+    scenes = report["models"]["scenes"]
+    assert scenes["model"] == "scenes.onnx"
+    assert scenes["labels"] == "scenes.json"
+    assert scenes["activation"] == "softmax"
+    assert len(scenes["sha256"]) == 64
+    assert str(folder) not in json.dumps(report)
+
+
+def test_a_changed_model_is_refused_after_loading(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    tiny_models.colour_model(model, OBJECT_WEIGHTS)
+    one = ImageLabelExtractor(of="content", objects=block(folder, "objects", model=str(model)))
+    whole = material(posts_of(folder))
+    one.fit(whole, ["ann"])
+    one.save(tmp_path)
+    tiny_models.colour_model(model, OBJECT_WEIGHTS + 1)
+    with pytest.raises(ConversionError, match=r"m\.onnx: found another file than the data set"):
+        ImageLabelExtractor.load(tmp_path).transform(whole)
+    model.unlink()
+    with pytest.raises(ConversionError, match=r"m\.onnx: found No such file"):
+        ImageLabelExtractor.load(tmp_path).transform(whole)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"settings": {"of": "content"}}', "\udcff"])
+def test_a_spoilt_file_is_refused(folder: Path, tmp_path: Path, content: str) -> None:
+    one = extractor(folder)
+    one.fit(material(posts_of(folder)), ["ann"])
+    one.save(tmp_path)
+    path = tmp_path / "image_labels.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ConversionError, match="found no saved image labels"):
+        ImageLabelExtractor.load(tmp_path)
+
+
+def test_use_before_fit_is_an_error(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="transform needs a fitted"):
+        extractor(folder).transform(material())
+    with pytest.raises(RuntimeError, match="save needs a fitted"):
+        extractor(folder).save(tmp_path)
+
+
+def test_nothing_to_learn_from_tells_of_the_images(folder: Path) -> None:
+    one = extractor(folder)
+    with pytest.raises(ConversionError, match=r"none of the 1 posts .*0 used, 1 skipped \(1 no B"):
+        one.fit(material([Post("ann", "", image=folder / "broken.jpg")]), ["ann"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objects": "model.onnx"}, "'objects' parameter must be a mapping .* 'model.onnx'"),
+        ({"objects": {"labels": "a"}}, "'objects' parameter must hold a path as 'model'"),
+        ({"objects": {"model": "a", "lables": "b"}}, "'labels'.* Did you mean it by 'lables'"),
+        (
+            {"scenes": {"model": "a", "labels": "b", "szie": 3}},
+            "scenes: Unknown key 'szie'.*'size'",
+        ),
+        (
+            {"objects": {"model": "a", "labels": "b", "activation": "relu"}},
+            "'activation' in 'objects' must be one of softmax, sigmoid, none. Received: 'relu'",
+        ),
+        ({"batch_size": 0}, "'batch_size' .* Received: 0"),
+        ({"batch_size": True}, "'batch_size' .* Received: True"),
+        ({"providers": "CPUExecutionProvider"}, "'providers' .* list of names"),
+        ({"providers": []}, "'providers'"),
+        ({"object_threshold": 2}, "'object_threshold'"),
+        ({"min_members": 0}, "'min_members'"),
+        ({"of": "x"}, "'of' parameter"),
+    ],
+)
+def test_wrong_options_are_named(folder: Path, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        extractor(folder, **options)
+
+
+def scored(one: ImageLabelExtractor, folder: Path) -> None:
+    list(one.score_images([post(folder, "ann", "red")]))
+
+
+def test_another_number_of_labels_is_refused(folder: Path, tmp_path: Path) -> None:
+    tiny_models.labels(tmp_path / "l.txt", ["cup", "hat"])
+    own = block(folder, "objects", labels=str(tmp_path / "l.txt"))
+    with pytest.raises(ConversionError, match=r"found 5 outputs; wanted 2, one for each label"):
+        scored(extractor(folder, objects=own), folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda path: path.write_bytes(b"no model"), "wanted an ONNX model"),
+        (lambda path: None, "found no such file"),
+        (lambda path: tiny_models.colour_model(path, OBJECT_WEIGHTS[:1], colours=1), "3 colours"),
+        (
+            lambda path: tiny_models.sentence_model(path.parent, np.eye(3), file=path.name),
+            r"found the inputs input_ids \[None, None\].*wanted one input",
+        ),
+    ],
+)
+def test_models_that_do_not_look_at_images_are_refused(
+    folder: Path, tmp_path: Path, model: Any, message: str
+) -> None:
+    model(tmp_path / "m.onnx")
+    own = block(folder, "objects", model=str(tmp_path / "m.onnx"))
+    with pytest.raises(ConversionError, match=message) as found:
+        scored(extractor(folder, objects=own), folder)
+    assert "\n" not in str(found.value)
+
+
+def test_a_model_that_fails_is_told_in_one_line(folder: Path, tmp_path: Path) -> None:
+    # It says that it takes any batch and then wants to make 7 numbers of it.
+    nodes = [onnx.helper.make_node("Reshape", ["image", "shape"], ["flat"])]
+    shapes = [["n", 3, 5, 5], [7]]
+    image, flat = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in zip(("image", "flat"), shapes, strict=True)
+    )
+    path = tmp_path / "m.onnx"
+    tiny_models.write_model(path, nodes, [image], [flat], {"shape": np.array([7])})
+    with pytest.raises(ConversionError, match="the model failed on a batch of 32") as found:
+        scored(extractor(folder, objects=block(folder, "objects", model=str(path), size=5)), folder)
+    assert "\n" not in str(found.value)
+
+
+def test_a_model_of_another_size_is_refused(folder: Path) -> None:
+    own = block(folder, "scenes", size=[3, 3])
+    with pytest.raises(ConversionError, match=r"content_visual: .*3 x 3 pixels .* takes 7 x 5"):
+        scored(extractor(folder, scenes=own), folder)
+
+
+def test_providers_are_taken_where_they_are_offered(folder: Path) -> None:
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    scored(extractor(folder, providers=both), folder)
+    with pytest.raises(ConversionError, match=r"none of NoSuchProvider.* CPUExecutionProvider"):
+        scored(extractor(folder, providers=["NoSuchProvider"]), folder)
+
+
+def test_a_model_uses_as_many_threads_as_it_is_told(folder: Path) -> None:
+    for n_jobs in (1, 3):
+        options = open_model(folder / "objects.onnx", n_jobs=n_jobs).session.get_session_options()
+        assert options.intra_op_num_threads == n_jobs
+        assert options.inter_op_num_threads == 1
+
+
+@pytest.mark.parametrize("module", ["onnxruntime", "PIL.Image"])
+def test_a_missing_library_says_how_to_install_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(
+        ConversionError, match=rf"'{module}'.*pip install \"recbole-mirec\[models\]"
+    ):
+        scored(extractor(folder), folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", "cup\ngolden retriever\n crane\ncrane \n\n"),
+        ("a.txt", "\ufeffcup\r\ngolden\u00a0retriever\r\ncrane\r\ncrane"),
+        ("a.json", '["cup", "golden retriever", "crane", "crane"]'),
+        ("a.json", '{"1": "golden retriever", "0": "cup", "3": "crane", "2": "crane"}'),
+        (
+            "a.json",
+            '{"id2label": {"0": "cup", "1": "golden retriever", "2": "crane", "3": "crane"}}',
+        ),
+    ],
+)
+def test_label_files(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    assert read_labels(tmp_path / name) == ["cup", "golden-retriever", "crane-2", "crane-3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"", "no label for output 0"),
+        ("a.txt", b"cup\n\nhat\n", "no label for output 1"),
+        ("a.txt", b"\xff\xfe", "wanted a text file"),
+        ("a.json", b"{", "wanted a text file"),
+        ("a.json", b"3", "neither a list nor an object"),
+        ("a.json", b"[3]", "the label '3', which is no text"),
+        ("a.json", b'{"0": "a", "2": "b"}', "the index '2' among 2 labels"),
+        ("a.json", b"[" * 100_000, "wanted a text file"),
+        ("a.txt", b"a\na\na-1\n", "'a-1' twice"),
+    ],
+)
+def test_wrong_label_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConversionError, match=message):
+        read_labels(tmp_path / name)
+
+
+def test_a_missing_label_file(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="found No such file"):
+        read_labels(tmp_path / "none.txt")
+
+
+def test_objects_must_not_look_like_scenes(folder: Path, tmp_path: Path) -> None:
+    tiny_models.labels(tmp_path / "l.txt", ["cup", "scene:bar"])
+    own = block(folder, "objects", labels=str(tmp_path / "l.txt"))
+    with pytest.raises(ConversionError, match="the label 'scene:bar'"):
+        scored(extractor(folder, objects=own), folder)
+
+
+def test_models_that_want_the_same_share_an_image(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_models.colour_model(tmp_path / "m.onnx", SCENE_WEIGHTS)
+    sizes = []
+    plain = Image.Image.resize
+
+    def counting(self: Image.Image, size: tuple[int, int], *more: Any) -> Image.Image:
+        sizes.append(size)
+        return plain(self, size, *more)
+
+    monkeypatch.setattr(Image.Image, "resize", counting)
+    for size, wanted in ((17, 1), (19, 2)):
+        own = block(folder, "scenes", model=str(tmp_path / "m.onnx"), size=size)
+        sizes.clear()
+        [one] = extractor(folder, scenes=own).score_images([post(folder, "ann", "red")])
+        assert len(sizes) == wanted
+        assert one.labels == expected("red")

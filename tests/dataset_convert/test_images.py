@@ -1,0 +1,413 @@
+"""Images: every way of being stored gives the same colours, and no file does harm."""
+
+import json
+import os
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from dataset_convert.features.models import images
+from dataset_convert.features.models.image_input import ImageSettings, model_input
+from dataset_convert.features.models.image_processor import read_processor
+from dataset_convert.features.models.images import UnusableImage, open_image
+from dataset_convert.features.models.post_images import opened_images
+from dataset_convert.features.models.use_counts import UseCounts
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post
+
+RNG = np.random.default_rng(11)
+
+
+def picture(height: int = 13, width: int = 7) -> Image.Image:
+    return Image.fromarray(RNG.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_stand_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    stored = picture()
+    stored.save(path, exif=exif, **({"lossless": True} if suffix == "webp" else {}))
+    tagged = stored.copy()
+    tagged.getexif()[0x0112] = orientation
+    assert np.array_equal(pixels(open_image(path)), pixels(ImageOps.exif_transpose(tagged)))
+
+
+def test_a_turned_image_by_hand(tmp_path: Path) -> None:
+    # A camera on its side: the top left of what it stored is the top right of what was seen.
+    stored = Image.new("RGB", (3, 2), "black")
+    stored.putpixel((0, 0), (255, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored.save(tmp_path / "a.png", exif=exif)
+    found = open_image(tmp_path / "a.png")
+    assert found.size == (2, 3)
+    assert found.getpixel((1, 0)) == (255, 0, 0)
+
+
+def test_broken_exif_data_leave_the_pixels(tmp_path: Path) -> None:
+    stored = picture()
+    stored.save(tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert np.array_equal(pixels(open_image(tmp_path / "a.png")), pixels(stored))
+
+
+RED, WHITE = [255, 0, 0], [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "wanted"),
+    [
+        ("RGB", (255, 0, 0), RED),
+        ("L", 119, [119, 119, 119]),
+        ("1", 1, WHITE),
+        ("LA", (119, 255), [119, 119, 119]),
+        ("LA", (119, 0), WHITE),
+        ("RGBA", (255, 0, 0, 255), RED),
+        ("RGBA", (255, 0, 0, 0), WHITE),
+        ("RGBA", (255, 0, 0, 51), [255, 204, 204]),
+        ("I;16", 119 * 256 + 3, [119, 119, 119]),
+    ],
+)
+def test_every_mode_becomes_colours(
+    tmp_path: Path, mode: str, colour: object, wanted: list[int]
+) -> None:
+    Image.new(mode, (5, 3), colour).save(tmp_path / "a.png")  # type: ignore[arg-type]
+    found = pixels(open_image(tmp_path / "a.png"))
+    assert found.shape == (3, 5, 3)
+    assert (found == wanted).all()
+
+
+def test_a_palette_with_a_transparent_colour(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=1)
+    image.save(tmp_path / "a.gif", transparency=1)
+    image.save(tmp_path / "opaque.png")
+    assert pixels(open_image(tmp_path / "a.png")).tolist() == [[RED, WHITE]]
+    assert pixels(open_image(tmp_path / "a.gif")).tolist() == [[RED, WHITE]]
+    assert pixels(open_image(tmp_path / "opaque.png")).tolist() == [[RED, [0, 0, 255]]]
+
+
+def test_printers_colours_and_grey_photographs(tmp_path: Path) -> None:
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=100)
+    Image.new("L", (16, 16), 119).save(tmp_path / "grey.jpg", quality=100)
+    assert np.abs(pixels(open_image(tmp_path / "cmyk.jpg")).astype(int) - RED).max() <= 3
+    assert np.abs(pixels(open_image(tmp_path / "grey.jpg")).astype(int) - 119).max() <= 1
+
+
+def test_the_first_frame_is_taken(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (pixels(open_image(tmp_path / "a.gif")) == RED).all()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file that says how large it is and holds next to nothing."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def encoded(suffix: str, image: Image.Image | None = None) -> bytes:
+    file = BytesIO()
+    (image or picture(67, 61)).save(file, suffix)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", images.UNKNOWN),
+        (b"no image", images.UNKNOWN),
+        (encoded("jpeg")[:3], images.UNKNOWN),
+        (encoded("jpeg")[:-700], images.BROKEN),
+        (encoded("png")[:-700], images.BROKEN),
+        (encoded("ppm"), images.UNKNOWN),
+        (encoded("eps"), images.UNKNOWN),
+        (encoded("tiff", Image.new("F", (3, 3), 0.5)), images.NO_COLOURS),
+        (png_header(8_000, 5_001), images.TOO_MANY_PIXELS),
+        # Pillow itself warns of these two.
+        (png_header(10_000, 10_000), images.TOO_MANY_PIXELS),
+        (png_header(2**30, 2**30), images.TOO_MANY_PIXELS),
+        (png_header(2, 41), images.TOO_THIN),
+        (png_header(8_000, 5_000), images.BROKEN),
+    ],
+)
+def test_files_that_cannot_be_used_say_why(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(UnusableImage) as found:
+        open_image(tmp_path / "a.jpg")
+    assert str(found.value) == reason
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(images.MAX_BYTES + 1)
+    for name, reason in (
+        ("none.jpg", images.MISSING),
+        ("half\0.jpg", images.MISSING),
+        ("", images.NO_FILE),
+        ("pipe", images.NO_FILE),
+        ("huge", images.TOO_LARGE),
+    ):
+        with pytest.raises(UnusableImage) as found:
+            open_image(tmp_path / name)
+        assert str(found.value) == reason
+
+
+SOUND = {suffix: encoded(suffix) for suffix in ("jpeg", "png", "gif", "webp", "tiff", "bmp")}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(SOUND)),
+    st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), max_size=5),
+    st.floats(0.2, 1),
+)
+def test_spoilt_files_are_images_or_left_out(
+    tmp_path: Path, suffix: str, changes: list[tuple[int, int]], share: float
+) -> None:
+    content = bytearray(SOUND[suffix])
+    for place, value in changes:
+        content[place % len(content)] = value
+    (tmp_path / "a").write_bytes(content[: int(share * len(content))])
+    counts = UseCounts()
+    posts = [Post("ann", "", image=tmp_path / "a")]
+    blocks = opened_images(posts, lambda image: image.mode, block_images=1, n_jobs=1, counts=counts)
+    [[one]] = list(blocks)
+    assert (one.prepared == "RGB") != (counts.skipped.total() == 1)
+
+
+def test_known_values_of_a_models_input() -> None:
+    image = Image.new("RGB", (11, 5), (255, 51, 0))
+    fitted = ImageSettings(size=5, crop=(3, 2)).fitted_to(None, None)
+    found = model_input(image, fitted)
+    assert found.shape == (3, 3, 2)
+    assert found.dtype == np.float32
+    wanted = [(1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225]
+    assert np.allclose(found.reshape(3, -1).T, [wanted] * 6, rtol=0, atol=1e-6)
+
+
+def test_the_middle_is_cropped() -> None:
+    image = picture(13, 7)
+    plain = {"mean": [0, 0, 0], "std": [1, 1, 1], "scale": 1}
+    # 7 is the shorter side already, so that nothing is resized; (13 - 5) // 2 = 4 rows above.
+    fitted = ImageSettings.from_options({"size": 7, "crop": [5, 3], **plain}).fitted_to(None, None)
+    wanted = np.asarray(image, np.float32)[4:9, 2:5].transpose(2, 0, 1)
+    assert np.array_equal(model_input(image, fitted), wanted)
+
+
+@pytest.mark.parametrize(
+    ("given_size", "model_size", "size", "crop"),
+    [
+        ({}, (None, None), 256, (224, 224)),
+        ({}, (64, 64), 73, (64, 64)),
+        ({}, (7, 14), 16, (7, 14)),
+        ({"size": 97}, (None, None), 97, (97, 97)),
+        ({"size": 97}, (64, 53), 97, (64, 53)),
+        ({"size": [11, 7]}, (None, None), (11, 7), (11, 7)),
+        ({"crop": 28}, (None, None), 32, (28, 28)),
+        ({"size": [11, 7], "crop": [5, 3]}, (5, None), (11, 7), (5, 3)),
+    ],
+)
+def test_sizes_follow_the_model(
+    given_size: dict, model_size: tuple, size: object, crop: object
+) -> None:
+    fitted = ImageSettings.from_options(given_size).fitted_to(*model_size)
+    assert (fitted.size, fitted.crop) == (size, crop)
+    again = ImageSettings.from_options(fitted.as_json()).fitted_to(*model_size)
+    assert again == fitted
+
+
+@pytest.mark.parametrize(("height", "width", "wanted"), [(13, 7, (59, 32)), (7, 13, (32, 59))])
+def test_the_shorter_side_is_resized(height: int, width: int, wanted: tuple[int, int]) -> None:
+    # int(32 * 13 / 7) = 59.
+    image = picture(height, width)
+    fitted = ImageSettings(
+        size=32, crop=(1, 1), mean=(0, 0, 0), std=(1, 1, 1), scale=1, resample="bicubic"
+    )
+    resized = np.asarray(image.resize(wanted[::-1], Image.Resampling.BICUBIC))
+    middle = resized[(wanted[0] - 1) // 2, (wanted[1] - 1) // 2]
+    assert model_input(image, fitted).ravel().tolist() == middle.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sise": 3}, "Unknown key 'sise' .* did you mean 'size'"),
+        ({"xyz": 3}, "Unknown key 'xyz' .* known: size, crop"),
+        ({"size": 0}, r"'size' .* 1 to 1024, or two, \[height, width\]\. Received: 0"),
+        ({"size": 1025}, "'size' .* Received: 1025"),
+        ({"size": [1, 2, 3]}, "'size'"),
+        ({"size": True}, "'size'"),
+        ({"crop": "224"}, "'crop' .* Received: '224'"),
+        ({"mean": [1, 2]}, "'mean' .* three numbers"),
+        ({"std": 1}, "'std' .* three numbers"),
+        ({"std": [1, 0, 1]}, "'std' .* above 0"),
+        ({"mean": [1, float("nan"), 1]}, "'mean'"),
+        ({"scale": 0}, "'scale' .* above 0. Received: 0"),
+        ({"scale": "x"}, "'scale'"),
+        ({"resample": "best"}, "'resample' .* nearest, lanczos, .* Received: 'best'"),
+    ],
+)
+def test_wrong_settings_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageSettings.from_options(options)
+
+
+def test_settings_that_no_model_takes() -> None:
+    with pytest.raises(ValueError, match=r"give 5 x 5 pixels .* the model takes 7 x any"):
+        ImageSettings(size=5, crop=(5, 5)).fitted_to(7, None)
+    with pytest.raises(ValueError, match=r"no larger than its 'size'.*\[5, 7\] and 5"):
+        ImageSettings(size=5, crop=(5, 7)).fitted_to(None, None)
+    with pytest.raises(ValueError, match="must be fitted"):
+        model_input(picture(), ImageSettings())
+
+
+CLIP = {
+    "do_resize": True,
+    "size": {"shortest_edge": 19},
+    "do_center_crop": True,
+    "crop_size": {"height": 17, "width": 13},
+    "resample": 3,
+    "image_mean": [0.5, 0.4, 0.3],
+    "image_std": [0.2, 0.1, 0.3],
+    "rescale_factor": 0.5,
+    "image_processor_type": "CLIPImageProcessor",
+}
+COLOURS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.1, 0.3], "scale": 0.5, "resample": "bicubic"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, {"size": 19, "crop": [17, 13], **COLOURS}),
+        ({"size": 19, "crop_size": 17}, {"size": 19, "crop": [17, 17], **COLOURS}),
+        ({"size": {"height": 5, "width": 7}, "do_center_crop": False}, {"size": [5, 7]}),
+        ({"size": 5, "do_center_crop": False}, {"size": [5, 5]}),
+        ({"crop_pct": 0.5}, {"size": 38, "crop": 19}),
+        ({"crop_pct": 0.5, "size": 384}, {"size": [384, 384]}),
+        ({"do_normalize": False}, {"mean": [0, 0, 0], "std": [1, 1, 1]}),
+        ({"do_rescale": False}, {"scale": 1}),
+    ],
+)
+def test_processors_of_hugging_face(tmp_path: Path, changes: dict, wanted: dict) -> None:
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(CLIP | changes))
+    found = read_processor(path)
+    assert {key: found[key] for key in wanted} == wanted
+    ImageSettings.from_options(found)
+
+
+def test_a_processor_that_says_little_leaves_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text("{}")
+    assert ImageSettings.from_options(read_processor(path)) == ImageSettings()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "no JSON object"),
+        ("{", "wanted the settings of an image processor"),
+        ('{"do_resize": false}', "'do_resize' false"),
+        ('{"size": {"longest_edge": 5}}', "the size .*longest_edge"),
+        ('{"crop_pct": 2, "size": 5}', "'crop_pct' '2'"),
+        ('{"resample": 9}', "'resample' '9'"),
+        ("[" * 100_000, "preprocessor_config.json: found"),
+    ],
+)
+def test_a_wrong_processor_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(content)
+    with pytest.raises(ConversionError, match=message):
+        read_processor(path)
+
+
+def test_a_missing_processor_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="No such file"):
+        read_processor(tmp_path / "none.json")
+
+
+def numbered(folder: Path, n: int) -> Iterator[Post]:
+    for i in range(n):
+        yield Post(str(i), "", image=None if i % 3 == 2 else folder / f"{i}.png")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_blocks_keep_the_order_and_count_what_is_left_out(tmp_path: Path, n_jobs: int) -> None:
+    for i in (0, 1, 3, 6, 7, 9):
+        picture(5 + i, 20).save(tmp_path / f"{i}.png")
+    (tmp_path / "4.png").write_bytes(b"")
+
+    def slow_first(image: Image.Image) -> int:
+        time.sleep(0.02 if image.height == 5 else 0)
+        return image.height
+
+    counts = UseCounts()
+    blocks = list(
+        opened_images(
+            numbered(tmp_path, 11), slow_first, block_images=2, n_jobs=n_jobs, counts=counts
+        )
+    )
+    assert [[(one.post.account, one.prepared) for one in block] for block in blocks] == [
+        [("0", 5), ("1", 6)],
+        [("2", None), ("3", 8), ("4", None)],
+        [("5", None), ("6", 11), ("7", 12)],
+        [("8", None), ("9", 14), ("10", None)],
+    ]
+    assert counts.as_json() == {"used": 0, "skipped": {images.UNKNOWN: 1, images.MISSING: 1}}
+    assert str(counts) == f"0 used, 2 skipped (1 {images.UNKNOWN}, 1 {images.MISSING})"
+
+
+def test_no_more_than_a_block_is_read_ahead(tmp_path: Path) -> None:
+    n_read = 0
+
+    def stream() -> Iterator[Post]:
+        nonlocal n_read
+        while True:
+            n_read += 1
+            yield Post("ann", "", image=tmp_path / "none.png")
+
+    blocks = opened_images(stream(), len, block_images=7, n_jobs=2, counts=UseCounts())
+    for n_blocks in (1, 2, 3):
+        next(blocks)
+        assert n_read == 7 * n_blocks
+    blocks.close()
+
+
+def test_bombs_are_counted_and_other_warnings_kept_silent(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_header(10_000, 10_000))
+    # Pillow warns of palettes with a transparency for each colour.
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.save(tmp_path / "b.png", transparency=b"\xff\x00")
+    counts = UseCounts()
+    posts = [Post("ann", "", image=tmp_path / name) for name in ("a.png", "b.png")]
+    [block] = opened_images(posts, pixels, block_images=5, n_jobs=1, counts=counts)
+    assert counts.skipped == {images.TOO_MANY_PIXELS: 1}
+    assert block[1].prepared is not None
+    assert block[1].prepared.tolist() == [[RED, RED]]

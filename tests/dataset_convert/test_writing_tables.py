@@ -1,0 +1,268 @@
+"""Raw material written as tables and read back: the same content in every format."""
+
+import csv
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_convert import raw, schema
+from dataset_convert.problems import Problems
+from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.sources import tables
+from dataset_convert.synthetic.material import synthetic_material
+from dataset_convert.synthetic.spec import SPECS
+from dataset_convert.writing.tables import CONFIG_FILE, write_tables
+
+FORMATS = ("csv", "jsonl", "parquet")
+ACCOUNTS = [
+    ("b1", "brand", 'The, "first"', "line\nbreak \\n and ✨", "food", 12.0),
+    ("m1", "influencer", "", "", None, np.nan),
+    ("m2", "influencer", "Zoë", " = 1 + 1", "shoes", 0.1 + 0.2),
+]
+PAIRS = [("b1", "m2", 1 / 3, np.nan), ("b1", "m1", np.nan, 1.7e9)]
+POSTS = [
+    Post("b1", "hello", timestamp=1.5, n_likes=3.0, labels={"cup": 0.1, "scene:bar": 1 / 3}),
+    Post("m1", ""),
+]
+AUDIENCE = [Post("m2", '#yes, "sir"', member="fan 1", timestamp=2.0, labels={"{cup": 0.5})]
+
+
+def made(
+    posts: Sequence[Post] = POSTS, audience: Sequence[Post] = AUDIENCE, **changes: Any
+) -> RawMaterial:
+    accounts = pd.DataFrame(ACCOUNTS, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
+    pairs = pd.DataFrame(PAIRS, columns=list(schema.INTERACTION_TYPES))
+    fields: dict[str, Any] = {
+        "accounts": accounts.assign(followers=accounts[raw.FOLLOWERS].astype(np.float64)),
+        "collaborations": pairs,
+        "posts": lambda: iter(posts),
+        "audience_posts": lambda: iter(audience),
+        "brand_parts": {"b1": "valid"},
+        "influencer_category_is_profile": True,
+        "vectors": {},
+        "fingerprints": {},
+        "synthetic": True,
+    }
+    return RawMaterial(**(fields | changes))
+
+
+def read_back(folder: Path) -> RawMaterial:
+    options = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))["source"]
+    problems = Problems()
+    material = tables.read(folder, options, problems)
+    assert problems.lines() == []
+    return material
+
+
+def assert_same(found: RawMaterial, wanted: RawMaterial) -> None:
+    pd.testing.assert_frame_equal(found.accounts, wanted.accounts, check_exact=True)
+    numbers = {schema.COMPETENCE: np.float64, schema.TIMESTAMP: np.float64}
+    pd.testing.assert_frame_equal(
+        found.collaborations, wanted.collaborations.astype(numbers), check_exact=True
+    )
+    assert list(found.posts()) == list(wanted.posts())
+    assert list(found.audience_posts()) == list(wanted.audience_posts())
+    assert found.brand_parts == wanted.brand_parts
+    assert found.synthetic == wanted.synthetic
+    assert found.influencer_category_is_profile == wanted.influencer_category_is_profile
+    assert found.vectors.keys() == wanted.vectors.keys()
+    for modality, vectors in wanted.vectors.items():
+        assert found.vectors[modality].keys() == vectors.keys()
+        for account, vector in vectors.items():
+            np.testing.assert_array_equal(found.vectors[modality][account], vector)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_reading_back_gives_the_same(tmp_path: Path, format_: Any) -> None:
+    picture = tmp_path / "pictures" / "1.jpg"
+    vectors = {
+        "content_topics": {
+            "m1": np.array([0.25, 0.75], np.float32),
+            "b1": np.array([0.1, 1 / 3], np.float32),
+        }
+    }
+    wanted = made([replace(POSTS[0], image=picture), POSTS[1]], vectors=vectors)
+    write_tables(wanted, tmp_path, format=format_)
+    assert_same(read_back(tmp_path), wanted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [
+            *(
+                f"{n}.{format_}"
+                for n in ("accounts", "audience", "collaborations", "posts", "splits")
+            ),
+            "content_topics.npy",
+            "content_topics_ids.txt",
+            "convert.yaml",
+        ]
+    )
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+names = texts.filter(lambda text: text and text == text.strip())
+labels = (texts | texts.map("{{{}".format)).map(lambda text: "".join(text.split())).filter(bool)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+posts = st.builds(
+    Post,
+    account=st.sampled_from(["b1", "m1", "m2"]),
+    text=texts,
+    timestamp=st.none() | st.floats(0, 1e11),
+    n_likes=st.none() | st.floats(0, 1e300),
+    n_comments=st.none() | st.floats(0, 1e300),
+    labels=st.dictionaries(labels, st.floats(0, 1), max_size=3),
+)
+heard = st.builds(
+    Post,
+    account=st.sampled_from(["b1", "m1", "m2"]),
+    text=texts,
+    member=names,
+    labels=st.dictionaries(labels, st.floats(0, 1), max_size=3),
+)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@given(
+    own=st.lists(posts, max_size=4),
+    audience=st.lists(heard, max_size=3),
+    biography=texts,
+    name=names | st.just(""),
+    category=names,
+    competence=finite,
+)
+def test_any_text_and_any_number_survives(
+    format_: Any,
+    own: list[Post],
+    audience: list[Post],
+    biography: str,
+    name: str,
+    category: str,
+    competence: float,
+) -> None:
+    wanted = made(own, audience)
+    wanted.accounts.loc[1, [raw.BIOGRAPHY, raw.NAME, raw.CATEGORY]] = [biography, name, category]
+    wanted.collaborations.loc[0, schema.COMPETENCE] = competence
+    with tempfile.TemporaryDirectory() as folder:
+        write_tables(wanted, Path(folder), format=format_)
+        assert_same(read_back(Path(folder)), wanted)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_formats_of_a_synthetic_release_agree(tmp_path: Path, format_: Any) -> None:
+    wanted = synthetic_material(SPECS["mirec-tiny"], seed=1)
+    write_tables(wanted, tmp_path, format=format_)
+    assert_same(read_back(tmp_path), wanted)
+
+
+def test_tables_without_rows_are_not_written(tmp_path: Path) -> None:
+    write_tables(made(), tmp_path, format="csv")
+    write_tables(made([], [], brand_parts={}), tmp_path, format="csv")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["accounts.csv", "collaborations.csv", "convert.yaml"]
+    assert_same(read_back(tmp_path), made([], [], brand_parts={}))
+
+
+def test_what_a_person_sees(tmp_path: Path) -> None:
+    write_tables(made(), tmp_path, format="csv")
+    write_tables(made(), tmp_path, format="jsonl")
+    with (tmp_path / "posts.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0] == {
+        "account": "b1",
+        "text": "hello",
+        "timestamp": "1.5",
+        "likes": "3.0",
+        "comments": "",
+        "labels": "cup:0.1 scene:bar:0.3333333333333333",
+        "image": "",
+    }
+    lines = (tmp_path / "audience.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {
+            "account": "m2",
+            "member": "fan 1",
+            "text": '#yes, "sir"',
+            "timestamp": 2.0,
+            "labels": {"{cup": 0.5},
+        }
+    ]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_posts_are_streamed(tmp_path: Path, format_: Any) -> None:
+    n_ahead = []
+
+    def stream() -> Iterator[Post]:
+        for number in range(9000):
+            n_ahead.append(number)
+            yield Post("b1", "x" * 400)
+
+    written_at = []
+    part = tmp_path / f".posts.{format_}.part"
+
+    def watched() -> Iterator[Post]:
+        for post in stream():
+            if len(n_ahead) == 9000:
+                written_at.append(part.stat().st_size)
+            yield post
+
+    write_tables(replace(made(), posts=watched), tmp_path, format=format_)
+    # Before the last post is asked for, most of the others are in the file; Parquet compresses.
+    assert written_at[0] > (1_000 if format_ == "parquet" else 2_000_000)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_fails_leaves_the_old_table(tmp_path: Path, format_: Any) -> None:
+    def broken() -> Iterator[Post]:
+        yield POSTS[0]
+        raise OSError("gone")
+
+    write_tables(made(), tmp_path, format=format_)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(OSError, match="gone"):
+        write_tables(replace(made(), posts=broken), tmp_path, format=format_)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_unknown_format(tmp_path: Path) -> None:
+    message = "'format' parameter of write_tables must be one of csv, jsonl, parquet. Received: 'x"
+    with pytest.raises(ValueError, match=message):
+        write_tables(made(), tmp_path, format="xml")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("post", "message"),
+    [
+        (Post("b1", "x", labels={"a cup": 0.5}), "labels without space in them. Received: 'a cup'"),
+        (Post("b1", "x" * 10_001), "texts of at most 10,000 characters. Received: '10,001 ch"),
+        (Post("b1", "x", image=Path("/elsewhere/1.jpg")), "pictures within the folder. Received"),
+        (Post("b1", "half \ud83d"), "surrogates not allowed"),
+    ],
+)
+def test_posts_that_tables_cannot_hold(tmp_path: Path, post: Post, message: str) -> None:
+    for format_ in FORMATS:
+        with pytest.raises(ValueError, match=message):
+            write_tables(made([post]), tmp_path, format=format_)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(raw.ACCOUNT, " b1"), (raw.NAME, "a "), (raw.CATEGORY, "\tfood")]
+)
+def test_accounts_that_tables_cannot_hold(tmp_path: Path, column: str, value: str) -> None:
+    wanted = made()
+    wanted.accounts.loc[0, column] = value
+    with pytest.raises(ValueError, match="without space around it"):
+        write_tables(wanted, tmp_path, format="csv")
+
+
+def test_members_that_tables_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"member without space around it\. Received: 'fan '"):
+        write_tables(made(audience=[Post("b1", "x", member="fan ")]), tmp_path, format="csv")
