@@ -3,6 +3,7 @@
     python benchmarks/convert_scale.py                       # all features
     python benchmarks/convert_scale.py --without-topics      # reading, visual semantics, attributes
     python benchmarks/convert_scale.py --times 10            # ten times the posts
+    python benchmarks/convert_scale.py --workbooks           # the layout of the published release
 
 Makes CSV tables of 360 brands and 3,748 influencers, 50 posts each, and of 25 members of each
 audience, 2 posts each, all synthetic; converts them by the command in a process of its own; prints
@@ -20,12 +21,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import psutil
+
+from dataset_convert.problems import Problems
+from dataset_convert.sources.tables import read
+from dataset_convert.writing.release import write_release
 
 N_BRANDS, N_INFLUENCERS, N_POSTS = 360, 3_748, 50
 N_MEMBERS, N_MEMBER_POSTS = 25, 2
@@ -46,6 +52,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="this many times the posts")
     parser.add_argument("--share", type=float, default=1.0, help="of the accounts")
     parser.add_argument("--without-topics", action="store_true")
+    parser.add_argument("--workbooks", action="store_true", help="posts in workbooks, no labels")
     parser.add_argument("--jobs", type=int, default=2, help="n_jobs of the conversion")
     parser.add_argument("--tables", type=Path, help="where the tables stay, and are found again")
     options = parser.parse_args()
@@ -55,9 +62,16 @@ def main() -> None:
             started = time.perf_counter()
             make_tables(tables, times=options.times, share=options.share)
             print(f"tables made in {time.perf_counter() - started:.0f} s: {tables}")
+        if options.workbooks:
+            source, folder = "gan2019", Path(scratch) / "release"
+            started = time.perf_counter()
+            write_release(read(tables, {"synthetic": True}, Problems()), folder)
+            print(f"workbooks made in {time.perf_counter() - started:.0f} s")
+        else:
+            source, folder = "tables", tables
         config = Path(scratch) / "convert.yaml"
         config.write_text(configuration(Path(scratch) / "key", options))
-        profile(tables, config, Path(scratch) / "dataset")
+        profile(source, folder, config, Path(scratch) / "dataset")
 
 
 def configuration(key: Path, options: argparse.Namespace) -> str:
@@ -80,6 +94,9 @@ def make_tables(folder: Path, *, times: int, share: float, seed: int = 2026) -> 
     category_of = {account: i % N_CATEGORIES for i, account in enumerate(accounts)}
     write(building / "accounts.csv", account_rows(accounts, category_of, len(brands), rng))
     write(building / "collaborations.csv", pair_rows(brands, influencers, category_of, rng))
+    is_test = [i // N_CATEGORIES % 5 == 0 for i in range(len(brands))]
+    parts = zip(brands, ("test" if test else "train" for test in is_test), strict=True)
+    write(building / "splits.csv", chain([("brand", "part")], parts))
     captions = Captions(rng)
     header = ("text", "timestamp", "likes", "comments", "labels")
     write(
@@ -95,7 +112,7 @@ def make_tables(folder: Path, *, times: int, share: float, seed: int = 2026) -> 
     building.rename(folder)
 
 
-def write(path: Path, rows: Iterator[tuple[Any, ...]]) -> None:
+def write(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
     """Write rows as CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows(rows)
@@ -120,11 +137,12 @@ def pair_rows(
     category_of: dict[str, int],
     rng: np.random.Generator,
 ) -> Iterator[tuple[Any, ...]]:
-    """Header and pairs: one brand an influencer, of its category."""
+    """Header and pairs: one brand an influencer, of its category, every brand in turn."""
     yield "brand", "influencer", "competence", "timestamp"
-    for influencer in influencers:
+    for i, influencer in enumerate(influencers):
         own = [brand for brand in brands if category_of[brand] == category_of[influencer]]
-        yield rng.choice(own), influencer, f"{rng.random():.4f}", 1_600_000_000
+        brand = own[i // N_CATEGORIES % len(own)]
+        yield brand, influencer, f"{rng.random():.4f}", 1_600_000_000
 
 
 def post_rows(
@@ -197,10 +215,10 @@ def _word(number: int) -> str:
     return "".join(letters)
 
 
-def profile(tables: Path, config: Path, output: Path) -> None:
+def profile(source: str, folder: Path, config: Path, output: Path) -> None:
     """Convert in a process of its own and print what it cost."""
-    command = [sys.executable, "-m", "dataset_convert", "--source", "tables"]
-    command += ["--input", tables, "--name", "scale", "--config", config, "--output", output]
+    command = [sys.executable, "-m", "dataset_convert", "--source", source]
+    command += ["--input", folder, "--name", "scale", "--config", config, "--output", output]
     started = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}

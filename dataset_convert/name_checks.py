@@ -4,10 +4,10 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 import pandas as pd
@@ -21,8 +21,7 @@ MIN_LENGTH: Final = 4
 MIN_NUMBER_LENGTH: Final = 10
 """Shorter numbers outside of tables and JSON could be counts or dates."""
 
-_BARRIER = "\0"
-_WORD = re.compile(rf"[^\W_]+|{_BARRIER}")
+_WORD = re.compile(r"[^\W_]+")
 _ARRAY_FILES = (".npy", ".npz")
 _WORD_LISTS = ("lexicon.json",)
 """Came with the conversion or from its user, not from the accounts."""
@@ -44,9 +43,9 @@ class AccountNames:
         names = [*accounts[raw.ACCOUNT], *accounts[raw.NAME].dropna()]
         self._names = {_words(name) for name in names if len(name) >= MIN_LENGTH} - {()}
 
-    def __contains__(self, word: str) -> bool:
+    def __contains__(self, word: object) -> bool:
         """Returns whether a word is a name, whatever its letter case and signs."""
-        return _words(word) in self._names
+        return isinstance(word, str) and _words(word) in self._names
 
 
 def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection[str] = ()) -> None:
@@ -79,11 +78,11 @@ def find_names(
 ) -> Iterator[tuple[Path, str]]:
     """Yields the files that hold a name, each with the first one; see `assert_no_names`."""
     passed_over = {_words(name) for name in allowed} | _our_words()
-    wanted: dict[str, list[tuple[Words, str]]] = {}
+    wanted = _Wanted({}, {})
     for name in names:
         words = _words(name)
         if len(name) >= MIN_LENGTH and words and words not in passed_over:
-            wanted.setdefault(words[0], []).append((words, name))
+            wanted.add(words, name)
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in _WORD_LISTS:
             found = _first_name(path, wanted)
@@ -91,16 +90,33 @@ def find_names(
                 yield path, found
 
 
-def _first_name(path: Path, wanted: Mapping[str, list[tuple[Words, str]]]) -> str | None:
-    text, has_numbers = _readable(path)
-    words = _words(text)
-    if wanted.keys().isdisjoint(words):
-        return None
-    for i, word in enumerate(words):
-        for name_words, name in wanted.get(word, ()):
-            if has_numbers and name.isdecimal() and len(name) < MIN_NUMBER_LENGTH:
-                continue
-            if words[i : i + len(name_words)] == name_words:
+class _Wanted(NamedTuple):
+    """Names by their words, and of each first word how many words its names have.
+
+    Thousands of names may begin alike ("influencer 1", "influencer 2"): none is compared that
+    does not stand there.
+    """
+
+    names: dict[Words, str]
+    lengths: dict[str, set[int]]
+
+    def add(self, words: Words, name: str) -> None:
+        """Takes a name."""
+        self.names[words] = name
+        self.lengths.setdefault(words[0], set()).add(len(words))
+
+
+def _first_name(path: Path, wanted: _Wanted) -> str | None:
+    has_numbers, parts = _readable(path)
+    for part in parts:
+        words = _words(part)
+        for i, word in enumerate(words):
+            for length in wanted.lengths.get(word, ()):
+                name = wanted.names.get(words[i : i + length])
+                if name is None:
+                    continue
+                if has_numbers and name.isdecimal() and len(name) < MIN_NUMBER_LENGTH:
+                    continue
                 return name
     return None
 
@@ -117,33 +133,44 @@ def _our_words() -> frozenset[Words]:
     return frozenset((word,) for text in texts for word in _words(text))
 
 
-def _readable(path: Path) -> tuple[str, bool]:
-    """Returns a file's text without escapes, and whether numbers are left in it."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+def _readable(path: Path) -> tuple[bool, Iterable[str]]:
+    """Returns whether numbers are left in a file's text, and its parts without escapes.
+
+    No name lies in two parts: words that stand beside each other in a list are no name of two.
+    """
     if path.suffix in (".inter", ".user", ".item", ".influencer_category"):
-        return _joined(unquote_plus(token) for token in _tokens(text)), False
+        return False, map(unquote_plus, _distinct(_tokens(path)))
+    text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json":
         try:
-            return _joined(unquote_plus(part) for part in _strings(json.loads(text))), False
+            return False, map(unquote_plus, _distinct(_strings(json.loads(text))))
         except ValueError:
-            return text, True
-    return html.unescape(_EMBEDDED.sub("", text)), True
+            return True, [text]
+    return True, [html.unescape(_EMBEDDED.sub("", text))]
 
 
-def _joined(parts: Iterable[str]) -> str:
-    # Words that stand beside each other in a list are no name of two words.
-    return f" {_BARRIER} ".join(parts)
+def _distinct(parts: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for part in parts:
+        if part not in seen:
+            seen.add(part)
+            yield part
 
 
-def _tokens(text: str) -> Iterator[str]:
-    header, *rows = text.split("\n")
-    kinds = [column.rpartition(":")[2] for column in header.split(schema.FIELD_SEPARATOR)]
-    for row in rows:
-        for kind, cell in zip(kinds, row.split(schema.FIELD_SEPARATOR), strict=False):
-            if kind == "token":
-                yield cell
-            elif kind == "token_seq":
-                yield from cell.split(schema.SEQUENCE_SEPARATOR)
+def _tokens(path: Path) -> Iterator[str]:
+    # Row by row: a table may be as large as the memory.
+    with path.open(encoding="utf-8", errors="replace") as rows:
+        kinds = [column.rpartition(":")[2] for column in _cells(next(rows, ""))]
+        for row in rows:
+            for kind, cell in zip(kinds, _cells(row), strict=False):
+                if kind == "token":
+                    yield cell
+                elif kind == "token_seq":
+                    yield from cell.split(schema.SEQUENCE_SEPARATOR)
+
+
+def _cells(row: str) -> list[str]:
+    return row.rstrip("\n").split(schema.FIELD_SEPARATOR)
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -190,6 +190,8 @@ def _assemble(plan: Plan, name: str, features: Features, tell: Tell) -> AtomicDa
     for modality, values in list(features.values.items()):
         if not assembly.add_modality(tables, modality, values, tell):
             features.drop(modality)
+    # They stand in the tables now, in far less space than labels and weights take in mappings.
+    features.values.clear()
     return AtomicData(
         name=name,
         brands=tables[schema.BRAND],

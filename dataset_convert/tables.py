@@ -1,6 +1,7 @@
 """One atomic file read into a checked table: its header, its fields and the type of each value."""
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,7 +241,8 @@ def _parse_vector(table: Table, name: str, row: int, cell: str) -> npt.NDArray[n
 def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str] | None:
     if cell == "":
         return None
-    tokens = cell.split(schema.SEQUENCE_SEPARATOR)
+    # Interned: the same few words come again in thousands of lists.
+    tokens = [sys.intern(token) for token in cell.split(schema.SEQUENCE_SEPARATOR)]
     for token in tokens:
         bad = next((c for c in schema.FORBIDDEN_IN_TOKENS if c in token), None)
         if bad is None and token != "":

@@ -1,5 +1,6 @@
 """A data set small enough to work out by hand, and settings that make every run short."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,14 @@ def write_little(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+@cache
+def _tiny() -> AtomicData:
+    return generate(TINY)
+
+
 def changed_positives(protocol: str, part: str) -> AtomicData:
     """mirec-tiny with one brand's validation or test collaborations handed to others."""
-    data = generate(TINY)
+    data = _tiny()
     files = {name: dict(parts) for name, parts in data.splits.items()}
     held = files[protocol][part]
     taken = set(map(tuple, data.interactions[[schema.BRAND_ID, schema.INFLUENCER_ID]].to_numpy()))

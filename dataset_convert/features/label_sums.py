@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 
 
 class LabelSums:
@@ -10,21 +10,26 @@ class LabelSums:
 
     Args:
         min_members: Members of an audience that must have shown a known label. Which labels are
-            known may be settled later than the sums, so each label remembers as many members.
+            known may be settled later than the sums, so each label of which that is open remembers
+            as many members.
     """
 
     def __init__(self, *, min_members: int) -> None:
         self._min_members = min_members
         self._sums: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._members: defaultdict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+        self._sure: defaultdict[str, set[str]] = defaultdict(set)
 
-    def add(self, account: str, member: str, seen: Mapping[str, float]) -> None:
+    def add(
+        self, account: str, member: str, seen: Mapping[str, float], *, settled: Container[str] = ()
+    ) -> None:
         """Adds what one post shows.
 
         Args:
             account: Whose content, or whose audience's content, the post is.
             member: Who wrote it.
             seen: Label -> score.
+            settled: Labels that will be known for certain.
         """
         if not seen:
             return
@@ -32,7 +37,14 @@ class LabelSums:
         for label, score in seen.items():
             # Interned: one string a label instead of one for each account that shows it.
             total[sys.intern(label)] = total.get(label, 0.0) + score
-        if self._min_members > 1:
+        sure = self._sure[account]
+        if len(sure) == self._min_members:
+            return
+        if any(label in settled for label in seen):
+            sure.add(member)
+            if len(sure) == self._min_members:
+                self._members.pop(account, None)
+        elif self._min_members > 1:
             self._add_member(self._members[account], sys.intern(member), seen)
 
     def of(self, known: Collection[str]) -> dict[str, dict[str, float]]:
@@ -60,5 +72,6 @@ class LabelSums:
     def _n_members(self, account: str, labels: Collection[str]) -> int:
         if self._min_members == 1:
             return 1
-        of_label = self._members[account]
-        return len({member for label in labels for member in of_label[label]})
+        of_label = self._members.get(account, {})
+        open_members = {member for label in labels for member in of_label.get(label, ())}
+        return len(self._sure[account] | open_members)

@@ -6,7 +6,7 @@ the number of posts once the accounts' words have been seen.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -103,6 +103,7 @@ def learn_vocabulary(
     *,
     text: TextSettings,
     settings: VocabularySettings,
+    names: Container[str] = (),
     min_members: int = 1,
     n_jobs: int = 1,
 ) -> Vocabulary:
@@ -117,6 +118,7 @@ def learn_vocabulary(
         training: The accounts whose posts count; all others are passed over.
         text: How captions become words.
         settings: Which words are kept.
+        names: Words that are never kept.
         min_members: Distinct authors that an account's posts must have for them to count.
         n_jobs: Processes; the result does not depend on it.
 
@@ -135,7 +137,7 @@ def learn_vocabulary(
     mask = np.array([members.suffice(account) for account in rows], np.bool_)
     frequency = pairs.n_rows_with(mask, len(candidates.ids))
     n_accounts = int(mask.sum())
-    chosen_words = _choose(list(candidates.ids), frequency, n_accounts, settings)
+    chosen_words = _choose(list(candidates.ids), frequency, n_accounts, settings, names)
     return Vocabulary(chosen_words, n_accounts, candidates.n_uncounted)
 
 
@@ -244,10 +246,13 @@ def _choose(
     frequency: npt.NDArray[np.int64],
     n_accounts: int,
     settings: VocabularySettings,
+    names: Container[str],
 ) -> tuple[str, ...]:
     # Rounded first: 0.1 * 30 is a little more than 3.
     lowest = max(MIN_ACCOUNTS, math.ceil(round(settings.min_share * n_accounts, 9)))
     highest = math.floor(round(settings.max_share * n_accounts, 9))
-    fitting = [i for i in range(len(words)) if lowest <= frequency[i] <= highest]
+    fitting = [
+        i for i, word in enumerate(words) if lowest <= frequency[i] <= highest and word not in names
+    ]
     fitting.sort(key=lambda i: (-frequency[i], words[i]))
     return tuple(sorted(words[i] for i in fitting[: settings.max_words]))

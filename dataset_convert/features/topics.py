@@ -33,6 +33,7 @@ from dataset_convert.features.topic_selection import (
     try_numbers,
 )
 from dataset_convert.files import write_whole
+from dataset_convert.name_checks import AccountNames
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -111,7 +112,8 @@ class _Fit:
 class TopicExtractor:
     """An account's distribution over topics, all its captions being one document.
 
-    The paper's X^t and Y^t. The paper learnt them on all accounts; here on the training accounts.
+    The paper's X^t and Y^t. The paper learnt them on all accounts; here on the training accounts,
+    and names of accounts are no words.
     """
 
     def __init__(self, settings: TopicSettings, *, n_jobs: int = 1) -> None:
@@ -143,6 +145,7 @@ class TopicExtractor:
             chosen,
             text=self.settings.text,
             settings=self.settings.vocabulary,
+            names=AccountNames(material.accounts),
             min_members=self._min_members,
             n_jobs=self._n_jobs,
         )

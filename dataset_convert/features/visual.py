@@ -101,14 +101,12 @@ class LabelScoreExtractor:
         n_posts = n_labelled = 0
         for post in self._stream(material):
             seen = self._seen(post)
-            sums.add(post.account, post.member, seen)
-            if post.account not in chosen:
-                continue
-            n_posts += 1
-            if seen:
-                n_labelled += 1
-                labelled.add(post.account)
+            if post.account in chosen:
+                n_posts += 1
+                n_labelled += bool(seen)
                 n_posts_with.update(seen.keys())
+                labelled.update([post.account] if seen else [])
+            sums.add(post.account, post.member, seen, settled=n_posts_with)
         if not n_posts_with:
             raise TooLittleError(
                 f"{self.modality}: none of the {n_posts} posts of the training accounts has a "
@@ -141,13 +139,14 @@ class LabelScoreExtractor:
         self._refuse_unfitted("transform")
         # Taken and let go: the sums of many accounts are large.
         kept, self._summed = self._summed, None
+        known = frozenset(self._labels)
         if kept is not None and kept[0] is material:
             sums = kept[1]
         else:
             sums = self._no_sums()
             for post in self._stream(material):
-                sums.add(post.account, post.member, self._seen(post))
-        totals = sums.of(frozenset(self._labels))
+                sums.add(post.account, post.member, self._seen(post), settled=known)
+        totals = sums.of(known)
         return {account: _semantics(total) for account, total in totals.items()}
 
     def files(self) -> tuple[Path, ...]:

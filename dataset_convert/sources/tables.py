@@ -60,8 +60,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     collaborations = read_collaborations(tables[COLLABORATIONS], roles, problems)
     parts = read_parts(tables[SPLITS], roles, problems) if SPLITS in tables else {}
     streams = {name: PostStream(tables.get(name), frozenset(roles)) for name in (POSTS, AUDIENCE)}
-    for stream in streams.values():
-        stream.check(problems)
+    n_posts = {name: stream.check(problems) for name, stream in streams.items()}
     return RawMaterial(
         accounts=accounts,
         collaborations=collaborations,
@@ -72,6 +71,8 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         vectors=read_vectors(root, settings, roles, problems),
         fingerprints=_fingerprints(root, tables, settings, problems),
         synthetic=settings.synthetic,
+        n_posts=n_posts[POSTS],
+        n_audience_posts=n_posts[AUDIENCE],
     )
 
 

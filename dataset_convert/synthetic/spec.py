@@ -133,7 +133,7 @@ class SyntheticSpec:
     n_label_niches: int = 18
     n_attribute_niches: int = 36
     content_topics: ExpressionSpec = ExpressionSpec(gain=2.2, accent=0.85, noise=0.4)
-    content_visual: ExpressionSpec = ExpressionSpec(gain=2.1, accent=0.8, noise=0.3)
+    content_visual: ExpressionSpec = ExpressionSpec(gain=2.0, accent=0.8, noise=0.3)
     audience_topics: ExpressionSpec = ExpressionSpec(gain=3.0, accent=0.7, noise=0.2)
     audience_visual: ExpressionSpec = ExpressionSpec(gain=3.5, accent=0.7, noise=0.2)
     attributes: ExpressionSpec = ExpressionSpec(gain=5.0, accent=1.4, noise=0.3, frequent=0.5)

@@ -1,6 +1,7 @@
 """From tables to a data set on disk, by the command."""
 
 import csv
+import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -112,6 +113,19 @@ def test_tables_become_a_data_set_with_features(place: Path) -> None:
     assert set(data.splits) == {"new-brand", "known-brand"}
     assert data.splits["new-brand"]["test"]["brand_id"].nunique() == 3
     assert data.manifest["synthetic"] is False
+
+
+def test_names_of_accounts_are_no_topic_words(place: Path) -> None:
+    rewrite(place / "raw" / "posts.csv", "text", lambda text: f"{text} labelhouse3 coast")
+    (place / "convert.yaml").write_text(
+        CONFIG.replace("n_topics: 3", "n_topics: 3, vocabulary: {max_share: 1}")
+    )
+    converted()
+    words = json.loads(
+        (place / "dataset" / "own" / "features" / "content_topics" / "topics.json").read_text()
+    )["words"]
+    assert "coast" in words
+    assert "labelhouse3" not in words
 
 
 def test_no_name_no_caption_and_no_address_is_written(place: Path) -> None:

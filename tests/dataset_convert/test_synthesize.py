@@ -24,8 +24,8 @@ from dataset_convert.synthetic.vocabulary import NO_NICHE
 # is not frozen byte for byte, as it depends on the library that fits the topics; the statistics
 # below hold for it.
 FINGERPRINTS = {
-    "mirec-tiny": "ee56e8c8944669b4cc8c1c1f4d694e69781e5d8d01a67b539c76ca038429295c",
-    "mirec-demo": "38352e0caefbe05fa1d16efa7ff4037fd373a4c5235624793b89b5c6dc79a833",
+    "mirec-tiny": "1f7577e9f6228bce0619500db8bba5b18c6e35465496638cb3d4c73c36088402",
+    "mirec-demo": "9475fd4456de78770efefaa52a02b5af13fe13b0c50ea978a2936f035254ef14",
 }
 
 
@@ -48,8 +48,7 @@ def test_same_seed_same_bytes_and_other_seed_other_data(tmp_path: Path) -> None:
         {
             path.relative_to(tmp_path / folder): path.read_bytes()
             for path in (tmp_path / folder).rglob("*")
-            # A report tells how long it took.
-            if path.is_file() and path.suffix != ".html"
+            if path.is_file()
         }
         for folder in ("one", "two", "three")
     )
@@ -114,7 +113,7 @@ def test_dimensions_are_those_of_the_vocabularies(demo: AtomicData) -> None:
     used = set(demo.influencers["influencer_attributes"].dropna().sum())
     named = set(known[schema.ATTRIBUTES][0].names)
     assert used <= load_lexicon().with_ancestors(named)
-    assert len(used & named) > 265
+    assert len(used & named) > 250
 
 
 def test_published_statistics(demo: AtomicData) -> None:
@@ -282,7 +281,7 @@ def test_untrained_cosine_scores_as_on_real_accounts(cosine_auc: dict[str, float
 def test_each_perspective_carries_its_own_signal(
     cosine_auc: dict[str, float], perspective: str
 ) -> None:
-    assert 0.65 < cosine_auc[perspective] < 0.77
+    assert 0.65 < cosine_auc[perspective] < 0.79
     assert cosine_auc["all"] > cosine_auc[f"without {perspective}"] + 0.02
 
 
@@ -306,9 +305,8 @@ def test_partners_rarely_say_the_same_word(demo: AtomicData) -> None:
         shared += len(ours & theirs)
         possible += min(len(ours), len(theirs))
         same_niche += len({niche_of[name] for name in ours} & {niche_of[name] for name in theirs})
-    print(shared, possible, same_niche)
-    assert shared < 0.2 * possible
-    assert same_niche > 2 * shared
+    assert shared < 0.15 * possible
+    assert same_niche > 1.5 * shared
 
 
 def test_popularity_says_nothing_of_new_brands(demo: AtomicData) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.decomposition import LatentDirichletAllocation
 
+from dataset_convert import raw
 from dataset_convert.features import topic_model
 from dataset_convert.features.base import Extractor
 from dataset_convert.features.text import TextSettings
@@ -49,7 +50,7 @@ SETTINGS = TopicSettings(
 
 def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
     return RawMaterial(
-        accounts=pd.DataFrame(),
+        accounts=pd.DataFrame(columns=list(raw.ACCOUNT_COLUMNS)),
         collaborations=pd.DataFrame(),
         posts=lambda: iter(posts),
         audience_posts=lambda: iter(audience),
