@@ -176,6 +176,7 @@ class Captions:
         of_topic = (ranks * N_TOPICS + topics[rng.integers(2, size=total)]) % N_WORDS
         ids = np.where(rng.random(total) < 0.5, of_topic, ranks).tolist()
         objects = (np.repeat(topics[0], 3) * 40 + rng.integers(120, size=(n_posts, 3))) % N_OBJECTS
+        scenes = ((topics[1] * 15 + rng.integers(30, size=n_posts)) % N_SCENES).tolist()
         scores = rng.random((n_posts, 4)).round(3).tolist()
         extras, likes = rng.random(n_posts).tolist(), rng.integers(1_000, size=n_posts).tolist()
         start = 0
@@ -185,7 +186,7 @@ class Captions:
             _decorate(words, extras[i])
             pairs = zip(dict.fromkeys(objects[i].tolist()), scores[i], strict=False)
             seen = " ".join(f"object{label}:{score}" for label, score in pairs)
-            scene = f"scene:place{(topics[1] * 15 + start) % N_SCENES}:{scores[i][3]}"
+            scene = f"scene:place{scenes[i]}:{scores[i][3]}"
             yield " ".join(words), 1_600_000_000 + start, likes[i], start % 40, f"{seen} {scene}"
 
 

@@ -90,7 +90,7 @@ def add_modality(
 ) -> bool:
     """Adds a modality's columns to both sides; returns False where one side has nothing of it."""
     cells_of = {
-        side: [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
+        side: [_cell(values.get(account)) for account in table[schema.ACCOUNT_ID[side]]]
         for side, table in tables.items()
     }
     n_known = {side: sum(x is not None for x in cells) for side, cells in cells_of.items()}
@@ -156,14 +156,17 @@ def _new_brand(
     return {part: pairs for part, pairs in split.items() if len(pairs)}
 
 
+def _cell(value: Any) -> Any:
+    """A value as it stands in a table: labels and weights side by side, which is smaller."""
+    return (list(value), _vector(list(value.values()))) if isinstance(value, Mapping) else value
+
+
 def _columns(side: schema.Side, modality: str, cells: list[Any]) -> dict[str, "pd.Series[Any]"]:
-    if isinstance(next(cell for cell in cells if cell is not None), Mapping):
-        weights = [None if cell is None else _vector(list(cell.values())) for cell in cells]
+    if isinstance(next(cell for cell in cells if cell is not None), tuple):
+        fields = (schema.labels_field(side, modality), schema.weights_field(side, modality))
         return {
-            schema.labels_field(side, modality): _objects(
-                [None if cell is None else list(cell) for cell in cells]
-            ),
-            schema.weights_field(side, modality): _objects(weights),
+            field: _objects([None if cell is None else cell[place] for cell in cells])
+            for place, field in enumerate(fields)
         }
     if modality != schema.ATTRIBUTES:
         cells = [None if cell is None else _vector(cell) for cell in cells]

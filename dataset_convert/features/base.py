@@ -1,6 +1,6 @@
 """What an extractor of features is."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -27,7 +27,7 @@ class Extractor(Protocol):
             training: The accounts to learn from.
         """
 
-    def transform(self, material: RawMaterial) -> dict[str, Any]:
+    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
         """Returns the value of every account that has material; the others are absent.
 
         A float64 vector for topics and embeddings, a mapping label -> weight for visual

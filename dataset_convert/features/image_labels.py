@@ -1,7 +1,7 @@
 """Visual semantics of accounts, from the images of their posts."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -119,7 +119,7 @@ class ImageLabelExtractor:
         self._images_report = counts.as_json()
         self._scored = (material, scored)
 
-    def transform(self, material: RawMaterial) -> dict[str, Any]:
+    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
         """Returns account -> label -> weight, as `LabelScoreExtractor.transform` does.
 
         Raises:

@@ -1,12 +1,19 @@
 """What was seen in the posts of each account, summed as they pass by."""
 
 import sys
+from array import array
 from collections import defaultdict
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
+
+
+def _no_scores() -> "array[float]":
+    return array("d")
 
 
 class LabelSums:
-    """Sums of scores by account and label; memory is bounded by their numbers, not by the posts'.
+    """Sums of scores by account and label: 8 bytes for each label that any account shows.
+
+    Memory does not grow with the number of posts.
 
     Args:
         min_members: Members of an audience that must have shown a known label. Which labels are
@@ -16,7 +23,8 @@ class LabelSums:
 
     def __init__(self, *, min_members: int) -> None:
         self._min_members = min_members
-        self._sums: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._numbers: dict[str, int] = {}
+        self._sums: defaultdict[str, array[float]] = defaultdict(_no_scores)
         self._members: defaultdict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._sure: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -28,15 +36,17 @@ class LabelSums:
         Args:
             account: Whose content, or whose audience's content, the post is.
             member: Who wrote it.
-            seen: Label -> score.
+            seen: Label -> score, above 0.
             settled: Labels that will be known for certain.
         """
         if not seen:
             return
         total = self._sums[account]
         for label, score in seen.items():
-            # Interned: one string a label instead of one for each account that shows it.
-            total[sys.intern(label)] = total.get(label, 0.0) + score
+            number = self._numbers.setdefault(label, len(self._numbers))
+            if number >= len(total):
+                total.extend([0.0] * (number + 1 - len(total)))
+            total[number] += score
         sure = self._sure[account]
         if len(sure) == self._min_members:
             return
@@ -47,18 +57,20 @@ class LabelSums:
         elif self._min_members > 1:
             self._add_member(self._members[account], sys.intern(member), seen)
 
-    def of(self, known: Collection[str]) -> dict[str, dict[str, float]]:
-        """Returns account -> label -> sum, of the known labels only.
+    def of(self, known: Collection[str]) -> Iterator[tuple[str, dict[str, float]]]:
+        """Yields each account with label -> sum, of the known labels only.
 
         Accounts without a known label, or whose known labels too few members have shown, are
         absent.
         """
-        found = {}
         for account, total in self._sums.items():
-            kept = {label: score for label, score in total.items() if label in known}
+            kept = {
+                label: score
+                for label, score in zip(self._numbers, total, strict=False)
+                if score > 0 and label in known
+            }
             if kept and self._n_members(account, kept) >= self._min_members:
-                found[account] = kept
-        return found
+                yield account, kept
 
     def _add_member(
         self, of_label: dict[str, tuple[str, ...]], member: str, seen: Mapping[str, float]

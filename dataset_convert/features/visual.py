@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from dataset_convert import schema
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.label_sums import LabelSums
+from dataset_convert.features.label_weights import LabelWeights
 from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
@@ -127,7 +128,7 @@ class LabelScoreExtractor:
             },
         }
 
-    def transform(self, material: RawMaterial) -> dict[str, Any]:
+    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
         """Returns account -> label -> weight; weights are positive and sum to 1 in each block.
 
         Labels are written as tokens (`label_token`) and stand in the order of `dimensions`.
@@ -146,8 +147,7 @@ class LabelScoreExtractor:
             sums = self._no_sums()
             for post in self._stream(material):
                 sums.add(post.account, post.member, self._seen(post), settled=known)
-        totals = sums.of(known)
-        return {account: _semantics(total) for account, total in totals.items()}
+        return LabelWeights((account, _semantics(total)) for account, total in sums.of(known))
 
     def files(self) -> tuple[Path, ...]:
         """Returns nothing: all that the result depends on is in the material and the settings."""

@@ -79,7 +79,7 @@ def note_cut(table: Table, record: Record, column: str, problems: Problems) -> N
     value = record.values[column]
     if isinstance(value, str) and len(value) > MAX_TEXT:
         bad = BadValue(column, f"{len(value):,} characters", CUT)
-        table.skip(record, bad, problems)
+        table.note(record, bad, problems)
 
 
 def read_collaborations(table: Table, roles: Mapping[str, str], problems: Problems) -> pd.DataFrame:

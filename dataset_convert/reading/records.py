@@ -139,6 +139,16 @@ class Table:
             wanted=bad.wanted,
         )
 
+    def note(self, record: Record, bad: BadValue, problems: Problems) -> None:
+        """Notes what is odd about a row that stays."""
+        problems.note(
+            record.file,
+            row=record.row,
+            column=self.columns.get(bad.column, bad.column),
+            value=bad.value,
+            wanted=bad.wanted,
+        )
+
     def _rows(self, path: Path, file: str, problems: Problems) -> Rows:
         def check_header(names: Sequence[str]) -> None:
             for ours in sorted(self.needed):
