@@ -144,6 +144,7 @@ def test_sources_are_found_by_name() -> None:
 
 def test_all_values(folder: Path) -> None:
     material, problems = read(folder)
+    assert problems.n_skipped == 0
     frame = material.accounts
     assert list(frame) == ["account_id", "role", "name", "biography", "category", "followers"]
     rows = [[None if cell != cell else cell for cell in row] for row in frame.to_numpy().tolist()]
@@ -182,6 +183,7 @@ def test_three_formats_give_equal_material(tmp_path: Path) -> None:
         for path in folder.glob("*"):
             path.unlink()
         material, problems = read(write_tables(folder, suffix))
+        assert problems.n_skipped == 0
         # Read before the next format takes the files' place.
         posts, audience = list(material.posts()), list(material.audience_posts())
         assert posts and audience
@@ -212,6 +214,7 @@ def test_delimiters_and_encodings(
     for name, rows in TABLES.items():
         write_csv(folder / f"{name}.csv", rows, delimiter, encoding)
     material, problems = read(folder, **options)
+    assert problems.n_skipped == 0
     assert list(material.posts()) == before
     assert_equal(material, expected) if encoding.startswith("utf-8") and not options else None
     pd.testing.assert_frame_equal(material.accounts, expected.accounts)
@@ -231,6 +234,7 @@ def test_columns_files_and_switches(tmp_path: Path) -> None:
         category_of_influencers="profile",
         synthetic=True,
     )
+    assert problems.n_skipped == 0
     assert [(post.account, post.text) for post in material.posts()] == [
         (row["account"], row.get("text", "")) for row in POSTS
     ]
@@ -265,6 +269,7 @@ def example(name: str) -> str:
 def test_matrices_as_partial_data(tmp_path: Path) -> None:
     options = partial_data(tmp_path)
     material, problems = read(tmp_path, **options)
+    assert problems.n_skipped == 0
     assert list(material.accounts["role"]) == ["brand"] * 2 + ["influencer"] * 3
     assert list(material.posts()) == list(material.audience_posts()) == []
     topics = material.vectors["content_topics"]
@@ -289,6 +294,7 @@ def test_real_matrices() -> None:
     one_side = {"matrix": "brand_visual.npy", "ids": "brands.csv", "column": "brand_id"}
     options["vectors"]["content_visual"] = one_side
     material, problems = read(Path(os.environ["MIREC_REAL_DATA"]), **options)
+    assert problems.n_skipped == 0
     assert material.accounts["role"].value_counts().to_dict() == {"influencer": 3075, "brand": 286}
     assert len(material.collaborations) == 3385
     assert material.collaborations["competence"].notna().all()
@@ -334,6 +340,7 @@ def test_examples_of_the_documentation(tmp_path: Path, name: str) -> None:
         if table not in options["columns"]:
             write_csv(tmp_path / f"{table}.csv", [row])
     material, problems = read(tmp_path, **options)
+    assert problems.n_skipped == 0
     assert list(material.accounts["account_id"]) == ["acme", "cyan"]
     (post,) = material.posts()
     assert (post.account, post.n_likes, post.timestamp) == ("cyan", 7, 1717178400)
