@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,7 @@ def write_atomic(
             cannot be written.
     """
     folder = Path(folder)
-    if not NAME.fullmatch(data.name):
-        raise ValueError(
-            "The 'name' of a data set must be letters, digits, '-' and '_' only. "
-            f"Received: {data.name!r}"
-        )
-    _refuse_foreign_folder(folder, data.name)
+    check_target(folder, data.name)
     return replace_atomic(data, folder, extra=extra)
 
 
@@ -185,7 +180,17 @@ def _read_splits(
     return splits
 
 
-def _refuse_foreign_folder(folder: Path, name: str) -> None:
+def check_target(folder: Path, name: str) -> None:
+    """Checks that a data set can be written to a folder.
+
+    Raises:
+        ValueError: A bad name, or a `folder` that holds files of something else.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            "The 'name' of a data set must be letters, digits, '-' and '_' only. "
+            f"Received: {name!r}"
+        )
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -204,7 +209,8 @@ def _refuse_foreign_folder(folder: Path, name: str) -> None:
 def _write_files(data: AtomicData, folder: Path) -> None:
     tables = _tables_to_write(data)
     for file, (frame, types, _) in tables.items():
-        (folder / file).write_bytes(_format_table(frame, types, file))
+        with (folder / file).open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(_format_table(frame, types, file))
     manifest = {
         **data.manifest,
         "name": data.name,
@@ -244,18 +250,18 @@ def _tables_to_write(
     return tables
 
 
-def _format_table(frame: pd.DataFrame, types: dict[str, schema.FieldType], file: str) -> bytes:
+def _format_table(
+    frame: pd.DataFrame, types: dict[str, schema.FieldType], file: str
+) -> Iterator[str]:
+    """Yields the lines: the text of the largest table is many times the table."""
     unknown = [name for name in frame.columns if name not in types]
     if unknown:
         raise ValueError(f"{file} must carry columns of the schema only. Received: {unknown[0]}")
     written = {name: kind for name, kind in types.items() if name in frame.columns}
-    columns = [
-        [_format_value(value, kind, file) for value in frame[name]]
-        for name, kind in written.items()
-    ]
-    lines = [schema.FIELD_SEPARATOR.join(row) for row in zip(*columns, strict=True)]
-    head = schema.FIELD_SEPARATOR.join(schema.headers(written))
-    return ("\n".join([head, *lines]) + "\n").encode()
+    yield schema.FIELD_SEPARATOR.join(schema.headers(written)) + "\n"
+    for row in zip(*(frame[name] for name in written), strict=True):
+        cells = zip(row, written.values(), strict=True)
+        yield schema.FIELD_SEPARATOR.join(_format_value(*cell, file) for cell in cells) + "\n"
 
 
 def _format_value(value: Any, kind: schema.FieldType, file: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dataset_convert import assembly, privacy, raw, schema
-from dataset_convert.atomic import AtomicData, write_atomic
+from dataset_convert.atomic import AtomicData, check_target, write_atomic
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
 from dataset_convert.files import write_whole
@@ -58,10 +58,11 @@ def convert(
         ConversionError: The material cannot make a data set, or a name would be in it.
         AtomicFileError: The data set is not as the contract wants it.
     """
+    check_target(folder, name)
+    plan = make_plan(material, settings, problems=problems, tell=tell)
     hidden = None
     if settings.pseudonyms:
         hidden = privacy.Pseudonyms.from_file(settings.key_file, outside=folder, tell=tell)
-    plan = make_plan(material, settings, problems=problems, tell=tell)
     marks = fingerprints(plan.material, plan.training, settings, plan.extractors)
     mark = conversion_fingerprint(material, settings, marks, hidden)
     earlier = None if force else Earlier.find(folder, name, hidden)
@@ -79,18 +80,9 @@ def convert(
     )
     started = time.monotonic()
     data = _assemble(plan, name, features, tell)
+    manifest = _manifest(material, settings, features, problems) | dict(about or {})
+    data = replace(data, manifest={**manifest, CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
-    manifest = {
-        **_manifest(material, settings, features),
-        **(about or {}),
-        **data.manifest,
-        "skipped": problems.counts(),
-        "noted": problems.noted_counts(),
-        WARNINGS: [asdict(finding) for finding in _warnings(material)],
-        CONVERSION: mark,
-    }
-
-    data = replace(data, manifest=manifest)
 
     def add(building: Path) -> None:
         _add_files(building, features.extractors, problems, settings)
@@ -204,7 +196,7 @@ def _assemble(plan: Plan, name: str, features: Features, tell: Tell) -> AtomicDa
 
 
 def _manifest(
-    material: RawMaterial, settings: ConversionSettings, features: Features
+    material: RawMaterial, settings: ConversionSettings, features: Features, problems: Problems
 ) -> dict[str, Any]:
     return {
         "synthetic": material.synthetic,
@@ -216,6 +208,9 @@ def _manifest(
             modality: extractor.dimensions() for modality, extractor in features.extractors.items()
         },
         FEATURES: features.entries,
+        "skipped": problems.counts(),
+        "noted": problems.noted_counts(),
+        WARNINGS: [asdict(finding) for finding in _warnings(material)],
     }
 
 

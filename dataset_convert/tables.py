@@ -59,12 +59,19 @@ def parse_table(
     """
     lines = _read_lines(path)
     names = _parse_header(path, lines[0], types, required)
-    rows = _split_rows(path, lines[1:], len(names))
-    columns = zip(*rows, strict=True)
+    rows = lines[1:]
+    _refuse_ragged_rows(path, rows, len(names))
     raw = Table(path, pd.DataFrame(index=range(len(rows))))
+    # Split anew for every column: a second copy of all cells would cost more than the time.
     parsed = {
-        name: _parse_column(raw, name, list(cells), types[name], name in required)
-        for name, cells in zip(names, columns, strict=True)
+        name: _parse_column(
+            raw,
+            name,
+            [row.split(schema.FIELD_SEPARATOR)[place] for row in rows],
+            types[name],
+            name in required,
+        )
+        for place, name in enumerate(names)
     }
     return Table(path, pd.DataFrame(parsed))
 
@@ -146,18 +153,17 @@ def _header_remedy(header: str) -> str:
     return "Remedy: rename or remove the column; headers read 'name:type'."
 
 
-def _split_rows(path: Path, lines: list[str], n_fields: int) -> list[list[str]]:
-    rows = [line.split(schema.FIELD_SEPARATOR) for line in lines]
-    for row, cells in enumerate(rows):
-        if len(cells) != n_fields:
+def _refuse_ragged_rows(path: Path, rows: Sequence[str], n_fields: int) -> None:
+    for number, row in enumerate(rows, start=2):
+        found = row.count(schema.FIELD_SEPARATOR) + 1
+        if found != n_fields:
             raise AtomicFileError(
                 path,
-                line=row + 2,
-                found="an empty line" if cells == [""] else f"{len(cells)} fields",
+                line=number,
+                found=f"{found} fields" if row else "an empty line",
                 wanted=f"{n_fields} fields, as in the header",
                 remedy="Remedy: separate fields by one tab; leave a missing value empty.",
             )
-    return rows
 
 
 def _parse_column(

@@ -113,10 +113,11 @@ def pairs_of(material: RawMaterial) -> list[tuple[str, str]]:
     return list(zip(frame["brand_id"], frame["influencer_id"], strict=True))
 
 
-def refused(folder: Path, options: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(ConversionError, match=message) as caught:
+def refusal(folder: Path, options: Mapping[str, Any] | None = None) -> str:
+    with pytest.raises(ConversionError) as caught:
         read(folder, options)
     assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_is_found_by_name() -> None:
@@ -441,7 +442,7 @@ def test_wrong_embedding(tmp_path: Path, text: str, message: str) -> None:
     folder = write_release(tmp_path)
     options = with_attributes(folder, "account,attributes\npia,7\n")
     (folder / "nodes.txt").write_text(text)
-    refused(folder, options, message)
+    assert message in refusal(folder, options)
 
 
 def cut(n_rows: int) -> Callable[[Any], Any]:
@@ -475,7 +476,7 @@ def cut(n_rows: int) -> Callable[[Any], Any]:
 def test_wrong_array(tmp_path: Path, edit: Callable[[Any], Any], message: str) -> None:
     folder = write_release(tmp_path, test=())
     change(folder, "content_visual", "brand", "train", edit)
-    refused(folder, {}, message)
+    assert re.search(message, refusal(folder))
 
 
 def test_rows_that_do_not_alternate(tmp_path: Path) -> None:
@@ -485,33 +486,34 @@ def test_rows_that_do_not_alternate(tmp_path: Path) -> None:
     message = (
         "found '4 of 4 pairs with two brands'; wanted a positive and a negative row of the same"
     )
-    refused(folder, {}, message)
+    assert message in refusal(folder)
 
 
 def test_no_pair_can_be_used(tmp_path: Path) -> None:
     folder = write_release(tmp_path, test=(), modalities=["content_topics"])
     change(folder, "content_topics", "in", "train", lambda matrix: matrix * np.nan)
-    refused(folder, {}, "in_text_train.npy: found 'no pair'; wanted a pair whose brand and influen")
+    reason = refusal(folder)
+    assert "in_text_train.npy: found 'no pair'; wanted a pair whose brand and influen" in reason
 
 
 def test_missing_arrays(tmp_path: Path) -> None:
-    refused(
-        tmp_path / "none", {}, "none: found 'no such folder'; wanted a folder of feature arrays"
-    )
+    reason = refusal(tmp_path / "none")
+    assert "none: found 'no such folder'; wanted a folder of feature arrays" in reason
     message = (
         "found 'none'; wanted training arrays of the brands, such as trainset/brand_text_train"
     )
-    refused(tmp_path, {}, message)
+    assert message in refusal(tmp_path)
     folder = write_release(tmp_path)
     path_of(folder, "content_visual", "in", "test").unlink()
     message = (
         "trainset/in_image_train.npy: found 'no such array of the other part'; wanted the "
         "content_visual of the influencers for train and test, or 'arrays: {content_visual: ~}'"
     )
-    refused(folder, {}, message)
+    assert message in refusal(folder)
     for modality in WIDTHS:
         path_of(folder, modality, "in", "train").unlink()
-    refused(folder, {}, "wanted training arrays of the influencers, such as trainset/in_text_train")
+    reason = refusal(folder)
+    assert "wanted training arrays of the influencers, such as trainset/in_text_train" in reason
 
 
 def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
@@ -519,7 +521,7 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     path = path_of(folder, "content_topics", "in", "train")
     path.rename(tmp_path / "elsewhere.npy")
     path.symlink_to(tmp_path / "elsewhere.npy")
-    refused(folder, {}, "found 'trainset/in_text_train.npy'; wanted a path within")
+    assert "found 'trainset/in_text_train.npy'; wanted a path within" in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -573,7 +575,7 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
         ),
         (
             {"columns": []},
-            "Option 'columns': found '\\[\\]'; wanted a mapping of pairs, categories",
+            "Option 'columns': found '[]'; wanted a mapping of pairs, categories",
         ),
         ({"encoding": "utf-9"}, "Option 'encoding': found 'utf-9'; wanted the name of an encoding"),
         ({"delimiter": "x"}, "Option 'delimiter': found 'x'; wanted one of ','"),
@@ -581,7 +583,7 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    refused(write_release(tmp_path), options, message)
+    assert message in refusal(write_release(tmp_path), options)
 
 
 @pytest.mark.parametrize(
@@ -599,18 +601,19 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) ->
 def test_wrong_list_of_pairs(tmp_path: Path, text: str, message: str) -> None:
     folder = write_release(tmp_path, test=())
     (folder / "train.csv").write_text(text)
-    refused(folder, {"pairs": {"train": "train.csv"}}, message)
+    assert message in refusal(folder, {"pairs": {"train": "train.csv"}})
 
 
 def test_list_of_pairs_without_arrays_or_names(tmp_path: Path) -> None:
     folder = write_release(tmp_path, test=())
-    refused(folder, named(folder), "'pairs.test': found 'test.csv'; wanted arrays of the part test")
+    reason = refusal(folder, named(folder))
+    assert "'pairs.test': found 'test.csv'; wanted arrays of the part test" in reason
     book = openpyxl.Workbook()
     for row in (["ada", "pia"], ["bob"], ["ada", "pia"], ["bob", "ros"]):
         book.worksheets[0].append(row)
     book.save(folder / "train.xlsx")
     message = "train.xlsx, sheet 'Sheet', row 2: found ''; wanted the names of brand and influencer"
-    refused(folder, {"pairs": {"train": "train.xlsx"}}, message)
+    assert message in refusal(folder, {"pairs": {"train": "train.xlsx"}})
 
 
 def test_examples_of_the_page_are_options() -> None:

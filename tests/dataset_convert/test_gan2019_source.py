@@ -121,10 +121,11 @@ def read(folder: Path, **options: Any) -> tuple[RawMaterial, Problems]:
     return gan2019.read(folder, options, problems), problems
 
 
-def refused(folder: Path, match: str, **options: Any) -> None:
-    with pytest.raises(ConversionError, match=match) as caught:
+def refusal(folder: Path, **options: Any) -> str:
+    with pytest.raises(ConversionError) as caught:
         read(folder, **options)
     assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def rows_of(frame: pd.DataFrame) -> list[list[Any]]:
@@ -292,7 +293,7 @@ def test_other_names_and_folders(release: Path) -> None:
             {"files": {"brand_post": "a"}},
             "Option 'files': found 'brand_post'; wanted 'brand_posts'",
         ),
-        ({"files": {"pairs": []}}, r"Option 'files.pairs': found '\[\]'; wanted file names"),
+        ({"files": {"pairs": []}}, "Option 'files.pairs': found '[]'; wanted file names"),
         ({"files": {"pairs": 3}}, "Option 'files.pairs': found '3'; wanted a name in quotes"),
         ({"files": {"pairs": "none.xls"}}, "files.pairs': found 'none.xls'; wanted the name of a"),
         ({"files": {"pairs": "../x"}}, "files.pairs': found '../x'; wanted a path within"),
@@ -307,20 +308,22 @@ def test_other_names_and_folders(release: Path) -> None:
     ],
 )
 def test_wrong_options(release: Path, options: dict[str, Any], message: str) -> None:
-    refused(release, message, **options)
+    assert message in refusal(release, **options)
 
 
 def test_missing_and_double_files(release: Path, tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", "found 'no such folder'; wanted the folder of a release")
+    assert "found 'no such folder'; wanted the folder of a release" in refusal(tmp_path / "nowhere")
     (release / "testset_r.xlsx").unlink()
     wanted = "wanted testset_r.xlsx, the test list of the split 'morning', or another 'split'"
-    refused(release, wanted)
+    assert wanted in refusal(release)
     assert read(release, split="gan2019")
     shutil.copy(release / "pre_dataset_train.xlsx", release / "pre_dataset.xlsx")
-    refused(release, "found 'pre_dataset.xls, pre_dataset.xlsx'; wanted one file, or its name in")
+    reason = refusal(release)
+    assert "found 'pre_dataset.xls, pre_dataset.xlsx'; wanted one file, or its name in" in reason
     (release / "pre_dataset.xls").unlink()
     (release / "pre_dataset.xlsx").unlink()
-    refused(release, "wanted the ground truth pre_dataset.xls, or its name in option 'files.pairs'")
+    reason = refusal(release)
+    assert "wanted the ground truth pre_dataset.xls, or its name in option 'files.pairs'" in reason
 
 
 def test_a_spreadsheets_lock_files_are_no_workbooks(release: Path) -> None:
@@ -348,7 +351,7 @@ def test_categories_from_the_published_order(tmp_path: Path) -> None:
     assert brands["category"].tolist() == expected
     write_xls(tmp_path / "pre_dataset.xls", pairs[:-1])
     message = "pre_dataset.xls: found '359 brands'; wanted 360 brands, 30 a category in the publ"
-    refused(tmp_path, message, split="none")
+    assert message in refusal(tmp_path, split="none")
 
 
 def test_an_influencers_category_is_that_of_most_of_its_brands(tmp_path: Path) -> None:
@@ -513,23 +516,22 @@ def test_headers_in_any_order_or_none(release: Path) -> None:
 def test_headers_that_lack_or_repeat_a_column(release: Path) -> None:
     path = release / "entertainment_post_v1.xlsx"
     write_posts(path, [("9gag", 1)], ("Brand", "path1"))
-    refused(
-        release, "sheet 'Sheet', row 1, column 'text': found 'Brand, path1'; wanted this column"
-    )
+    reason = refusal(release)
+    assert "sheet 'Sheet', row 1, column 'text': found 'Brand, path1'; wanted this column" in reason
     write_posts(path, [("9gag", "a", "b")], ("Brand", "text", "text"))
-    refused(release, "column 'text': found 'Brand, text, text'; wanted every column once")
+    assert "column 'text': found 'Brand, text, text'; wanted every column once" in refusal(release)
 
 
 def test_workbooks_of_which_no_row_can_be_used(release: Path) -> None:
     path = release / "entertainment_post_v1.xlsx"
     write_posts(path, [("who", 1, 1, "x", 1, 1, 1)], ("Brand", *POST_HEADER))
-    refused(
-        release,
+    assert (
         "entertainment_post_v1.xlsx: found 'none'; wanted rows that can be used; the first problem "
-        "is: entertainment_post_v1.xlsx, sheet 'Sheet', row 2, column 'brand': found 'who'",
-    )
+        "is: entertainment_post_v1.xlsx, sheet 'Sheet', row 2, column 'brand': found 'who'"
+    ) in refusal(release)
     write_posts(path, [], ("Brand", *POST_HEADER))
-    refused(release, r"entertainment_post_v1.xlsx: found 'none'; wanted rows that can be used\.")
+    reason = refusal(release)
+    assert "entertainment_post_v1.xlsx: found 'none'; wanted rows that can be used." in reason
 
 
 @pytest.mark.parametrize(
@@ -550,7 +552,8 @@ def test_escapes(text: str, expected: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("\\nuUdDx08e3\ud83d\ude00 a")))
 def test_escapes_never_leave_half_a_character(text: str) -> None:
-    unescaped(text + "\\ud83d").encode()
+    found = unescaped(text + "\\ud83d")
+    assert not any("\ud800" <= one <= "\udfff" for one in found)
 
 
 cells = st.one_of(

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import re
 import tracemalloc
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -105,10 +106,11 @@ def read(folder: Path, **options: Any) -> tuple[RawMaterial, Problems]:
     return tables.read(folder, options, problems), problems
 
 
-def refused(folder: Path, match: str, **options: Any) -> None:
-    with pytest.raises(ConversionError, match=match) as caught:
+def refusal(folder: Path, **options: Any) -> str:
+    with pytest.raises(ConversionError) as caught:
         read(folder, **options)
     assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 @pytest.fixture
@@ -461,7 +463,7 @@ def test_a_file_that_cannot_be_trusted_is_refused(
     folder: Path, ruin: Callable[[Path], Any], match: str
 ) -> None:
     ruin(folder)
-    refused(folder, match)
+    assert re.search(match, refusal(folder))
 
 
 def test_files_outside_the_folder_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -469,24 +471,25 @@ def test_files_outside_the_folder_are_refused(folder: Path, tmp_path: Path) -> N
     (folder / "link.csv").symlink_to(tmp_path / "outside.csv")
     (folder / "loop.csv").symlink_to(folder / "loop.csv")
     for name in ("../outside.csv", str(tmp_path / "outside.csv"), "link.csv"):
-        refused(folder, "a path within the folder", files={"posts": name})
-    refused(folder, r"link\.csv: found 'a link out of it'", files={"posts": "lin*.csv"})
-    refused(folder, "found 'loop.csv'; wanted the name of a file", files={"posts": "loop.csv"})
-    refused(folder, "found 'p.csv'; wanted the name of a file", files={"posts": "p.csv"})
-    refused(folder, "found 'a.\\*\\*'; wanted the name of a file", files={"posts": "a.**"})
+        assert "a path within the folder" in refusal(folder, files={"posts": name})
+    assert "link.csv: found 'a link out of it'" in refusal(folder, files={"posts": "lin*.csv"})
+    reason = refusal(folder, files={"posts": "loop.csv"})
+    assert "found 'loop.csv'; wanted the name of a file" in reason
+    assert "found 'p.csv'; wanted the name of a file" in refusal(folder, files={"posts": "p.csv"})
+    assert "found 'a.**'; wanted the name of a file" in refusal(folder, files={"posts": "a.**"})
     (folder / "posts.csv").unlink()
     (folder / "posts.csv").symlink_to(tmp_path / "outside.csv")
-    refused(folder, "a path within the folder")
+    assert "a path within the folder" in refusal(folder)
 
 
 def test_a_mapped_column_that_is_nowhere_is_refused(folder: Path) -> None:
     columns = {"posts": {"likes": "like_count"}}
-    refused(folder, "column 'like_count': .*holds 'likes'", columns=columns)
+    assert re.search("column 'like_count': .*holds 'likes'", refusal(folder, columns=columns))
     (folder / "posts.csv").unlink()
-    refused(folder, "found 'no posts'; wanted a file such as posts.csv", columns=columns)
+    assert "found 'no posts'; wanted a file such as posts.csv" in refusal(folder, columns=columns)
     write_jsonl(folder / "posts.jsonl", [{"account": "cyan", "likes": 3, "owner": {"id": 1}}])
-    refused(folder, "column 'like_count'.* such as 'likes'", columns=columns)
-    refused(folder, "column 'owner.name'", columns={"posts": {"likes": "owner.name"}})
+    assert re.search("column 'like_count'.* such as 'likes'", refusal(folder, columns=columns))
+    assert "column 'owner.name'" in refusal(folder, columns={"posts": {"likes": "owner.name"}})
     material, _ = read(folder, columns={"posts": {"text": "owner.id"}})
     assert [post.text for post in material.posts()] == ["1"]
 
@@ -495,39 +498,45 @@ def test_vectors_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     options = partial_data(tmp_path)
     topics = tmp_path / "brand_topics.npy"
 
-    def check(match: str) -> None:
-        refused(tmp_path, match, **options)
+    def reason() -> str:
+        return refusal(tmp_path, **options)
 
     np.save(topics, np.ones((2, 2, 2)))
-    check(r"brand_topics\.npy: found 'float64 values of shape \(2, 2, 2\)'; wanted a \.npy file")
+    assert (
+        "brand_topics.npy: found 'float64 values of shape (2, 2, 2)'; wanted a .npy file"
+        in reason()
+    )
     np.save(topics, np.array([["a"], ["b"]]))
-    check("found '<U1 values")
+    assert "found '<U1 values" in reason()
     np.save(topics, np.ones((3, 2)))
-    check("found '3 rows of 2 numbers'; wanted 2 rows, as in brands.csv, of 2 numbers")
+    assert "found '3 rows of 2 numbers'; wanted 2 rows, as in brands.csv, of 2 numbers" in reason()
     np.save(topics, np.ones((2, 3)))
-    check(r"influencer_topics\.npy: found '3 rows of 2 numbers'; wanted 3 rows, .* of 3 numbers")
+    assert re.search(
+        r"influencer_topics\.npy: found '3 rows of 2 numbers'; wanted 3 rows, .* of 3 numbers",
+        reason(),
+    )
     np.save(topics, np.array([[{}], [[]]], dtype=object), allow_pickle=True)
-    check("without Python objects")
+    assert "without Python objects" in reason()
     topics.write_bytes(pickle.dumps(np.ones((2, 2))))
-    check("without Python objects")
+    assert "without Python objects" in reason()
     for broken in (b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x06\x00((((((", b"PK\x03\x04"):
         topics.write_bytes(broken)
-        check("without Python objects")
+        assert "without Python objects" in reason()
     with topics.open("wb") as stream:
         np.savez(stream, np.ones((2, 2)))
-    check("without Python objects")
+    assert "without Python objects" in reason()
     topics.unlink()
-    check("option 'vectors.content_topics': found 'brand_topics.npy'")
+    assert "option 'vectors.content_topics': found 'brand_topics.npy'" in reason()
     np.save(topics, np.ones((2, 2)))
     (tmp_path / "names.txt").write_text("b0\n")
-    check("found '2 rows of 7 numbers'; wanted 1 rows, as in names.txt")
+    assert "found '2 rows of 7 numbers'; wanted 1 rows, as in names.txt" in reason()
     (tmp_path / "names.txt").write_bytes(b"b0\n\xff\n")
-    check(r"names\.txt: found 'line 2")
+    assert "names.txt: found 'line 2" in reason()
     options["vectors"]["content_visual"]["matrix"] = "../x.npy"
-    check("a path within the folder")
+    assert "a path within the folder" in reason()
     options["vectors"]["content_visual"] = {"matrix": "brand_visual.npy", "ids": "ids.jsonl"}
     (tmp_path / "ids.jsonl").write_text('{"id": "b0"}\n{"id": \n')
-    check(r"ids\.jsonl, row 2: .*one JSON object a line")
+    assert re.search(r"ids\.jsonl, row 2: .*one JSON object a line", reason())
 
 
 def test_bad_rows_of_a_matrix_are_skipped(tmp_path: Path) -> None:
@@ -700,7 +709,7 @@ def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: 
     options = partial_data(tmp_path)
     magic = b"\x93NUMPY\x01\x00" if has_magic else b""
     (tmp_path / "brand_visual.npy").write_bytes(magic + content)
-    refused(tmp_path, "brand_visual", **options)
+    assert "brand_visual" in refusal(tmp_path, **options)
 
 
 KEYS = st.sampled_from(["files", "columns", "encoding", "delimiter", "vectors", "synthetic"])

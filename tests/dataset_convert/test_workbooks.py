@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import shutil
 import tempfile
 import tracemalloc
@@ -41,11 +42,13 @@ def values_of(path: Path) -> list[list[Any]]:
     return [list(row.cells) for row in rows_of(path)[0]]
 
 
-def refused(path: Path, match: str) -> None:
-    with pytest.raises(ConversionError, match=match) as caught:
+def refusal(path: Path) -> str:
+    with pytest.raises(ConversionError) as caught:
         rows_of(path)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 400
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 400
+    return message
 
 
 @pytest.fixture
@@ -169,7 +172,8 @@ def test_what_openpyxl_wrote_is_read_as_openpyxl_reads_it(rows: list[list[Any]])
         if any(expected):
             assert values_of(path) == [row for row in expected if row]
         else:
-            refused(path, "book.xlsx: found 'no rows'; wanted a workbook with at least one row")
+            reason = refusal(path)
+            assert "book.xlsx: found 'no rows'; wanted a workbook with at least one row" in reason
 
 
 def test_shared_texts_runs_and_escapes(book: Path) -> None:
@@ -191,12 +195,13 @@ def test_shared_texts_runs_and_escapes(book: Path) -> None:
         SheetRow("Data", 4, [None, "inline", "said"]),
     ]
     replace_rows(book, '<row r="3"><c r="A3" t="s"><v>3</v></c></row>')
-    refused(
-        book,
-        "sheet 'Data', row 3, column 'A': found \"text number '3'\"; wanted one of the 3 texts",
+    reason = refusal(book)
+    assert (
+        "sheet 'Data', row 3, column 'A': found \"text number '3'\"; wanted one of the 3 texts"
+        in reason
     )
     replace_rows(book, '<row r="3"><c r="A3" t="s"><v>-1</v></c></row>')
-    refused(book, "text number '-1'")
+    assert "text number '-1'" in refusal(book)
 
 
 @pytest.mark.parametrize(
@@ -294,9 +299,8 @@ def test_empty_sheets_and_workbooks(tmp_path: Path) -> None:
     assert problems.n_skipped == 0
     assert problems.lines() == ["book.xlsx, sheet 'Blank': found 'no rows'; wanted no empty sheets"]
     openpyxl.Workbook().save(tmp_path / "empty.xlsx")
-    refused(
-        tmp_path / "empty.xlsx", "^empty.xlsx: found 'no rows'; wanted a workbook with at least"
-    )
+    reason = refusal(tmp_path / "empty.xlsx")
+    assert reason.startswith("empty.xlsx: found 'no rows'; wanted a workbook with at least")
 
 
 @pytest.mark.parametrize(
@@ -313,25 +317,25 @@ def test_empty_sheets_and_workbooks(tmp_path: Path) -> None:
 def test_what_is_no_workbook(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "book.xlsx"
     path.write_bytes(content)
-    refused(path, f"book.xlsx: found [\"'].*{found}.*; wanted .*xlsx? ")
+    assert re.search(f"book.xlsx: found [\"'].*{found}.*; wanted .*xlsx? ", refusal(path))
 
 
 def test_other_packages_and_lost_parts(book: Path) -> None:
     with zipfile.ZipFile(book, "w") as archive:
         archive.writestr("word/document.xml", "<a/>")
-    refused(book, "found 'another kind of package'; wanted a workbook")
+    assert "found 'another kind of package'; wanted a workbook" in refusal(book)
 
 
 def test_a_sheet_without_its_part(book: Path) -> None:
     replace_member(book, {"xl/_rels/workbook.xml.rels": lambda _: b"<Relationships/>"})
-    refused(book, "sheet 'Data': found 'no such sheet'; wanted a workbook that is whole")
+    assert "sheet 'Data': found 'no such sheet'; wanted a workbook that is whole" in refusal(book)
 
 
 def test_broken_xml(book: Path) -> None:
     replace_rows(book, '<row><c t="inlineStr"><is><t>&nbsp;</t></is></c></row>')
-    refused(book, "sheet 'Data', row 1, column 'A': found 'broken XML: undefined entity")
+    assert "sheet 'Data', row 1, column 'A': found 'broken XML: undefined entity" in refusal(book)
     replace_rows(book, "<row>")
-    refused(book, "found 'broken XML: mismatched tag")
+    assert "found 'broken XML: mismatched tag" in refusal(book)
 
 
 def test_charts_are_no_sheets_of_rows(book: Path) -> None:
@@ -357,28 +361,28 @@ def test_charts_are_no_sheets_of_rows(book: Path) -> None:
 def test_numbers_of_thousands_of_digits(book: Path) -> None:
     digits = "9" * 5000
     replace_rows(book, f'<row r="{digits}"><c/></row>')
-    refused(book, "wanted rows in order")
+    assert "wanted rows in order" in refusal(book)
     replace_rows(book, f'<row><c t="s"><v>{digits}</v></c></row>')
     share(book, b"<sst><si><t>x</t></si></sst>")
-    refused(book, "wanted one of the 1 texts")
+    assert "wanted one of the 1 texts" in refusal(book)
     replace_rows(book, f"<row><c><v>{digits}</v></c></row><row><c><v>1</v></c></row>")
     rows, problems = rows_of(book)
     assert [row.cells for row in rows] == [[1]]
     assert problems.n_skipped == 1
     replace_rows(book, "", f'<mergeCells><mergeCell ref="A{digits}:B2"/></mergeCells>')
-    refused(book, "found 'the merged cells A999")
+    assert "found 'the merged cells A999" in refusal(book)
 
 
 def test_texts_without_their_table(book: Path) -> None:
     replace_rows(book, '<row><c t="s"><v>0</v></c></row>')
-    refused(book, "wanted a workbook with its shared texts")
+    assert "wanted a workbook with its shared texts" in refusal(book)
 
 
 def test_truncated_files_are_refused_wherever_they_end(book: Path) -> None:
     content = book.read_bytes()
     for end in range(1, len(content), 97):
         book.write_bytes(content[:end])
-        refused(book, "book.xlsx: found")
+        assert "book.xlsx: found" in refusal(book)
 
 
 @given(st.data())
@@ -408,21 +412,19 @@ def test_merged_cells_are_refused(tmp_path: Path) -> None:
         written.active.append([row, "x"])
     written.active.merge_cells("A3:B4")
     written.save(tmp_path / "book.xlsx")
-    refused(
-        tmp_path / "book.xlsx",
-        "sheet 'Sheet', row 3: found 'the merged cells A3:B4'; wanted no merged cells",
-    )
+    reason = refusal(tmp_path / "book.xlsx")
+    assert "sheet 'Sheet', row 3: found 'the merged cells A3:B4'; wanted no merged cells" in reason
     binary = xlwt.Workbook()
     binary.add_sheet("S").write_merge(2, 3, 0, 1, "m")
     binary.save(str(tmp_path / "book.xls"))
-    refused(tmp_path / "book.xls", "sheet 'S'.* found 'the merged cells A3:B4'")
+    assert re.search("sheet 'S'.* found 'the merged cells A3:B4'", refusal(tmp_path / "book.xls"))
 
 
 @pytest.mark.parametrize("member", [SHEET, "xl/workbook.xml", "xl/styles.xml"])
 def test_entities_are_refused_before_they_grow(book: Path, member: str) -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><worksheet>&b;</worksheet>'
     replace_member(book, {member: lambda _: bomb.encode("utf-16")})
-    refused(book, "found 'a DOCTYPE'; wanted XML without a document type")
+    assert "found 'a DOCTYPE'; wanted XML without a document type" in refusal(book)
 
 
 def test_zip_bombs_are_refused_before_they_are_unpacked(
@@ -431,13 +433,13 @@ def test_zip_bombs_are_refused_before_they_are_unpacked(
     replace_member(book, {SHEET: lambda old: old + b" " * (workbooks_xlsx.FREE_BYTES + 1)})
     assert book.stat().st_size < 200_000
     tracemalloc.start()
-    refused(book, "found '67,.* bytes when unpacked, .* times the fi")
+    assert re.search("found '67,.* bytes when unpacked, .* times the fi", refusal(book))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
     monkeypatch.setattr(workbooks_xlsx, "MAX_BYTES", 1000)
     monkeypatch.setattr(workbooks_xlsx, "MAX_RATIO", 1e9)
-    refused(book, "wanted at most 1,000 bytes")
+    assert "wanted at most 1,000 bytes" in refusal(book)
 
 
 def test_a_directory_that_lies_of_sizes_is_refused(book: Path) -> None:
@@ -449,12 +451,12 @@ def test_a_directory_that_lies_of_sizes_is_refused(book: Path) -> None:
     content = book.read_bytes()
     assert content.count(size.to_bytes(4, "little")) >= 2
     book.write_bytes(content.replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little")))
-    refused(book, "found 'a broken package: Bad CRC-32|found 'broken XML")
+    assert re.search("found 'a broken package: Bad CRC-32|found 'broken XML", refusal(book))
 
 
 def test_more_parts_than_workbooks_have(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbooks_xlsx, "MAX_MEMBERS", 3)
-    refused(book, "parts'; wanted a workbook of at most 3 parts")
+    assert "parts'; wanted a workbook of at most 3 parts" in refusal(book)
 
 
 def test_encrypted_workbooks(book: Path, tmp_path: Path) -> None:
@@ -463,7 +465,7 @@ def test_encrypted_workbooks(book: Path, tmp_path: Path) -> None:
         if content[begin : begin + 4] == b"PK\x01\x02":
             content[begin + 8] |= 1
     book.write_bytes(content)
-    refused(book, "found 'an encrypted workbook'; wanted one without password")
+    assert "found 'an encrypted workbook'; wanted one without password" in refusal(book)
 
 
 def test_encrypted_binary_workbooks(tmp_path: Path) -> None:
@@ -473,18 +475,18 @@ def test_encrypted_binary_workbooks(tmp_path: Path) -> None:
     # A record of the same length as the one for the width of the date window becomes a password.
     begin = content.index(b"\x22\x00\x02\x00")
     path.write_bytes(content[:begin] + b"\x2f" + content[begin + 1 :])
-    refused(path, "found 'an encrypted workbook'; wanted one without password")
+    assert "found 'an encrypted workbook'; wanted one without password" in refusal(path)
     # With a password, the newer format is put into a container of the older one.
     path.write_bytes(
         content.replace("Workbook".encode("utf-16-le"), "Wrokbook".encode("utf-16-le"))
     )
-    refused(path, "found 'another kind of document'; wanted a workbook")
+    assert "found 'another kind of document'; wanted a workbook" in refusal(path)
 
 
 def test_too_large_binary_workbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_xls(tmp_path / "book.xls", [("a",)])
     monkeypatch.setattr(workbooks_xls, "MAX_BYTES", 100)
-    refused(tmp_path / "book.xls", "wanted an .xls file of at most 100 bytes")
+    assert "wanted an .xls file of at most 100 bytes" in refusal(tmp_path / "book.xls")
 
 
 def test_too_many_columns(book: Path, tmp_path: Path) -> None:
@@ -493,21 +495,21 @@ def test_too_many_columns(book: Path, tmp_path: Path) -> None:
     assert values_of(book) == [[None] * (workbooks_cells.MAX_COLUMNS - 1) + [1]]
     for place in ("BM2", "XFD2", "ZZZZZZ2", "2", "a2"):
         replace_rows(book, f'<row r="2"><c r="{place}"><v>1</v></c></row>')
-        refused(book, f"row 2: found 'a cell in {place}'; wanted cells in order, in at most 64")
+        reason = refusal(book)
+        assert f"row 2: found 'a cell in {place}'; wanted cells in order, in at most 64" in reason
     replace_rows(book, "<row>" + "<c/>" * 65 + "</row>")
-    refused(book, "found 'a cell in BM'")
+    assert "found 'a cell in BM'" in refusal(book)
     write_xls(tmp_path / "book.xls", [[1] * 65])
-    refused(
-        tmp_path / "book.xls", "found 'a cell in column BM'; wanted cells in at most 64 columns"
-    )
+    reason = refusal(tmp_path / "book.xls")
+    assert "found 'a cell in column BM'; wanted cells in at most 64 columns" in reason
 
 
 def test_cells_and_rows_out_of_order(book: Path) -> None:
     replace_rows(book, '<row r="2"><c r="B2"/><c r="A2"/></row>')
-    refused(book, "row 2: found 'a cell in A2'; wanted cells in order")
+    assert "row 2: found 'a cell in A2'; wanted cells in order" in refusal(book)
     for number in ("1", "0", "x", "0000000002", "1048577"):
         replace_rows(book, f'<row r="1"/><row r="{number}"/>')
-        refused(book, f"found \"row '{number}' after row 1\"; wanted rows in order")
+        assert f"found \"row '{number}' after row 1\"; wanted rows in order" in refusal(book)
 
 
 def test_letters() -> None:
@@ -521,7 +523,8 @@ def test_very_long_cells(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace_rows(book, f'<row><c t="inlineStr"><is><t>{text}</t></is></c></row>')
     assert values_of(book) == [[text]]
     monkeypatch.setattr(xml, "MAX_TEXT", 1_000_000)
-    refused(book, "row 1, column 'A': found 'more than 1,000,000 characters'; wanted cells")
+    reason = refusal(book)
+    assert "row 1, column 'A': found 'more than 1,000,000 characters'; wanted cells" in reason
 
 
 def test_memory_does_not_grow_with_rows(
@@ -548,18 +551,17 @@ def test_memory_does_not_grow_with_rows(
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    refused(
-        tmp_path / "none.xlsx", "none.xlsx: found 'No such file or directory'; wanted a readable"
-    )
+    reason = refusal(tmp_path / "none.xlsx")
+    assert "none.xlsx: found 'No such file or directory'; wanted a readable" in reason
 
 
 def test_without_the_libraries(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_xls(tmp_path / "book.xls", [("a",)])
     for name in ("openpyxl.styles.numbers", "xlrd"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
-    wanted = r'run pip install "recbole-mirec\[workbooks\]"'
-    refused(book, f"openpyxl: {wanted}")
-    refused(tmp_path / "book.xls", f"xlrd: {wanted}")
+    wanted = 'run pip install "recbole-mirec[workbooks]"'
+    assert f"openpyxl: {wanted}" in refusal(book)
+    assert f"xlrd: {wanted}" in refusal(tmp_path / "book.xls")
 
 
 def test_scratch_keeps_bytes_in_a_file_without_name(monkeypatch: pytest.MonkeyPatch) -> None:
