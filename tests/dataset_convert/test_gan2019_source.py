@@ -368,7 +368,7 @@ def test_an_influencers_category_is_that_of_most_of_its_brands(tmp_path: Path) -
 
 
 def test_rows_of_the_ground_truth_that_are_left_out(release: Path) -> None:
-    more = [
+    more: list[tuple[Any, ...]] = [
         ("9gag", "ann", 0.5),
         ("9GAG", "ann", 0.75),
         ("ann", "9gag", 1),
@@ -689,7 +689,7 @@ def test_fingerprints_see_every_part(release: Path) -> None:
 
 def test_a_spool_keeps_what_was_added() -> None:
     spool = Spool()
-    records = [["é\n", None, 0.1, ["x"]], ["\ud83d", 10**17]] * 20_000
+    records: list[list[Any]] = [["é\n", None, 0.1, ["x"]], ["\ud83d", 10**17]] * 20_000
     for record in records:
         spool.add(record)
     assert len(spool) == 40_000
@@ -757,7 +757,7 @@ def test_a_written_release_comes_back(tmp_path: Path, split: str) -> None:
 def test_a_release_of_the_published_size_needs_no_table_of_categories(tmp_path: Path) -> None:
     material = material_of(360, 0)
     order = {f"b{n}": CATEGORY_NAMES[n % 12] for n in range(360)}
-    category = material.accounts["account_id"].map(order)
+    category: Any = material.accounts["account_id"].map(order)
     accounts = material.accounts.assign(
         category=category.where(category.notna(), None), biography=None
     )

@@ -68,7 +68,7 @@ def replace_member(path: Path, change: dict[str, Callable[[bytes], bytes]]) -> N
         members = {name: old.read(name) for name in old.namelist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name, content in members.items():
-            new.writestr(name, change.get(name, lambda same: same)(content))
+            new.writestr(name, change.get(name, bytes)(content))
 
 
 def replace_rows(path: Path, rows: str, after: str = "") -> None:
