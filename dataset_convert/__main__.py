@@ -1,16 +1,19 @@
 """The command `python -m dataset_convert`: one source in, one folder of atomic files out."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from dataset_convert.atomic import AtomicData, read_atomic
+from dataset_convert.atomic import AtomicData, check_target, read_atomic
+from dataset_convert.checks import read_manifest
 from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
+from dataset_convert.pseudonyms import MANIFEST_KEY
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
@@ -54,25 +57,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _forget(options: argparse.Namespace) -> None:
+    _refuse(options, "input", "split", "n_valid", "seed", "dry_run", "force", of="--forget")
     folder = options.output / options.name
-    settings = read_settings(options.config)
     hidden = None
-    if settings.pseudonyms:
-        hidden = Pseudonyms.from_file(settings.key_file, outside=folder, tell=print)
+    if MANIFEST_KEY in read_manifest(folder):
+        key_file = read_settings(options.config).key_file
+        hidden = Pseudonyms.from_file(key_file, outside=folder, tell=None)
     for line in forget(folder, options.name, options.forget, pseudonyms=hidden):
         print(line)
 
 
 def _synthesize(options: argparse.Namespace) -> None:
-    for name in ("input", "config", "dry_run", "n_valid", "split"):
-        if getattr(options, name):
-            raise ValueError(
-                f"The source '{SYNTHETIC}' reads nothing: leave --{name.replace('_', '-')} out."
-            )
+    _refuse(options, "input", "config", "split", "n_valid", "dry_run", of=f"--source {SYNTHETIC}")
     folder = options.output / options.name
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    write_synthetic(options.name, folder, seed=seed)
+    write_synthetic(options.name, folder, seed=seed, force=options.force)
     _summarise(read_atomic(folder, options.name), folder)
+
+
+def _refuse(options: argparse.Namespace, *names: str, of: str) -> None:
+    """Raise for options that would change nothing."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            raise ValueError(f"{of} takes no --{name.replace('_', '-')}: leave it out.")
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -85,6 +93,7 @@ def _convert(options: argparse.Namespace) -> None:
     try:
         material = source.read(options.input, settings.source, problems)
         if options.dry_run:
+            check_target(folder, options.name)
             for line in make_plan(material, settings, problems=problems, tell=print).lines():
                 print(line)
             return
@@ -173,5 +182,11 @@ def _summarise(data: AtomicData, folder: Path) -> None:
     print(f"Written to {folder}")
 
 
+def _stop(*_: object) -> NoReturn:
+    """Ends the process as an error would, so that nothing half-made is left behind."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

@@ -17,7 +17,10 @@ Tell = Callable[[str], None]
 Splits = dict[str, dict[str, pd.DataFrame]]
 
 FOLLOWER_DIGITS: Final = 2
-"""Significant digits of a follower count under pseudonyms: an exact one would tell the account."""
+COMPETENCE_DIGITS: Final = 3
+"""Significant digits under pseudonyms: who finds the exact number elsewhere knows the account."""
+SECONDS_A_DAY: Final = 86_400
+"""Under pseudonyms the time of a collaboration is that of its day's beginning."""
 
 
 def account_tables(
@@ -27,7 +30,9 @@ def account_tables(
     return {side: _accounts(material, side, settings, tell) for side in schema.SIDES}
 
 
-def interactions_of(material: RawMaterial, tell: Tell) -> pd.DataFrame:
+def interactions_of(
+    material: RawMaterial, settings: ConversionSettings, tell: Tell
+) -> pd.DataFrame:
     """Returns the pairs, with competence and timestamp where every pair has one."""
     pairs = material.collaborations[list(schema.INTERACTION_TYPES)]
     for column in (schema.COMPETENCE, schema.TIMESTAMP):
@@ -36,6 +41,12 @@ def interactions_of(material: RawMaterial, tell: Tell) -> pd.DataFrame:
             tell(f"{n_missing:,} of {len(pairs):,} pairs have no {column}, so that none is used.")
         if n_missing:
             pairs = pairs.drop(columns=column)
+    if settings.pseudonyms and schema.COMPETENCE in pairs:
+        rounded = _rounded(pairs[schema.COMPETENCE].to_numpy(np.float64), COMPETENCE_DIGITS)
+        pairs = pairs.assign(**{schema.COMPETENCE: rounded})
+    if settings.pseudonyms and schema.TIMESTAMP in pairs:
+        days = pairs[schema.TIMESTAMP] // SECONDS_A_DAY
+        pairs = pairs.assign(**{schema.TIMESTAMP: days * SECONDS_A_DAY})
     return pairs
 
 
@@ -119,13 +130,13 @@ def _accounts(
     followers = rows[raw.FOLLOWERS].to_numpy(dtype=np.float64)
     if not np.isnan(followers).all():
         table[schema.account_field(side, schema.FOLLOWERS)] = (
-            _rounded(followers) if settings.pseudonyms else followers
+            _rounded(followers, FOLLOWER_DIGITS) if settings.pseudonyms else followers
         )
     return table
 
 
-def _rounded(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.array([float(f"{count:.{FOLLOWER_DIGITS}g}") for count in counts])
+def _rounded(numbers: npt.NDArray[np.float64], n_digits: int) -> npt.NDArray[np.float64]:
+    return np.array([float(f"{number:.{n_digits}g}") for number in numbers])
 
 
 def _new_brand(

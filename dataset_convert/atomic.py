@@ -22,6 +22,8 @@ __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write
 INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
 EXTRAS = ("features", "problems.csv", "report.html")
 """What may stand beside the atomic files: fitted extractors, rows left out, the data report."""
+_EXTRAS_KEY = "extras_fingerprint"
+Step = Callable[[Path], None]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -54,7 +56,11 @@ class AtomicData:
 
 
 def write_atomic(
-    data: AtomicData, folder: Path | str, *, extra: Callable[[Path], None] | None = None
+    data: AtomicData,
+    folder: Path | str,
+    *,
+    extra: Step | None = None,
+    check: Step | None = None,
 ) -> AtomicData:
     """Writes a data set as atomic files, all or nothing.
 
@@ -66,8 +72,8 @@ def write_atomic(
     Args:
         data: What to write.
         folder: The data set's own folder, e.g. `dataset/mirec-demo`.
-        extra: Called with the folder in the making, where it may write `EXTRAS` and refuse what
-            was written.
+        extra: Called with the folder in the making, where it may write `EXTRAS`.
+        check: Called with the folder when all is written; may refuse it.
 
     Returns:
         The data as it was read back.
@@ -79,11 +85,11 @@ def write_atomic(
     """
     folder = Path(folder)
     check_target(folder, data.name)
-    return replace_atomic(data, folder, extra=extra)
+    return replace_atomic(data, folder, extra=extra, check=check)
 
 
 def replace_atomic(
-    data: AtomicData, folder: Path, *, extra: Callable[[Path], None] | None = None
+    data: AtomicData, folder: Path, *, extra: Step | None = None, check: Step | None = None
 ) -> AtomicData:
     """Writes a data set as `write_atomic` does, whatever the old folder holds beside it.
 
@@ -91,9 +97,12 @@ def replace_atomic(
     """
     try:
         with folder_in_the_making(folder) as building:
-            _write_files(data, building)
+            rows = _write_tables(data, building)
             if extra is not None:
                 extra(building)
+            _write_manifest(data, building, rows)
+            if check is not None:
+                check(building)
             return read_atomic(building, data.name)
     except AtomicFileError as error:
         raise error.moved_to(folder / error.path.name) from None
@@ -191,6 +200,9 @@ def check_target(folder: Path, name: str) -> None:
             "The 'name' of a data set must be letters, digits, '-' and '_' only. "
             f"Received: {name!r}"
         )
+    parent = next(place for place in folder.absolute().parents if place.exists())
+    if not parent.is_dir():
+        raise ValueError(f"Data sets are written to a folder. Received: {parent}, which is a file")
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -206,16 +218,22 @@ def check_target(folder: Path, name: str) -> None:
             )
 
 
-def _write_files(data: AtomicData, folder: Path) -> None:
+def _write_tables(data: AtomicData, folder: Path) -> dict[str, int]:
+    """Writes all but the manifest and returns key of the manifest -> number of rows."""
     tables = _tables_to_write(data)
     for file, (frame, types, _) in tables.items():
         with (folder / file).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(_format_table(frame, types, file))
+    return {key: len(frame) for frame, _, key in tables.values()}
+
+
+def _write_manifest(data: AtomicData, folder: Path, rows: dict[str, int]) -> None:
     manifest = {
         **data.manifest,
         "name": data.name,
-        "rows": {key: len(frame) for frame, _, key in tables.values()},
+        "rows": rows,
         "fingerprint": fingerprint(folder),
+        _EXTRAS_KEY: extras_fingerprint(folder),
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -296,3 +314,20 @@ def fingerprint(folder: Path | str) -> str:
         if path.name not in (schema.MANIFEST_FILE, *EXTRAS):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def extras_fingerprint(folder: Path | str) -> str:
+    """Returns the SHA-256 of the `EXTRAS` of a data set's folder, names included."""
+    folder = Path(folder)
+    digest = hashlib.sha256()
+    for extra in EXTRAS:
+        for path in sorted([folder / extra, *(folder / extra).rglob("*")]):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def is_untouched(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Returns whether all files of a data set are as they were written with its manifest."""
+    now = (fingerprint(folder), extras_fingerprint(folder))
+    return (manifest.get("fingerprint"), manifest.get(_EXTRAS_KEY)) == now

@@ -31,8 +31,9 @@ def folder_in_the_making(folder: Path) -> Iterator[Path]:
     processes left is cleared away.
 
     Args:
-        folder: New, or to be replaced as a whole.
+        folder: New, or to be replaced as a whole; of a link, what it points to.
     """
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     recover(folder)
     making = folder.with_name(f".{folder.name}.{_MAKING}-{os.getpid()}")

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -88,7 +89,7 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
 
     entries = {
         modality: {key: value for key, value in entry.items() if key != FINGERPRINT}
-        for modality, entry in data.manifest.get(FEATURES, {}).items()
+        for modality, entry in _features(data).items()
     }
     # Without them no later conversion takes this data set for what the source makes.
     manifest = {key: value for key, value in data.manifest.items() if key != CONVERSION}
@@ -108,6 +109,12 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
             for protocol, parts in data.splits.items()
         },
     )
+
+
+def _features(data: AtomicData) -> dict[str, dict[str, Any]]:
+    found = data.manifest.get(FEATURES)
+    whole = isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())
+    return dict(found) if whole and isinstance(found, dict) else {}
 
 
 def _refuse_empty_part(data: AtomicData, left: AtomicData, account: str) -> None:

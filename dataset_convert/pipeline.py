@@ -87,10 +87,12 @@ def convert(
     def add(building: Path) -> None:
         _add_files(building, features.extractors, problems, settings)
         write_whole(building / REPORT_FILE, data_report(data))
+
+    def check(building: Path) -> None:
         if settings.pseudonyms:
             _refuse_names(building, material, features)
 
-    written = write_atomic(data, folder, extra=add)
+    written = write_atomic(data, folder, extra=add, check=check)
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
     return written
 
@@ -142,7 +144,7 @@ def make_plan(
     """
     material = _without_contacts(material)
     tables = assembly.account_tables(material, settings, tell)
-    interactions = assembly.interactions_of(material, tell)
+    interactions = assembly.interactions_of(material, settings, tell)
     splits = assembly.make_splits(material, tables[schema.BRAND], interactions, settings)
     everybody = set(material.accounts[raw.ACCOUNT])
     return Plan(

@@ -55,13 +55,15 @@ class Pseudonyms:
         self._n_digits = n_digits
 
     @classmethod
-    def from_file(cls, path: Path | None, *, outside: Path, tell: Callable[[str], None]) -> Self:
-        """Returns the pseudonyms of a key file, which is made where there is none.
+    def from_file(
+        cls, path: Path | None, *, outside: Path, tell: Callable[[str], None] | None
+    ) -> Self:
+        """Returns the pseudonyms of a key file.
 
         Args:
             path: The key file; None for the user's own, `DEFAULT_KEY_FILE`.
             outside: The data set's folder, which must not hold the key.
-            tell: Called with a line where a key is made.
+            tell: Called with a line where a key is made; None makes none.
 
         Raises:
             ConversionError: The file lies in the data set, is not its owner's alone, or is no key.
@@ -157,7 +159,7 @@ def _renamed(ids: "pd.Series[str]", new: dict[str, str]) -> list[str]:
     return [new[account] for account in ids]
 
 
-def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None]) -> bytes:
+def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None] | None) -> bytes:
     """Reads the key, or makes one where there is none.
 
     A key is made whole or not at all, and never over another one: runs that start together end
@@ -166,7 +168,7 @@ def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None]) -
     Args:
         path: The key file; None for the user's own, `DEFAULT_KEY_FILE`.
         outside: A folder that must not hold the key.
-        tell: Called with a line where a key is made.
+        tell: Called with a line where a key is made; None makes none.
 
     Returns:
         32 bytes.
@@ -179,15 +181,15 @@ def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None]) -
         if path.resolve().is_relative_to(outside.expanduser().resolve()):
             raise ConversionError(
                 f"{path}: the key must lie outside the data set {outside}, or whoever is given the "
-                f"data set is given the names; choose another --key-file."
+                f"data set is given the names; name another key_file in the configuration."
             )
-        if not path.exists() and _make_key(path):
+        if tell is not None and not path.exists() and _make_key(path):
             tell(f"Made a new key for pseudonyms: {path}. Other data sets need it for equal ids.")
         return _read_private(path)
     except (OSError, RuntimeError) as error:
         raise ConversionError(
-            f"{path or DEFAULT_KEY_FILE}: the key cannot be read or made ({error}); choose another "
-            f"--key-file."
+            f"{path or DEFAULT_KEY_FILE}: the key cannot be read or made ({error}); name another "
+            f"key_file in the configuration."
         ) from error
 
 
@@ -228,6 +230,6 @@ def _read_private(path: Path) -> bytes:
     if len(key) != _N_KEY_BYTES:
         raise ConversionError(
             f"{path}: found no key; wanted {2 * _N_KEY_BYTES} hexadecimal digits. Put the key "
-            f"back, or name a new --key-file; all pseudonyms will be other ones."
+            f"back, or name a new key_file; all pseudonyms will be other ones."
         )
     return key

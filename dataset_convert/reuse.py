@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any, Final, Self
 import pandas as pd
 
 from dataset_convert import raw, schema
-from dataset_convert.atomic import AtomicData, fingerprint, read_atomic
+from dataset_convert.atomic import AtomicData, is_untouched, read_atomic
 from dataset_convert.errors import AtomicFileError
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
@@ -25,9 +26,12 @@ from dataset_convert.settings import ConversionSettings
 CONVERSION, FEATURES, FINGERPRINT = "conversion", "features", "fingerprint"
 """Keys of the manifest."""
 
-_LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "onnxruntime", "pillow", "tokenizers")
-_MAKERS: Final = ("features", "lexicon", "reading", "sources")
-"""Folders whose code decides what the value of a modality is."""
+_LIBRARIES: Final = (
+    *("numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "openpyxl", "xlrd"),
+    *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
+)
+_OTHERS: Final = ("page", "report", "synthetic", "writing")
+"""Folders whose code has no say in what the value of a modality is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,7 @@ class Earlier:
         except (AtomicFileError, OSError):
             return None
         now = None if pseudonyms is None else pseudonyms.settings()
-        known = data.manifest.get(FINGERPRINT) == fingerprint(folder)
+        known = is_untouched(folder, data.manifest)
         if not known or data.manifest.get(MANIFEST_KEY) != now:
             return None
         return cls(folder, data, pseudonyms)
@@ -65,8 +69,9 @@ class Earlier:
             options: Of its extractor.
             mark: What `feature_fingerprint` gives now.
         """
-        entry = self.data.manifest.get(FEATURES, {}).get(modality, {})
-        if entry.get(FINGERPRINT) != mark:
+        entries = self.data.manifest.get(FEATURES)
+        entry = entries.get(modality) if isinstance(entries, dict) else None
+        if not isinstance(entry, dict) or entry.get(FINGERPRINT) != mark:
             return None
         try:
             kind = KINDS[extractor_name(modality, options)]
@@ -150,19 +155,18 @@ def conversion_fingerprint(
 def code_digest(*, whole: bool = False) -> str:
     """Returns the SHA-256 of the code and word lists that make features, or of all of ours."""
     root = Path(__file__).parent
-    folders = [root] if whole else [root / name for name in _MAKERS]
     digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in (".py", ".yaml"):
-                digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    for path in sorted(root.rglob("*")):
+        place = path.relative_to(root)
+        if path.suffix in (".py", ".yaml") and (whole or place.parts[0] not in _OTHERS):
+            digest.update(f"{place}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Returns the versions of the libraries that values depend on, where they are installed."""
-    found = {}
+    """Returns the versions of what values depend on, as far as it is installed."""
+    found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

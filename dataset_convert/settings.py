@@ -69,9 +69,16 @@ def read_settings(
         **content["splits"],
         fit_on_all=content["fit_on"] == FIT_ON_ALL,
         pseudonyms=content["pseudonyms"],
-        key_file=None if content["key_file"] is None else Path(content["key_file"]).expanduser(),
+        key_file=_key_file(content["key_file"], str(path)),
         n_jobs=content["n_jobs"] or _n_cores(),
     )
+
+
+def _key_file(given: str | None, where: str) -> Path | None:
+    try:
+        return None if given is None else Path(given).expanduser()
+    except RuntimeError as error:
+        raise ConversionError(f"{where}, key 'key_file': {given!r}: {error}") from None
 
 
 def _n_cores() -> int:
@@ -97,6 +104,8 @@ def _load(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConversionError(f"{path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise ConversionError(f"{path}: found values too deep within each other.") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConversionError(f"{path} is no YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):

@@ -30,18 +30,21 @@ DESCRIPTION: Final = (
 )
 
 
-def write_synthetic(name: str, folder: Path | str, *, seed: int = DEFAULT_SEED) -> None:
+def write_synthetic(
+    name: str, folder: Path | str, *, seed: int = DEFAULT_SEED, force: bool = False
+) -> None:
     """Generates raw tables and converts them to a data set.
 
     Args:
         name: `mirec-demo` or `mirec-tiny`.
         folder: The data set's own folder, e.g. `dataset/mirec-demo`.
         seed: The same seed gives the same bytes on the same platform.
+        force: Whether to make again what stands there already.
 
     Raises:
         ValueError: An unknown name, or a folder that holds something else.
     """
-    _convert(name, Path(folder), seed)
+    _convert(name, Path(folder), seed, force=force)
 
 
 def generate(name: str, *, seed: int = DEFAULT_SEED) -> AtomicData:
@@ -72,7 +75,7 @@ def tables_fingerprint(name: str, *, seed: int = DEFAULT_SEED) -> str:
     return digest.hexdigest()
 
 
-def _convert(name: str, folder: Path, seed: int) -> AtomicData:
+def _convert(name: str, folder: Path, seed: int, *, force: bool = False) -> AtomicData:
     spec = _spec(name)
     with tempfile.TemporaryDirectory() as parent:
         config = _write_tables(spec, Path(parent), seed)
@@ -86,6 +89,7 @@ def _convert(name: str, folder: Path, seed: int) -> AtomicData:
             folder=folder,
             problems=problems,
             tell=lambda _: None,
+            force=force,
             about=_origin(spec),
         )
 

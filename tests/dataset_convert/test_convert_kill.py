@@ -14,7 +14,6 @@ from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
 from dataset_convert.reuse import code_digest
 
-N_KILLS = 50
 CONFIG = """
 features: {content_topics: {n_topics: 3}, attributes: {minimum_accounts: 2}}
 key_file: pseudonym.key
@@ -81,8 +80,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n_kills", [4, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_kills: int
+) -> None:
     monkeypatch.chdir(tmp_path)
     # Once, here: somebody may edit the code while the test runs.
     code_digest()
@@ -97,7 +98,7 @@ def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert outcome["one"] != outcome["two"]
     draw = random.Random(4)
     current, n_killed, n_replaced = "two", 0, 0
-    while n_killed < N_KILLS:
+    while n_killed < n_kills:
         source = sources[1 - sources.index(current)]
         process, about_to_replace = started(source)
         if n_killed % 2:
@@ -113,8 +114,9 @@ def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         current = next(one for one in sources if found == outcome[one])
         n_killed += process.exitcode != 0
         n_replaced += process.exitcode != 0 and current == source
-    # Both ends were seen; the next run finishes and clears away what was left.
-    assert 0 < n_replaced < n_killed
+    # Of many kills some come before the exchange and some after it.
+    assert n_kills < 9 or 0 < n_replaced < n_killed
+    # The next run finishes and clears away what was left.
     for source in sources:
         finished(source)
         assert contents(tmp_path / "dataset" / "own") == outcome[source]

@@ -67,6 +67,8 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("source: [a]", "key 'source': wanted a mapping."),
         ("- a", "wanted 'key: value' lines. Found: ['a']."),
         ("a: [", "convert.yaml is no YAML: "),
+        ("source: " + "[" * 3000, "convert.yaml: found values too deep within each other."),
+        ("key_file: ~nobody-here/key", "key 'key_file': '~nobody-here/key': "),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:

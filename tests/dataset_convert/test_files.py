@@ -38,6 +38,19 @@ def test_a_folder_is_made_and_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_of_a_link_the_folder_behind_it_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "disk" / "set", "old")
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "data" / "set"
+    link.symlink_to(tmp_path / "disk" / "set")
+    write(link, "new")
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / "set" / "a.txt").read_text() == "new"
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["set"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["set"]
+
+
+@pytest.mark.usefixtures("way")
 def test_what_fails_leaves_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     write(folder, "old")

@@ -297,7 +297,7 @@ def test_categories_of_one_side_alone_make_no_side_file(material: Path, tmp_path
         (["--source", "matrices", "--name", "toy"], "The source 'matrices' needs --input FOLDER."),
         (
             ["--source", "synthetic", "--name", "mirec-tiny", "--input", "x"],
-            "The source 'synthetic' reads nothing: leave --input out.",
+            "--source synthetic takes no --input: leave it out.",
         ),
         (["--source", "synthetic", "--name", "toy"], "must be one of mirec-demo, mirec-tiny"),
     ],

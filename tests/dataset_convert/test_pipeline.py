@@ -223,7 +223,8 @@ def prepared(place: Path, more: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["own.item", "features/content_topics/topics.json", "features/attributes"]
+    "path",
+    ["own.item", "features/content_topics/topics.json", "features/attributes", "report.html"],
 )
 def test_what_somebody_changed_or_deleted_is_not_used_again(
     place: Path, capsys: pytest.CaptureFixture[str], path: str
@@ -235,13 +236,12 @@ def test_what_somebody_changed_or_deleted_is_not_used_again(
         shutil.rmtree(victim)
     else:
         victim.write_text(victim.read_text().replace("food", "fool").replace("{", "[", 1))
-    add_competence(place)
     capsys.readouterr()
     converted()
     assert remade(capsys.readouterr().out)
     after = contents(place / "dataset")
     assert after.keys() == before.keys()
-    assert after["own/own.item"] == before["own/own.item"]
+    assert after == before
 
 
 def test_what_test_accounts_say_changes_no_fitted_extractor(place: Path) -> None:
@@ -318,6 +318,46 @@ def test_a_dry_run_checks_and_writes_nothing(
     assert not (place / "pseudonym.key").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--name", "no name"], "must be letters, digits, '-' and '_' only"),
+        (["--output", "convert.yaml"], "convert.yaml, which is a file"),
+        (["--output", "."], "hold only files of 'own'"),
+    ],
+)
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_a_wrong_target_is_told_before_the_work(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+    dry: list[str],
+) -> None:
+    (place / "own").mkdir()
+    (place / "own" / "thesis.tex").write_text("years of work")
+    assert main(command(*more, *dry)) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "learnt from" not in told.out
+
+
+def test_exact_numbers_do_not_tell_accounts_under_pseudonyms(place: Path) -> None:
+    rewrite(place / "raw" / "accounts.csv", "followers", lambda _: "12345")
+    pairs = pd.read_csv(place / "raw" / "collaborations.csv")
+    pairs["competence"], pairs["timestamp"] = 0.0123456, 1_700_000_000
+    pairs.to_csv(place / "raw" / "collaborations.csv", index=False)
+    data = converted()
+    assert set(data.brands["brand_followers"]) == {12_000}
+    assert set(data.interactions["competence"]) == {0.0123}
+    assert set(data.interactions["timestamp"]) == {1_699_920_000}
+    (place / "convert.yaml").write_text(CONFIG + "pseudonyms: False\n")
+    data = converted()
+    assert set(data.brands["brand_followers"]) == {12_345}
+    assert set(data.interactions["competence"]) == {0.0123456}
+    assert set(data.interactions["timestamp"]) == {1_700_000_000}
+
+
 def test_bad_input_leaves_the_old_data_set_alone(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -351,6 +391,29 @@ def test_wrong_options_are_told_in_one_line(
     assert message in told
     assert told.count("\n") == 1
     assert not (place / "dataset" / "own").exists()
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], ["--force"], ["--seed", "0"], ["--input", "raw"]])
+def test_forgetting_takes_no_option_that_it_would_not_heed(
+    place: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    converted()
+    before = contents(place / "dataset")
+    arguments = ["--name", "own", "--config", "convert.yaml", "--forget", "qreator0", *more]
+    assert main(arguments) == 2
+    assert f"--forget takes no {more[0]}: leave it out." in capsys.readouterr().err
+    assert contents(place / "dataset") == before
+
+
+def test_forgetting_makes_no_key(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    converted()
+    (place / "pseudonym.key").rename(place / "other.key")
+    forgetting = ["--config", "convert.yaml", "--forget", "qreator0"]
+    assert main(["--name", "own", *forgetting]) == 2
+    assert "pseudonym.key: the key cannot be read" in capsys.readouterr().err
+    assert main(["--name", "none", *forgetting]) == 2
+    assert "manifest.json" in capsys.readouterr().err
+    assert not (place / "pseudonym.key").exists()
 
 
 def test_a_modality_that_one_side_lacks_is_left_out(place: Path) -> None:
