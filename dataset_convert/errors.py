@@ -1,5 +1,7 @@
-"""The one error of a data set that is not as the contract wants it."""
+"""The error of a data set that is not as the contract wants it, and words for any error."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -43,3 +45,17 @@ class AtomicFileError(ValueError):
 def shown(text: str, limit: int = 40) -> str:
     """Returns a value quoted for a message, cut where it is long."""
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Returns the known word that is most like another one; None where none is like it."""
+    # What is longer than any known word costs time and is like none.
+    found = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Returns what is wanted in place of an unknown word: "'x'", or else "one of x, y"."""
+    words = list(known)
+    found = closest(word, words)
+    return f"one of {', '.join(words)}" if found is None else f"'{found}'"

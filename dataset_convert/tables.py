@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,26 +57,27 @@ def parse_table(
     Raises:
         AtomicFileError: The file, its header or a value is not as wanted.
     """
-    lines = _read_lines(path)
-    names = _parse_header(path, lines[0], types, required)
-    rows = lines[1:]
-    _refuse_ragged_rows(path, rows, len(names))
-    raw = Table(path, pd.DataFrame(index=range(len(rows))))
-    # Split anew for every column: a second copy of all cells would cost more than the time.
+    table = Table(path, pd.DataFrame())
+    lines = _lines(path)
+    names = _parse_header(path, next(lines), types, required)
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    # Line by line: the text of the largest file is many times what it says.
+    for row, line in enumerate(lines):
+        cells = line.split(schema.FIELD_SEPARATOR)
+        if len(cells) != len(names):
+            raise _ragged(table, row, cells, len(names))
+        for name, cell in zip(names, cells, strict=True):
+            columns[name].append(_parse_cell(table, name, row, cell, types[name]))
+    if not columns[names[0]]:
+        raise _empty(path, "a header without rows")
     parsed = {
-        name: _parse_column(
-            raw,
-            name,
-            [row.split(schema.FIELD_SEPARATOR)[place] for row in rows],
-            types[name],
-            name in required,
-        )
-        for place, name in enumerate(names)
+        name: _column(table, name, values, types[name], name in required)
+        for name, values in columns.items()
     }
     return Table(path, pd.DataFrame(parsed))
 
 
-def _read_lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Iterator[str]:
     if not path.is_file():
         raise AtomicFileError(
             path,
@@ -84,23 +85,34 @@ def _read_lines(path: Path) -> list[str]:
             wanted="a tab-separated atomic file",
             remedy="Remedy: check the folder and the data set's name, or convert it again.",
         )
+    is_empty = True
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
+        with path.open(encoding="utf-8") as stream:
+            for line in stream:
+                is_empty = False
+                yield line.removesuffix("\n")
+    except UnicodeDecodeError:
         raise AtomicFileError(
             path,
-            found=f"byte {error.start} that is not UTF-8",
+            found=f"byte {_first_bad_byte(path)} that is not UTF-8",
             wanted="UTF-8 text",
             remedy="Remedy: save the file as UTF-8.",
-        ) from error
-    if len(lines) < 2:
-        raise AtomicFileError(
-            path,
-            found="an empty file" if lines == [""] else "a header without rows",
-            wanted="a header and at least one row",
-            remedy=CONVERT_AGAIN,
-        )
-    return lines
+        ) from None
+    if is_empty:
+        raise _empty(path, "an empty file")
+
+
+def _first_bad_byte(path: Path) -> int:
+    try:
+        path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
+
+
+def _empty(path: Path, found: str) -> AtomicFileError:
+    wanted = "a header and at least one row"
+    return AtomicFileError(path, found=found, wanted=wanted, remedy=CONVERT_AGAIN)
 
 
 def _parse_header(
@@ -153,31 +165,32 @@ def _header_remedy(header: str) -> str:
     return "Remedy: rename or remove the column; headers read 'name:type'."
 
 
-def _refuse_ragged_rows(path: Path, rows: Sequence[str], n_fields: int) -> None:
-    for number, row in enumerate(rows, start=2):
-        found = row.count(schema.FIELD_SEPARATOR) + 1
-        if found != n_fields:
-            raise AtomicFileError(
-                path,
-                line=number,
-                found=f"{found} fields" if row else "an empty line",
-                wanted=f"{n_fields} fields, as in the header",
-                remedy="Remedy: separate fields by one tab; leave a missing value empty.",
-            )
+def _ragged(table: Table, row: int, cells: list[str], n_fields: int) -> AtomicFileError:
+    return table.error(
+        row=row,
+        found="an empty line" if cells == [""] else f"{len(cells)} fields",
+        wanted=f"{n_fields} fields, as in the header",
+        remedy="Remedy: separate fields by one tab; leave a missing value empty.",
+    )
 
 
-def _parse_column(
-    table: Table, name: str, cells: list[str], kind: schema.FieldType, is_required: bool
+def _parse_cell(table: Table, name: str, row: int, cell: str, kind: schema.FieldType) -> Any:
+    if kind == "token":
+        return cell
+    if kind == "float":
+        return np.nan if cell == "" else _parse_numbers(table, name, row, [cell])[0]
+    parse = _parse_tokens if kind == "token_seq" else _parse_vector
+    return parse(table, name, row, cell)
+
+
+def _column(
+    table: Table, name: str, values: list[Any], kind: schema.FieldType, is_required: bool
 ) -> Any:
     if kind == "float":
-        return _parse_floats(table, name, cells)
-    if kind == "token":
-        if is_required:
-            _refuse_empty(table, name, cells)
-        return pd.Series(cells, dtype=object)
-    if kind == "token_seq":
-        return _object_series([_parse_tokens(table, name, i, c) for i, c in enumerate(cells)])
-    return _object_series([_parse_vector(table, name, i, c) for i, c in enumerate(cells)])
+        return np.array(values, np.float64)
+    if kind == "token" and is_required:
+        _refuse_empty(table, name, values)
+    return _object_series(values)
 
 
 def _object_series(values: Sequence[object]) -> Any:
@@ -195,15 +208,6 @@ def _refuse_empty(table: Table, name: str, cells: list[str]) -> None:
             wanted="an id",
             remedy="Remedy: fill it in or remove the row.",
         )
-
-
-def _parse_floats(table: Table, name: str, cells: list[str]) -> npt.NDArray[np.float64]:
-    values = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        if cell == "":
-            continue
-        values[row] = _parse_numbers(table, name, row, [cell])[0]
-    return values
 
 
 def _parse_numbers(table: Table, name: str, row: int, parts: list[str]) -> npt.NDArray[np.float64]:

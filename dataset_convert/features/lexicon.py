@@ -1,6 +1,5 @@
 """Reads a lexicon from its YAML files and extends it by an IsA file."""
 
-import difflib
 import json
 import re
 from collections.abc import Hashable, Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from dataset_convert import schema
-from dataset_convert.errors import shown
+from dataset_convert.errors import closest, nearest, shown
 from dataset_convert.features.concepts import Concept, Lexicon
 from dataset_convert.features.lexicon_text import fold, phrase
 from dataset_convert.features.sensitive import (
@@ -204,8 +203,7 @@ def _concept(path: Path, name: Any, value: Any) -> Concept:
         _refuse(path, name, value, f"a mapping with some of {', '.join(_KEYS)}")
     for key in value:
         if key not in _KEYS:
-            nearest = difflib.get_close_matches(str(key), _KEYS, n=1, cutoff=0)[0]
-            _refuse(path, f"{name}.{key}", key, f"one of {', '.join(_KEYS)} ('{nearest}'?)")
+            _refuse(path, f"{name}.{key}", key, nearest(str(key), _KEYS))
     lists = {key: _entries(path, name, key, value.get(key, [])) for key in _KEYS}
     return Concept(
         parents=lists[_PARENTS],
@@ -243,8 +241,8 @@ def _check_parents(concepts: Mapping[str, Concept], files: Mapping[str, Path]) -
     for name, concept in concepts.items():
         for parent in concept.parents:
             if parent not in concepts:
-                nearest = difflib.get_close_matches(parent, concepts, n=1)
-                hint = f" ('{nearest[0]}'?)" if nearest else ""
+                near = closest(parent, concepts)
+                hint = f" ('{near}'?)" if near else ""
                 _refuse(files[name], f"{name}.{_PARENTS}", parent, f"a concept{hint}")
     settled: set[str] = set()
     for name in concepts:

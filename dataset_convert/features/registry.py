@@ -1,19 +1,21 @@
 """The extractors by name, so that a configuration can choose between them."""
 
-import difflib
 import importlib
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from dataset_convert import schema
+from dataset_convert.errors import nearest, shown
 from dataset_convert.features.base import STREAMS, Extractor
+from dataset_convert.features.options import check_options
 from dataset_convert.problems import ConversionError, Problems
 
 EXTRACTOR: Final = "extractor"
 """The key of a modality's options that names its extractor."""
+MINIMUM_ACCOUNTS: Final = 5
+"""Training accounts that an attribute needs, where nothing is said."""
 
 Make = Callable[[str, Mapping[str, Any], int, Problems], Extractor]
 
@@ -52,10 +54,9 @@ def extractor_name(modality: str, options: Mapping[str, Any]) -> str:
     able = [name for name, kind in KINDS.items() if modality in kind.modalities]
     name = options.get(EXTRACTOR, able[0])
     if name not in able:
-        near = difflib.get_close_matches(str(name), able, n=1)
-        wanted = f"'{near[0]}'" if near else f"one of {', '.join(able)}"
         raise ConversionError(
-            f"features: {modality}: {EXTRACTOR}: wanted {wanted}. Found: {name!r}."
+            f"features: {modality}: option '{EXTRACTOR}': wanted {nearest(str(name), able)}. "
+            f"Found: {shown(str(name))}."
         )
     return str(name)
 
@@ -74,13 +75,43 @@ def make_extractor(
     Raises:
         ConversionError: A wrong name or option.
     """
-    kind = KINDS[extractor_name(modality, options)]
-    stream = stream_of(modality)
+    name = extractor_name(modality, options)
     own = {key: value for key, value in options.items() if key != EXTRACTOR}
+    check_options(modality, name, own)
     try:
-        return kind.make(stream, own, n_jobs, problems)
-    except (TypeError, ValueError) as error:
-        raise ConversionError(f"features: {modality}: {error}") from None
+        return KINDS[name].make(stream_of(modality), own, n_jobs, problems)
+    except ConversionError:
+        raise
+    except ValueError as error:
+        # Options that do not go together.
+        raise ConversionError(f"features: {modality}: {error}.") from None
+
+
+def check_extractor(extractor: Extractor) -> None:
+    """Checks, before anything is read for long, what an extractor needs besides the material.
+
+    Every one of its files can be read; the models of one that runs models open, and their labels
+    are as many as their outputs, where a model says how many it has.
+
+    Raises:
+        ConversionError: Something is missing or wrong; one line.
+    """
+    for path in extractor.files():
+        try:
+            with path.open("rb") as file:
+                file.read(1)
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise ConversionError(
+                f"{extractor.modality}: {path}: found {said}; wanted a file that can be read."
+            ) from None
+    if isinstance(extractor, _WithModels):
+        extractor.check_models()
+
+
+@runtime_checkable
+class _WithModels(Protocol):
+    def check_models(self) -> None: ...
 
 
 def stream_of(modality: str) -> str:
@@ -94,24 +125,6 @@ def _class(name: tuple[str, str]) -> Any:
     return getattr(importlib.import_module(f"dataset_convert.features.{module}"), class_name)
 
 
-def _refuse_unknown(options: Mapping[str, Any], of: Callable[..., Any], *more: str) -> None:
-    """Raise a ValueError that names the nearest option, where one is unknown."""
-    known = [*inspect.signature(of).parameters, *more]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            raise ValueError(f"unknown option '{name}'; {hint}")
-
-
-def _group(options: Mapping[str, Any], name: str, of: Callable[..., Any]) -> Any:
-    inside = options.get(name) or {}
-    if not isinstance(inside, Mapping):
-        raise ValueError(f"option '{name}': wanted a mapping. Found: {inside!r}")
-    _refuse_unknown(inside, of)
-    return of(**_with_tuples(inside))
-
-
 def _with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(x) if isinstance(x, list) else x for key, x in options.items()}
 
@@ -121,20 +134,17 @@ def _topics(stream: str, options: Mapping[str, Any], n_jobs: int, _: Problems) -
     from dataset_convert.features.token_counts import VocabularySettings
     from dataset_convert.features.topics import TopicExtractor, TopicSettings
 
-    _refuse_unknown(options, TopicSettings)
     own = _with_tuples(options) | {
-        "of": stream,
-        "text": _group(options, "text", TextSettings),
-        "vocabulary": _group(options, "vocabulary", VocabularySettings),
+        "text": TextSettings(**_with_tuples(options.get("text") or {})),
+        "vocabulary": VocabularySettings(**(options.get("vocabulary") or {})),
     }
-    return TopicExtractor(TopicSettings(**own), n_jobs=n_jobs)
+    return TopicExtractor(TopicSettings(of=stream, **own), n_jobs=n_jobs)
 
 
 def _labels(stream: str, options: Mapping[str, Any], _: int, __: Problems) -> Extractor:
     from dataset_convert.features.visual import LabelScoreExtractor
 
-    _refuse_unknown(options, LabelScoreExtractor)
-    return LabelScoreExtractor(**{**options, "of": stream})
+    return LabelScoreExtractor(of=stream, **options)
 
 
 def _lexicon(_: str, options: Mapping[str, Any], __: int, problems: Problems) -> Extractor:
@@ -142,10 +152,9 @@ def _lexicon(_: str, options: Mapping[str, Any], __: int, problems: Problems) ->
     from dataset_convert.features.lexicon import extend_by_isa, load_lexicon
     from dataset_convert.features.sensitive import BUILT_IN
 
-    own = dict(options)
+    own = {"minimum_accounts": MINIMUM_ACCOUNTS, **options}
     folder, isa = (own.pop(key, None) for key in ("lexicon", "isa"))
     minimum_count = own.pop("isa_minimum_count", 1)
-    _refuse_unknown(own, AttributeExtractor, "lexicon", "isa", "isa_minimum_count")
     lexicon = load_lexicon(BUILT_IN if folder is None else Path(folder).expanduser())
     files = () if folder is None else tuple(sorted(Path(folder).expanduser().glob("*.yaml")))
     if isa is not None:
@@ -159,9 +168,7 @@ def _with_a_model(name: tuple[str, str]) -> Make:
     """A maker of the extractors that run the user's own models; these are loaded when they run."""
 
     def make(stream: str, options: Mapping[str, Any], n_jobs: int, _: Problems) -> Extractor:
-        kind = _class(name)
-        _refuse_unknown(options, kind)
-        return cast(Extractor, kind(**{**_with_tuples(options), "of": stream}, n_jobs=n_jobs))
+        return cast(Extractor, _class(name)(of=stream, n_jobs=n_jobs, **_with_tuples(options)))
 
     return make
 

@@ -1,11 +1,10 @@
 """Checks of single options of a source, whose messages name the option."""
 
-import difflib
 import io
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-from dataset_convert.errors import shown
+from dataset_convert.errors import nearest, shown
 from dataset_convert.problems import ConversionError
 
 
@@ -29,8 +28,7 @@ def keyed(option: str, value: object, valid: Collection[str]) -> Mapping[str, An
         refuse_option(option, value, f"a mapping of {', '.join(valid)}")
     for key in value:
         if key not in valid:
-            near = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.5)
-            refuse_option(option, key, f"'{near[0]}'" if near else f"one of {', '.join(valid)}")
+            refuse_option(option, key, nearest(str(key), valid))
     return value
 
 

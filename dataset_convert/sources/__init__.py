@@ -1,12 +1,12 @@
 """The source formats, one module each, found by name: a new one is one file."""
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from dataset_convert.errors import nearest
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
 
@@ -46,10 +46,7 @@ def find_source(name: str) -> Source:
     """
     source = _load(name) if name in _module_names() else None
     if source is None:
-        names = source_names()
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        wanted = f"'{near[0]}'" if near else f"one of {', '.join(names)}"
-        raise ConversionError(f"Unknown source {name!r}; wanted {wanted}.")
+        raise ConversionError(f"Unknown source {name!r}; wanted {nearest(name, source_names())}.")
     return source
 
 

@@ -389,7 +389,7 @@ def test_a_missing_library_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
     with pytest.raises(
-        ConversionError, match=r"'tokenizers'.*pip install \"recbole-mirec\[models\]"
+        ConversionError, match=r"'tokenizers'.*pip install -e \"\.\[models\]"
     ):
         vectors(of_text(folder), CAPTIONS)
 

@@ -559,7 +559,7 @@ def test_without_the_libraries(book: Path, tmp_path: Path, monkeypatch: pytest.M
     write_xls(tmp_path / "book.xls", [("a",)])
     for name in ("openpyxl.styles.numbers", "xlrd"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
-    wanted = 'run pip install "recbole-mirec[workbooks]"'
+    wanted = 'run pip install -e ".[workbooks]"'
     assert f"openpyxl: {wanted}" in refusal(book)
     assert f"xlrd: {wanted}" in refusal(tmp_path / "book.xls")
 

@@ -1,6 +1,5 @@
 """A classifier of images of the user's own: probabilities of named labels."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +60,8 @@ class ClassifierSettings:
         paths = [given.pop(key, None) for key in ("model", "labels")]
         for key, path in zip(("model", "labels"), paths, strict=True):
             if not isinstance(path, str | Path) or not str(path):
-                near = difflib.get_close_matches(key, map(str, given), n=1)
-                hint = f" Did you mean it by '{near[0]}'?" if near else ""
                 raise ValueError(
-                    f"The '{name}' parameter must hold a path as '{key}'. Received: {path!r}.{hint}"
+                    f"The '{name}' parameter must hold a path as '{key}'. Received: {path!r}"
                 )
         activation = given.pop("activation", SOFTMAX)
         if activation not in _ACTIVATIONS:

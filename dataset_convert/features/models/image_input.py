@@ -1,13 +1,14 @@
 """From an open image to the numbers that a model wants: resized, cropped, normalised."""
 
-import difflib
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from dataset_convert.errors import nearest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,9 +55,8 @@ class ImageSettings:
         known = [field.name for field in fields(cls)]
         for key in options:
             if key not in known:
-                nearest = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}."
-                raise ValueError(f"Unknown key '{key}' of an image model; {hint}")
+                wanted = nearest(str(key), known)
+                raise ValueError(f"Unknown key '{key}' of an image model; wanted {wanted}")
         given = {key: value for key, value in options.items() if value is not None}
         for key in ("mean", "std"):
             if key in given:
@@ -153,7 +153,9 @@ def _resized(size: int | Size, height: int, width: int) -> Size:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # By size, which is False for NaN and does not turn an integer of any size into a float.
+    most = sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
 
 
 def _is_side(value: object) -> bool:

@@ -20,5 +20,5 @@ def need(module: str) -> Any:
     except ImportError as error:
         raise ConversionError(
             f"The library '{module}', which models of one's own need, cannot be imported "
-            f'({error}): pip install "recbole-mirec[models]".'
+            f'({error}): pip install -e ".[models]".'
         ) from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final
 
-INSTALL: Final = 'run pip install "recbole-mirec[workbooks]"'
+INSTALL: Final = 'run pip install -e ".[workbooks]"'
 MAX_COLUMNS: Final = 64
 MAX_ROWS: Final = 2**20
 """The last row that a sheet can have."""
