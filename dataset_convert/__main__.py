@@ -13,7 +13,7 @@ from dataset_convert.checks import read_manifest
 from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
-from dataset_convert.pseudonyms import MANIFEST_KEY
+from dataset_convert.pseudonyms import DEFAULT_KEY_FILE, MANIFEST_KEY
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name; the process's own by default.
 
     Returns:
-        0, or 2 for bad input, of which one line on standard error tells.
+        0; 2 for bad input, of which one line on standard error tells; 130 after Ctrl-C.
     """
     descriptions = _descriptions()
     parser = _parser(descriptions)
@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("Interrupted: what stood there before still does.", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -62,7 +65,9 @@ def _forget(options: argparse.Namespace) -> None:
     hidden = None
     if MANIFEST_KEY in read_manifest(folder):
         key_file = read_settings(options.config).key_file
-        hidden = Pseudonyms.from_file(key_file, outside=folder, tell=None)
+        # Without the key an account can still be named as it stands in the files.
+        if (key_file or DEFAULT_KEY_FILE).expanduser().exists():
+            hidden = Pseudonyms.from_file(key_file, outside=folder, tell=None)
     for line in forget(folder, options.name, options.forget, pseudonyms=hidden):
         print(line)
 
@@ -89,7 +94,7 @@ def _convert(options: argparse.Namespace) -> None:
     source = find_source(options.source)
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
     folder = options.output / options.name
-    problems = Problems()
+    problems, written = Problems(), False
     try:
         material = source.read(options.input, settings.source, problems)
         if options.dry_run:
@@ -106,8 +111,9 @@ def _convert(options: argparse.Namespace) -> None:
             force=options.force,
             about={"source": options.source},
         )
+        written = True
     finally:
-        for line in problems.lines():
+        for line in problems.lines(written=written):
             print(line, file=sys.stderr)
     _summarise(data, folder)
 

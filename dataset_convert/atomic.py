@@ -311,7 +311,7 @@ def fingerprint(folder: Path | str) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
-        if path.name not in (schema.MANIFEST_FILE, *EXTRAS):
+        if path.is_file() and path.name not in (schema.MANIFEST_FILE, *EXTRAS):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
-from dataset_convert.features.registry import EXTRACTOR, extractor_name, make_extractor, stream_of
+from dataset_convert.features.registry import (
+    EXTRACTOR,
+    check_extractor,
+    extractor_name,
+    make_extractor,
+    stream_of,
+)
 from dataset_convert.problems import Problems, TooLittleError
 from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
@@ -54,6 +60,7 @@ def wanted_extractors(
         if modality in material.vectors:
             tell(f"{modality}: precomputed vectors are used as they are")
         elif has.get(stream_of(modality), True):
+            check_extractor(extractor)
             found[modality] = extractor
     return found
 
@@ -122,7 +129,12 @@ def fingerprints(
     """Returns modality -> the fingerprint of everything that its values depend on."""
     return {
         modality: feature_fingerprint(
-            modality, settings.features[modality], extractor, material, training
+            modality,
+            settings.features[modality],
+            extractor,
+            material,
+            training,
+            n_jobs=settings.n_jobs,
         )
         for modality, extractor in extractors.items()
     }

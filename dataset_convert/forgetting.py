@@ -48,9 +48,9 @@ def forget(
     _refuse_empty_part(data, left, account)
     _refuse_lost_category(data, left, account)
     _replace(folder, left)
+    n_pairs = len(data.interactions) - len(left.interactions)
     lines = [
-        f"Removed one {side} and {len(data.interactions) - len(left.interactions)} pairs from "
-        f"{folder}.",
+        f"Removed one {side} and {n_pairs} {'pair' if n_pairs == 1 else 'pairs'} from {folder}.",
         "Models, checkpoints and results made from this data set have learnt from the account: "
         "train them again and delete the old ones.",
         "Take it out of the source too, or the next conversion brings it back.",

@@ -4,7 +4,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,9 +15,10 @@ import pandas as pd
 from dataset_convert import raw, schema
 from dataset_convert.errors import shown
 from dataset_convert.problems import ConversionError
+from dataset_convert.raw import Post
 
 MIN_LENGTH: Final = 4
-"""Shorter names are not looked for: they stand in other words' places too often."""
+"""Shorter names are looked for as a whole value only."""
 MIN_NUMBER_LENGTH: Final = 10
 """Shorter numbers outside of tables and JSON could be counts or dates."""
 
@@ -33,43 +34,87 @@ Words = tuple[str, ...]
 class AccountNames:
     """Ids and display names of a material's accounts.
 
-    A word that is one of them says which accounts belong together, not what they are about: "our
-    day with acme" gives a collaboration away. Names that `assert_no_names` passes over are not
-    here.
+    A text that holds one of them says which accounts belong together, not what they are about: a
+    caption that thanks a brand by its name gives a collaboration away. Those of test accounts are
+    here too: this is the one thing that a fit knows of them, and all that it does is to leave
+    words out.
     """
 
     def __init__(self, accounts: pd.DataFrame) -> None:
         """Takes the names of a table with the columns of `raw.ACCOUNT_COLUMNS`."""
-        names = [*accounts[raw.ACCOUNT], *accounts[raw.NAME].dropna()]
-        self._names = {_words(name) for name in names if len(name) >= MIN_LENGTH} - {()}
+        self._wanted = _Wanted.of([*accounts[raw.ACCOUNT], *accounts[raw.NAME].dropna()])
+
+    def __contains__(self, text: object) -> bool:
+        """Returns whether a name stands in a word or label, as `find_names` says of a cell."""
+        return isinstance(text, str) and self._wanted.first(_words(text), whole=True) is not None
+
+
+class MemberNames:
+    """Which of some words are names of the members of audiences, whose posts are a stream.
+
+    Memory does not grow with the number of members.
+
+    Args:
+        words: Compared with each member's name as a whole, run together.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._keys = {_key(_words(word)) for word in words} - {""}
+        self._found: set[str] = set()
+
+    def watch(self, posts: Iterable[Post]) -> Iterator[Post]:
+        """Yields the posts as they are, and remembers the words that are their members' names."""
+        before = ""
+        for post in posts:
+            # Those of one member often stand together.
+            if post.member != before:
+                before = post.member
+                key = _key(_words(before))
+                if key in self._keys:
+                    self._found.add(key)
+            yield post
 
     def __contains__(self, word: object) -> bool:
-        """Returns whether a word is a name, whatever its letter case and signs."""
-        return isinstance(word, str) and _words(word) in self._names
+        """Returns whether a word was the name of a member that has passed by."""
+        return isinstance(word, str) and _key(_words(word)) in self._found
+
+
+def phrases(text: str, *, n_words: int = 1) -> Iterator[str]:
+    """Yields every run of at least so many words of a text, words that a name may be, too."""
+    words = _words(text)
+    for start in range(len(words)):
+        for stop in range(start + n_words, len(words) + 1):
+            yield " ".join(words[start:stop])
 
 
 def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection[str] = ()) -> None:
     """Checks that no name stands in any text file of a folder, subfolders included.
 
-    Names are compared word by word, whatever the letter case, signs between words or escapes, so
-    'Anna.Maria' is found in 'anna_maria' but 'anna' not in 'savanna'. Columns of numbers are not
-    looked at, nor arrays or the saved lexicon; nor names that are a word of our own code, such as
-    'audience': a file that held names would show it by others.
+    Names are compared word by word, whatever the letter case, signs between words or escapes, and
+    with their words run together, as hashtags are: a name of two words is found as one word, but
+    no name is found within a longer word. In JSON and in columns of words a whole value is
+    compared without its signs as well. Columns of numbers are not looked at, nor arrays or the
+    saved lexicon; nor names that are a word of our own code, such as 'audience': a file that held
+    names would show it by others.
+
+    Names of fewer than `MIN_LENGTH` characters are looked for only as a whole value of JSON or of
+    a column of words: in a text, or beside other words, they are words of their own too often.
+    Numbers of so few digits are not looked for: they stand in versions and names of topics, and
+    nobody is known by them.
 
     Args:
         folder: Of a data set.
-        names: Original ids and display names; those of fewer than 4 characters, and those without
-            a letter or digit, are passed over.
+        names: Original ids and display names; those without a letter or digit are passed over.
         allowed: Names that stand in the files for another reason, e.g. as a category or a label.
 
     Raises:
-        ConversionError: The first file with a name, and the name.
+        ConversionError: The first file with a name, its path within the folder, and the name.
     """
     found = find_names(folder, names, allowed=allowed)
     for path, name in found:
         raise ConversionError(
-            f"{path}: found {shown(name)}, the name of an account; wanted pseudonyms only. "
-            f"Take the name out of the labels and the lexicon."
+            f"{path.relative_to(folder)}: found {shown(name)}, the name of an account; wanted "
+            f"pseudonyms only. Take the name out of the labels and the lexicon."
         )
 
 
@@ -77,12 +122,9 @@ def find_names(
     folder: Path, names: Collection[str], *, allowed: Collection[str] = ()
 ) -> Iterator[tuple[Path, str]]:
     """Yields the files that hold a name, each with the first one; see `assert_no_names`."""
-    passed_over = {_words(name) for name in allowed} | _our_words()
-    wanted = _Wanted({}, {})
-    for name in names:
-        words = _words(name)
-        if len(name) >= MIN_LENGTH and words and words not in passed_over:
-            wanted.add(words, name)
+    allowed_keys = {_key(_words(name)) for name in allowed}
+    kept = [name for name in names if _key(_words(name)) not in allowed_keys]
+    wanted = _Wanted.of(kept, passed_over=_our_words())
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in _WORD_LISTS:
             found = _first_name(path, wanted)
@@ -91,34 +133,78 @@ def find_names(
 
 
 class _Wanted(NamedTuple):
-    """Names by their words, and of each first word how many words its names have.
+    """Names as a look-up for each word of a text.
 
     Thousands of names may begin alike ("influencer 1", "influencer 2"): none is compared that
     does not stand there.
+
+    Attributes:
+        names: Names by their words, and by their words run together.
+        lengths: Of each first word, how many words its names have.
+        whole: Names of any length, by their words run together; no numbers.
     """
 
     names: dict[Words, str]
     lengths: dict[str, set[int]]
+    whole: dict[str, str]
 
-    def add(self, words: Words, name: str) -> None:
-        """Takes a name."""
+    @classmethod
+    def of(cls, names: Iterable[str], *, passed_over: Container[str] = ()) -> "_Wanted":
+        """Returns the look-up of some names.
+
+        Args:
+            names: In any order.
+            passed_over: Words that are no name by themselves.
+        """
+        wanted = cls({}, {}, {})
+        for name in names:
+            words = _words(name)
+            key = _key(words)
+            if len(words) > 1 and len(name) >= MIN_LENGTH:
+                wanted._add(words, name)
+            # Digits run together stand in versions and dates: a number is looked for as it is.
+            if key in passed_over or (key.isdecimal() and len(words) > 1):
+                continue
+            if len(key) >= MIN_LENGTH:
+                wanted._add((key,), name)
+            if key and not key.isdecimal():
+                wanted.whole[key] = name
+        return wanted
+
+    def _add(self, words: Words, name: str) -> None:
         self.names[words] = name
         self.lengths.setdefault(words[0], set()).add(len(words))
 
+    def first(self, words: Words, *, whole: bool, shortest_number: int = 0) -> str | None:
+        """Returns the first name in a text.
+
+        Args:
+            words: Of the text.
+            whole: Whether the text may be a name as a whole.
+            shortest_number: Numbers of fewer digits are no names.
+        """
+        if whole and (name := self.whole.get(_key(words))) is not None:
+            return name
+        for i, word in enumerate(words):
+            for length in self.lengths.get(word, ()):
+                name = self.names.get(words[i : i + length])
+                if name is not None and not (name.isdecimal() and len(name) < shortest_number):
+                    return name
+        return None
+
 
 def _first_name(path: Path, wanted: _Wanted) -> str | None:
-    has_numbers, parts = _readable(path)
+    is_text, parts = _readable(path)
+    shortest_number = MIN_NUMBER_LENGTH if is_text else 0
     for part in parts:
-        words = _words(part)
-        for i, word in enumerate(words):
-            for length in wanted.lengths.get(word, ()):
-                name = wanted.names.get(words[i : i + length])
-                if name is None:
-                    continue
-                if has_numbers and name.isdecimal() and len(name) < MIN_NUMBER_LENGTH:
-                    continue
-                return name
+        name = wanted.first(_words(part), whole=not is_text, shortest_number=shortest_number)
+        if name is not None:
+            return name
     return None
+
+
+def _key(words: Words) -> str:
+    return "".join(words)
 
 
 def _words(text: str) -> Words:
@@ -126,15 +212,15 @@ def _words(text: str) -> Words:
 
 
 @cache
-def _our_words() -> frozenset[Words]:
+def _our_words() -> frozenset[str]:
     """Every single word of our own code: keys of JSON files, headers, names of sources."""
     code = Path(__file__).parent.rglob("*.py")
     texts = (path.read_text(encoding="utf-8") for path in code)
-    return frozenset((word,) for text in texts for word in _words(text))
+    return frozenset(word for text in texts for word in _words(text))
 
 
 def _readable(path: Path) -> tuple[bool, Iterable[str]]:
-    """Returns whether numbers are left in a file's text, and its parts without escapes.
+    """Returns whether a file is text without cells, and its parts without escapes.
 
     No name lies in two parts: words that stand beside each other in a list are no name of two.
     """

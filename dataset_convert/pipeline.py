@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -13,7 +13,8 @@ from dataset_convert.atomic import AtomicData, check_target, write_atomic
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
 from dataset_convert.files import write_whole
-from dataset_convert.problems import Problems
+from dataset_convert.name_checks import AccountNames
+from dataset_convert.problems import Concealment, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.report.findings import Finding
 from dataset_convert.report.name_patterns import name_warnings
@@ -22,6 +23,8 @@ from dataset_convert.reuse import CONVERSION, FEATURES, Earlier, conversion_fing
 from dataset_convert.settings import ConversionSettings
 
 Tell = Callable[[str], None]
+
+PROBLEMS_FILE: Final = "problems.csv"
 
 
 def convert(
@@ -80,12 +83,23 @@ def convert(
     )
     started = time.monotonic()
     data = _assemble(plan, name, features, tell)
-    manifest = _manifest(material, settings, features, problems) | dict(about or {})
+    conceal = Concealment(AccountNames(material.accounts) if settings.pseudonyms else None)
+    manifest = {
+        **_manifest(material, settings, features),
+        **(about or {}),
+        "skipped": problems.counts(conceal),
+        "noted": problems.noted_counts(conceal),
+    }
     data = replace(data, manifest={**manifest, CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
 
     def add(building: Path) -> None:
-        _add_files(building, features.extractors, problems, settings)
+        for modality, extractor in features.extractors.items():
+            place = building / FEATURES / modality
+            place.mkdir(parents=True)
+            extractor.save(place)
+        if len(problems):
+            problems.write(building / PROBLEMS_FILE, conceal=conceal)
         write_whole(building / REPORT_FILE, data_report(data))
 
     def check(building: Path) -> None:
@@ -198,7 +212,7 @@ def _assemble(plan: Plan, name: str, features: Features, tell: Tell) -> AtomicDa
 
 
 def _manifest(
-    material: RawMaterial, settings: ConversionSettings, features: Features, problems: Problems
+    material: RawMaterial, settings: ConversionSettings, features: Features
 ) -> dict[str, Any]:
     return {
         "synthetic": material.synthetic,
@@ -210,8 +224,6 @@ def _manifest(
             modality: extractor.dimensions() for modality, extractor in features.extractors.items()
         },
         FEATURES: features.entries,
-        "skipped": problems.counts(),
-        "noted": problems.noted_counts(),
         WARNINGS: [asdict(finding) for finding in _warnings(material)],
     }
 
@@ -226,23 +238,9 @@ def _warnings(material: RawMaterial) -> list[Finding]:
     ]
 
 
-def _add_files(
-    building: Path,
-    extractors: Mapping[str, Extractor],
-    problems: Problems,
-    settings: ConversionSettings,
-) -> None:
-    for modality, extractor in extractors.items():
-        place = building / FEATURES / modality
-        place.mkdir(parents=True)
-        extractor.save(place)
-    if len(problems):
-        hide = (lambda _: "(hidden)") if settings.pseudonyms else str
-        problems.write(building / "problems.csv", conceal=hide)
-
-
 def _refuse_names(building: Path, material: RawMaterial, features: Features) -> None:
-    words = {word for one in features.extractors.values() for word in one.dimensions()}
+    own = (getattr(one, "own_words", frozenset) for one in features.extractors.values())
+    words = {word for words_of in own for word in words_of()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
     privacy.assert_no_names(building, names, allowed=words | categories)

@@ -1,15 +1,36 @@
 """What is wrong with rows and files of the input, told so that a person finds the place."""
 
 import csv
-import io
+import json
+import os
+import re
+import tempfile
+import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, Literal, NoReturn
 
 from dataset_convert.errors import shown
-from dataset_convert.files import write_whole
+
+Kind = Literal["text", "name", "word", "number", "own"]
+"""What kind of value a column holds; `Concealment` says what of it is written down."""
+TEXT: Final = "text"
+NAME: Final = "name"
+WORD: Final = "word"
+NUMBER: Final = "number"
+OWN: Final = "own"
+"""No value of the input but our own words about it, such as how many there are."""
+
+HIDDEN: Final = "(hidden)"
+
+_IN_MEMORY: Final = 2**20
+_MAX_NAME_WORDS: Final = 12
+_WORD: Final = re.compile(r"[^\W_]+")
+_LETTERS: Final = re.compile(r"[^\W\d_]{4,}")
+_SPACE: Final = re.compile(r"[\s\\]")
 
 
 class ConversionError(ValueError):
@@ -31,6 +52,7 @@ class Problem:
         column: "" where no column is to blame.
         found: The value, shortened and quoted.
         wanted: What it should have been; problems are counted by it.
+        kind: Of the column, for `Concealment`; not written down.
     """
 
     file: str
@@ -39,6 +61,7 @@ class Problem:
     column: str
     found: str
     wanted: str
+    kind: Kind = TEXT
 
     def __str__(self) -> str:
         """Returns the problem in one line."""
@@ -49,12 +72,125 @@ class Problem:
         return " ".join(f"{', '.join(places)}: found {self.found}; wanted {self.wanted}".split())
 
 
-class Problems:
-    """The problems of a conversion, in the order in which they were found."""
+def _cells(problem: Problem) -> list[str | int | None]:
+    # `astuple` copies deeply, which takes as long as all the rest for every row.
+    return list(vars(problem).values())
+
+
+class Concealment:
+    """What of problems must not be written into a data set.
+
+    Texts (captions, biographies, labels, audience members, whole lines) are always hidden. So is
+    what stands in a column of numbers and dates with a word of more than three letters, and what
+    stands in a column of single words with a space: a row may be shifted. Under pseudonyms ids and
+    names are hidden as well, and everything that holds the name of an account, files and sheets
+    included: they become `(hidden file 3)`, numbered as they come, the same number everywhere.
+    An empty value hides nothing.
+    """
+
+    def __init__(self, names: Container[str] | None = None) -> None:
+        """Takes what hides names.
+
+        Args:
+            names: Of accounts, under pseudonyms, e.g. `AccountNames`; None without pseudonyms.
+        """
+        self._names = names
+        self._places: dict[str, dict[str, str]] = {"file": {}, "sheet": {}}
+        self._numbers = {what: count(1) for what in self._places}
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Returns a problem as it may be written down."""
+        return replace(
+            problem,
+            file=self.file(problem.file),
+            sheet=self._place("sheet", problem.sheet),
+            found=HIDDEN if self._hides(problem) else problem.found,
+        )
+
+    def file(self, name: str) -> str:
+        """Returns a file's name, or a number in its place."""
+        return self._place("file", name)
+
+    def _place(self, what: str, name: str) -> str:
+        known = self._places[what]
+        if name not in known:
+            hides = self._holds_name(name)
+            known[name] = f"(hidden {what} {next(self._numbers[what])})" if hides else name
+        return known[name]
+
+    def _hides(self, problem: Problem) -> bool:
+        kind, found = problem.kind, problem.found
+        if found == shown(""):
+            return False
+        if kind == TEXT:
+            return True
+        if (kind == NUMBER and _LETTERS.search(found)) or (kind == WORD and _SPACE.search(found)):
+            return True
+        return self._names is not None and (kind == NAME or self._holds_name(found))
+
+    def _holds_name(self, text: str) -> bool:
+        if self._names is None:
+            return False
+        words = _WORD.findall(text)
+        return any(
+            " ".join(words[i:j]) in self._names
+            for i in range(len(words))
+            for j in range(i + 1, min(i + _MAX_NAME_WORDS, len(words)) + 1)
+        )
+
+
+class _Spool:
+    """Problems in a file without a name, as many as there are; counted by file and reason.
+
+    Readers keep their own places, so that several may read in turns.
+    """
 
     def __init__(self) -> None:
-        self._skipped: list[Problem] = []
-        self._noted: list[Problem] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    def __iter__(self) -> Iterator[Problem]:
+        place = 0
+        while True:
+            self._file.seek(place)
+            line = self._file.readline()
+            if not line:
+                return
+            place += len(line)
+            yield Problem(*json.loads(line))
+
+    def append(self, problem: Problem) -> None:
+        line = json.dumps(_cells(problem)).encode() + b"\n"
+        try:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(line)
+        except OSError as error:
+            raise ConversionError(
+                f"The temporary folder {tempfile.gettempdir()} cannot be written to: "
+                f"{error.strerror}; free some space, or name another one in TMPDIR."
+            ) from None
+        self.counts[problem.file, problem.wanted] += 1
+
+    def by_reason(self, conceal: Concealment | None) -> dict[str, int]:
+        return {
+            f"{file if conceal is None else conceal.file(file)}: wanted {wanted}": number
+            for (file, wanted), number in self.counts.most_common()
+        }
+
+
+class Problems:
+    """The problems of a conversion, in the order in which they were found.
+
+    Memory does not grow with their number: they wait on disk, in a file without a name.
+    """
+
+    def __init__(self) -> None:
+        self._skipped = _Spool()
+        self._noted = _Spool()
 
     def skip(
         self,
@@ -65,6 +201,7 @@ class Problems:
         value: object,
         wanted: str,
         sheet: str = "",
+        kind: Kind = TEXT,
     ) -> None:
         """Notes a row that is left out.
 
@@ -75,8 +212,12 @@ class Problems:
             value: What was found; quoted and shortened here.
             wanted: What it should have been.
             sheet: Of a workbook.
+            kind: What the column holds; `Concealment` decides by it what is written down.
+
+        Raises:
+            ConversionError: There is no space left on disk.
         """
-        self.take(Problem(file, sheet, row, column, shown(str(value)), wanted))
+        self.take(Problem(file, sheet, row, column, shown(str(value)), wanted, kind))
 
     def take(self, problem: Problem) -> None:
         """Notes a problem of a row that is left out."""
@@ -91,9 +232,10 @@ class Problems:
         value: object,
         wanted: str,
         sheet: str = "",
+        kind: Kind = TEXT,
     ) -> None:
         """Notes what is odd about a row that stays; arguments as of `skip`."""
-        self._noted.append(Problem(file, sheet, row, column, shown(str(value)), wanted))
+        self._noted.append(Problem(file, sheet, row, column, shown(str(value)), wanted, kind))
 
     def refuse(
         self,
@@ -122,36 +264,54 @@ class Problems:
         """How many there are, of rows left out and of rows that stay."""
         return len(self._skipped) + len(self._noted)
 
-    def counts(self) -> dict[str, int]:
-        """Returns how many rows were left out for each reason, the most frequent first."""
-        return _by_reason(self._skipped)
+    def skipped_at(self, index: int) -> Problem:
+        """Returns the problem of a row left out, counted from 0 in the order of finding.
 
-    def noted_counts(self) -> dict[str, int]:
-        """Returns how many rows stay although something about them is odd, by reason."""
-        return _by_reason(self._noted)
+        Raises:
+            IndexError: There are not so many.
+        """
+        for problem in islice(self._skipped, index, None):
+            return problem
+        raise IndexError(f"The 'index' parameter must be below {self.n_skipped}. Received: {index}")
 
-    def lines(self, limit: int = 20) -> list[str]:
-        """Returns the first problems, rows left out before the others, and how many follow."""
-        told = [str(problem) for problem in [*self._skipped, *self._noted][:limit]]
+    def counts(self, conceal: Concealment | None = None) -> dict[str, int]:
+        """Returns how many rows were left out for each reason, the most frequent first.
+
+        Args:
+            conceal: For what is written down: hides the names of files that name an account.
+        """
+        return self._skipped.by_reason(conceal)
+
+    def noted_counts(self, conceal: Concealment | None = None) -> dict[str, int]:
+        """Returns how many rows stay although something about them is odd, as `counts`."""
+        return self._noted.by_reason(conceal)
+
+    def lines(self, limit: int = 20, *, written: bool = False) -> list[str]:
+        """Returns the first problems, rows left out before the others, and how many follow.
+
+        Args:
+            limit: How many are told in full.
+            written: Whether `problems.csv` was written, so that it can be named.
+        """
+        told = [str(problem) for problem in islice(chain(self._skipped, self._noted), limit)]
         more = len(self) - len(told)
-        return [*told, f"... and {more} more; all stand in problems.csv"] if more else told
+        where = "all stand in problems.csv" if written else "problems.csv was not written"
+        return [*told, f"... and {more} more; {where}"] if more else told
 
-    def write(self, path: Path, *, conceal: Callable[[str], str] = str) -> None:
+    def write(self, path: Path, *, conceal: Concealment | None = None) -> None:
         """Writes all problems as CSV, under a temporary name first.
 
         Args:
             path: `problems.csv`.
-            conceal: Applied to every value that was found, e.g. to hide names.
+            conceal: What is hidden; by default what is hidden without pseudonyms.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["row_was", *(field.name for field in fields(Problem))])
-        for fate, problems in (("left out", self._skipped), ("kept", self._noted)):
-            for problem in problems:
-                shown_problem = replace(problem, found=conceal(problem.found))
-                writer.writerow([fate, *astuple(shown_problem)])
-        write_whole(path, text.getvalue().encode())
-
-
-def _by_reason(problems: Iterable[Problem]) -> dict[str, int]:
-    return dict(Counter(f"{one.file}: wanted {one.wanted}" for one in problems).most_common())
+        conceal = conceal or Concealment()
+        names = [field.name for field in fields(Problem)][:-1]
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Names of files need not be text.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["row_was", *names])
+            for fate, problems in (("left out", self._skipped), ("kept", self._noted)):
+                writer.writerows([fate, *_cells(conceal(one))[:-1]] for one in problems)
+        partial.replace(path)

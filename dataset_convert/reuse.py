@@ -106,6 +106,8 @@ def feature_fingerprint(
     extractor: Extractor,
     material: RawMaterial,
     training: Collection[str],
+    *,
+    n_jobs: int,
 ) -> str:
     """Returns the SHA-256 of everything that the values of a modality depend on.
 
@@ -127,6 +129,7 @@ def feature_fingerprint(
         sorted(set(accounts[raw.NAME].dropna())),
         sorted(training),
         _images_digest(posts()) if kind.reads_images else "",
+        n_jobs if kind.runs_models else "",
     )
 
 
@@ -140,7 +143,7 @@ def conversion_fingerprint(
 
     Args:
         material: What the source read.
-        settings: What to do; the number of processes changes nothing.
+        settings: What to do; the number of processes matters where `marks` say so.
         marks: Modality -> its `feature_fingerprint`.
         pseudonyms: Of the ids.
     """

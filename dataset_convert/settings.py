@@ -1,6 +1,5 @@
 """What a conversion is to do: defaults in YAML, the user's YAML over them, every key checked."""
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from dataset_convert.errors import closest
 from dataset_convert.problems import ConversionError
 
 FIT_ON_TRAINING, FIT_ON_ALL = "training", "all"
@@ -116,8 +116,8 @@ def _load(path: Path) -> dict[str, Any]:
 def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}."
+            near = closest(str(key), known)
+            hint = f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}."
             raise ConversionError(f"{where}: unknown key '{key}'. {hint}")
 
 

@@ -1,6 +1,5 @@
 """One atomic file read into a checked table: its header, its fields and the type of each value."""
 
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dataset_convert import schema
-from dataset_convert.errors import AtomicFileError, shown
+from dataset_convert.errors import AtomicFileError, nearest, shown
 
 CONVERT_AGAIN = "Remedy: convert the data set again."
 
@@ -123,13 +122,12 @@ def _parse_header(
     for header in headers:
         if header in wanted:
             continue
-        near = difflib.get_close_matches(header, wanted, n=1, cutoff=0.5)
         raise AtomicFileError(
             path,
             line=1,
             field=header,
             found="an unknown header",
-            wanted=f"'{near[0]}'" if near else f"one of {', '.join(wanted)}",
+            wanted=nearest(header, wanted),
             remedy=_header_remedy(header),
         )
     names = [header.partition(":")[0] for header in headers]

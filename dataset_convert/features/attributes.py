@@ -13,7 +13,7 @@ from dataset_convert.features.lexicon import read_saved_lexicon, save_lexicon
 from dataset_convert.features.lexicon_text import fold
 from dataset_convert.features.stop_words import STOP_WORDS
 from dataset_convert.files import write_whole
-from dataset_convert.name_checks import AccountNames
+from dataset_convert.name_checks import AccountNames, phrases
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import RawMaterial
 
@@ -87,7 +87,8 @@ class AttributeExtractor:
 
         Args:
             material: Everything the source holds.
-            training: The accounts whose texts are read; nothing of the others is.
+            training: The accounts whose texts are read. Of the others only the names are used:
+                no name of an account is among the uncovered words.
         """
         readings = self._read(material, frozenset(training))
         counts = Counter(name for reading in readings.values() for name in reading.attributes)
@@ -125,13 +126,22 @@ class AttributeExtractor:
         """
         return list(self._fitted)
 
+    def own_words(self) -> frozenset[str]:
+        """Returns the attributes and their words: the lexicon's, whoever bears one as a name.
+
+        Raises:
+            ValueError: Nothing is fitted yet.
+        """
+        return frozenset(found for name in self._fitted for found in phrases(name))
+
     def report(self) -> dict[str, Any]:
         """Returns what the fit found among the training accounts.
 
         `coverage`: per side, how many accounts there are and how many have an attribute;
         `attributes`: accounts per attribute; `n_rare_attributes`: those left out as too rare;
         `uncovered_words`: accounts per word that no concept has, the most frequent 100, none with
-        fewer than `UNCOVERED_ACCOUNTS` accounts and none that is sensitive.
+        fewer than `UNCOVERED_ACCOUNTS` accounts, none that is sensitive and no name of an account.
+        Members of audiences are not asked: so many accounts do not bear the name of one fan.
 
         Raises:
             ValueError: Nothing is fitted yet.

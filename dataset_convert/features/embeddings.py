@@ -67,7 +67,15 @@ class EmbeddingExtractor(ABC):
         """Returns the files of the model.
 
         Raises:
-            ConversionError: The model's folder lacks one.
+            ConversionError: The model's folder lacks one, or holds no model.
+        """
+
+    @abstractmethod
+    def check_models(self) -> None:
+        """Opens the model and closes it again.
+
+        Raises:
+            ConversionError: It cannot be used.
         """
 
     @abstractmethod

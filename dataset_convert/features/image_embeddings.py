@@ -12,6 +12,7 @@ from dataset_convert.features.models.image_model import ImageModel, Rows
 from dataset_convert.features.models.image_processor import FILE, read_processor
 from dataset_convert.features.models.model_options import check_batches, check_folder, written
 from dataset_convert.features.models.onnx_model import CPU, Port, model_files, model_in, open_model
+from dataset_convert.features.models.optional import need
 from dataset_convert.features.models.post_images import opened_images
 from dataset_convert.features.models.use_counts import UseCounts
 from dataset_convert.problems import ConversionError
@@ -123,6 +124,15 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
                 arrays = [one.prepared for one in usable if one.prepared is not None]
                 rows = _vectors(model, model.run(arrays, output))
                 yield from ((one.post, row) for one, row in zip(usable, rows, strict=True))
+
+    def check_models(self) -> None:
+        """Opens the model and closes it again.
+
+        Raises:
+            ConversionError: It cannot be used, or a library is missing.
+        """
+        need("PIL.Image")
+        self._open()
 
     def _open(self) -> ImageModel:
         processor = self._folder / FILE

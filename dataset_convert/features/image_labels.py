@@ -9,14 +9,18 @@ from typing import Any, Final, Self
 from dataset_convert.features.base import AUDIENCE
 from dataset_convert.features.models.classifier import Classifier, ClassifierSettings
 from dataset_convert.features.models.image_scores import score_images
+from dataset_convert.features.models.label_files import read_labels
 from dataset_convert.features.models.model_options import check_batches, refuse_changed, written
 from dataset_convert.features.models.onnx_model import CPU, model_files, sha256_of
+from dataset_convert.features.models.optional import need
 from dataset_convert.features.models.use_counts import UseCounts
 from dataset_convert.features.visual import (
     PAPER_THRESHOLD,
+    SCENE_PREFIX,
     LabelScoreExtractor,
 )
 from dataset_convert.files import write_whole
+from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -30,7 +34,9 @@ class ImageLabelExtractor:
     Every image becomes the labels of its post with their scores, and these become an account's
     weights as in `LabelScoreExtractor`, which says how: equations (4) to (6). Where a post has an
     image that can be used, its scores take the place of the labels that the post came with;
-    other posts keep theirs. Each image is looked at once for fit and transform together.
+    other posts keep theirs, names aside. The labels of the classifiers stay, whoever bears one as a
+    name: they say nothing of who the accounts are. Each image is looked at once for fit and
+    transform together; twice where a table's label is the name of a member of an audience.
 
     Departure: the paper's classifiers (a ResNet, UPerNet) are not part of this; any that tell
     objects or scenes apart can be used.
@@ -85,12 +91,18 @@ class ImageLabelExtractor:
         self._thresholds = {OBJECTS: object_threshold, SCENES: scene_threshold}
         self._batch_size, self._providers = batch_size, list(providers)
         self._n_jobs = n_jobs
+        self._use_counts = UseCounts()
         self._images_report: dict[str, Any] = {}
+        self._own_labels: tuple[str, ...] = ()
         self._sha256: dict[str, str] = {}
         self._scored: tuple[RawMaterial, RawMaterial] | None = None
 
     def files(self) -> tuple[Path, ...]:
-        """Returns the models and their label files, whether they are there or not."""
+        """Returns the models and their label files, whether they are there or not.
+
+        Raises:
+            ConversionError: A file is there and is no model.
+        """
         return tuple(
             path
             for settings in self._settings.values()
@@ -109,14 +121,19 @@ class ImageLabelExtractor:
             TooLittleError: No training account shows any label.
             ConversionError: A model cannot be used.
         """
-        counts = UseCounts()
-        scored = self._with_scores(material, counts)
+        scored = self._with_scores(material)
+        own = {
+            f"{SCENE_PREFIX}{label}" if block == SCENES else label
+            for block, settings in self._settings.items()
+            for label in read_labels(settings.labels)
+        }
         try:
-            self._labels.fit(scored, training)
+            self._labels.fit(scored, training, own_labels=own, source=material)
         except TooLittleError as error:
-            raise TooLittleError(f"{error} Images of all accounts: {counts}.") from None
+            raise TooLittleError(f"{error} Images of all accounts: {self._use_counts}.") from None
+        self._own_labels = tuple(sorted(own))
         self._sha256 = {written(path): sha256_of(path) for path in self.files()}
-        self._images_report = counts.as_json()
+        self._images_report = self._use_counts.as_json()
         self._scored = (material, scored)
 
     def transform(self, material: RawMaterial) -> Mapping[str, Any]:
@@ -129,7 +146,7 @@ class ImageLabelExtractor:
         kept, self._scored = self._scored, None
         if kept is not None and kept[0] is material:
             return self._labels.transform(kept[1])
-        return self._labels.transform(self._with_scores(material, UseCounts()))
+        return self._labels.transform(self._with_scores(material))
 
     def score_images(
         self, posts: Iterable[Post], counts: UseCounts | None = None
@@ -157,6 +174,10 @@ class ImageLabelExtractor:
     def dimensions(self) -> list[str]:
         """Returns the labels that can occur, as `LabelScoreExtractor.dimensions` does."""
         return self._labels.dimensions()
+
+    def own_words(self) -> frozenset[str]:
+        """Returns the labels of the classifiers, and their words, whoever bears one as a name."""
+        return frozenset(found for label in self._own_labels for found in phrases(label))
 
     def report(self) -> dict[str, Any]:
         """Returns the report of `LabelScoreExtractor`, and of the images and models.
@@ -197,6 +218,7 @@ class ImageLabelExtractor:
         }
         content = {
             "settings": settings,
+            "own_labels": self._own_labels,
             "sha256": self._sha256,
             "images": self._images_report,
         }
@@ -215,6 +237,7 @@ class ImageLabelExtractor:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             extractor = cls(**content["settings"], n_jobs=n_jobs)
+            extractor._own_labels = tuple(content["own_labels"])
             extractor._sha256 = dict(content["sha256"])
             extractor._images_report = dict(content["images"])
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -224,6 +247,16 @@ class ImageLabelExtractor:
             ) from error
         extractor._labels = labels
         return extractor
+
+    def check_models(self) -> None:
+        """Opens the models with their labels and closes them again.
+
+        Raises:
+            ConversionError: One of them cannot be used, its labels are not as many as the outputs
+                that it says it has, or a library is missing.
+        """
+        need("PIL.Image")
+        self._open()
 
     def _open(self) -> list[Classifier]:
         refuse_changed(self._sha256)
@@ -242,10 +275,12 @@ class ImageLabelExtractor:
         except ValueError as error:
             raise ConversionError(f"{self.modality}: {error}") from None
 
-    def _with_scores(self, material: RawMaterial, counts: UseCounts) -> RawMaterial:
+    def _with_scores(self, material: RawMaterial) -> RawMaterial:
         if self._of == AUDIENCE:
-            return replace(
-                material,
-                audience_posts=lambda: self.score_images(material.audience_posts(), counts),
-            )
-        return replace(material, posts=lambda: self.score_images(material.posts(), counts))
+            return replace(material, audience_posts=lambda: self._scores(material.audience_posts()))
+        return replace(material, posts=lambda: self._scores(material.posts()))
+
+    def _scores(self, posts: Iterable[Post]) -> Iterator[Post]:
+        # Of one pass: a second one would count every image again.
+        self._use_counts = UseCounts()
+        return self.score_images(posts, self._use_counts)

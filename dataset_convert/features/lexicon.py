@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from dataset_convert import schema
-from dataset_convert.errors import closest, nearest, shown
+from dataset_convert.errors import closest, shown
 from dataset_convert.features.concepts import Concept, Lexicon
 from dataset_convert.features.lexicon_text import fold, phrase
 from dataset_convert.features.sensitive import (
@@ -155,7 +155,7 @@ def _isa_lines(
                     continue
                 folded = (phrase(concept), phrase(instance))
                 if count is None or folded[0] is None or folded[1] is None:
-                    problems.skip(str(path), row=row, column="", value=line.strip(), wanted=wanted)
+                    problems.skip(path.name, row=row, column="", value=line.strip(), wanted=wanted)
                 else:
                     yield folded[0], folded[1], count
     except (OSError, UnicodeDecodeError) as error:
@@ -203,7 +203,8 @@ def _concept(path: Path, name: Any, value: Any) -> Concept:
         _refuse(path, name, value, f"a mapping with some of {', '.join(_KEYS)}")
     for key in value:
         if key not in _KEYS:
-            _refuse(path, f"{name}.{key}", key, nearest(str(key), _KEYS))
+            wanted = f"one of {', '.join(_KEYS)}{_perhaps(str(key), _KEYS)}"
+            _refuse(path, f"{name}.{key}", key, wanted)
     lists = {key: _entries(path, name, key, value.get(key, [])) for key in _KEYS}
     return Concept(
         parents=lists[_PARENTS],
@@ -237,13 +238,17 @@ def _entry(path: Path, where: str, key: str, value: Any) -> str:
     return words
 
 
+def _perhaps(word: str, known: Iterable[str]) -> str:
+    near = closest(word, known)
+    return f" ('{near}'?)" if near else ""
+
+
 def _check_parents(concepts: Mapping[str, Concept], files: Mapping[str, Path]) -> None:
     for name, concept in concepts.items():
         for parent in concept.parents:
             if parent not in concepts:
-                near = closest(parent, concepts)
-                hint = f" ('{near}'?)" if near else ""
-                _refuse(files[name], f"{name}.{_PARENTS}", parent, f"a concept{hint}")
+                wanted = f"a concept{_perhaps(parent, concepts)}"
+                _refuse(files[name], f"{name}.{_PARENTS}", parent, wanted)
     settled: set[str] = set()
     for name in concepts:
         _check_no_cycle(name, concepts, files, settled)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from dataset_convert.errors import nearest, shown
 from dataset_convert.problems import ConversionError
@@ -16,6 +16,9 @@ Check = Callable[[object], str]
 
 _MOST: Final = 10**9
 """No whole number of an option is larger: array libraries refuse much larger ones."""
+
+_MAX_NAME, _MAX_PATH = 255, 4000
+"""Bytes of a file's name and of a path; with longer ones systems refuse even the question."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,12 @@ def check_group(where: str, prefix: str, given: object, group: Group) -> None:
     Args:
         where: Put before every message.
         prefix: Put before the names of the options.
-        given: A mapping; None for an empty one.
+        given: A mapping.
         group: What it may hold.
 
     Raises:
         ConversionError: An option is unknown, missing or has a wrong value; one line.
     """
-    given = {} if given is None else given
     if not isinstance(given, Mapping):
         _refuse(where, prefix.rstrip(": "), given, f"a mapping of {', '.join(group.options)}")
     for name in given:
@@ -57,7 +59,9 @@ def check_group(where: str, prefix: str, given: object, group: Group) -> None:
             continue
         value = given.get(name)
         if isinstance(check, Group):
-            check_group(where, f"{prefix}{name}: ", value, check)
+            # Nothing stands for what a mapping left out would.
+            if value is not None:
+                check_group(where, f"{prefix}{name}: ", value, check)
         elif wanted := check(value):
             _refuse(where, f"{prefix}{name}", value, wanted)
 
@@ -115,7 +119,8 @@ def path(value: object) -> str:
         name = os.fsencode(Path(value).expanduser())
     except (RuntimeError, ValueError):
         return wanted
-    return wanted if b"\0" in name else ""
+    long = max(map(len, name.split(b"/"))) > _MAX_NAME or len(name) > _MAX_PATH
+    return wanted if long or b"\0" in name else ""
 
 
 def one_of(*words: str) -> Check:
@@ -173,7 +178,7 @@ def _is_number(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
-def _refuse(where: str, option: str, value: object, wanted: str) -> None:
+def _refuse(where: str, option: str, value: object, wanted: str) -> NoReturn:
     raise ConversionError(f"{where}: option '{option}': wanted {wanted}. Found: {_found(value)}.")
 
 

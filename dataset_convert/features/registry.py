@@ -28,12 +28,14 @@ class Kind:
         modalities: What it can make; the first kind that can is the default.
         class_name: Module of this package and class.
         make: Stream, options, processes and problems -> a new extractor.
+        runs_models: Whether it runs models, whose last digits depend on the number of threads.
         reads_images: Whether it opens the pictures of posts.
     """
 
     modalities: Collection[str]
     class_name: tuple[str, str]
     make: Make
+    runs_models: bool = False
     reads_images: bool = False
 
     def load(self, folder: Path) -> Extractor:
@@ -77,14 +79,14 @@ def make_extractor(
     """
     name = extractor_name(modality, options)
     own = {key: value for key, value in options.items() if key != EXTRACTOR}
-    check_options(modality, name, own)
     try:
+        check_options(modality, name, own)
         return KINDS[name].make(stream_of(modality), own, n_jobs, problems)
     except ConversionError:
         raise
     except ValueError as error:
         # Options that do not go together.
-        raise ConversionError(f"features: {modality}: {error}.") from None
+        raise ConversionError(f"features: {modality}: {str(error).rstrip('.')}.") from None
 
 
 def check_extractor(extractor: Extractor) -> None:
@@ -96,15 +98,17 @@ def check_extractor(extractor: Extractor) -> None:
     Raises:
         ConversionError: Something is missing or wrong; one line.
     """
-    for path in extractor.files():
-        try:
+    try:
+        for path in extractor.files():
             with path.open("rb") as file:
                 file.read(1)
-        except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or error
-            raise ConversionError(
-                f"{extractor.modality}: {path}: found {said}; wanted a file that can be read."
-            ) from None
+    except ConversionError:
+        raise
+    except OSError as error:
+        raise ConversionError(
+            f"{extractor.modality}: {error.filename}: found {error.strerror}; wanted a file that "
+            f"can be read."
+        ) from None
     if isinstance(extractor, _WithModels):
         extractor.check_models()
 
@@ -180,16 +184,24 @@ _SENTENCE_EMBEDDINGS: Final = ("sentence_embeddings", "SentenceEmbeddingExtracto
 KINDS: Final[Mapping[str, Kind]] = {
     "lda": Kind(schema.TOPIC_MODALITIES, ("topics", "TopicExtractor"), _topics),
     "sentence-embeddings": Kind(
-        schema.TOPIC_MODALITIES, _SENTENCE_EMBEDDINGS, _with_a_model(_SENTENCE_EMBEDDINGS)
+        schema.TOPIC_MODALITIES,
+        _SENTENCE_EMBEDDINGS,
+        _with_a_model(_SENTENCE_EMBEDDINGS),
+        runs_models=True,
     ),
     "labels": Kind(schema.VISUAL_MODALITIES, ("visual", "LabelScoreExtractor"), _labels),
     "image-labels": Kind(
-        schema.VISUAL_MODALITIES, _IMAGE_LABELS, _with_a_model(_IMAGE_LABELS), reads_images=True
+        schema.VISUAL_MODALITIES,
+        _IMAGE_LABELS,
+        _with_a_model(_IMAGE_LABELS),
+        runs_models=True,
+        reads_images=True,
     ),
     "image-embeddings": Kind(
         schema.VISUAL_MODALITIES,
         _IMAGE_EMBEDDINGS,
         _with_a_model(_IMAGE_EMBEDDINGS),
+        runs_models=True,
         reads_images=True,
     ),
     "lexicon": Kind((schema.ATTRIBUTES,), ("attributes", "AttributeExtractor"), _lexicon),

@@ -99,15 +99,26 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
         Raises:
             ConversionError: The model cannot be used.
         """
-        model = SentenceModel.open(
+        model = self._open()
+        stream = iter(posts)
+        while block := list(islice(stream, self._batch_size * _N_BATCHES)):
+            yield from self._of_block(model, block, counts)
+
+    def check_models(self) -> None:
+        """Opens the model and its tokenizer, and closes them again.
+
+        Raises:
+            ConversionError: One of them cannot be used.
+        """
+        self._open()
+
+    def _open(self) -> SentenceModel:
+        return SentenceModel.open(
             self._folder,
             max_length=self._max_length,
             n_jobs=self._n_jobs,
             providers=self._providers,
         )
-        stream = iter(posts)
-        while block := list(islice(stream, self._batch_size * _N_BATCHES)):
-            yield from self._of_block(model, block, counts)
 
     def _of_block(
         self, model: SentenceModel, block: Sequence[Post], counts: UseCounts

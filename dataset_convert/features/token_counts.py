@@ -20,6 +20,7 @@ from dataset_convert.features.block_words import Block, BlockCounts, count_block
 from dataset_convert.features.pair_sums import PairSums
 from dataset_convert.features.parallel import map_in_order
 from dataset_convert.features.text import MAX_CHARACTERS, TextSettings
+from dataset_convert.name_checks import MemberNames
 from dataset_convert.raw import Post
 
 BLOCK_POSTS: Final = 2_000
@@ -83,11 +84,13 @@ class AccountCounts:
     """What each account says.
 
     Attributes:
+        words: The vocabulary, sorted; without names of members where these were left out.
         accounts: Those with enough members and at least one known word, sorted.
-        matrix: Account x word of the vocabulary, int32.
+        matrix: Account x word, int32.
         known_share: Of all words in the stream, how many are in the vocabulary; 0 without any.
     """
 
+    words: tuple[str, ...]
     accounts: tuple[str, ...]
     matrix: sparse.csr_matrix
     known_share: float
@@ -118,7 +121,7 @@ def learn_vocabulary(
         training: The accounts whose posts count; all others are passed over.
         text: How captions become words.
         settings: Which words are kept.
-        names: Words that are never kept.
+        names: Words that are never kept; of all accounts, since a name says who, not what.
         min_members: Distinct authors that an account's posts must have for them to count.
         n_jobs: Processes; the result does not depend on it.
 
@@ -148,6 +151,7 @@ def count_words(
     text: TextSettings,
     min_members: int = 1,
     n_jobs: int = 1,
+    without_members: bool = False,
 ) -> AccountCounts:
     """Counts the words of a vocabulary for every account: the second pass.
 
@@ -157,22 +161,31 @@ def count_words(
         text: How captions become words, as in the first pass.
         min_members: Distinct authors that an account's posts must have; others are absent.
         n_jobs: Processes; the result does not depend on it.
+        without_members: Whether words that are names of the stream's members are left out of the
+            vocabulary, as if it had never held them.
 
     Returns:
         The counts, the same for any order of the stream.
     """
     known = {word: column for column, word in enumerate(words)}
-    members = _Members(min_members)
+    members, names = _Members(min_members), MemberNames(words if without_members else ())
     rows, pairs = _Ids(), PairSums(np.int32)
-    n_tokens = n_known = 0
+    n_tokens, n_times = 0, np.zeros(len(words), np.int64)
     work = partial(count_block, text=text, known=known)
-    for counts in map_in_order(work, _blocks(posts, members), n_jobs=n_jobs):
+    for counts in map_in_order(work, _blocks(names.watch(posts), members), n_jobs=n_jobs):
         n_tokens += counts.n_tokens
-        n_known += sum(counts.times)
+        columns = np.array([known[word] for word in counts.words], np.int32)
+        np.add.at(n_times, columns[np.asarray(counts.word_of)], np.asarray(counts.times))
         _add(pairs, counts, rows, known)
-    names = sorted(name for name in rows if members.suffice(name))
-    matrix = pairs.matrix([rows[name] for name in names], len(words))
-    return AccountCounts(tuple(names), matrix, n_known / n_tokens if n_tokens else 0.0)
+    accounts = sorted(account for account in rows if members.suffice(account))
+    matrix = pairs.matrix([rows[account] for account in accounts], len(words))
+    kept = [column for column, word in enumerate(words) if word not in names]
+    if len(kept) < len(words):
+        matrix = matrix[:, kept]
+        used = np.flatnonzero(np.diff(matrix.indptr))
+        accounts, matrix = [accounts[row] for row in used], matrix[used]
+    share = float(n_times[kept].sum() / n_tokens) if n_tokens else 0.0
+    return AccountCounts(tuple(words[column] for column in kept), tuple(accounts), matrix, share)
 
 
 class _Ids(dict[str, int]):

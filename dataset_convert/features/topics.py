@@ -33,7 +33,7 @@ from dataset_convert.features.topic_selection import (
     try_numbers,
 )
 from dataset_convert.files import write_whole
-from dataset_convert.name_checks import AccountNames
+from dataset_convert.name_checks import AccountNames, phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -112,8 +112,9 @@ class _Fit:
 class TopicExtractor:
     """An account's distribution over topics, all its captions being one document.
 
-    The paper's X^t and Y^t. The paper learnt them on all accounts; here on the training accounts,
-    and names of accounts are no words.
+    The paper's X^t and Y^t. The paper learnt them on all accounts; here on the training accounts.
+    Names are no words, also where their own words are run together: neither those of accounts,
+    test accounts too, nor, in the topics of audiences, those of their members.
     """
 
     def __init__(self, settings: TopicSettings, *, n_jobs: int = 1) -> None:
@@ -134,7 +135,8 @@ class TopicExtractor:
 
         Args:
             material: Everything the source holds.
-            training: The accounts to learn from.
+            training: The accounts to learn from; of all others nothing but their names is used,
+                which are left out.
 
         Raises:
             TooLittleError: The accounts say too little for topics.
@@ -149,16 +151,17 @@ class TopicExtractor:
             min_members=self._min_members,
             n_jobs=self._n_jobs,
         )
-        counted = self._count(material, vocabulary.words)
+        is_audience = self.settings.of == AUDIENCE
+        counted = self._count(material, vocabulary.words, without_members=is_audience)
         counts = counted.rows_of(chosen)
-        if len(vocabulary.words) < N_NAMING_WORDS or counts.shape[0] < 2:
+        if len(counted.words) < N_NAMING_WORDS or counts.shape[0] < 2:
             raise TooLittleError(
                 f"{self.modality}: found {counts.shape[0]} training accounts with text and "
-                f"{len(vocabulary.words)} words that enough of them share; wanted 2 accounts and "
+                f"{len(counted.words)} words that enough of them share; wanted 2 accounts and "
                 f"{N_NAMING_WORDS} words. Loosen min_share, max_share or min_members, or leave "
                 f"the modality out."
             )
-        self._fitted = self._learn(vocabulary, counts, counted.known_share)
+        self._fitted = self._learn(vocabulary, counted, counts)
         # Kept for the transform that follows: it saves a third pass over the posts.
         self._counted = (material, counted)
 
@@ -187,6 +190,14 @@ class TopicExtractor:
     def dimensions(self) -> list[str]:
         """Returns the topics' names, number and top words, e.g. `3-coffee-roast-bean`."""
         return [topic["name"] for topic in self._fit.report["topics"]]
+
+    def own_words(self) -> frozenset[str]:
+        """Returns the words of a topic that stand beside each other, which may look like a name.
+
+        No word of them is a name by itself: a name of several words is there by chance.
+        """
+        lists = (" ".join(word for word, _ in one["words"]) for one in self._fit.report["topics"])
+        return frozenset(found for one in lists for found in phrases(one, n_words=2))
 
     def report(self) -> dict[str, Any]:
         """Returns what was learnt: sizes, how the number of topics was chosen, each topic's words.
@@ -258,16 +269,21 @@ class TopicExtractor:
     def _posts(self, material: RawMaterial) -> Iterator[Post]:
         return material.posts() if self.settings.of == CONTENT else material.audience_posts()
 
-    def _count(self, material: RawMaterial, words: tuple[str, ...]) -> AccountCounts:
+    def _count(
+        self, material: RawMaterial, words: tuple[str, ...], *, without_members: bool = False
+    ) -> AccountCounts:
         return count_words(
             self._posts(material),
             words,
             text=self.settings.text,
             min_members=self._min_members,
             n_jobs=self._n_jobs,
+            without_members=without_members,
         )
 
-    def _learn(self, vocabulary: Vocabulary, counts: sparse.csr_matrix, known_share: float) -> _Fit:
+    def _learn(
+        self, vocabulary: Vocabulary, counted: AccountCounts, counts: sparse.csr_matrix
+    ) -> _Fit:
         settings = self.settings
         n_topics, trials = settings.candidates[0], []
         if len(settings.candidates) > 1:
@@ -285,13 +301,13 @@ class TopicExtractor:
             "of": settings.of,
             "n_topics": n_topics,
             "n_accounts": counts.shape[0],
-            "n_words": len(vocabulary.words),
+            "n_words": len(counted.words),
             "n_uncounted": vocabulary.n_uncounted,
-            "known_share": known_share,
+            "known_share": counted.known_share,
             "trials": as_rows(trials),
-            "topics": _described(vocabulary.words, components, counts),
+            "topics": _described(counted.words, components, counts),
         }
-        return _Fit(vocabulary.words, components, report)
+        return _Fit(counted.words, components, report)
 
 
 def _described(

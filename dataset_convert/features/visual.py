@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import unquote_plus
@@ -13,6 +13,7 @@ from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.label_sums import LabelSums
 from dataset_convert.features.label_weights import LabelWeights
 from dataset_convert.files import write_whole
+from dataset_convert.name_checks import AccountNames, MemberNames
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -38,7 +39,9 @@ class LabelScoreExtractor:
 
     Departures: X^p is kept sparse, label by label; only labels seen on training accounts are
     dimensions, and a block sums to 1 over these. A block in which nothing was seen is absent, and
-    so is an account with two such blocks: the paper does not say what becomes of them.
+    so is an account with two such blocks: the paper does not say what becomes of them. Labels that
+    hold the name of an account, test accounts too, or are the name of a member of an audience whose
+    semantics these are, are left out: a table may hold what people wrote for labels.
 
     Args:
         of: `content` (the account's own posts) or `audience` (posts of its audience).
@@ -84,47 +87,53 @@ class LabelScoreExtractor:
         self._fit_report: dict[str, Any] = {}
         self._summed: tuple[RawMaterial, LabelSums] | None = None
 
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
+    def fit(
+        self,
+        material: RawMaterial,
+        training: Collection[str],
+        *,
+        own_labels: Collection[str] = (),
+        source: RawMaterial | None = None,
+    ) -> None:
         """Learns which labels there are: those that a training account shows.
 
         Args:
-            material: Everything the source holds; its posts are streamed once, for the transform
-                of the same material too.
-            training: The accounts to learn from.
+            material: Everything the source holds. The posts are streamed once, for the transform of
+                the same material too; those of audiences a second time for their members' names,
+                and a third time where a label is one.
+            training: The accounts to learn from; of all others nothing but their names is used,
+                which are left out.
+            own_labels: Of a classifier: they stay, whoever bears one as a name.
+            source: Where members are read, if it takes long to stream the posts of `material`.
 
         Raises:
             TooLittleError: No training account shows any label.
         """
-        chosen = frozenset(training)
-        n_posts_with: Counter[str] = Counter()
-        labelled: set[str] = set()
-        sums = self._no_sums()
-        n_posts = n_labelled = 0
-        for post in self._stream(material):
-            seen = self._seen(post)
-            if post.account in chosen:
-                n_posts += 1
-                n_labelled += bool(seen)
-                n_posts_with.update(seen.keys())
-                labelled.update([post.account] if seen else [])
-            sums.add(post.account, post.member, seen, settled=n_posts_with)
-        if not n_posts_with:
+        names = _Refused(AccountNames(material.accounts), frozenset(own_labels))
+        counts, sums = self._count(material, training, names)
+        if self._of == AUDIENCE and names.learn_members(
+            counts.n_posts_with, (source or material).audience_posts()
+        ):
+            del counts, sums  # large: never twice at a time
+            counts, sums = self._count(material, training, names)
+        if not counts.n_posts_with:
             raise TooLittleError(
-                f"{self.modality}: none of the {n_posts} posts of the training accounts has a "
-                f"label with a score of {self._thresholds[OBJECT]:g} (objects) or "
-                f"{self._thresholds[SCENE]:g} (scenes) or more; lower the thresholds, or leave the "
-                f"modality out of the configuration."
+                f"{self.modality}: none of the {counts.n_posts} posts of the training accounts has "
+                f"a label with a score of {self._thresholds[OBJECT]:g} (objects) or "
+                f"{self._thresholds[SCENE]:g} (scenes) or more that is no name; lower the "
+                f"thresholds, or leave the modality out of the configuration."
             )
         self._summed = (material, sums)
-        self._labels = sorted(n_posts_with, key=_by_block)
+        self._labels = sorted(counts.n_posts_with, key=_by_block)
         self._fit_report = {
-            "training_accounts": len(chosen),
-            "training_accounts_with_labels": len(labelled),
-            "training_posts": n_posts,
-            "training_posts_with_labels": n_labelled,
+            "training_accounts": len(frozenset(training)),
+            "training_accounts_with_labels": len(counts.labelled),
+            "training_posts": counts.n_posts,
+            "training_posts_with_labels": counts.n_labelled,
             "labels": {block: len(_of_block(self._labels, block)) for block in BLOCKS},
+            "labels_left_out_as_names": len(counts.left_out),
             "most_frequent_labels": {
-                block: _most_frequent(n_posts_with, block, _N_SHOWN) for block in BLOCKS
+                block: _most_frequent(counts.n_posts_with, block, _N_SHOWN) for block in BLOCKS
             },
         }
 
@@ -211,6 +220,21 @@ class LabelScoreExtractor:
         extractor._labels, extractor._fit_report = labels, fit_report
         return extractor
 
+    def _count(
+        self, material: RawMaterial, training: Collection[str], names: "_Refused"
+    ) -> tuple["_Counts", LabelSums]:
+        chosen = frozenset(training)
+        counts, sums = _Counts(), self._no_sums()
+        for post in self._stream(material):
+            seen = self._seen(post)
+            named = {label for label in seen if label in names}
+            if named:
+                seen = {label: score for label, score in seen.items() if label not in named}
+            if post.account in chosen:
+                counts.add(post.account, seen, named)
+            sums.add(post.account, post.member, seen, settled=counts.n_posts_with)
+        return counts, sums
+
     def _stream(self, material: RawMaterial) -> Iterator[Post]:
         return material.posts() if self._of == CONTENT else material.audience_posts()
 
@@ -228,6 +252,54 @@ class LabelScoreExtractor:
     def _refuse_unfitted(self, method: str) -> None:
         if not self._labels:
             raise RuntimeError(f"LabelScoreExtractor.{method} needs a fitted extractor: call fit.")
+
+
+class _Counts:
+    """What the posts of the training accounts show."""
+
+    def __init__(self) -> None:
+        self.n_posts = self.n_labelled = 0
+        self.n_posts_with: Counter[str] = Counter()
+        self.labelled: set[str] = set()
+        self.left_out: set[str] = set()
+
+    def add(self, account: str, seen: Collection[str], left_out: Collection[str]) -> None:
+        """Adds a post."""
+        self.n_posts += 1
+        self.n_labelled += bool(seen)
+        self.n_posts_with.update(set(seen))
+        self.left_out.update(left_out)
+        if seen:
+            self.labelled.add(account)
+
+
+class _Refused:
+    """Labels that are names; each is looked up once, as there are far more posts than labels."""
+
+    def __init__(self, names: AccountNames, own_labels: frozenset[str]) -> None:
+        self._names = names
+        self._own_labels = own_labels
+        self._members = MemberNames(())
+        self._known: dict[str, bool] = {}
+
+    def learn_members(self, labels: Collection[str], posts: Iterable[Post]) -> bool:
+        """Streams the posts of audiences; returns whether a label is the name of a member."""
+        open_labels = {label: _name(label) for label in labels if label not in self._own_labels}
+        if not open_labels:
+            return False
+        self._members = MemberNames(open_labels.values())
+        for _ in self._members.watch(posts):
+            pass
+        self._known.clear()
+        return any(name in self._members for name in open_labels.values())
+
+    def __contains__(self, label: str) -> bool:
+        if label not in self._known:
+            name = _name(label)
+            self._known[label] = label not in self._own_labels and (
+                name in self._names or name in self._members
+            )
+        return self._known[label]
 
 
 def label_token(label: str) -> str:
@@ -254,6 +326,10 @@ def _escaped(character: str) -> str:
     if character == " ":
         return "+"
     return "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogatepass"))
+
+
+def _name(label: str) -> str:
+    return label.removeprefix(SCENE_PREFIX)
 
 
 def _block(label: str) -> str:

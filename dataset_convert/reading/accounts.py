@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dataset_convert import raw, schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.records import Record, Table
 from dataset_convert.reading.values import BadValue, Values
@@ -79,7 +79,7 @@ def note_cut(table: Table, record: Record, column: str, problems: Problems) -> N
     value = record.values[column]
     if isinstance(value, str) and len(value) > MAX_TEXT:
         bad = BadValue(column, f"{len(value):,} characters", CUT)
-        table.note(record, bad, problems)
+        table.note(record, bad, problems, kind=OWN)
 
 
 def read_collaborations(table: Table, roles: Mapping[str, str], problems: Problems) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.reading.lines import MAX_LINE, read_lines
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -59,9 +59,8 @@ def read_delimited(
             if len(cells) != len(header):
                 _refuse_mixed(cells, len(header), delimiter, file, number, problems)
                 wanted = "as many cells as the header has"
-                problems.skip(
-                    file, row=number, column="", value=f"{len(cells)} cells", wanted=wanted
-                )
+                found = f"{len(cells)} cells"
+                problems.skip(file, row=number, column="", value=found, wanted=wanted, kind=OWN)
                 continue
             yield number, dict(zip(header, cells, strict=True))
     except csv.Error as error:

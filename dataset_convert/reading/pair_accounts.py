@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import NAME, OWN, Problems
 from dataset_convert.reading.accounts import ONE_ROLE
 from dataset_convert.reading.pair_arrays import PairArrays, Place, identify_rows
 
@@ -167,7 +167,7 @@ def _pairs(
     pairs = list(dict.fromkeys(found))
     if len(pairs) < len(found):
         repeated = f"{len(found) - len(pairs):,} repeated rows"
-        problems.skip(files, row=None, column="", value=repeated, wanted=MERGED)
+        problems.skip(files, row=None, column="", value=repeated, wanted=MERGED, kind=OWN)
     return pairs
 
 
@@ -198,7 +198,9 @@ def _check_brands(
         wanted = "a positive and a negative row of the same brand in turn"
         problems.refuse(file, value=value, wanted=wanted)
     for row in differing:
-        problems.skip(file, row=row + 1, column="", value="another one", wanted=SAME_BRAND)
+        problems.skip(
+            file, row=row + 1, column="", value="another one", wanted=SAME_BRAND, kind=OWN
+        )
 
 
 def _without_brands(
@@ -207,7 +209,14 @@ def _without_brands(
     for row in rows:
         if row.name in brands:
             part, number = row.place
-            problems.skip(files[part], row=number + 1, column="", value=row.name, wanted=ONE_ROLE)
+            problems.skip(
+                files[part],
+                row=number + 1,
+                column="",
+                value=row.name,
+                wanted=ONE_ROLE,
+                kind=NAME,
+            )
     return [row for row in rows if row.name not in brands]
 
 
@@ -223,5 +232,6 @@ def _parts(
         if parts.setdefault(brand, part) != part:
             parts[brand] = schema.TEST
             file = files[schema.TRAIN]
-            problems.skip(file, row=first[brand] + 1, column="", value=brand, wanted=ONE_PART)
+            place = first[brand] + 1
+            problems.skip(file, row=place, column="", value=brand, wanted=ONE_PART, kind=NAME)
     return parts

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.progress import track
 from dataset_convert.reading.files import WITHIN, find_files, inside, name_in
 from dataset_convert.reading.options import refuse_option
@@ -226,5 +226,6 @@ def _identify_block(arrays: Arrays, start: int, problems: Problems) -> Iterator[
     for i, row in enumerate(joined):
         if i in faults:
             file, fault = faults[i]
-            problems.skip(file, row=start + i + 1, column="", value="the row", wanted=fault)
+            place = start + i + 1
+            problems.skip(file, row=place, column="", value="the row", wanted=fault, kind=OWN)
         yield b"" if i in faults else hashlib.blake2b(row.tobytes(), digest_size=16).digest()

@@ -1,12 +1,12 @@
 """A table of one or several files, row by row, in our own column names."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from dataset_convert.problems import Problem, Problems
+from dataset_convert.errors import closest
+from dataset_convert.problems import NAME, NUMBER, TEXT, WORD, Kind, Problem, Problems
 from dataset_convert.reading.delimited import read_delimited
 from dataset_convert.reading.files import name_in
 from dataset_convert.reading.json_lines import read_json_lines
@@ -17,6 +17,13 @@ DELIMITED = (".csv", ".tsv")
 JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet",)
 SUFFIXES = (*DELIMITED, *JSON_LINES, *PARQUET)
+
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("id", "name", "account", "brand", "influencer"), NAME),
+    **dict.fromkeys(("role", "category", "part"), WORD),
+    **dict.fromkeys(("followers", "likes", "comments", "competence", "timestamp"), NUMBER),
+}
+"""Our column -> the kind of its values; all others hold text."""
 
 MAX_KEYS = 1000
 """How many keys of JSON lines are remembered, to name the one that a mapping may have meant."""
@@ -122,7 +129,7 @@ class Table:
             n_used += 1
             yield record, found
         if n_rows and not n_used and problems.n_skipped > n_skipped:
-            first = problems.lines(n_skipped + 1)[n_skipped]
+            first = problems.skipped_at(n_skipped)
             problems.refuse(
                 ", ".join(dict.fromkeys(name_in(self.root, path) for path in self.files)),
                 value=f"{n_rows} rows",
@@ -137,16 +144,27 @@ class Table:
             column=self.columns.get(bad.column, bad.column),
             value=bad.value,
             wanted=bad.wanted,
+            kind=KINDS.get(bad.column, TEXT),
         )
 
-    def note(self, record: Record, bad: BadValue, problems: Problems) -> None:
-        """Notes what is odd about a row that stays."""
+    def note(
+        self, record: Record, bad: BadValue, problems: Problems, *, kind: Kind | None = None
+    ) -> None:
+        """Notes what is odd about a row that stays.
+
+        Args:
+            record: The row.
+            bad: What is odd.
+            problems: Told of it.
+            kind: Of what was found, where it is not the column's own value, e.g. its length.
+        """
         problems.note(
             record.file,
             row=record.row,
             column=self.columns.get(bad.column, bad.column),
             value=bad.value,
             wanted=bad.wanted,
+            kind=kind or KINDS.get(bad.column, TEXT),
         )
 
     def _rows(self, path: Path, file: str, problems: Problems) -> Rows:
@@ -160,7 +178,13 @@ class Table:
         if kind not in SUFFIXES:
             problems.refuse(file, value=kind, wanted=f"a file ending in {', '.join(SUFFIXES)}")
         if kind in PARQUET:
-            return read_parquet(path, file, check_header=check_header, problems=problems)
+            return read_parquet(
+                path,
+                file,
+                columns=list(self.columns.values()),
+                check_header=check_header,
+                problems=problems,
+            )
         if kind in JSON_LINES:
             return read_json_lines(path, file, problems)
         return read_delimited(
@@ -175,10 +199,8 @@ class Table:
     def _refuse_missing(
         self, file: str, ours: str, theirs: str, names: Sequence[str], problems: Problems
     ) -> NoReturn:
-        near = (
-            [ours] if ours in names else difflib.get_close_matches(theirs, names, n=1, cutoff=0.5)
-        )
-        hint = f", such as '{near[0]}'" if near else ""
+        near = ours if ours in names else closest(theirs, names)
+        hint = f", such as '{near}'" if near else ""
         problems.refuse(
             file,
             column=theirs,

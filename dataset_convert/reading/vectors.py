@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.problems import ConversionError, Problem, Problems
+from dataset_convert.problems import NAME, ConversionError, Problem, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.files import find_files, name_in
 from dataset_convert.reading.lines import read_lines
@@ -169,4 +169,4 @@ def _collect(
                 kept = vectors.setdefault(ids[i], vector.copy())
                 wanted = None if np.array_equal(kept, vector) else ONE_VECTOR
             if wanted:
-                problems.skip(file, row=i + 1, column="", value=ids[i], wanted=wanted)
+                problems.skip(file, row=i + 1, column="", value=ids[i], wanted=wanted, kind=NAME)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.reading.options import keyed
 from dataset_convert.sources import tables
@@ -74,6 +74,7 @@ def _vectors(folder: Path, problems: Problems) -> dict[str, list[dict[str, str]]
                 column="",
                 value=f"no {missing} beside it",
                 wanted="matrices of both sides: one side alone cannot be compared",
+                kind=OWN,
             )
         if len(there) == len(matrices):
             found[modality] = [

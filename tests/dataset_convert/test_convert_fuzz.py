@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
+from dataset_convert.features.option_checks import Group
+from dataset_convert.features.options import OPTIONS
+from dataset_convert.features.registry import KINDS
 
 COLUMNS = {
     "accounts": ("id", "role", "name", "biography", "category", "followers"),
@@ -26,6 +29,13 @@ COLUMNS = {
     "audience": ("account", "member", "text", "labels"),
     "splits": ("brand", "part"),
 }
+MODALITIES = (
+    "content_topics",
+    "content_visual",
+    "audience_topics",
+    "audience_visual",
+    "attributes",
+)
 BRANDS, INFLUENCERS = [f"brand{n}" for n in range(6)], [f"person{n}" for n in range(9)]
 JUNK: st.SearchStrategy[Any] = st.one_of(
     st.text(max_size=12),
@@ -199,15 +209,50 @@ def test_files_of_any_bytes_are_converted_or_refused(data: st.DataObject) -> Non
                 end = data.draw(st.integers(start, min(len(content), start + 40)))
                 content[start:end] = data.draw(st.binary(max_size=40))
                 path.write_bytes(bytes(content))
-        assert re.fullmatch(OUTCOMES, outcome(folder, CONFIG))
+        hidden = {"pseudonyms": True, "key_file": str(folder / "key")}
+        assert re.fullmatch(OUTCOMES, outcome(folder, {**CONFIG, **hidden}))
 
 
-@given(
-    key=st.sampled_from(["source", "features", "splits", "fit_on", "n_jobs", "key_file"]),
-    value=st.one_of(JUNK, st.dictionaries(st.sampled_from(["columns", "files", "seed"]), JUNK)),
+# Small numbers, as a large max_iter would be taken at its word.
+OPTION_VALUES = st.one_of(
+    JUNK.map(lambda value: value % 5 if isinstance(value, int) else value),
+    st.integers(1, 4),
+    st.sampled_from([0, -1, 2, 3, 0.5]),
+    st.sampled_from(["english", "raw", ".", 0.1, 2.5, True]),
+    st.lists(st.integers(-2, 4), max_size=3),
 )
-@settings(max_examples=60, **QUICK)
-def test_configurations_are_used_or_refused(key: str, value: Any) -> None:
+
+
+@st.composite
+def feature_options(draw: st.DrawFn) -> dict[str, Any]:
+    """Extractors of some modalities, with options of theirs, of others' or of nobody."""
+    features: dict[str, Any] = {}
+    for modality in draw(st.sets(st.sampled_from(MODALITIES), min_size=1, max_size=2)):
+        able = [name for name, kind in KINDS.items() if modality in kind.modalities]
+        extractor = draw(st.sampled_from([*able, able[0]]))
+        known = OPTIONS[extractor].options
+        names = st.sampled_from([*known, *known, "of", "n_jobs", "x"])
+        options = draw(st.dictionaries(names, OPTION_VALUES, max_size=2))
+        for name, inside in known.items():
+            if isinstance(inside, Group) and (name in options or draw(st.integers(0, 3)) == 3):
+                within = st.sampled_from([*inside.options, "x"])
+                options[name] = draw(st.dictionaries(within, OPTION_VALUES, max_size=2))
+        features[modality] = {"extractor": extractor, **options}
+    return features
+
+
+CONFIGURATIONS = st.one_of(
+    st.fixed_dictionaries({"features": feature_options()}),
+    st.tuples(
+        st.sampled_from(["source", "features", "splits", "fit_on", "n_jobs", "key_file"]),
+        st.one_of(JUNK, st.dictionaries(st.sampled_from(["columns", "files", "seed"]), JUNK)),
+    ).map(lambda pair: dict([pair])),
+)
+
+
+@given(config=CONFIGURATIONS)
+@settings(max_examples=120, **QUICK)
+def test_configurations_are_used_or_refused(config: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "raw").mkdir()
@@ -215,4 +260,6 @@ def test_configurations_are_used_or_refused(key: str, value: Any) -> None:
         write_csv(folder / "raw" / "accounts.csv", ("id", "role"), rows)
         pairs = [[b, i] for n, b in enumerate(BRANDS) for i in INFLUENCERS[n : n + 3]]
         write_csv(folder / "raw" / "collaborations.csv", ("brand", "influencer"), pairs)
-        assert re.fullmatch(OUTCOMES, outcome(folder, {**CONFIG, key: value}))
+        posts = [[one, "tea cup sun #fun", "cup:0.8"] for one in [*BRANDS, *INFLUENCERS]]
+        write_csv(folder / "raw" / "posts.csv", ("account", "text", "labels"), posts)
+        assert re.fullmatch(OUTCOMES, outcome(folder, {**CONFIG, **config}))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tiny_models
 from onnx import TensorProto
@@ -17,6 +18,7 @@ from dataset_convert.features.embeddings import NO_DIRECTION, EmbeddingExtractor
 from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
 from dataset_convert.features.mean_vectors import MeanVectors
 from dataset_convert.features.models import images
+from dataset_convert.features.models.external_data import external_files
 from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor, sentence
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
@@ -257,11 +259,66 @@ def test_the_processor_is_read_and_options_go_before_it(folder: Path, tmp_path: 
     assert given == pytest.approx(unit(WEIGHTS[0]), abs=1e-6)
 
 
-def test_weights_beside_the_model_are_files_of_it(tmp_path: Path) -> None:
-    tiny_models.colour_model(tmp_path / "model.onnx", WEIGHTS)
-    (tmp_path / "model.onnx_data").write_bytes(b"")
-    one = ImageEmbeddingExtractor(of="content", model=tmp_path)
-    assert [path.name for path in one.files()] == ["model.onnx", "model.onnx_data"]
+def test_weights_of_any_name_are_files_of_the_model(folder: Path, tmp_path: Path) -> None:
+    colour = tiny_models.colour_model(tmp_path / "made" / "model.onnx", WEIGHTS)
+    path = tiny_models.with_weights_apart(colour, tmp_path / "model.onnx", "Constant_7_attr__value")
+    (tmp_path / "model.onnx_data").write_bytes(b"of another model")
+    assert image_vector(folder, tmp_path) == pytest.approx(unit(WEIGHTS[0]), abs=1e-6)
+    one = of_images(folder, model=tmp_path)
+    assert [path.name for path in one.files()] == ["model.onnx", "Constant_7_attr__value"]
+    whole = material([Post("ann", "", image=folder / "red.png")])
+    one.fit(whole, ["ann"])
+    one.transform(whole)
+    weights = path.with_name("Constant_7_attr__value")
+    weights.write_bytes(weights.read_bytes()[::-1])
+    with pytest.raises(ConversionError, match="Constant_7_attr__value: found another file"):
+        one.transform(whole)
+
+
+def external(name: str) -> onnx.TensorProto:
+    tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1])
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("offset", "0"), ("location", name), ("length", "4")):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def test_weights_are_found_wherever_a_model_has_them(tmp_path: Path) -> None:
+    inner = onnx.GraphProto(name="inner", initializer=[external("of_branch")])
+    sparse = onnx.SparseTensorProto(values=external("values"), indices=external("indices"))
+    inner.sparse_initializer.append(sparse)
+    here = onnx.helper.make_tensor("here", TensorProto.FLOAT, [1000], np.arange(1000.0))
+    graph = onnx.GraphProto(name="outer", initializer=[here, external("b/own"), external("b/own")])
+    graph.node.append(onnx.NodeProto(op_type="If"))
+    graph.node[0].attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH, g=inner)
+    graph.node.append(onnx.NodeProto(op_type="Constant"))
+    graph.node[1].attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=external("c"))
+    function = onnx.FunctionProto(name="f", node=[onnx.NodeProto(op_type="Constant")])
+    function.node[0].attribute.add(name="values", type=onnx.AttributeProto.TENSORS)
+    function.node[0].attribute[0].tensors.append(external("of_function"))
+    model = onnx.ModelProto(ir_version=8, graph=graph, functions=[function])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    names = ["b/own", "c", "indices", "of_branch", "of_function", "values"]
+    assert external_files(path) == tuple(tmp_path / name for name in names)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no model", b"\x3a\x05ab", b"\x08" + b"\xff" * 20, b"\x08\x80", b"\x3d\x00"]
+)
+def test_what_is_no_model_is_refused_before_it_runs(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(
+        ConversionError, match=r"model\.onnx: found other bytes; wanted an ONNX mod"
+    ):
+        ImageEmbeddingExtractor(of="content", model=tmp_path).files()
+    assert external_files(tmp_path / "none.onnx") == ()
+    graph = onnx.GraphProto(initializer=[external("a\0b")])
+    (tmp_path / "odd.onnx").write_bytes(onnx.ModelProto(graph=graph).SerializeToString())
+    with pytest.raises(ConversionError, match=r"odd\.onnx: found other bytes"):
+        external_files(tmp_path / "odd.onnx")
+    with pytest.raises(ConversionError, match="found Is a directory; wanted an ONNX model"):
+        external_files(tmp_path)
 
 
 def text_vector(tmp_path: Path, caption: str = "coffee dress", **options: Any) -> np.ndarray:
@@ -388,9 +445,7 @@ def test_a_missing_library_says_how_to_install_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
-    with pytest.raises(
-        ConversionError, match=r"'tokenizers'.*pip install -e \"\.\[models\]"
-    ):
+    with pytest.raises(ConversionError, match=r"'tokenizers'.*pip install -e \"\.\[models\]"):
         vectors(of_text(folder), CAPTIONS)
 
 

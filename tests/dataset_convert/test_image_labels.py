@@ -508,9 +508,7 @@ def test_a_missing_library_says_how_to_install_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(
-        ConversionError, match=rf"'{module}'.*pip install -e \"\.\[models\]"
-    ):
+    with pytest.raises(ConversionError, match=rf"'{module}'.*pip install -e \"\.\[models\]"):
         scored(extractor(folder), folder)
 
 

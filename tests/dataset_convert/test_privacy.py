@@ -312,6 +312,16 @@ def test_a_collision_stops_the_conversion(named: AtomicData) -> None:
         ("toy.item", "a:token_seq\nx anna+maria\n", "anna-maria"),
         ("toy.item", "a:token_seq\nmidway+%26+co\n", "Midway & Co"),
         ("toy.influencer_category", "c:token\nrosa 24\n", "rosa 24"),
+        # Run together, as in a hashtag.
+        ("report.html", "<b>0-roast-#influ3xx</b>", "influ.3.xx"),
+        ("problems.csv", "found\nallstreetwear\n", "all.streetwear"),
+        ("topics.json", json.dumps({"name": "0-roast-influ3xx-latte"}), "influ.3.xx"),
+        ("topics.json", json.dumps(["Élo_die"]), "élodie"),
+        ("toy.item", "a:token_seq\nx anna+maria\n", "annamaria"),
+        # Short ones, as a whole value.
+        ("topics.json", json.dumps({"words": [["bmw", 0.5]]}), "bmw"),
+        ("topics.json", json.dumps({"#V.W": 2}), "vw"),
+        ("toy.user", "b:token\ta:token_seq\nx\tq7 bmw\n", "bmw"),
     ],
 )
 def test_a_name_is_found(tmp_path: Path, file: str, text: str, name: str) -> None:
@@ -320,7 +330,7 @@ def test_a_name_is_found(tmp_path: Path, file: str, text: str, name: str) -> Non
     path.write_text(text)
     with pytest.raises(ConversionError, match="name of an account; wanted pseudonyms") as caught:
         assert_no_names(tmp_path, ["nobody", name])
-    assert str(path) in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: found")
     assert repr(name) in str(caught.value)
     assert_no_names(tmp_path, [name], allowed=[name.upper()])
 
@@ -339,6 +349,15 @@ def test_a_name_is_found(tmp_path: Path, file: str, text: str, name: str) -> Non
         ("toy.user", "id:token\tf:float\tv:float_seq\nb\t4711\t0.4711 4711\n", "4711"),
         ("toy.user", "id:token\ta:token_seq\nb\trun club\n", "run club"),
         ("vectors.npy", "anna", "anna"),
+        ("report.html", "a bmw drives by", "bmw"),
+        ("problems.csv", "found\nbmw\n", "bmw"),
+        ("topics.json", '["my bmw", "bmwx", "influ3xxl"]', "bmw"),
+        ("topics.json", '["influ3xxl", "3xx"]', "influ.3.xx"),
+        # Numbers run together are versions, dates and numbers of topics.
+        ("manifest.json", '{"numpy": "2.3.3", "python": "3.11.7"}', "233"),
+        ("manifest.json", '{"numpy": "2.3.33", "python": "3.11.7"}', "2333"),
+        ("manifest.json", '{"topics": ["12-roast", "12"]}', "12"),
+        ("report.html", "4711 accounts", "47.11"),
     ],
 )
 def test_what_is_no_name_is_passed_over(tmp_path: Path, file: str, text: str, name: str) -> None:

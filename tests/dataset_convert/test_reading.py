@@ -3,19 +3,24 @@
 import csv
 import json
 import math
+import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.problems import OWN, ConversionError, Problems
 from dataset_convert.reading import delimited, lines, values
+from dataset_convert.reading import parquet as reading_parquet
 from dataset_convert.reading.files import find_default, find_files, fingerprint, inside, name_in
 from dataset_convert.reading.json_lines import parse_json, read_json_lines
 from dataset_convert.reading.parquet import BATCH, read_parquet
@@ -181,13 +186,149 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         ConversionError, match=r"^Parquet files need a package: pip install pyarrow$"
     ):
-        list(read_parquet(path, "a", check_header=print, problems=Problems()))
+        list(read_parquet(path, "a", columns=["id"], check_header=print, problems=Problems()))
+
+
+def read_all(path: Path, *columns: str) -> list[dict[str, Any]]:
+    rows = read_parquet(path, "a", columns=columns, check_header=print, problems=Problems())
+    return [values for _, values in rows]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"row_group_size": 700},
+        {"dictionary_pagesize_limit": 1000},
+        {"use_dictionary": False},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}},
+        {"use_dictionary": ["large"], "column_encoding": {"text": "DELTA_LENGTH_BYTE_ARRAY"}},
+    ],
+)
+def test_every_value_of_a_parquet_file_is_read_as_it_stands(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    numbers = range(BATCH + 1000)
+    texts = [None if i % 7 == 0 else f"é{i % 900}" * (i % 5) for i in numbers]
+    content = pa.table(
+        {
+            "text": texts,
+            "large": pa.array(texts, pa.large_string()),
+            "packed": pa.array(texts).dictionary_encode(),
+            "bytes": pa.array([f"{i}".encode() for i in numbers]),
+            "nested": [{"text": text, "more": {"likes": i}} for i, text in enumerate(texts)],
+            "list": [[text] * (i % 3) for i, text in enumerate(texts)],
+            "labels": pa.array(
+                [[(f"l{i % 11}", i / 7)] if i % 5 else None for i in numbers],
+                pa.map_(pa.string(), pa.float64()),
+            ),
+            "a.b": texts,
+            "nothing": pa.nulls(len(numbers)),
+            "left out": texts,
+        }
+    )
+    path = tmp_path / "a.parquet"
+    parquet.write_table(content, path, **options)
+    wanted = [name for name in content.column_names if name != "left out"]
+    assert read_all(path, *wanted[:4], "nested.more", *wanted[5:]) == (
+        content.select(wanted).to_pylist()
+    )
+    assert read_all(path, "unknown") == [{}] * len(numbers)
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "prefix", "list"])
+def test_packed_text_is_unpacked_for_a_few_rows_at_a_time(tmp_path: Path, kind: str) -> None:
+    path, length, n_rows = tmp_path / "a.parquet", 4_000_000, 100
+    if kind == "dictionary":
+        indices = pa.array([0] * n_rows, pa.int32())
+        parquet.write_table(
+            pa.table({"text": pa.DictionaryArray.from_arrays(indices, ["x" * length])}),
+            path,
+            compression="zstd",
+            store_schema=False,
+        )
+    elif kind == "prefix":
+        parquet.write_table(
+            pa.table({"text": [f"{'x' * length}{i}" for i in range(n_rows)]}),
+            path,
+            compression="zstd",
+            use_dictionary=False,
+            column_encoding={"text": "DELTA_BYTE_ARRAY"},
+        )
+    else:
+        parquet.write_table(
+            pa.table({"text": [["x" * length] * 2] * n_rows}), path, compression="zstd"
+        )
+    assert path.stat().st_size < 100_000
+    code = (
+        "import sys, tracemalloc, pathlib, pyarrow\n"
+        "from dataset_convert.problems import Problems\n"
+        "from dataset_convert.reading.parquet import read_parquet\n"
+        "tracemalloc.start()\n"
+        "rows = read_parquet(pathlib.Path(sys.argv[1]), 'a', columns=['text'],\n"
+        "                    check_header=len, problems=Problems())\n"
+        "n = sum(len(''.join(values['text'])) for _, values in rows)\n"
+        "memory = pyarrow.default_memory_pool().max_memory() + tracemalloc.get_traced_memory()[1]\n"
+        "print(n, memory)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    n_characters, memory = map(int, told.stdout.split())
+    assert n_characters >= n_rows * length
+    # Unpacked at once the column has 400 MB in Arrow and again in Python.
+    assert memory < 300_000_000
+
+
+def test_a_parquet_column_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_parquet, "FREE_BYTES", 100_000)
+    path = tmp_path / "a.parquet"
+
+    def write(*columns: list[Any], **options: Any) -> None:
+        content = {f"c{i}": column for i, column in enumerate(columns)}
+        parquet.write_table(pa.table(content), path, use_dictionary=False, **options)
+
+    write(["x" * 1000] * 500, compression="zstd")
+    with pytest.raises(
+        ConversionError,
+        match=r"^a, column 'c0': found '50\d,\d{3} bytes in 500 rows'; wanted at most 65,536 "
+        r"bytes a row, packed up to 200-fold\.$",
+    ):
+        read_all(path, "c0")
+    random = np.random.default_rng(3)
+    long = [random.bytes(70_000) for _ in range(2)]
+    write([1, 2], long, [[1.5], [2.5] * 20_000], compression="none")
+    with pytest.raises(ConversionError, match=r"column 'c1': found '140,\d{3} bytes in 2 rows'"):
+        read_all(path, "c0", "c1")
+    with pytest.raises(ConversionError, match=r"column 'c2.list.element': found '160,0\d\d bytes"):
+        read_all(path, "c2")
+    assert read_all(path, "c0") == [{"c0": 1}, {"c0": 2}]
+    monkeypatch.setattr(reading_parquet, "FREE_BYTES", 160_100)
+    assert [row["c1"] for row in read_all(path, "c0", "c1")] == long
+
+
+def test_a_parquet_row_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_parquet, "PIECE", 1000)
+    monkeypatch.setattr(reading_parquet, "MAX_ROW", 3000)
+    path = tmp_path / "a.parquet"
+    texts = ["a", "b" * 2990, "c", "d" * 800, "e" * 800, "f"]
+    parquet.write_table(pa.table({"text": texts}), path)
+    assert [row["text"] for row in read_all(path, "text")] == texts
+    for large in ("g" * 2993, [["g" * 500] * 6], {"a": "g" * 2993}):
+        filler = type(large)()
+        parquet.write_table(pa.table({"text": [filler, large, filler]}), path)
+        with pytest.raises(
+            ConversionError,
+            match=r"^a, row 2: found '3,\d{3} bytes'; wanted rows of up to 3,000 bytes\.$",
+        ):
+            read_all(path, "text")
 
 
 def test_parquet_with_a_column_twice(tmp_path: Path) -> None:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import parquet
-
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table([[1], [2]], names=["id", "id"]), path)
     with pytest.raises(ConversionError, match="found 'id, id'; wanted every column once"):
@@ -437,3 +578,44 @@ def test_a_check_counts_the_posts_that_will_come(tmp_path: Path) -> None:
     assert posts.check(problems) == 2 == len(list(posts()))
     assert problems.n_skipped == 2
     assert PostStream(None, frozenset("ab")).check(problems) == 0
+
+
+def test_what_is_written_down_depends_on_our_column_and_not_on_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("who,number,what\na,12k,secret\na,my secret,secret\n")
+    posts = table(path, {"account": "who", "likes": "number", "text": "what"})
+    problems = Problems()
+    for record in posts.records(Problems()):
+        for column in ("account", "likes", "text"):
+            posts.skip(record, BadValue(column, record.values[column], "better"), problems)
+        posts.note(record, BadValue("text", "6 characters", "fewer"), problems, kind=OWN)
+        posts.note(record, BadValue("text", "secret", "none"), problems)
+    problems.write(tmp_path / "problems.csv")
+    with (tmp_path / "problems.csv").open(encoding="utf-8") as file:
+        written = [(row["column"], row["found"]) for row in csv.DictReader(file)]
+    assert written[:6] == [
+        ("who", "'a'"),
+        ("number", "'12k'"),
+        ("what", "(hidden)"),
+        ("who", "'a'"),
+        ("number", "(hidden)"),
+        ("what", "(hidden)"),
+    ]
+    assert written[6:] == [("what", "'6 characters'"), ("what", "(hidden)")] * 2
+
+
+def test_the_first_problem_of_a_table_without_a_good_row_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id\nx\ny\n")
+    problems = Problems()
+    problems.skip("other.csv", row=1, column="", value="", wanted="other")
+
+    def refuse(values: Any) -> None:
+        raise BadValue("id", values["id"], "better")
+
+    with pytest.raises(
+        ConversionError,
+        match=r"a\.csv: found '2 rows'; wanted a row that can be used; the first problem is: "
+        r"a\.csv, row 2, column 'id': found 'x'; wanted better\.$",
+    ):
+        list(table(path, {"id": "id"}).parsed(refuse, problems))

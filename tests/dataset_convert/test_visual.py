@@ -138,6 +138,7 @@ def test_the_report_counts_what_was_learnt_from() -> None:
         "training_posts": 5,
         "training_posts_with_labels": 4,
         "labels": {"object": 4, "scene": 2},
+        "labels_left_out_as_names": 0,
         "most_frequent_labels": {
             "object": [["cup", 2], ["dog", 1], ["hat", 1], ["plate", 1]],
             "scene": [["scene:bar", 2], ["scene:sea", 1]],

@@ -40,6 +40,18 @@ def write_model(path: Path, nodes: list, inputs: list, outputs: list, constants:
     return path
 
 
+def with_weights_apart(model: Path, path: Path, name: str) -> Path:
+    """The same model with its weights in a file of that name beside it."""
+    onnx.save_model(
+        onnx.load(model),
+        path,
+        save_as_external_data=True,
+        location=name,
+        size_threshold=0,
+    )
+    return path
+
+
 def colour_model(
     path: Path,
     weights: np.ndarray,

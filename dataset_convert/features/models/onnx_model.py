@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_convert.errors import shown
+from dataset_convert.features.models.external_data import external_files
 from dataset_convert.features.models.optional import need
 from dataset_convert.problems import ConversionError
 
@@ -122,9 +123,12 @@ def open_model(path: Path, *, n_jobs: int, providers: Sequence[str] = (CPU,)) ->
 
 
 def model_files(path: Path) -> tuple[Path, ...]:
-    """Returns a model's file, and the files of its weights where it keeps them apart."""
-    beside = (path.with_name(f"{path.name}_data"), path.with_name(f"{path.name}.data"))
-    return path, *(one for one in beside if one.is_file())
+    """Returns a model's file, and those of its weights where it says that it keeps them apart.
+
+    Raises:
+        ConversionError: The file is there and is no model.
+    """
+    return path, *external_files(path)
 
 
 def model_in(folder: Path, *others: str) -> Path:

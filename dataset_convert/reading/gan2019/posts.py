@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.accounts import CUT, MAX_TEXT
 from dataset_convert.reading.gan2019.choice import Choice, Hash
@@ -146,6 +146,7 @@ class PostReader:
                 column=PATH2,
                 value=f"{tally.number} missing images from here on",
                 wanted=AN_IMAGE,
+                kind=OWN,
             )
         return posts
 

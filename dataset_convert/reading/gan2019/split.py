@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from dataset_convert import schema
-from dataset_convert.problems import Problems
+from dataset_convert.problems import NAME, OWN, Problems
 from dataset_convert.reading import values as v
 from dataset_convert.reading.files import name_in
 from dataset_convert.reading.gan2019.rows import BRAND, INFLUENCER, LABEL, Layout, Row, Workbooks
@@ -51,10 +51,11 @@ def read_parts(
             column=LABEL,
             value=f"{len(unlisted)} other pairs of its brands",
             wanted="every pair of a test brand as a positive row: the pairs stay",
+            kind=OWN,
         )
     train = truth.halves.get(TRAINING_PAIRS, set())
     for brand in sorted(train & truth.halves.get(TEST_PAIRS, brands)):
-        problems.note(file, row=None, column=BRAND, value=brand, wanted=IN_BOTH)
+        problems.note(file, row=None, column=BRAND, value=brand, wanted=IN_BOTH, kind=NAME)
     return {
         brand: schema.TEST if brand in brands else schema.TRAIN
         for brand in truth.of_role(schema.BRAND)
