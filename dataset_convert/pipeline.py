@@ -239,8 +239,7 @@ def _warnings(material: RawMaterial) -> list[Finding]:
 
 
 def _refuse_names(building: Path, material: RawMaterial, features: Features) -> None:
-    own = (getattr(one, "own_words", frozenset) for one in features.extractors.values())
-    words = {word for words_of in own for word in words_of()}
+    words = {word for one in features.extractors.values() for word in one.own_words()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
     privacy.assert_no_names(building, names, allowed=words | categories)

@@ -37,6 +37,12 @@ class Extractor(Protocol):
     def files(self) -> tuple[Path, ...]:
         """Returns what the result depends on beside the material: models, lists of labels."""
 
+    def own_words(self) -> frozenset[str]:
+        """Returns words of the result that come from lists of ours or of the user's.
+
+        They may be names of accounts by chance, and give nothing away.
+        """
+
     def dimensions(self) -> list[str]:
         """Returns the names of the vector's places, or the labels or words that can occur."""
 

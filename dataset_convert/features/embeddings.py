@@ -139,6 +139,10 @@ class EmbeddingExtractor(ABC):
             return dict(kept[1])
         return dict(self._means(material, UseCounts()))
 
+    def own_words(self) -> frozenset[str]:
+        """Returns nothing: no list of ours has a part in the result."""
+        return frozenset()
+
     def dimensions(self) -> list[str]:
         """Returns numbers, since the places of such vectors mean nothing by themselves."""
         return [str(i) for i in range(self._n_dimensions)]

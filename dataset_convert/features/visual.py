@@ -162,6 +162,10 @@ class LabelScoreExtractor:
         """Returns nothing: all that the result depends on is in the material and the settings."""
         return ()
 
+    def own_words(self) -> frozenset[str]:
+        """Returns nothing: no list of ours has a part in the result."""
+        return frozenset()
+
     def dimensions(self) -> list[str]:
         """Returns the labels that can occur, as tokens: objects first, then scenes, each sorted."""
         return [label_token(label) for label in self._labels]

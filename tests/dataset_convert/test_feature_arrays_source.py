@@ -341,7 +341,7 @@ def test_a_pair_of_two_brands_is_told(tmp_path: Path) -> None:
     change(folder, "content_visual", "brand", "train", put(3, 0.125))
     material, problems = read(folder)
     assert (
-        "trainset/brand_text_train.npy, row 4: found 'another'; wanted the same brand in b"
+        "trainset/brand_text_train.npy, row 4: found 'another one'; wanted the same brand in b"
         in (problems[0])
     )
     assert (material.accounts["role"] == "brand").sum() == 2

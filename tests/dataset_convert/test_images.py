@@ -257,8 +257,8 @@ def test_the_shorter_side_is_resized(height: int, width: int, wanted: tuple[int,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sise": 3}, "Unknown key 'sise' .* did you mean 'size'"),
-        ({"xyz": 3}, "Unknown key 'xyz' .* known: size, crop"),
+        ({"sise": 3}, "Unknown key 'sise' .* wanted 'size'"),
+        ({"xyz": 3}, "Unknown key 'xyz' .* one of size, crop"),
         ({"size": 0}, r"'size' .* 1 to 1024, or two, \[height, width\]\. Received: 0"),
         ({"size": 1025}, "'size' .* Received: 1025"),
         ({"size": [1, 2, 3]}, "'size'"),

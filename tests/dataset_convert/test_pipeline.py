@@ -380,7 +380,7 @@ def test_bad_input_leaves_the_old_data_set_alone(
         (
             [],
             "features: {content_visual: {object_threshold: 7}}",
-            "features: content_visual: option 'object_threshold'",
+            "option 'object_threshold'",
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
