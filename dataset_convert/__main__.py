@@ -13,7 +13,10 @@ from dataset_convert.checks import read_manifest
 from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
-from dataset_convert.pseudonyms import DEFAULT_KEY_FILE, MANIFEST_KEY
+from dataset_convert.pseudonyms import DEFAULT_KEY_FILE, MANIFEST_KEY, write_ids
+from dataset_convert.raw import RawMaterial
+from dataset_convert.report.findings import find_all
+from dataset_convert.report.page import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _forget(options: argparse.Namespace) -> None:
-    _refuse(options, "input", "split", "n_valid", "seed", "dry_run", "force", of="--forget")
+    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids")
+    _refuse(options, *useless, of="--forget")
     folder = options.output / options.name
     hidden = None
     if MANIFEST_KEY in read_manifest(folder):
@@ -73,7 +77,8 @@ def _forget(options: argparse.Namespace) -> None:
 
 
 def _synthesize(options: argparse.Namespace) -> None:
-    _refuse(options, "input", "config", "split", "n_valid", "dry_run", of=f"--source {SYNTHETIC}")
+    useless = ("input", "config", "split", "n_valid", "dry_run", "ids")
+    _refuse(options, *useless, of=f"--source {SYNTHETIC}")
     folder = options.output / options.name
     seed = DEFAULT_SEED if options.seed is None else options.seed
     write_synthetic(options.name, folder, seed=seed, force=options.force)
@@ -92,11 +97,18 @@ def _convert(options: argparse.Namespace) -> None:
     if options.input is None:
         raise ValueError(f"The source '{options.source}' needs --input FOLDER.")
     source = find_source(options.source)
+    if options.split is not None and not hasattr(source, "PUBLISHED_SPLITS"):
+        raise ValueError(
+            f"The source '{options.source}' has no published splits: leave --split out."
+        )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
     folder = options.output / options.name
     problems, written = Problems(), False
     try:
         material = source.read(options.input, settings.source, problems)
+        if options.ids is not None:
+            _write_ids(options.ids, material, settings, folder)
+            return
         if options.dry_run:
             check_target(folder, options.name)
             for line in make_plan(material, settings, problems=problems, tell=print).lines():
@@ -116,6 +128,16 @@ def _convert(options: argparse.Namespace) -> None:
         for line in problems.lines(written=written):
             print(line, file=sys.stderr)
     _summarise(data, folder)
+
+
+def _write_ids(
+    path: Path, material: RawMaterial, settings: ConversionSettings, folder: Path
+) -> None:
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path}: the list of names must lie outside the data set {folder}.")
+    hidden = Pseudonyms.from_file(settings.key_file, outside=folder, tell=None)
+    write_ids(path, material.accounts, hidden)
+    print(f"{len(material.accounts):,} accounts and their pseudonyms in {path}: keep it private")
 
 
 def _settings(options: argparse.Namespace, of_source: dict[str, Any]) -> ConversionSettings:
@@ -166,6 +188,12 @@ def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
         help="validation brands of the protocol new-brand, stratified by category",
     )
     add("--seed", type=int, help=f"of the draws (default: {DEFAULT_SEED})")
+    add(
+        "--ids",
+        type=Path,
+        metavar="CSV",
+        help="write which account of the material has which pseudonym, and nothing else",
+    )
     add("--dry-run", action="store_true", help="read and check, and write nothing")
     add("--force", action="store_true", help="make everything anew, also what has not changed")
     add(
@@ -185,7 +213,9 @@ def _summarise(data: AtomicData, folder: Path) -> None:
     )
     for line in split_lines(data.splits):
         print(line)
-    print(f"Written to {folder}")
+    for finding in find_all(data):
+        print(f"Warning: {finding.text} {finding.remedy}")
+    print(f"In {folder}; {folder / REPORT_FILE} tells more")
 
 
 def _stop(*_: object) -> NoReturn:

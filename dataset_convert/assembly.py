@@ -55,6 +55,7 @@ def make_splits(
     brands: pd.DataFrame,
     interactions: pd.DataFrame,
     settings: ConversionSettings,
+    tell: Tell,
 ) -> Splits:
     """Returns the splits of both protocols.
 
@@ -64,13 +65,10 @@ def make_splits(
     Raises:
         ConversionError: There are too few brands.
     """
-    try:
-        return {
-            schema.NEW_BRAND: _new_brand(material.brand_parts, brands, interactions, settings),
-            schema.KNOWN_BRAND: known_brand_split(interactions, seed=settings.seed),
-        }
-    except ValueError as error:
-        raise ConversionError(f"The brands cannot be split: {error}.") from None
+    return {
+        schema.NEW_BRAND: _new_brand(material.brand_parts, brands, interactions, settings, tell),
+        schema.KNOWN_BRAND: known_brand_split(interactions, seed=settings.seed),
+    }
 
 
 def training_accounts(splits: Splits) -> set[str]:
@@ -144,26 +142,37 @@ def _new_brand(
     brands: pd.DataFrame,
     interactions: pd.DataFrame,
     settings: ConversionSettings,
+    tell: Tell,
 ) -> dict[str, pd.DataFrame]:
     pool = brands if not named else brands[brands[schema.BRAND_ID].map(named.get) == schema.TRAIN]
     drawn: dict[str, pd.DataFrame] = {}
     if schema.VALID not in named.values():
-        drawn = new_brand_split(
-            pool,
-            interactions[interactions[schema.BRAND_ID].isin(pool[schema.BRAND_ID])],
-            n_valid=settings.n_valid,
-            n_test=0 if named else settings.n_test,
-            seed=settings.seed,
-        )
+        n_test = 0 if named else settings.n_test
+        of_pool = interactions[interactions[schema.BRAND_ID].isin(pool[schema.BRAND_ID])]
+        try:
+            drawn = new_brand_split(
+                pool, of_pool, n_valid=settings.n_valid, n_test=n_test, seed=settings.seed
+            )
+        except ValueError:
+            raise ConversionError(
+                f"The brands cannot be split: {len(pool)} can be drawn from, which do not give "
+                f"validation brands for n_valid {settings.n_valid} and test brands for n_test "
+                f"{n_test} and leave one for training. Change 'splits' in the configuration."
+            ) from None
     parts = dict(named) | {
         brand: part for part, pairs in drawn.items() for brand in pairs[schema.BRAND_ID]
     }
+    n_without = int((~interactions[schema.BRAND_ID].drop_duplicates().isin(parts)).sum())
+    if n_without:
+        tell(f"{n_without} brands are in no part of the split, and so not of {schema.NEW_BRAND}.")
     ordered = interactions.sort_values([schema.BRAND_ID, schema.INFLUENCER_ID])
     part_of = ordered[schema.BRAND_ID].map(parts.get)
     split = {part: ordered[part_of == part].reset_index(drop=True) for part in schema.PARTS}
     for part in (schema.TRAIN, schema.VALID):
         if split[part].empty:
-            raise ValueError(f"no pair is of a brand of the part '{part}'")
+            raise ConversionError(
+                f"The brands cannot be split: no pair is of a brand of the part '{part}'."
+            )
     return {part: pairs for part, pairs in split.items() if len(pairs)}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -203,18 +204,18 @@ def check_target(folder: Path, name: str) -> None:
     parent = next(place for place in folder.absolute().parents if place.exists())
     if not parent.is_dir():
         raise ValueError(f"Data sets are written to a folder. Received: {parent}, which is a file")
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"Data sets are written to a folder. Received: {parent}, a read-only one")
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(
-            f"The 'folder' parameter of write_atomic must be a folder. Received: the file {folder}"
-        )
+        raise ValueError(f"A data set must be a folder. Received: the file {folder}")
     for path in sorted(folder.iterdir()):
         known = path.name in (schema.MANIFEST_FILE, *EXTRAS)
         if not known and not path.name.startswith(f"{name}."):
             raise ValueError(
-                f"The 'folder' parameter of write_atomic must be new or hold only files of "
-                f"'{name}', since it is replaced. Received: {folder}, which holds {path.name}"
+                f"The folder of a data set must be new or hold only files of '{name}', since it "
+                f"is replaced. Received: {folder}, which holds {path.name}"
             )
 
 

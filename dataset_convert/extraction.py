@@ -54,6 +54,9 @@ def wanted_extractors(
         CONTENT: next(iter(material.posts()), None) is not None,
         AUDIENCE: next(iter(material.audience_posts()), None) is not None,
     }
+    for stream, there in has.items():
+        if not there and any(stream_of(modality) == stream for modality in settings.features):
+            tell(f"{stream}: the source has no posts of it, so that nothing is made of them")
     found: dict[str, Extractor] = {}
     for modality, options in settings.features.items():
         extractor = make_extractor(modality, options, n_jobs=settings.n_jobs, problems=problems)

@@ -159,7 +159,7 @@ def make_plan(
     material = _without_contacts(material)
     tables = assembly.account_tables(material, settings, tell)
     interactions = assembly.interactions_of(material, settings, tell)
-    splits = assembly.make_splits(material, tables[schema.BRAND], interactions, settings)
+    splits = assembly.make_splits(material, tables[schema.BRAND], interactions, settings, tell)
     everybody = set(material.accounts[raw.ACCOUNT])
     return Plan(
         material=material,
@@ -177,8 +177,9 @@ def split_lines(splits: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[str]:
     return [
         f"{protocol}: "
         + ", ".join(
-            f"{part} {len(pairs):,} pairs of {pairs[schema.BRAND_ID].nunique()} brands"
+            f"{part} {len(pairs):,} pairs of {n_brands} {'brand' if n_brands == 1 else 'brands'}"
             for part, pairs in parts.items()
+            for n_brands in [pairs[schema.BRAND_ID].nunique()]
         )
         for protocol, parts in splits.items()
     ]

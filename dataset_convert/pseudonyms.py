@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import pandas as pd
 
-from dataset_convert import schema
+from dataset_convert import raw, schema
 from dataset_convert.atomic import AtomicData
 from dataset_convert.errors import shown
 from dataset_convert.problems import ConversionError
@@ -157,6 +157,22 @@ def _renamed(ids: "pd.Series[str]", new: dict[str, str]) -> list[str]:
             f"Received: pairs or categories of {shown(unknown)}"
         )
     return [new[account] for account in ids]
+
+
+def write_ids(path: Path, accounts: pd.DataFrame, pseudonyms: Pseudonyms) -> None:
+    """Writes which account has which pseudonym, as CSV that its owner alone can read.
+
+    Args:
+        path: New, or to be replaced.
+        accounts: `account_id` and `role`.
+        pseudonyms: Of the accounts.
+    """
+    sides = zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True)
+    rows = [(pseudonyms.of(side, account), side, account) for account, side in sides]
+    table = pd.DataFrame(sorted(rows), columns=["pseudonym", raw.ROLE, raw.ACCOUNT])
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        table.to_csv(file, index=False, lineterminator="\n")
 
 
 def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None] | None) -> bytes:

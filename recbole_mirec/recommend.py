@@ -11,6 +11,7 @@ import torch
 from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
+from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.errors import UsageError, nearest
@@ -66,8 +67,14 @@ def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
     dataset = experiment.dataset
     brands = dataset.field2token_id[dataset.uid_field]
     if brand not in brands or brand == "[PAD]":
+        hidden = (
+            " Its ids are pseudonyms: the conversion's --ids lists whose they are."
+            if PSEUDONYMS in dataset.atomic.manifest
+            else ""
+        )
         raise UsageError(
-            f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{nearest(brand, brands)}"
+            f"Unknown brand '{brand}' in data set {dataset.dataset_name}."
+            f"{nearest(brand, brands)}{hidden}"
         )
     brand_id = np.array([brands[brand]])
     pairs = dataset.pairs[schema.TRAIN]

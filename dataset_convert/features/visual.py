@@ -117,6 +117,8 @@ class LabelScoreExtractor:
             del counts, sums  # large: never twice at a time
             counts, sums = self._count(material, training, names)
         if not counts.n_posts_with:
+            if not next((post for post in self._stream(material) if post.labels), None):
+                raise TooLittleError(f"{self.modality}: no post has labels.")
             raise TooLittleError(
                 f"{self.modality}: none of the {counts.n_posts} posts of the training accounts has "
                 f"a label with a score of {self._thresholds[OBJECT]:g} (objects) or "

@@ -51,6 +51,7 @@ def read_accounts(tables: Sequence[tuple[Table, str | None]], problems: Problems
                 table.skip(record, bad, problems)
             else:
                 note_cut(table, record, "biography", problems)
+                _note_followers(table, record, problems)
     frame = pd.DataFrame(list(accounts.values()), columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
     for side in schema.SIDES:
         if side not in set(frame[raw.ROLE]):
@@ -70,8 +71,24 @@ def _account(role: str | None, values: Values) -> Account:
         v.text(values, "name").strip(),
         v.text(values, "biography")[:MAX_TEXT],
         v.text(values, "category").strip() or None,
-        v.number(values, "followers", v.A_COUNT),
+        _followers(values),
     )
+
+
+def _followers(values: Values) -> float | None:
+    """A count that cannot be read is missing: an account is worth more than its number."""
+    try:
+        return v.number(values, "followers", v.A_COUNT)
+    except BadValue:
+        return None
+
+
+def _note_followers(table: Table, record: Record, problems: Problems) -> None:
+    try:
+        v.number(record.values, "followers", v.A_COUNT)
+    except BadValue as bad:
+        wanted = f"{bad.wanted}, e.g. 12400: the row stays without it"
+        table.note(record, BadValue(bad.column, bad.value, wanted), problems)
 
 
 def note_cut(table: Table, record: Record, column: str, problems: Problems) -> None:

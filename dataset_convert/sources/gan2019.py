@@ -24,6 +24,8 @@ DESCRIPTION = (
     "folders, and the published splits morning and gan2019"
 )
 
+PUBLISHED_SPLITS = ("morning", "gan2019")
+"""The published ones, of `--split`."""
 CONTENT_KINDS = (s.BRAND_POSTS, s.INFLUENCER_POSTS)
 AUDIENCE_KINDS = (s.AUDIENCE_POSTS,)
 

@@ -1,13 +1,13 @@
 """Tables of accounts, posts and collaborations in CSV, JSON lines or Parquet, in any columns."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dataset_convert import raw
-from dataset_convert.problems import Problems
+from dataset_convert.problems import OWN, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.reading.accounts import read_accounts, read_collaborations, read_parts
 from dataset_convert.reading.files import find_default, find_files, fingerprint
@@ -53,6 +53,8 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
     tables = _find_tables(root, settings, problems)
+    vectors = vector_paths(root, settings, problems)
+    _note_unread(root, [*vectors, *(one for t in tables.values() for one in t.files)], problems)
     accounts = read_accounts(
         [(tables[name], role) for name, role in ACCOUNT_TABLES.items() if name in tables], problems
     )
@@ -98,6 +100,21 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
             )
     _refuse_missing(root, tables, problems)
     return tables
+
+
+def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:
+    """Tell of tables that nobody reads: a name may be misspelt."""
+    known = {path.resolve() for path in read}
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in (*SUFFIXES, ".xlsx", ".xls") and path.resolve() not in known:
+            problems.note(
+                path.name,
+                row=None,
+                column="",
+                value="a table that was not read",
+                wanted=f"a file named {', '.join(COLUMNS)}, or its name in option 'files'",
+                kind=OWN,
+            )
 
 
 def _refuse_missing(root: Path, tables: Mapping[str, Table], problems: Problems) -> None:

@@ -274,7 +274,7 @@ def test_bad_input_exits_with_one_line_and_writes_nothing(
     assert convert(material, out, "--n-valid", "43") == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: The brands cannot be split: ")
-    assert "leave one of 7 for training. Received: 43 and 0" in error
+    assert "7 can be drawn from, which do not give validation brands for n_valid 43" in error
     np.save(material / "brand_topics.npy", np.ones((6, 3)))
     assert convert(material, out) == 2
     error = capsys.readouterr().err

@@ -311,7 +311,8 @@ def test_a_dry_run_checks_and_writes_nothing(
 ) -> None:
     assert main(command("--dry-run")) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "15 brands, 40 influencers, 60 collaborations"
+    assert told[0].startswith("audience: the source has no posts of it")
+    assert told[1] == "15 brands, 40 influencers, 60 collaborations"
     assert told[-1] == "Features: content_topics, content_visual, attributes"
     assert any(line.startswith("new-brand: train 40 pairs of 10 brands") for line in told)
     assert not (place / "dataset").exists()
@@ -407,6 +408,56 @@ def test_forgetting_takes_no_option_that_it_would_not_heed(
     assert main(arguments) == 2
     assert f"--forget takes no {more[0]}: leave it out." in capsys.readouterr().err
     assert contents(place / "dataset") == before
+
+
+def test_whose_the_pseudonyms_are_is_told_on_request_outside_of_the_data_set(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = converted()
+    assert main(command("--ids", "who.csv")) == 0
+    table = pd.read_csv("who.csv")
+    known = dict(zip(table["account_id"], table["pseudonym"], strict=True))
+    assert set(known.values()) == {*data.brands["brand_id"], *data.influencers["influencer_id"]}
+    assert known["labelhouse3"].startswith("brand-")
+    assert Path("who.csv").stat().st_mode & 0o077 == 0
+    assert main(command("--ids", "dataset/own/who.csv")) == 2
+    assert "must lie outside the data set" in capsys.readouterr().err
+
+
+def test_tables_that_nobody_reads_are_told_of(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "raw" / "posts.csv").rename(place / "raw" / "Posts.csv")
+    data = converted()
+    told = capsys.readouterr()
+    assert "Posts.csv: found 'a table that was not read'; wanted a file named accounts" in told.err
+    assert "content: the source has no posts of it" in told.out
+    assert list(data.manifest["noted"].values()) == [1]
+
+
+@pytest.mark.parametrize("count", ["12k", "-1", "inf", "many"])
+def test_a_follower_count_that_cannot_be_read_costs_no_account(place: Path, count: str) -> None:
+    accounts = pd.read_csv(place / "raw" / "accounts.csv", dtype=str)
+    accounts.loc[0, "followers"] = count
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    data = converted()
+    assert len(data.brands) == N_BRANDS
+    assert data.brands["brand_followers"].isna().sum() == 1
+    assert sum(data.manifest["noted"].values()) == 1
+
+
+def test_brands_without_a_part_are_told_of(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"labelhouse{n}", "test" if n == 3 else "train") for n in range(12)]
+    write_table(place / "raw" / "splits.csv", [("brand", "part"), *rows])
+    converted()
+    assert "3 brands are in no part of the split" in capsys.readouterr().out
+
+
+def test_a_split_that_the_source_has_not_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--split", "morning")) == 2
+    assert "The source 'tables' has no published splits" in capsys.readouterr().err
 
 
 def test_forgetting_makes_no_key(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

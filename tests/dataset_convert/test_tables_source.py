@@ -351,9 +351,6 @@ def test_examples_of_the_documentation(tmp_path: Path, name: str) -> None:
 ADDED = [
     ("accounts.csv", ",brand,,,,", "id", "a value in every row"),
     ("accounts.csv", "zoe,owner,,,,", "role", "brand or influencer"),
-    ("accounts.csv", "zoe,brand,,,,many", "followers", "a finite number of 0 or more"),
-    ("accounts.csv", "zoe,brand,,,,-1", "followers", "a finite number of 0 or more"),
-    ("accounts.csv", "zoe,brand,,,,inf", "followers", "a finite number of 0 or more"),
     ("accounts.csv", "cyan,brand,,,,", "id", "one role an account"),
     ("accounts.csv", "bolt,Brand,,shoes,Bolt,300.0", "id", "identical row was merged"),
     ("accounts.csv", "bolt,brand,,shoes,Bolt,301", "id", "the same content in every row"),
