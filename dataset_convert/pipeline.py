@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,21 +93,12 @@ def convert(
     }
     data = replace(data, manifest={**manifest, CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
-
-    def add(building: Path) -> None:
-        for modality, extractor in features.extractors.items():
-            place = building / FEATURES / modality
-            place.mkdir(parents=True)
-            extractor.save(place)
-        if len(problems):
-            problems.write(building / PROBLEMS_FILE, conceal=conceal)
-        write_whole(building / REPORT_FILE, data_report(data))
-
-    def check(building: Path) -> None:
-        if settings.pseudonyms:
-            _refuse_names(building, material, features)
-
-    written = write_atomic(data, folder, extra=add, check=check)
+    written = write_atomic(
+        data,
+        folder,
+        extra=partial(_add_extras, data, features, problems, conceal),
+        check=partial(_refuse_names, material, features) if settings.pseudonyms else None,
+    )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
     return written
 
@@ -239,7 +231,19 @@ def _warnings(material: RawMaterial) -> list[Finding]:
     ]
 
 
-def _refuse_names(building: Path, material: RawMaterial, features: Features) -> None:
+def _add_extras(
+    data: AtomicData, features: Features, problems: Problems, conceal: Concealment, building: Path
+) -> None:
+    for modality, extractor in features.extractors.items():
+        place = building / FEATURES / modality
+        place.mkdir(parents=True)
+        extractor.save(place)
+    if len(problems):
+        problems.write(building / PROBLEMS_FILE, conceal=conceal)
+    write_whole(building / REPORT_FILE, data_report(data))
+
+
+def _refuse_names(material: RawMaterial, features: Features, building: Path) -> None:
     words = {word for one in features.extractors.values() for word in one.own_words()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
