@@ -1,6 +1,7 @@
 """Files and folders that stand whole or not at all, whenever the process is killed."""
 
 import ctypes
+import hashlib
 import os
 import shutil
 import sys
@@ -12,6 +13,16 @@ from typing import Final
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 _MAKING, _ASIDE = "making", "aside"
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the SHA-256 of a file, which may be larger than memory.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from dataset_convert.atomic import AtomicData, is_untouched, read_atomic
 from dataset_convert.errors import AtomicFileError
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
+from dataset_convert.files import sha256_of
 from dataset_convert.problems import ConversionError
 from dataset_convert.progress import track
 from dataset_convert.pseudonyms import MANIFEST_KEY, Pseudonyms
@@ -185,8 +186,7 @@ def file_digest(path: Path) -> str:
         ConversionError: It cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ConversionError(f"{path} cannot be read: {error.strerror}.") from None
 

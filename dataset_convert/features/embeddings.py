@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
@@ -11,10 +11,15 @@ import numpy.typing as npt
 
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.mean_vectors import MeanVectors, Vector
-from dataset_convert.features.models.model_options import check_whole, refuse_changed, written
-from dataset_convert.features.models.onnx_model import sha256_of
+from dataset_convert.features.models.model_options import (
+    check_batches,
+    check_folder,
+    check_whole,
+    refuse_changed,
+    written,
+)
 from dataset_convert.features.models.use_counts import UseCounts
-from dataset_convert.files import write_whole
+from dataset_convert.files import sha256_of, write_whole
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
@@ -35,6 +40,9 @@ class EmbeddingExtractor(ABC):
         of: `content` or `audience`.
         min_members: Fewest members of an audience that must have given a vector; below it the
             account has none. Content does not look at it.
+        model: The model's folder.
+        batch_size: Posts that the model is given at a time.
+        providers: ONNX Runtime's names of what to run on, in order of preference.
         n_jobs: Threads.
 
     Raises:
@@ -45,7 +53,16 @@ class EmbeddingExtractor(ABC):
     unit: ClassVar[str]
     """What a vector is made of, in the plural."""
 
-    def __init__(self, *, of: str, min_members: int, n_jobs: int) -> None:
+    def __init__(
+        self,
+        *,
+        of: str,
+        model: str | Path,
+        min_members: int,
+        batch_size: int,
+        providers: Sequence[str],
+        n_jobs: int,
+    ) -> None:
         name = type(self).__name__
         if of not in STREAMS:
             raise ValueError(
@@ -53,6 +70,9 @@ class EmbeddingExtractor(ABC):
                 f"Received: {of!r}"
             )
         check_whole(name, "min_members", min_members)
+        check_batches(name, batch_size, providers)
+        self._folder = check_folder(name, model)
+        self._batch_size, self._providers = batch_size, list(providers)
         self.modality: str = self.modalities[of]
         self._of = of
         self._min_members = min_members
@@ -78,9 +98,15 @@ class EmbeddingExtractor(ABC):
             ConversionError: It cannot be used.
         """
 
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Returns what the constructor takes, ready for JSON, without `n_jobs`."""
+        return {
+            "of": self._of,
+            "model": written(self._folder),
+            "min_members": self._min_members,
+            "batch_size": self._batch_size,
+            "providers": self._providers,
+        }
 
     @abstractmethod
     def post_vectors(self, posts: Iterable[Post], counts: UseCounts) -> Iterator[PostVector]:

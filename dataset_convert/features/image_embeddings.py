@@ -10,7 +10,6 @@ from dataset_convert.features.embeddings import EmbeddingExtractor, PostVector
 from dataset_convert.features.models.image_input import ImageSettings
 from dataset_convert.features.models.image_model import ImageModel, Rows
 from dataset_convert.features.models.image_processor import FILE, read_processor
-from dataset_convert.features.models.model_options import check_batches, check_folder, written
 from dataset_convert.features.models.onnx_model import CPU, Port, model_files, model_in, open_model
 from dataset_convert.features.models.optional import need
 from dataset_convert.features.models.post_images import opened_images
@@ -70,8 +69,14 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
         scale: object = None,
         resample: object = None,
     ) -> None:
-        super().__init__(of=of, min_members=min_members, n_jobs=n_jobs)
-        check_batches(type(self).__name__, batch_size, providers)
+        super().__init__(
+            of=of,
+            model=model,
+            min_members=min_members,
+            batch_size=batch_size,
+            providers=providers,
+            n_jobs=n_jobs,
+        )
         given = {
             "size": size,
             "crop": crop,
@@ -83,8 +88,6 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
         self._image = {key: value for key, value in given.items() if value is not None}
         # What the folder says is not known yet, but a wrong option is.
         ImageSettings.from_options(self._image)
-        self._folder = check_folder(type(self).__name__, model)
-        self._batch_size, self._providers = batch_size, list(providers)
 
     def files(self) -> tuple[Path, ...]:
         """Returns the model's files and the processor's, where there is one."""
@@ -94,14 +97,7 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
 
     def settings(self) -> dict[str, Any]:
         """Returns what the constructor takes, ready for JSON, without `n_jobs`."""
-        return {
-            "of": self._of,
-            "model": written(self._folder),
-            "min_members": self._min_members,
-            "batch_size": self._batch_size,
-            "providers": self._providers,
-            **self._image,
-        }
+        return {**super().settings(), **self._image}
 
     def post_vectors(self, posts: Iterable[Post], counts: UseCounts) -> Iterator[PostVector]:
         """Yields the posts with an image that can be used, with the model's vectors.

@@ -11,7 +11,7 @@ from dataset_convert.features.models.classifier import Classifier, ClassifierSet
 from dataset_convert.features.models.image_scores import score_images
 from dataset_convert.features.models.label_files import read_labels
 from dataset_convert.features.models.model_options import check_batches, refuse_changed, written
-from dataset_convert.features.models.onnx_model import CPU, model_files, sha256_of
+from dataset_convert.features.models.onnx_model import CPU, model_files
 from dataset_convert.features.models.optional import need
 from dataset_convert.features.models.use_counts import UseCounts
 from dataset_convert.features.visual import (
@@ -19,7 +19,7 @@ from dataset_convert.features.visual import (
     SCENE_PREFIX,
     LabelScoreExtractor,
 )
-from dataset_convert.files import write_whole
+from dataset_convert.files import sha256_of, write_whole
 from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial

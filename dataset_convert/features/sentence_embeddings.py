@@ -12,12 +12,7 @@ import numpy.typing as npt
 from dataset_convert import schema
 from dataset_convert.features.base import AUDIENCE, CONTENT
 from dataset_convert.features.embeddings import EmbeddingExtractor, PostVector
-from dataset_convert.features.models.model_options import (
-    check_batches,
-    check_folder,
-    check_whole,
-    written,
-)
+from dataset_convert.features.models.model_options import check_whole
 from dataset_convert.features.models.onnx_model import CPU, model_files, model_in
 from dataset_convert.features.models.sentence_model import TOKENIZER, SentenceModel
 from dataset_convert.features.models.use_counts import UseCounts
@@ -66,13 +61,16 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
         providers: Sequence[str] = (CPU,),
         n_jobs: int = 1,
     ) -> None:
-        super().__init__(of=of, min_members=min_members, n_jobs=n_jobs)
-        name = type(self).__name__
-        check_batches(name, batch_size, providers)
-        check_whole(name, "max_length", max_length)
-        self._folder = check_folder(name, model)
+        super().__init__(
+            of=of,
+            model=model,
+            min_members=min_members,
+            batch_size=batch_size,
+            providers=providers,
+            n_jobs=n_jobs,
+        )
+        check_whole(type(self).__name__, "max_length", max_length)
         self._max_length = max_length
-        self._batch_size, self._providers = batch_size, list(providers)
 
     def files(self) -> tuple[Path, ...]:
         """Returns the model's files and the tokenizer's."""
@@ -80,14 +78,7 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
 
     def settings(self) -> dict[str, Any]:
         """Returns what the constructor takes, ready for JSON, without `n_jobs`."""
-        return {
-            "of": self._of,
-            "model": written(self._folder),
-            "max_length": self._max_length,
-            "min_members": self._min_members,
-            "batch_size": self._batch_size,
-            "providers": self._providers,
-        }
+        return {**super().settings(), "max_length": self._max_length}
 
     def post_vectors(self, posts: Iterable[Post], counts: UseCounts) -> Iterator[PostVector]:
         """Yields the posts whose captions have words, with the model's vectors.

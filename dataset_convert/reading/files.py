@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dataset_convert.files import sha256_of
 from dataset_convert.problems import Problems
 
 _ESCAPE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)")
@@ -101,8 +102,7 @@ def fingerprint(root: Path, paths: Iterable[Path], how: str, problems: Problems)
     digest = hashlib.sha256(how.encode())
     for path in paths:
         try:
-            with path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
+            content = sha256_of(path)
         except OSError as error:
             problems.refuse(name_in(root, path), value=error.strerror, wanted="a readable file")
         digest.update(f"\0{name_in(root, path)}\0{content}".encode(errors="surrogateescape"))

@@ -138,14 +138,7 @@ class Table:
 
     def skip(self, record: Record, bad: BadValue, problems: Problems) -> None:
         """Notes that a row is left out, by the column name that the file has."""
-        problems.skip(
-            record.file,
-            row=record.row,
-            column=self.columns.get(bad.column, bad.column),
-            value=bad.value,
-            wanted=bad.wanted,
-            kind=KINDS.get(bad.column, TEXT),
-        )
+        self._tell(problems.skip, record, bad, kind=None)
 
     def note(
         self, record: Record, bad: BadValue, problems: Problems, *, kind: Kind | None = None
@@ -158,7 +151,12 @@ class Table:
             problems: Told of it.
             kind: Of what was found, where it is not the column's own value, e.g. its length.
         """
-        problems.note(
+        self._tell(problems.note, record, bad, kind=kind)
+
+    def _tell(
+        self, tell: Callable[..., None], record: Record, bad: BadValue, *, kind: Kind | None
+    ) -> None:
+        tell(
             record.file,
             row=record.row,
             column=self.columns.get(bad.column, bad.column),

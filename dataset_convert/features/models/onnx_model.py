@@ -1,6 +1,5 @@
 """A model file of the user's own, run by ONNX Runtime."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,12 +153,6 @@ def model_in(folder: Path, *others: str) -> Path:
             f"{wanted}."
         )
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file, which may be larger than memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _port(found: Any) -> Port:

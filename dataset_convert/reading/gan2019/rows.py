@@ -104,7 +104,7 @@ class Workbooks:
         if not n_used:
             hint = ""
             if self.problems.n_skipped > n_skipped:
-                first = self.problems.lines(n_skipped + 1)[n_skipped]
+                first = self.problems.skipped_at(n_skipped)
                 hint = f"; the first problem is: {first}"
             self.problems.refuse(
                 ", ".join(name_in(self.root, path) for path in self.paths),
