@@ -33,12 +33,7 @@ def new_brand_split(
     Raises:
         ValueError: A number that leaves validation or training without brands.
     """
-    active = brands[brands[schema.BRAND_ID].isin(interactions[schema.BRAND_ID])]
-    if schema.BRAND_CATEGORY in brands:
-        categories = active.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-    else:
-        categories = pd.Series("", index=active[schema.BRAND_ID])
-    categories = categories.sort_index()
+    categories = _categories(brands, interactions)
     counts = {
         schema.TEST: _count(n_test, len(categories), "n_test"),
         schema.VALID: _count(n_valid, len(categories), "n_valid"),
@@ -61,6 +56,74 @@ def new_brand_split(
         for part in schema.PARTS
         if parts[part]
     }
+
+
+def new_brand_fold(
+    brands: pd.DataFrame,
+    interactions: pd.DataFrame,
+    *,
+    n_folds: int,
+    fold: int,
+    n_valid: int | float,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """One fold of a cross-validation by brand, stratified by category.
+
+    Every brand with a pair is a test brand in exactly one fold. The folds' sizes, and the numbers
+    of a category's brands in them, differ by at most one. Validation brands are drawn from the
+    brands of the other folds, so that nothing is chosen on the brands that are measured. The
+    result depends on the ids, the categories and the seed alone, not on the order of the rows.
+
+    Args:
+        brands: `brand_id` and, where known, `brand_category`; one stratum without it.
+        interactions: The positive pairs, those of brands that are kept back left out.
+        n_folds: How many folds, at least 2.
+        fold: Which one is the test part, from 1.
+        n_valid: Validation brands: their number, or as a float in (0, 1) their share of the other
+            folds' brands.
+        seed: Of the cut and of the draw of validation brands.
+
+    Returns:
+        Part -> pairs, sorted by ids. No brand stands in two parts.
+
+    Raises:
+        ValueError: No such fold, a fold without brands, or a number that leaves validation or
+            training without brands.
+    """
+    if n_folds < 2 or not 1 <= fold <= n_folds:
+        raise ValueError(
+            "The 'n_folds' parameter of new_brand_fold must be at least 2, and 'fold' from 1 to "
+            f"'n_folds'. Received: {n_folds} and {fold}"
+        )
+    categories = _categories(brands, interactions)
+    if n_folds > len(categories):
+        raise ValueError(
+            f"The 'n_folds' parameter of new_brand_fold must be at most the {len(categories)} "
+            f"brands with a pair. Received: {n_folds}"
+        )
+    # Dealt like cards, category after category.
+    dealt = _shuffled_by_category(categories, np.random.default_rng(seed))
+    held = interactions[schema.BRAND_ID].isin(dealt[fold - 1 :: n_folds])
+    others = new_brand_split(brands, interactions[~held], n_valid=n_valid, seed=seed)
+    return others | {schema.TEST: _sorted_pairs(interactions[held])}
+
+
+def _categories(brands: pd.DataFrame, interactions: pd.DataFrame) -> "pd.Series[str]":
+    """Categories of the brands that have a pair, by id, sorted by id."""
+    active = brands[brands[schema.BRAND_ID].isin(interactions[schema.BRAND_ID])]
+    if schema.BRAND_CATEGORY in brands:
+        categories = active.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+    else:
+        categories = pd.Series("", index=active[schema.BRAND_ID])
+    return categories.sort_index()
+
+
+def _shuffled_by_category(categories: "pd.Series[str]", rng: np.random.Generator) -> list[str]:
+    names = categories.to_numpy(dtype=str)
+    shuffled: list[str] = []
+    for name in np.unique(names):
+        shuffled += rng.permutation(categories.index[names == name].to_numpy(dtype=str)).tolist()
+    return shuffled
 
 
 def _count(wanted: int | float, total: int, name: str) -> int:

@@ -233,7 +233,26 @@ def _check_values(config: MirecConfig) -> None:
     for cutoff in config["topk"]:
         check("topk", cutoff, whole(1))
     _check_negatives(config)
+    _check_folds(config)
     _check_data_keys(config)
+
+
+def _check_folds(config: MirecConfig) -> None:
+    n_folds, fold = config["folds"], config["fold"]
+    if not n_folds:
+        if fold:
+            raise UsageError(f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well.")
+        return
+    if config["protocol"] != schema.NEW_BRAND:
+        raise UsageError(
+            f"Key 'folds' cuts brands, which protocol '{config['protocol']}' does not; leave it "
+            f"out, or set protocol=new-brand."
+        )
+    if n_folds == 1 or not 1 <= fold <= n_folds:
+        raise UsageError(
+            f"Key 'folds' must be 0 or at least 2, and 'fold' one of 1 to 'folds'. "
+            f"Received: {n_folds} and {fold}."
+        )
 
 
 def _check_negatives(config: MirecConfig) -> None:

@@ -68,7 +68,7 @@ def filled_list(rule: Rule) -> Rule:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("epochs", "train_batch_size", "eval_batch_size", "eval_step"), whole(1)),
-    **dict.fromkeys(("split_seed", "torch_threads", "stopping_step"), whole(0)),
+    **dict.fromkeys(("split_seed", "torch_threads", "stopping_step", "folds", "fold"), whole(0)),
     **dict.fromkeys(("learning_rate", "learning_rate_decay"), number(0, above=True)),
     **dict.fromkeys(
         ("drop_last", "static_negatives", "shuffle", "eval_unseen_only", "show_progress"),

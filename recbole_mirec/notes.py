@@ -22,6 +22,11 @@ def data_title(name: str, *, synthetic: bool) -> str:
     return f"{name} {SYNTHETIC}" if synthetic else name
 
 
+def protocol_title(protocol: str, folds: int, fold: int) -> str:
+    """A protocol's name as it stands beside figures, with the fold where there are any."""
+    return f"{protocol}, fold {fold} of {folds}" if folds else protocol
+
+
 def experiment_notes(config: MirecConfig) -> tuple[str, ...]:
     """What belongs beside the metrics of an experiment."""
     return _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)

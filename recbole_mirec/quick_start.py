@@ -25,6 +25,7 @@ class ExperimentResult:
 
     Attributes:
         model, dataset, protocol, seed: what was run.
+        folds, fold: of a cross-validation, and which one is the test part; 0: none.
         synthetic: whether the data set says that it is synthetic.
         valid, test: results of the best epoch; None where the data set has no such part.
         best_epoch: the epoch chosen on validation, counted from 1.
@@ -38,6 +39,8 @@ class ExperimentResult:
     dataset: str
     protocol: str
     seed: int
+    folds: int
+    fold: int
     synthetic: bool
     valid: Evaluation | None
     test: Evaluation | None
@@ -138,6 +141,8 @@ def _result(
         dataset=config["dataset"],
         protocol=config["protocol"],
         seed=config["seed"],
+        folds=config["folds"],
+        fold=config["fold"],
         synthetic=is_synthetic(experiment.dataset),
         valid=valid,
         test=test,
@@ -157,6 +162,8 @@ def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, An
         "dataset": config["dataset"],
         "protocol": config["protocol"],
         "seed": config["seed"],
+        "folds": config["folds"],
+        "fold": config["fold"],
         "settings": dict(settings),
         "data_fingerprint": experiment.trainer.fingerprint,
         "synthetic": is_synthetic(experiment.dataset),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from recbole_mirec.notes import data_title
+from recbole_mirec.notes import data_title, protocol_title
 from recbole_mirec.results import PAPER, UNSEEN, Evaluation, rule_prefix
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
 def result_table(result: "ExperimentResult") -> str:
     """Title, metrics of both parts under both rules, the epoch chosen, time, notes and files."""
     data = data_title(result.dataset, synthetic=result.synthetic)
+    protocol = protocol_title(result.protocol, result.folds, result.fold)
     rows: list[dict[str, object]] = []
     for evaluation in (result.valid, result.test):
         if evaluation is not None:
             rows += _rows(evaluation)
     lines = [
-        f"{result.model} on {data}, protocol {result.protocol}, seed {result.seed}",
+        f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
         "",
         format_table(pd.DataFrame(rows), decimals=4),
         "",

@@ -34,6 +34,8 @@ def result(**changes: Any) -> ExperimentResult:
         "dataset": "mirec-tiny",
         "protocol": "new-brand",
         "seed": 3,
+        "folds": 0,
+        "fold": 0,
         "synthetic": True,
         "valid": evaluation("valid", AUC=0.61, MedR=4.0, paper_auc=0.62, paper_medr=3.0),
         "test": evaluation("test", **{"AUC": 0.51, "Recall@10": 0.1, "unseen_AUC": 0.5}),
@@ -60,6 +62,11 @@ def test_the_table_says_what_a_reader_needs() -> None:
     assert "epoch 2 of 7, chosen by validation MAP; 12 s" in lines
     assert "Note: It has no signal." in lines
     assert lines[-1].startswith("Files: saved/run ")
+
+
+def test_the_fold_stands_beside_the_protocol() -> None:
+    first = result_table(result(folds=5, fold=2)).split("\n")[0]
+    assert first == "BPR on mirec-tiny (synthetic data), protocol new-brand, fold 2 of 5, seed 3"
 
 
 def test_real_data_is_not_called_synthetic_and_a_missing_part_is_left_out() -> None:

@@ -173,6 +173,8 @@ class MirecDataset(SplitDataset):
         parts = self.atomic.splits.get(protocol)
         if parts is None:
             parts = self._draw_split(protocol, seed)
+        if self.config["folds"]:
+            parts = self._cut_fold(parts)
         tokens = pd.DataFrame(
             {
                 field: self.id2token(field, self.inter_feat[field])
@@ -196,6 +198,23 @@ class MirecDataset(SplitDataset):
             raise UsageError(
                 f"Data set '{self.dataset_name}' has no split files for {protocol}, and none can "
                 f"be drawn: {error}."
+            ) from None
+
+    def _cut_fold(self, parts: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataFrame]:
+        """One fold over the brands of training and validation; the test brands stay out."""
+        try:
+            return splits.new_brand_fold(
+                self.atomic.brands,
+                pd.concat([parts[schema.TRAIN], parts[schema.VALID]]),
+                n_folds=self.config["folds"],
+                fold=self.config["fold"],
+                n_valid=self.config["valid_brands"],
+                seed=self.config["split_seed"],
+            )
+        except ValueError as error:
+            raise UsageError(
+                f"Data set '{self.dataset_name}' cannot be cut into {self.config['folds']} folds: "
+                f"{error}."
             ) from None
 
     def build(self) -> list[Dataset]:

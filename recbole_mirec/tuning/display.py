@@ -8,7 +8,7 @@ from recbole_mirec.tables import format_table, metric_title
 from recbole_mirec.tuning.comparison import TABLE_FILE, WINNERS, Comparison
 from recbole_mirec.tuning.progress import duration
 from recbole_mirec.tuning.records import N_EPOCHS, REASON, SCORE, SECONDS, STATUS, TRIAL, value_text
-from recbole_mirec.tuning.study import StudyResult
+from recbole_mirec.tuning.study import StudyResult, study_protocol
 from recbole_mirec.tuning.study_folder import REPORT_FILE, WINNER_FILE
 
 N_TOP = 10
@@ -46,7 +46,7 @@ def study_title(result: StudyResult) -> str:
     data = data_title(str(settings["dataset"]), synthetic=result.synthetic)
     seconds = result.trials["finished_at"].max() if len(result.trials) else 0.0
     return (
-        f"{settings['model']} on {data}, protocol {settings['protocol']}: "
+        f"{settings['model']} on {data}, protocol {study_protocol(settings)}: "
         f"{len(result.trials)} trials by {result.plan.algorithm} search in {duration(seconds)}"
     )
 

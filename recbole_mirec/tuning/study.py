@@ -1,9 +1,10 @@
 """One study: its trials, run or taken up again, and its winner, tested once."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from dataset_convert import schema
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import open_data
-from recbole_mirec.notes import experiment_notes, is_synthetic
+from recbole_mirec.notes import experiment_notes, is_synthetic, protocol_title
 from recbole_mirec.tuning.hyper_tuning import Driver, MirecHyperTuning
 from recbole_mirec.tuning.local_jobs import LocalProcesses
 from recbole_mirec.tuning.plan import ASHA, RAY, StudyPlan, default_folder
@@ -46,6 +47,13 @@ class StudyResult:
     winner: Winner | None
     synthetic: bool
     notes: tuple[str, ...]
+
+
+def study_protocol(settings: Mapping[str, Any]) -> str:
+    """The protocol of a study's settings, with its fold where they name one."""
+    return protocol_title(
+        str(settings["protocol"]), settings.get("folds", 0), settings.get("fold", 0)
+    )
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ class _Study:
             model=settings["model"],
             dataset=settings["dataset"],
             synthetic=self.data.synthetic,
-            protocol=settings["protocol"],
+            protocol=study_protocol(settings),
             metric=self.plan.metric,
             bigger=self.task.bigger,
             algo=self.plan.algorithm,

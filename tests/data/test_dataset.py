@@ -110,6 +110,32 @@ def test_known_brand_masks_what_was_known(data_path: Path) -> None:
         }
 
 
+def test_folds_cut_training_and_validation_and_leave_the_test_brands_out(data_path: Path) -> None:
+    whole = dataset(data_path)
+    own = {part: {brand for brand, _ in in_tokens(whole, part)} for part in schema.PARTS}
+    tested: list[str] = []
+    for fold in (1, 2, 3):
+        data = dataset(data_path, folds=3, fold=fold)
+        brands = {part: {brand for brand, _ in in_tokens(data, part)} for part in schema.PARTS}
+        assert set.union(*brands.values()) == own["train"] | own["valid"]
+        assert sum(map(len, brands.values())) == len(own["train"] | own["valid"])
+        tested += brands["test"]
+        # candidates are the influencers of the fold's own brands
+        split = data.evaluation_split("test")
+        assert split is not None
+        assert set(split.candidates) == set(data.pairs["test"][:, 1])
+        # nothing of the fold or of the test brands is drawn as a training account
+        assert data.accounts is not None
+        seen = set(data.id2token(data.uid_field, data.pairs["train"][:, 0]))
+        assert seen.isdisjoint(brands["test"] | brands["valid"] | own["test"])
+    assert sorted(tested) == sorted(own["train"] | own["valid"])
+
+
+def test_too_many_folds_are_refused(data_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be cut into 99 folds: .* Received: 99\.$"):
+        dataset(data_path, folds=99, fold=1)
+
+
 def test_every_interaction_stands_in_one_part(data_path: Path) -> None:
     for protocol in schema.PROTOCOLS:
         data = dataset(data_path, protocol=protocol)

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert.splits import known_brand_split, largest_remainder, new_brand_split
+from dataset_convert.splits import (
+    known_brand_split,
+    largest_remainder,
+    new_brand_fold,
+    new_brand_split,
+)
 
 
 def made_up(n_per_category: list[int], n_pairs: int = 5) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -117,6 +122,69 @@ def test_new_brand_split_refuses(n_valid: int, n_test: float, message: str) -> N
     brands, interactions = made_up([4])
     with pytest.raises(ValueError, match=message):
         new_brand_split(brands, interactions, n_valid=n_valid, n_test=n_test, seed=1)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 2**32), st.data())
+def test_every_brand_is_tested_in_one_fold(
+    sizes: list[int], seed: int, data: st.DataObject
+) -> None:
+    brands, interactions = made_up([*sizes, 5])
+    n_folds = data.draw(st.integers(2, min(7, len(brands))))
+    n_other = len(brands) - -(-len(brands) // n_folds)
+    n_valid = data.draw(st.integers(1, n_other - 1))
+    how = {"n_folds": n_folds, "n_valid": n_valid, "seed": seed}
+    folds = [new_brand_fold(brands, interactions, fold=f + 1, **how) for f in range(n_folds)]
+    tested = [brand for fold in folds for brand in brands_of(fold["test"])]
+    assert sorted(tested) == sorted(brands["brand_id"])
+    in_each = [brands[brands["brand_id"].isin(brands_of(fold["test"]))] for fold in folds]
+    counts = [held["brand_category"].value_counts() for held in in_each]
+    spread = pd.DataFrame(counts).fillna(0).agg(lambda column: column.max() - column.min())
+    assert spread.max() <= 1
+    assert max(map(len, in_each)) - min(map(len, in_each)) <= 1
+    for position, fold in enumerate(folds):
+        assert len(brands_of(fold["valid"])) == n_valid
+        together = pd.concat(fold.values()).sort_values(["brand_id", "influencer_id"])
+        pairs = interactions.sort_values(["brand_id", "influencer_id"], ignore_index=True)
+        pd.testing.assert_frame_equal(together.reset_index(drop=True), pairs)
+        assert sum(len(brands_of(part)) for part in fold.values()) == len(brands)
+        again = new_brand_fold(
+            brands.sample(frac=1, random_state=5),
+            interactions.sample(frac=1, random_state=6),
+            fold=position + 1,
+            **how,
+        )
+        for part, frame in fold.items():
+            pd.testing.assert_frame_equal(frame, again[part])
+
+
+def test_folds_follow_the_seed_and_validation_is_a_stratified_share_of_the_rest() -> None:
+    brands, interactions = made_up([24] * 10 + [23] * 2)
+    how = {"n_folds": 5, "fold": 2, "n_valid": 0.12}
+    fold = new_brand_fold(brands, interactions, seed=3, **how)
+    sizes = {part: len(brands_of(frame)) for part, frame in fold.items()}
+    # 286 brands: 57 or 58 a fold, and round(0.12 * 229) of the others
+    assert sizes == {"train": 202, "valid": 27, "test": 57}
+    assert set(counts_by_category(brands, fold["valid"])) == {2, 3}
+    assert set(counts_by_category(brands, fold["test"])) == {4, 5}
+    other = new_brand_fold(brands, interactions, seed=4, **how)
+    assert brands_of(other["test"]) != brands_of(fold["test"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_folds": 1}, "'fold' from 1 to 'n_folds'. Received: 1 and 1"),
+        ({"fold": 0}, "Received: 3 and 0"),
+        ({"fold": 4}, "Received: 3 and 4"),
+        ({"n_folds": 5}, "must be at most the 4 brands with a pair. Received: 5"),
+        ({"n_valid": 3}, "one of 2 for training"),
+    ],
+)
+def test_new_brand_fold_refuses(changes: dict[str, int], message: str) -> None:
+    brands, interactions = made_up([4])
+    how = {"n_folds": 3, "fold": 1, "n_valid": 1, "seed": 1} | changes
+    with pytest.raises(ValueError, match=message):
+        new_brand_fold(brands, interactions, **how)  # type: ignore[arg-type]
 
 
 def test_largest_remainder_by_hand() -> None:
