@@ -15,7 +15,7 @@ from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.notes import experiment_notes, is_synthetic
-from recbole_mirec.results import Evaluation, per_category
+from recbole_mirec.results import Evaluation, per_category, positive_ranks
 from recbole_mirec.trainer import LAST, MirecTrainer
 
 
@@ -64,8 +64,8 @@ def run_experiment(
         log_file: takes the log lines instead of the screen and the usual file.
 
     Returns:
-        The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv` and,
-        where brands have categories, `per_category.<part>.csv`.
+        The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv`,
+        `ranks.<part>.csv` and, where brands have categories, `per_category.<part>.csv`.
 
     Raises:
         UsageError: anything the user can mend.
@@ -192,6 +192,7 @@ def _results_record(result: ExperimentResult, trainer: MirecTrainer) -> dict[str
 
 
 def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:
+    _write_ranks(experiment, evaluation)
     dataset, part = experiment.dataset, evaluation.part
     split = dataset.evaluation_split(part)
     assert split is not None
@@ -207,3 +208,16 @@ def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:
             runs.write_text(path, grouped.to_csv(index=False))
     text = frame.to_csv(index=False)
     runs.write_text(experiment.run_folder / f"per_brand.{part}.csv", text)
+
+
+def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset = experiment.dataset
+    split = dataset.evaluation_split(evaluation.part)
+    assert split is not None
+    ranks = positive_ranks(evaluation.scores, split)
+    ids = {
+        schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
+        schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
+    }
+    text = pd.DataFrame(ids).join(ranks).to_csv(index=False)
+    runs.write_text(experiment.run_folder / f"ranks.{evaluation.part}.csv", text)

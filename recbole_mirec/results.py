@@ -15,6 +15,7 @@ from recbole_mirec.evaluation import (
     paper_summarise,
     per_brand_metrics,
     summarise,
+    tie_ranks,
 )
 
 SMALLER_IS_BETTER = ("MedR", "paper_medr")
@@ -42,12 +43,14 @@ class Evaluation:
             rules, names starting `unseen_` count only influencers without a training
             collaboration.
         n_candidates: size of the candidate pool, which R@k and MAP depend on.
+        scores: (brand, candidate) of the part's split.
     """
 
     part: str
     per_brand: pd.DataFrame
     summary: dict[str, float]
     n_candidates: int
+    scores: NDArray[Any]
 
 
 def metric_names(topk: Sequence[int]) -> list[str]:
@@ -94,7 +97,32 @@ def evaluate_scores(
         )
         columns |= {f"{UNSEEN}{name}": values for name, values in unseen.items()}
     per_brand = pd.DataFrame(columns)
-    return Evaluation(split.part, per_brand, summary_of(per_brand), len(split.candidates))
+    summary = summary_of(per_brand)
+    return Evaluation(split.part, per_brand, summary, len(split.candidates), scores)
+
+
+def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame:
+    """Where each collaboration of a part stands among its brand's candidates.
+
+    Args:
+        scores: (brand, candidate) of the split; higher is better.
+        split: brands, candidates and truth.
+
+    Returns:
+        `brand` and `influencer` (internal ids), `rank` (from 1; its mean over a random order of
+        the tied candidates), `n_candidates` of the brand, and `unseen`: whether the influencer has
+        no training collaboration. By brand, from the best rank to the worst.
+    """
+    ranks = tie_ranks(scores, split.positives, split.mask)
+    return pd.DataFrame(
+        {
+            "brand": split.brands[ranks.brand],
+            "influencer": split.candidates[ranks.candidate],
+            "rank": ranks.n_above + (ranks.n_tied + 1) / 2,
+            "n_candidates": ranks.n_candidates[ranks.brand],
+            "unseen": split.unseen[ranks.candidate],
+        }
+    )
 
 
 def summary_of(per_brand: pd.DataFrame) -> dict[str, float]:

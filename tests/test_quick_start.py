@@ -71,6 +71,7 @@ def test_files_of_a_run(
         *("run.json", "config.yaml", "best.pth", "last.pth"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
+        *("ranks.valid.csv", "ranks.test.csv"),
     }
     record = runs.read_run(folder).record
     assert record["status"] == "finished"
@@ -107,6 +108,11 @@ def test_means_of_the_csv_are_the_summary(
         assert recorded["n_brands"] == n_brands
         assert recorded["n_candidates"] == evaluation.n_candidates
         assert recorded["MAP"] == evaluation.summary["MAP"]
+        ranks = pd.read_csv(result.run_folder / f"ranks.{part}.csv", dtype={"rank": float})
+        firsts = ranks.groupby("brand_id")["rank"].min().reindex(frame["brand_id"])
+        assert firsts.tolist() == frame["FirstRank"].tolist()
+        assert ranks["influencer_id"].str.startswith("influencer_").all()
+        assert (ranks["rank"] <= ranks["n_candidates"]).all()
 
 
 def test_categories_have_the_means_of_their_brands(

@@ -6,6 +6,7 @@ from recbole_mirec.results import (
     evaluate_scores,
     metric_names,
     per_category,
+    positive_ranks,
     smaller_is_better,
     summary_of,
 )
@@ -68,6 +69,18 @@ def test_unseen_influencers_alone() -> None:
     assert found.summary["unseen_MRR"] == 0.5
     assert found.summary["unseen_AUC"] == 0.5
     assert found.summary["MRR"] == 0.75
+
+
+def test_ranks_of_the_positives() -> None:
+    found = positive_ranks(SCORES, split())
+    assert found["brand"].tolist() == [2, 2, 5]
+    assert found["influencer"].tolist() == [1, 4, 1]
+    assert found["rank"].tolist() == [1.0, 3.0, 2.0]
+    assert found["n_candidates"].tolist() == [4, 4, 3]
+    assert found["unseen"].tolist() == [False, True, False]
+    # all tied: the middle of four places, and of three
+    tied = positive_ranks(np.zeros_like(SCORES), split())
+    assert tied["rank"].tolist() == [2.5, 2.5, 2.0]
 
 
 def test_the_brands_of_a_category() -> None:

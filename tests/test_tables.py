@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recbole_mirec.quick_start import ExperimentResult
@@ -25,7 +26,8 @@ def test_missing_values_of_every_kind_are_a_dash() -> None:
 
 
 def evaluation(part: str, **summary: float) -> Evaluation:
-    return Evaluation(part, pd.DataFrame({"AUC": [0.5, 0.6, 0.7]}), summary, 45)
+    per_brand = pd.DataFrame({"AUC": [0.5, 0.6, 0.7]})
+    return Evaluation(part, per_brand, summary, 45, np.zeros((3, 45)))
 
 
 def result(**changes: Any) -> ExperimentResult:

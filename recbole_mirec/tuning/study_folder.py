@@ -1,21 +1,18 @@
 """A study's folder: whose it is, what it holds, and what is cleared away."""
 
-import fcntl
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_mirec.claims import OTHER_FOLDER, Claim, first_difference
 from recbole_mirec.errors import UsageError
-from recbole_mirec.runs import versions, write_text
 from recbole_mirec.trainer import BEST, LAST
 from recbole_mirec.tuning.records import TRIALS_FILE, Trial, read_trials, value_text, write_trials
 
 STUDY_FILE, WINNER_FILE, RESULT_FILE = "study.json", "winner.yaml", "result.json"
-REPORT_FILE, LOCK_FILE = "tuning.html", ".lock"
-OTHER_FOLDER = "Name another folder with --results, or leave --results out."
+REPORT_FILE = "tuning.html"
 
 
 @dataclass(frozen=True)
@@ -38,48 +35,8 @@ class StudyFolder:
         Raises:
             UsageError: the folder is another study's, or something else's, or in use.
         """
-        if self._is_something_else():
-            raise UsageError(
-                f"'{self.path}' is no folder of a study: it has other content and no "
-                f"{STUDY_FILE}. {OTHER_FOLDER}"
-            )
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK_FILE).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another process works on the study in '{self.path}'; wait for it, or name "
-                    f"another folder with --results."
-                ) from None
-            self._check_identity(identity)
-            # what a process that was killed left half written
-            for partial in self.path.glob(".*.part"):
-                partial.unlink()
+        with Claim("study", self.path, STUDY_FILE, _difference).held(identity):
             yield
-
-    def _is_something_else(self) -> bool:
-        if not self.path.exists() or (self.path / STUDY_FILE).exists():
-            return False
-        ours = (LOCK_FILE, f".{STUDY_FILE}.")
-        return not self.path.is_dir() or not all(
-            entry.name.startswith(ours) for entry in self.path.iterdir()
-        )
-
-    def _check_identity(self, identity: Mapping[str, Any]) -> None:
-        path = self.path / STUDY_FILE
-        if not path.exists():
-            content = {"identity": identity, "versions": versions()}
-            write_text(path, json.dumps(content, indent=2) + "\n")
-            return
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))["identity"]
-            differing = [key for key in identity if found[key] != identity[key]]
-            difference = _difference(found, identity, differing[0]) if differing else ""
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"'{path}' cannot be read: {error!r}. {OTHER_FOLDER}") from None
-        if difference:
-            raise UsageError(f"'{self.path}' holds another study: {difference}. {OTHER_FOLDER}")
 
     def read_trials(self) -> dict[int, Trial]:
         """The trials that have ended, by number."""
@@ -119,13 +76,7 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -
     if key == "space":
         return f"its space is {_space_words(old)}, not {_space_words(new)}"
     if key == "settings":
-        name = next(
-            name
-            for name in {**old, **new}
-            if (name in old) != (name in new) or old[name] != new[name]
-        )
-        before, now = (repr(one[name]) if name in one else "unset" for one in (old, new))
-        return f"its {name} is {before}, not {now}"
+        return first_difference(old, new)
     return f"its {key} is {old!r}, not {new!r}"
 
 

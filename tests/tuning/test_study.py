@@ -358,6 +358,7 @@ def test_the_winners_folder_is_a_run(
         *("run.json", "config.yaml", BEST, LAST, "log.txt"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
+        *("ranks.valid.csv", "ranks.test.csv"),
     }
     record = runs.read_run(folder).record
     assert record["status"] == "finished"

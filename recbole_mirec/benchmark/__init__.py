@@ -1,0 +1,1 @@
+"""Models, protocols and seeds side by side, with honest statistics."""
