@@ -1,0 +1,1 @@
+"""The benchmark's page, drawn from the files of its folder."""

@@ -1,0 +1,256 @@
+"""What a benchmark found under one protocol: the answer, tables, intervals and notes."""
+
+import math
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from dataset_convert.page.markup import Child, append, element
+from dataset_convert.page.tables import table
+from dataset_convert.report.layout import Layout
+from dataset_convert.report.words import counted
+from recbole_mirec.benchmark.report.figures import Whisker, interval_figure
+from recbole_mirec.benchmark.report.view import HEADLINE, Figure, View
+from recbole_mirec.benchmark.report.words import (
+    MISSING,
+    listed,
+    metric_text,
+    p_text,
+    signed_text,
+    title_of,
+)
+from recbole_mirec.results import PAPER, smaller_is_better
+
+_MARK = "†"
+_INTERVALS_TOLD = (
+    "Means on the test part with 95 % intervals over brands and seeds. Intervals of two models may "
+    "overlap although they differ: the test compares them brand by brand."
+)
+_CHANCE = {"AUC": 0.5, "cAUC": 0.5}
+
+
+def answer(view: View) -> str:
+    """Who wins by how much, in one or two sentences."""
+    fair = [label for label in view.labels if label not in view.about.leaking]
+    ranked = view.ranked(fair, HEADLINE)
+    if not ranked:
+        return "No model has results."
+    (winner, best), others = ranked[0], ranked[1:]
+    text = f"{winner} has the highest {HEADLINE}: {metric_text(HEADLINE, best.mean)}"
+    if math.isfinite(best.low):
+        text += f" (95 % interval {_span(best.low, best.high)})"
+    if not others:
+        return f"{text}. No other model has results."
+    if winner == view.main:
+        return f"{text}. {_against_next(view, *others[0])}"
+    main = view.figure(view.main, HEADLINE)
+    if main is None:
+        return f"{text}. {view.main} has no results to compare with."
+    gap = f"{view.main} is {metric_text(HEADLINE, abs(best.difference))} behind"
+    return f"{text}. {gap}{_verdict(best, best.difference_low, best.difference_high)}."
+
+
+def _against_next(view: View, label: str, figure: Figure) -> str:
+    """The main model's lead over the next best one."""
+    if not math.isfinite(figure.difference):
+        return f"The next best is {label} with {metric_text(HEADLINE, figure.mean)}."
+    lead = metric_text(HEADLINE, abs(figure.difference))
+    low, high = -figure.difference_high, -figure.difference_low
+    text = f"That is {lead} above the next best, {label}{_verdict(figure, low, high)}."
+    beaten = [
+        name
+        for name in view.labels
+        if (found := view.figure(name, HEADLINE)) and found.significant and found.difference < 0
+    ]
+    tested = [name for name in view.labels if name != view.main and view.figure(name, HEADLINE)]
+    return f"{text} It is significantly above {len(beaten)} of {len(tested)} other models."
+
+
+def _verdict(figure: Figure, low: float, high: float) -> str:
+    if not math.isfinite(figure.p):
+        return ", a difference that was not tested"
+    ends = f"{signed_text(HEADLINE, low)} to {signed_text(HEADLINE, high)}"
+    word = "significant" if figure.significant else "not significant"
+    return (
+        f" (interval of the difference {ends}; {word}, p = {_p(figure.p)} after Holm's correction)"
+    )
+
+
+def _p(value: float) -> str:
+    return p_text(value).removeprefix("< ") if value >= 0.001 else "below .001"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{metric_text(HEADLINE, low)} to {metric_text(HEADLINE, high)}"
+
+
+def result_tables(view: View, layout: Layout, labels: Sequence[str]) -> list[Element]:
+    """All metrics of some models, the best first; those of the paper's rules folded away."""
+    parts = [_result_table(view, layout, labels, view.columns())]
+    paper = view.columns(PAPER)
+    if paper:
+        text = "The same by the paper's rules: compare published tables with these only"
+        folded = _result_table(view, layout, labels, paper)
+        parts.append(element("details", element("summary", text), folded))
+    return parts
+
+
+def _result_table(
+    view: View, layout: Layout, labels: Sequence[str], columns: Sequence[str]
+) -> Element:
+    ranking = next((name for name in columns if title_of(name).upper() == HEADLINE), columns[0])
+    ordered = [label for label, _ in view.ranked(labels, ranking)]
+    ordered += [label for label in labels if label not in ordered]
+    best = {metric: _clear_best(view, ordered, metric) for metric in columns}
+    rows = []
+    for label in ordered:
+        cells: list[Child] = [_name(view, label)]
+        cells += [_cell(view, label, metric, bold=best[metric] == label) for metric in columns]
+        figure = view.figure(label, ranking)
+        cells += _difference(ranking, figure if label != view.main else None)
+        rows.append(cells)
+    title = title_of(ranking)
+    header = ["model", *map(title_of, columns), f"{title} less {view.main}'s", "p (Holm)"]
+    made = table(header, rows, n_words=1)
+    for label, line in zip(ordered, list(made.iter("tr"))[1:], strict=True):
+        if label == view.main:
+            line.set("class", "main")
+    return element("div", made, layout.note(caption(view, labels)))
+
+
+def _name(view: View, label: str) -> Element:
+    name = element("span", label)
+    if view.failed(label):
+        append(name, element("span", " failed", class_="failed"))
+    elif label in view.about.leaking:
+        append(name, element("span", " leaks", class_="failed"))
+    return name
+
+
+def _cell(view: View, label: str, metric: str, *, bold: bool) -> Element:
+    figure = view.figure(label, metric)
+    if figure is None:
+        return element("span", MISSING)
+    text = metric_text(metric, figure.mean)
+    cell = element("strong" if bold else "span", text)
+    mark = _MARK if figure.significant and label != view.main else ""
+    title = f"95 % interval {metric_text(metric, figure.low)} to {metric_text(metric, figure.high)}"
+    cell.set("title", title)
+    return element("span", cell, element("sup", mark, class_="mark"))
+
+
+def _difference(metric: str, figure: Figure | None) -> list[Child]:
+    if figure is None or not math.isfinite(figure.difference):
+        return [MISSING, MISSING]
+    low, high = figure.difference_low, figure.difference_high
+    ends = f" ({signed_text(metric, low)} to {signed_text(metric, high)})"
+    text = signed_text(metric, figure.difference)
+    return [element("span", text, element("span", ends, class_="ends")), p_text(figure.p)]
+
+
+def _clear_best(view: View, labels: Sequence[str], metric: str) -> str | None:
+    """The best model, where a test says that it differs from the next best one.
+
+    Only differences from the main model are tested, so one of the two has to be that.
+    """
+    ranked = view.ranked([name for name in labels if name not in view.about.leaking], metric)
+    if len(ranked) < 2 or view.main not in (ranked[0][0], ranked[1][0]):
+        return None
+    tested = ranked[1][1] if ranked[0][0] == view.main else ranked[0][1]
+    return ranked[0][0] if tested.significant else None
+
+
+def caption(view: View, labels: Sequence[str]) -> str:
+    """What stands below a table: pool, brands, runs, and how differences were tested."""
+    brands, candidates = view.test_sizes()
+    figures = [figure for label in labels if (figure := view.figure(label, HEADLINE))]
+    n_brands = max((figure.n_brands for figure in figures), default=0)
+    runs = sorted({figure.n_runs for figure in figures})
+    pool = _range(candidates)
+    text = f"Test part: {counted(n_brands, 'brand')}, {pool} candidates"
+    if view.n_folds():
+        text += f" in each of {view.n_folds()} folds of {_range(brands)} brands"
+    if runs:
+        text += f"; {_range(runs)} {'run' if runs[-1] == 1 else 'runs'} a model"
+    text += (
+        f". {_MARK} differs from {view.main} at the 5 % level after Holm's correction over the "
+        f"models of the table's protocol and metric, by a paired test over brands that counts "
+        f"brands and seeds as two sources of variance. Bold: the best, and significantly better "
+        f"than the next best where {view.main} is one of the two; other pairs are not tested."
+    )
+    return text
+
+
+def _range(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return MISSING
+    ends = [f"{number:,}" for number in (numbers[0], numbers[-1])]
+    return ends[0] if len(set(ends)) == 1 else " to ".join(ends)
+
+
+def interval_figures(view: View, layout: Layout) -> list[Element]:
+    """A plot a metric: every model with its interval, the best at the top."""
+    panels = element("div", class_="grid")
+    for metric in view.columns():
+        ranked = view.ranked(view.labels, metric)
+        whiskers = [
+            Whisker(label, found.mean, found.low, found.high, _kind(view, label, found))
+            for label, found in ranked
+        ]
+        lines = _references(view, metric)
+        title = title_of(metric)
+        if smaller_is_better(metric):
+            title += ", smaller is better"
+        figure = interval_figure(whiskers, lines, title_of(metric))
+        append(panels, element("figure", element("h3", title), figure))
+    return [_interval_key(view), panels, layout.note(_INTERVALS_TOLD)]
+
+
+def _kind(view: View, label: str, figure: Figure) -> str:
+    if label == view.main:
+        return "main"
+    return "other" if figure.significant else "same"
+
+
+def _references(view: View, metric: str) -> dict[str, float]:
+    lines = {}
+    random, cosine = view.of_model("Random"), view.of_model("Cosine")
+    if random and (found := view.figure(random, metric)):
+        lines["chance"] = found.mean
+    elif metric in _CHANCE:
+        lines["chance"] = _CHANCE[metric]
+    if cosine and (found := view.figure(cosine, metric)):
+        lines["untrained"] = found.mean
+    return lines
+
+
+def _interval_key(view: View) -> Element:
+    entries = [
+        ("mean main", view.main),
+        ("mean other", f"differs from {view.main} after Holm's correction"),
+        ("mean same", "does not, or was not tested"),
+    ]
+    drawn = []
+    for kind, text in entries:
+        dot = element("circle", cx="11", cy="7", r="4.5", class_=kind)
+        drawn.append(element("li", element("svg", dot, aria_hidden="true"), text))
+    lines = [("chance", "chance")]
+    if view.of_model("Cosine"):
+        lines.append(("untrained", "the untrained cosine"))
+    for kind, text in lines:
+        line = element("line", x1="0", x2="22", y1="7", y2="7", class_=f"line {kind}")
+        drawn.append(element("li", element("svg", line, aria_hidden="true"), text))
+    return element("ul", *drawn, class_="key")
+
+
+def notes(view: View) -> list[Element]:
+    """What the models say of themselves: chance on new brands, what they read, leaks."""
+    by_text: dict[str, list[str]] = {}
+    for label, record in zip(view.runs["label"], view.runs["record"], strict=True):
+        for text in (record or {}).get("notes", []):
+            names = by_text.setdefault(text, [])
+            names += [] if label in names else [label]
+    lines = []
+    for text, names in by_text.items():
+        said = "" if len(names) == 1 and text.startswith(names[0]) else f"{listed(names)}: "
+        lines.append(element("li", f"{said}{text}"))
+    return [element("ul", *lines, class_="notes")] if lines else []
