@@ -5,6 +5,7 @@ import importlib.util
 import pkgutil
 
 from recbole.model import context_aware_recommender, general_recommender
+from recbole.utils import ModelType
 
 from recbole_mirec import compat as compat
 from recbole_mirec import model as our_models
@@ -13,6 +14,8 @@ from recbole_mirec.errors import UsageError, nearest
 _ROOMS = (our_models, general_recommender, context_aware_recommender)
 # Models that import a package only in mid-training: module -> what to install.
 _PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
+# Models of RecBole's type TRADITIONAL whose solver visits its unknowns in a random order.
+_DRAWING = ("SLIMElastic", "Random")
 
 
 def model_modules() -> dict[str, str]:
@@ -73,3 +76,14 @@ def require_packages(model: str) -> None:
 def is_ours(model_class: type) -> bool:
     """Whether a model is this project's own and not RecBole's."""
     return model_class.__module__.startswith("recbole_mirec.")
+
+
+def is_deterministic(model_class: type) -> bool:
+    """Whether a model gives the same figures under every seed.
+
+    Models of RecBole's type `TRADITIONAL` compute their scores in one pass over the data; one of
+    ours that draws all the same says `deterministic = False`.
+    """
+    traditional = getattr(model_class, "type", None) == ModelType.TRADITIONAL
+    drawing = model_class.__name__ in _DRAWING
+    return bool(getattr(model_class, "deterministic", traditional and not drawing))

@@ -19,6 +19,7 @@ class Random(GeneralRecommender):  # type: ignore[misc]
 
     type = ModelType.TRADITIONAL
     input_type = InputType.POINTWISE
+    deterministic = False
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)

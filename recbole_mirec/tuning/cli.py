@@ -168,18 +168,16 @@ def _limits(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _space(options: argparse.Namespace, fixed: dict[str, Any]) -> "SearchSpace":
-    from recbole_mirec.config import properties_folder
+    from recbole_mirec.tuning.shipped import shipped_names, shipped_space
     from recbole_mirec.tuning.space import read_space
 
     if options.params_file is not None:
         return read_space(options.params_file)
-    model, variant = fixed["model"], fixed.get("variant")
-    folder = properties_folder() / "tuning"
-    for name in (f"{model}-{variant}", model):
-        if (folder / f"{name}.hyper").is_file():
-            return read_space(folder / f"{name}.hyper")
-    shipped = ", ".join(sorted(path.stem for path in folder.glob("*.hyper")))
-    raise UsageError(
-        f"No search space comes with model {model}; write one and name it with --params_file, for "
-        f"example the line 'learning_rate choice [0.001,0.01]'. Spaces come with: {shipped}."
-    )
+    space = shipped_space(fixed["model"], fixed.get("variant"))
+    if space is None:
+        raise UsageError(
+            f"No search space comes with model {fixed['model']}; write one and name it with "
+            f"--params_file, for example the line 'learning_rate choice [0.001,0.01]'. Spaces come "
+            f"with: {', '.join(shipped_names())}."
+        )
+    return space

@@ -1,0 +1,1 @@
+"""The benchmark plans that travel inside the wheel."""

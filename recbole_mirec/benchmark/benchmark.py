@@ -1,0 +1,137 @@
+"""A benchmark from its plan to its files: begun, gone on with, or written anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from recbole_mirec.benchmark.execution import forget_failure
+from recbole_mirec.benchmark.frames import (
+    PER_BRAND_FILE,
+    RUNS_FILE,
+    per_brand_frame,
+    run_ends,
+    runs_frame,
+    write_frame,
+)
+from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
+from recbole_mirec.benchmark.planned import PlannedRun, planned_runs
+from recbole_mirec.benchmark.running import run_all
+from recbole_mirec.benchmark.studies import planned_studies, run_studies
+from recbole_mirec.claims import Claim, first_difference
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.errors import UsageError
+from recbole_mirec.experiment import open_data
+from recbole_mirec.notes import is_synthetic
+
+ROOT = Path("saved", "benchmarks")
+IDENTITY_FILE = "benchmark.json"
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkResult:
+    """What a benchmark found.
+
+    Attributes:
+        plan: what was asked for.
+        folder: where everything stands.
+        runs: as `frames.runs_frame` gives them.
+        synthetic: whether the data set says that it is synthetic.
+    """
+
+    plan: BenchmarkPlan
+    folder: Path
+    runs: pd.DataFrame
+    synthetic: bool
+
+
+@dataclass(frozen=True)
+class _Data:
+    fingerprint: str
+    synthetic: bool
+    metric: str
+
+
+def run_benchmark(
+    plan: BenchmarkPlan,
+    *,
+    folder: Path | None = None,
+    root: Path = ROOT,
+    retry_failed: bool = False,
+    report_only: bool = False,
+) -> BenchmarkResult:
+    """Run a benchmark, or what is left of it, and write its files.
+
+    Args:
+        plan: what to do.
+        folder: where; None: a folder under `root` that the same plan finds again.
+        root: of the benchmarks' folders.
+        retry_failed: run those runs again that failed before.
+        report_only: run nothing, and write the files from the runs that have ended.
+
+    Raises:
+        UsageError: anything the user can mend; before the first run.
+    """
+    runs = planned_runs(plan)
+    check_settings(runs)
+    studies = planned_studies(plan)
+    data = _look_at_data(runs)
+    identity = plan.identity(data.fingerprint)
+    place = folder or root / folder_name(identity)
+    with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
+        if not report_only:
+            tuned = run_studies(studies, place)
+            if retry_failed:
+                for run in runs:
+                    forget_failure(place / run.folder)
+            run_all(runs, place, jobs=plan.jobs, metric=data.metric, tuned=tuned)
+        return _written(plan, place, runs, data)
+
+
+def check_settings(runs: list[PlannedRun]) -> None:
+    """Refuse what a run could not be configured with, before anything is run.
+
+    Raises:
+        UsageError: names the model and the key.
+    """
+    for run in runs:
+        try:
+            MirecConfig(run.settings)
+        except UsageError as error:
+            raise UsageError(f"{run.title}: {error}") from None
+
+
+def _look_at_data(runs: list[PlannedRun]) -> _Data:
+    """Read the data once a protocol before any run, so that what is wrong is said at once."""
+    first = {run.protocol: run for run in reversed(runs)}
+    for run in first.values():
+        config = MirecConfig(run.settings)
+        dataset, _ = open_data(config)
+    return _Data(dataset.fingerprint(), is_synthetic(dataset), str(config["valid_metric"]))
+
+
+def _written(
+    plan: BenchmarkPlan, place: Path, runs: list[PlannedRun], data: _Data
+) -> BenchmarkResult:
+    ends = run_ends(runs, place)
+    table = runs_frame(ends)
+    write_frame(place / RUNS_FILE, table)
+    write_frame(place / PER_BRAND_FILE, per_brand_frame(ends, place))
+    return BenchmarkResult(plan, place, table, data.synthetic)
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
+    """Where two identities differ first, in words."""
+    if key == "data":
+        return "the data set's files have changed since"
+    old, new = found[key], wanted[key]
+    if key == "settings":
+        return first_difference(old, new)
+    if key not in ("models", "ablations"):
+        return f"its {key} is {old!r}, not {new!r}"
+    label = next(name for name in {**old, **new} if old.get(name) != new.get(name))
+    if label in old and label in new:
+        return f"of '{label}', {first_difference(old[label], new[label])}"
+    return f"its {key} {'hold' if label in old else 'lack'} '{label}'"

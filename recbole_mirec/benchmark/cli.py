@@ -1,0 +1,101 @@
+"""The benchmark command: parse, plan, run, print."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.errors import UsageError
+
+if TYPE_CHECKING:
+    from recbole_mirec.benchmark.benchmark import BenchmarkResult
+
+SOME_FAILED = 1
+
+EPILOG = """\
+Any --key=value is a configuration key that all models share, over the plan's own settings
+(--data_path=..., --epochs=5, ...).
+
+examples
+  python -m recbole_mirec.benchmark quick
+  python -m recbole_mirec.benchmark demo --jobs 2
+  python -m recbole_mirec.benchmark my_plan.yaml --dry-run
+A benchmark that was interrupted goes on when the same command is given again. quick and demo use
+synthetic data, which is generated here on first use."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command; every other --key=value is a configuration key."""
+    parser = CommandParser(
+        prog="python -m recbole_mirec.benchmark",
+        description="Models, protocols and seeds side by side, from one YAML plan.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("plan", help="a plan's file, or the name of one that comes with us: quick, demo, real-cv")
+    add("--jobs", type=int, metavar="N", help="runs at a time (default: the plan's)")
+    add(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="the benchmark's folder (default: one in saved/benchmarks/ that the same command "
+        "finds again)",
+    )
+    add("--dry-run", action="store_true", help="list the runs, and run nothing")
+    add(
+        "--report-only",
+        action="store_true",
+        help="run nothing, and write the tables and the page anew from the runs that have ended",
+    )
+    add("--retry-failed", action="store_true", help="run again what failed before")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code: 0; 1 where a run failed; 2 for wrong input; 130 when interrupted.
+    """
+    return run_command(lambda: _interruptible(arguments))
+
+
+def _interruptible(arguments: Sequence[str] | None) -> int:
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Go on with the same command.") from None
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    options, rest = build_parser().parse_known_args(arguments)
+    settings = given_settings("", rest)
+    from dataclasses import replace
+
+    from recbole_mirec.benchmark.benchmark import run_benchmark
+    from recbole_mirec.benchmark.display import plan_text, result_text
+    from recbole_mirec.benchmark.plan import find_plan, read_plan
+
+    plan = read_plan(find_plan(options.plan), settings)
+    if options.jobs is not None:
+        if options.jobs < 1:
+            raise UsageError(f"--jobs must be a whole number above 0. Received: {options.jobs}.")
+        plan = replace(plan, jobs=options.jobs)
+    if options.dry_run:
+        print(plan_text(plan))
+        return 0
+    result = run_benchmark(
+        plan,
+        folder=options.results,
+        retry_failed=options.retry_failed,
+        report_only=options.report_only,
+    )
+    print(result_text(result))
+    return _exit_code(result)
+
+
+def _exit_code(result: "BenchmarkResult") -> int:
+    return 0 if (result.runs["status"] == "finished").all() else SOME_FAILED
