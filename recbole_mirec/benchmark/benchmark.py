@@ -18,13 +18,19 @@ from recbole_mirec.benchmark.frames import (
 )
 from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
 from recbole_mirec.benchmark.planned import PlannedRun, planned_runs
+from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
+from recbole_mirec.benchmark.report.page import write_report
+from recbole_mirec.benchmark.report.view import About
 from recbole_mirec.benchmark.running import run_all
-from recbole_mirec.benchmark.studies import planned_studies, run_studies
+from recbole_mirec.benchmark.studies import planned_studies, run_studies, tuning_remarks
+from recbole_mirec.benchmark.summary import RESULTS_FILE, results_frame
+from recbole_mirec.benchmark.tables import Found, write_tables
 from recbole_mirec.claims import Claim, first_difference
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import open_data
 from recbole_mirec.notes import is_synthetic
+from recbole_mirec.tuning.trial import FINISHED
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
@@ -38,12 +44,14 @@ class BenchmarkResult:
         plan: what was asked for.
         folder: where everything stands.
         runs: as `frames.runs_frame` gives them.
+        results: as `summary.results_frame` gives them.
         synthetic: whether the data set says that it is synthetic.
     """
 
     plan: BenchmarkPlan
     folder: Path
     runs: pd.DataFrame
+    results: pd.DataFrame
     synthetic: bool
 
 
@@ -61,6 +69,7 @@ def run_benchmark(
     root: Path = ROOT,
     retry_failed: bool = False,
     report_only: bool = False,
+    command: str = "",
 ) -> BenchmarkResult:
     """Run a benchmark, or what is left of it, and write its files.
 
@@ -70,6 +79,7 @@ def run_benchmark(
         root: of the benchmarks' folders.
         retry_failed: run those runs again that failed before.
         report_only: run nothing, and write the files from the runs that have ended.
+        command: how the benchmark can be asked for again; the page says it.
 
     Raises:
         UsageError: anything the user can mend; before the first run.
@@ -87,7 +97,7 @@ def run_benchmark(
                 for run in runs:
                     forget_failure(place / run.folder)
             run_all(runs, place, jobs=plan.jobs, metric=data.metric, tuned=tuned)
-        return _written(plan, place, runs, data)
+        return _written(plan, place, runs, data, command)
 
 
 def check_settings(runs: list[PlannedRun]) -> None:
@@ -113,13 +123,43 @@ def _look_at_data(runs: list[PlannedRun]) -> _Data:
 
 
 def _written(
-    plan: BenchmarkPlan, place: Path, runs: list[PlannedRun], data: _Data
+    plan: BenchmarkPlan,
+    place: Path,
+    runs: list[PlannedRun],
+    data: _Data,
+    command: str,
 ) -> BenchmarkResult:
     ends = run_ends(runs, place)
-    table = runs_frame(ends)
-    write_frame(place / RUNS_FILE, table)
-    write_frame(place / PER_BRAND_FILE, per_brand_frame(ends, place))
-    return BenchmarkResult(plan, place, table, data.synthetic)
+    table, per_brand = runs_frame(ends), per_brand_frame(ends, place)
+    results = results_frame(plan, per_brand)
+    for name, frame in (
+        (RUNS_FILE, table),
+        (PER_BRAND_FILE, per_brand),
+        (RESULTS_FILE, results),
+    ):
+        write_frame(place / name, frame)
+    remarks = tuning_remarks(plan)
+    write_tables(place, Found(plan, data.synthetic, ends, per_brand, results, remarks))
+    if (table["status"] == FINISHED).any():
+        _write_page(plan, place, table, remarks, command)
+    return BenchmarkResult(plan, place, table, results, data.synthetic)
+
+
+def _write_page(
+    plan: BenchmarkPlan, place: Path, table: pd.DataFrame, remarks: tuple[str, ...], command: str
+) -> None:
+    about = About(
+        name=plan.name,
+        main=plan.main,
+        command=command,
+        ablations=[entry.label for entry in plan.ablations],
+        ablated=plan.ablated or "",
+        remarks=remarks,
+    )
+    run = portrait_run(place, table, plan.main)
+    if run is not None:
+        write_portrait(place, run, plan.main)
+    write_report(place, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

@@ -1,7 +1,10 @@
 """The benchmark command: parse, plan, run, print."""
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,21 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 where a run failed; 2 for wrong input; 130 when interrupted.
     """
-    return run_command(lambda: _interruptible(arguments))
+    return run_command(lambda: _interruptible(sys.argv[1:] if arguments is None else arguments))
 
 
-def _interruptible(arguments: Sequence[str] | None) -> int:
+def _interruptible(arguments: Sequence[str]) -> int:
     try:
         return _main(arguments)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Go on with the same command.") from None
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _main(arguments: Sequence[str]) -> int:
     options, rest = build_parser().parse_known_args(arguments)
     settings = given_settings("", rest)
-    from dataclasses import replace
-
     from recbole_mirec.benchmark.benchmark import run_benchmark
     from recbole_mirec.benchmark.display import plan_text, result_text
     from recbole_mirec.benchmark.plan import find_plan, read_plan
@@ -92,6 +93,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         folder=options.results,
         retry_failed=options.retry_failed,
         report_only=options.report_only,
+        command=shlex.join(["python", "-m", "recbole_mirec.benchmark", *arguments]),
     )
     print(result_text(result))
     return _exit_code(result)

@@ -1,10 +1,17 @@
 """A benchmark as plain text: what it will do, and what it found."""
 
+import pandas as pd
+
+from dataset_convert import schema
 from recbole_mirec.benchmark.benchmark import BenchmarkResult, check_settings
 from recbole_mirec.benchmark.plan import BenchmarkPlan
 from recbole_mirec.benchmark.planned import planned_runs
+from recbole_mirec.benchmark.report.page import REPORT_FILE
 from recbole_mirec.benchmark.studies import planned_studies
+from recbole_mirec.benchmark.summary import RESULTS_FILE
+from recbole_mirec.benchmark.tables import FOLDER, METRICS
 from recbole_mirec.notes import data_title
+from recbole_mirec.tables import format_table, metric_title
 from recbole_mirec.tuning.trial import FINISHED
 
 
@@ -26,10 +33,45 @@ def plan_text(plan: BenchmarkPlan) -> str:
 
 
 def result_text(result: BenchmarkResult) -> str:
-    """Title, failures and where the files are."""
-    data = data_title(result.plan.dataset, synthetic=result.synthetic)
+    """Title, a table a protocol, failures, and where the files are."""
+    plan = result.plan
+    data = data_title(plan.dataset, synthetic=result.synthetic)
     ended = result.runs["status"] == FINISHED
-    lines = [f"{result.plan.name} on {data}: {int(ended.sum())} of {len(ended)} runs finished"]
+    lines = [f"{plan.name} on {data}: {int(ended.sum())} of {len(ended)} runs finished"]
+    for protocol in plan.protocols:
+        lines += _protocol_lines(result, protocol)
     for run in result.runs[~ended].itertuples():
-        lines.append(f"{run.status}: {run.folder}: {run.reason}")
-    return "\n".join([*lines, f"Files: {result.folder}"])
+        lines.append(f"{run.status}: {run.folder}: {run.reason}".rstrip(": "))
+    lines.append(f"Files: {result.folder} ({REPORT_FILE}, {RESULTS_FILE}, {FOLDER}/)")
+    return "\n".join(lines)
+
+
+def _protocol_lines(result: BenchmarkResult, protocol: str) -> list[str]:
+    rows = result.results[
+        (result.results["protocol"] == protocol) & (result.results["part"] == schema.TEST)
+    ]
+    if rows.empty:
+        return []
+    means = rows.pivot_table(index="label", columns="metric", values="mean", sort=False)
+    shown = [name for name in METRICS if name in means]
+    maps = rows[rows["metric"] == "MAP"].set_index("label")
+    table = pd.DataFrame({"": means.index})
+    for name in shown:
+        table[metric_title(name)] = means[name].to_numpy()
+    table["MAP, 95 %"] = [_interval(maps, label) for label in means.index]
+    table["p (Holm)"] = [_adjusted(maps, label) for label in means.index]
+    folds = f", {result.plan.folds} folds" if result.plan.folds else ""
+    title = f"protocol {protocol}, test part{folds}; p: MAP against {result.plan.main}"
+    return ["", title, format_table(table, decimals=4), ""]
+
+
+def _interval(maps: pd.DataFrame, label: str) -> str | None:
+    if label not in maps.index:
+        return None
+    return f"{maps.at[label, 'low']:.3f} to {maps.at[label, 'high']:.3f}"
+
+
+def _adjusted(maps: pd.DataFrame, label: str) -> str | None:
+    if label not in maps.index or pd.isna(maps.at[label, "p_holm"]):
+        return None
+    return f"{maps.at[label, 'p_holm']:.3g}"

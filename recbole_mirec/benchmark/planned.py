@@ -64,6 +64,11 @@ def deterministic(entry: ModelEntry) -> bool:
     return is_deterministic(find_model(entry.model))
 
 
+def leaks(entry: ModelEntry) -> bool:
+    """Whether a model says of itself that it reads what no model may."""
+    return bool(getattr(find_model(entry.model), "leaks", False))
+
+
 def run_settings(
     plan: BenchmarkPlan, entry: ModelEntry, protocol: str, seed: int, fold: int
 ) -> dict[str, Any]:

@@ -105,3 +105,16 @@ def run_studies(
                 key: value for key, value in whole.items() if fixed.get(key) != value
             }
     return found
+
+
+def tuning_remarks(plan: BenchmarkPlan) -> tuple[str, ...]:
+    """What a reader of the figures has to know of the models' settings."""
+    if plan.tuning is None:
+        return ("No model was tuned for this benchmark: each has the settings of its plan.",)
+    tuned = {study.entry.label for study in planned_studies(plan)}
+    rest = [entry.label for entry in plan.models if entry.label not in tuned]
+    budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search on validation"
+    remarks = [f"Tuned, with {budget} each: {', '.join(sorted(tuned)) or 'none'}."]
+    if rest:
+        remarks.append(f"Without a search space, so with their defaults: {', '.join(rest)}.")
+    return tuple(remarks)
