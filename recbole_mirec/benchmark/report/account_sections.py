@@ -29,6 +29,9 @@ TITLES: Final = {
 }
 
 
+_MOST_WORDS = 14
+
+
 @dataclass(frozen=True)
 class _Bars:
     """The scale that bars of one case share: the largest share, and whether some take away."""
@@ -106,10 +109,10 @@ def _case(case: CaseStudy, layout: Layout) -> Element:
     told = layout.note(f"{case.rule[0].upper()}{case.rule[1:]}: {precision}; {found}.")
     shares = [share for card in case.influencers for share in card.shares.values()]
     bars = _Bars(max(map(abs, shares), default=0.0), any(share < 0 for share in shares))
-    cards = element("div", _card(case.brand, case.brand, bars), class_="cards")
+    cards = element("div", class_="cards")
     for card in case.influencers:
         append(cards, _card(card, case.brand, bars))
-    return element("div", title, told, cards, class_="case")
+    return element("div", title, told, _card(case.brand, case.brand, bars), cards, class_="case")
 
 
 def _card(card: Card, brand: Card, bars: "_Bars") -> Element:
@@ -148,12 +151,16 @@ def _words(
     if not own and not known:
         return []
     shared = set() if is_brand else set(known)
+    # What the two have in common first.
+    shown = sorted(own, key=lambda word: word not in shared)[:_MOST_WORDS]
     made = element("p", element("span", modality_title(modality), class_="of"))
-    for place, word in enumerate(own):
+    for place, word in enumerate(shown):
         marked = element("strong", given(word)) if word in shared else given(word)
         append(made, *([] if place == 0 else [", "]), marked)
     if not own:
         append(made, element("i", "none"))
+    if len(shown) < len(own):
+        append(made, f" and {len(own) - len(shown)} more")
     return [made]
 
 

@@ -17,6 +17,7 @@ COLUMNS: Final = {
     RESULTS: (
         *("label", "protocol", "part", "metric", "mean", "low", "high", "n_brands", "n_runs"),
         *("difference", "difference_low", "difference_high", "p_holm", "significant"),
+        *("against", "leads"),
     ),
     RUNS: (
         *("label", "model", "protocol", "seed", "fold", "status", "reason"),
@@ -25,7 +26,18 @@ COLUMNS: Final = {
     PER_BRAND: ("label", "protocol", "seed", "fold", "part", "brand_id"),
     RANKS: ("brand_id", "influencer_id", "rank", "n_candidates", "unseen"),
 }
-_TEXTS = ("label", "model", "protocol", "part", "metric", "status", "reason", "folder", "brand_id")
+_TEXTS = (
+    "label",
+    "model",
+    "protocol",
+    "part",
+    "metric",
+    "status",
+    "reason",
+    "folder",
+    "brand_id",
+    "against",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _STEPS = 400
+# To the centre; without it the parts of a graph would drift apart.
+_PULL = 1.2
 
 
 def spread(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -33,7 +35,7 @@ def spread(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         gap = places[:, None] - places[None]
         distance = np.maximum(np.linalg.norm(gap, axis=2), 1e-6)
         push = apart**2 / distance - scaled * distance**2 / apart
-        force = (gap / distance[..., None] * push[..., None]).sum(axis=1) - 0.3 * places
+        force = (gap / distance[..., None] * push[..., None]).sum(axis=1) - _PULL * places
         size = np.maximum(np.linalg.norm(force, axis=1, keepdims=True), 1e-9)
         places = places + force / size * np.minimum(size, 0.1 * (1 - step / _STEPS))
     centred: NDArray[np.float64] = places - places.mean(axis=0)

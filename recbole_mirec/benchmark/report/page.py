@@ -107,7 +107,8 @@ def _protocol_section(view: View, layout: Layout) -> Section:
         *_titled("Every metric with its interval", interval_figures(view, layout)),
     ]
     if view.ablations:
-        drawn = result_tables(view, layout, [view.about.ablated or view.main, *view.ablations])
+        labels = [view.about.ablated or view.main, *view.ablations]
+        drawn = result_tables(view, layout, labels, told=False)
         parts += _titled("Ablations of the perspectives", drawn)
     parts += [
         *_titled("By category of the brand", category_sections(view, layout)),
@@ -127,7 +128,7 @@ def _failures(contents: Contents) -> Section:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for _, run in contents.runs[contents.runs["status"] != FINISHED].iterrows():
         key = (str(run["label"]), str(run["status"]), str(run["reason"]))
-        fold = f", fold {run['fold']:g}" if run["fold"] == run["fold"] else ""
+        fold = f", fold {run['fold']}" if run["fold"] else ""
         groups.setdefault(key, []).append(f"{run['protocol']}, seed {run['seed']}{fold}")
     rows: list[list[Child]] = [
         [label, status, reason or "no reason was given", "; ".join(names)]

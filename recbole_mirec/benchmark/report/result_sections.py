@@ -21,6 +21,7 @@ from recbole_mirec.benchmark.report.words import (
 from recbole_mirec.results import PAPER, smaller_is_better
 
 _MARK = "†"
+_LEVEL = 0.05
 _INTERVALS_TOLD = (
     "Means on the test part with 95 % intervals over brands and seeds. Intervals of two models may "
     "overlap although they differ: the test compares them brand by brand."
@@ -30,7 +31,7 @@ _CHANCE = {"AUC": 0.5, "cAUC": 0.5}
 
 def answer(view: View) -> str:
     """Who wins by how much, in one or two sentences."""
-    fair = [label for label in view.labels if label not in view.about.leaking]
+    fair = [label for label in view.labels if label not in view.leaking]
     ranked = view.ranked(fair, HEADLINE)
     if not ranked:
         return "No model has results."
@@ -70,6 +71,8 @@ def _verdict(figure: Figure, low: float, high: float) -> str:
         return ", a difference that was not tested"
     ends = f"{signed_text(HEADLINE, low)} to {signed_text(HEADLINE, high)}"
     word = "significant" if figure.significant else "not significant"
+    if figure.p <= _LEVEL and not figure.significant:
+        word = "not called significant, for there is one seed only"
     return (
         f" (interval of the difference {ends}; {word}, p = {_p(figure.p)} after Holm's correction)"
     )
@@ -83,63 +86,76 @@ def _span(low: float, high: float) -> str:
     return f"{metric_text(HEADLINE, low)} to {metric_text(HEADLINE, high)}"
 
 
-def result_tables(view: View, layout: Layout, labels: Sequence[str]) -> list[Element]:
-    """All metrics of some models, the best first; those of the paper's rules folded away."""
-    parts = [_result_table(view, layout, labels, view.columns())]
+def result_tables(
+    view: View, layout: Layout, labels: Sequence[str], *, told: bool = True
+) -> list[Element]:
+    """All metrics of some models, the best first; those of the paper's rules folded away.
+
+    Args:
+        view: the protocol.
+        layout: of the page.
+        labels: of the models.
+        told: whether the note says how differences were tested, as it does once a protocol.
+    """
+    text = f"{pool(view, labels)} {marks(view) if told else 'Marks as in the first table.'}"
+    parts = [_result_table(view, labels, view.columns()), layout.note(text)]
     paper = view.columns(PAPER)
     if paper:
-        text = "The same by the paper's rules: compare published tables with these only"
-        folded = _result_table(view, layout, labels, paper)
-        parts.append(element("details", element("summary", text), folded))
+        title = "The same by the paper's rules: compare published tables with these only"
+        folded = [_result_table(view, labels, paper), layout.note(pool(view, labels))]
+        parts.append(element("details", element("summary", title), *folded))
     return parts
 
 
-def _result_table(
-    view: View, layout: Layout, labels: Sequence[str], columns: Sequence[str]
-) -> Element:
-    ranking = next((name for name in columns if title_of(name).upper() == HEADLINE), columns[0])
+def _result_table(view: View, labels: Sequence[str], columns: Sequence[str]) -> Element:
+    ranking = next((name for name in columns if title_of(name) == HEADLINE), columns[0])
     ordered = [label for label, _ in view.ranked(labels, ranking)]
     ordered += [label for label in labels if label not in ordered]
-    best = {metric: _clear_best(view, ordered, metric) for metric in columns}
-    rows = []
-    for label in ordered:
-        cells: list[Child] = [_name(view, label)]
-        cells += [_cell(view, label, metric, bold=best[metric] == label) for metric in columns]
-        figure = view.figure(label, ranking)
-        cells += _difference(ranking, figure if label != view.main else None)
-        rows.append(cells)
-    title = title_of(ranking)
-    header = ["model", *map(title_of, columns), f"{title} less {view.main}'s", "p (Holm)"]
-    made = table(header, rows, n_words=1)
+    known = [view.figure(label, ranking) for label in ordered]
+    against = next((figure.against for figure in known if figure and figure.against), view.main)
+    rows = [
+        [
+            _name(view, label),
+            *(_cell(view, label, metric, against) for metric in columns),
+            *_difference(ranking, figure, against),
+        ]
+        for label, figure in zip(ordered, known, strict=True)
+    ]
+    less = f"{title_of(ranking)} less {against}'s"
+    made = table(["model", *map(title_of, columns), less, "p (Holm)"], rows, n_words=1)
     for label, line in zip(ordered, list(made.iter("tr"))[1:], strict=True):
-        if label == view.main:
+        if label == against:
             line.set("class", "main")
-    return element("div", made, layout.note(caption(view, labels)))
+            for cell in line.iter("strong"):
+                # The full model leads, if it does, in the table of models.
+                cell.tag = "strong" if set(labels) <= set(view.labels) else "span"
+    return made
 
 
 def _name(view: View, label: str) -> Element:
     name = element("span", label)
     if view.failed(label):
         append(name, element("span", " failed", class_="failed"))
-    elif label in view.about.leaking:
+    elif label in view.leaking:
         append(name, element("span", " leaks", class_="failed"))
     return name
 
 
-def _cell(view: View, label: str, metric: str, *, bold: bool) -> Element:
+def _cell(view: View, label: str, metric: str, against: str) -> Element:
+    """A mean; bold where the model leads its table, marked where it differs from `against`."""
     figure = view.figure(label, metric)
     if figure is None:
         return element("span", MISSING)
-    text = metric_text(metric, figure.mean)
-    cell = element("strong" if bold else "span", text)
-    mark = _MARK if figure.significant and label != view.main else ""
-    title = f"95 % interval {metric_text(metric, figure.low)} to {metric_text(metric, figure.high)}"
-    cell.set("title", title)
+    cell = element("strong" if figure.leads else "span", metric_text(metric, figure.mean))
+    ends = (metric_text(metric, end) for end in (figure.low, figure.high))
+    cell.set("title", f"95 % interval {' to '.join(ends)}")
+    mark = _MARK if figure.significant and figure.against == against else ""
     return element("span", cell, element("sup", mark, class_="mark"))
 
 
-def _difference(metric: str, figure: Figure | None) -> list[Child]:
-    if figure is None or not math.isfinite(figure.difference):
+def _difference(metric: str, figure: Figure | None, against: str) -> list[Child]:
+    known = figure is not None and math.isfinite(figure.difference)
+    if figure is None or not known or figure.against != against:
         return [MISSING, MISSING]
     low, high = figure.difference_low, figure.difference_high
     ends = f" ({signed_text(metric, low)} to {signed_text(metric, high)})"
@@ -147,37 +163,29 @@ def _difference(metric: str, figure: Figure | None) -> list[Child]:
     return [element("span", text, element("span", ends, class_="ends")), p_text(figure.p)]
 
 
-def _clear_best(view: View, labels: Sequence[str], metric: str) -> str | None:
-    """The best model, where a test says that it differs from the next best one.
-
-    Only differences from the main model are tested, so one of the two has to be that.
-    """
-    ranked = view.ranked([name for name in labels if name not in view.about.leaking], metric)
-    if len(ranked) < 2 or view.main not in (ranked[0][0], ranked[1][0]):
-        return None
-    tested = ranked[1][1] if ranked[0][0] == view.main else ranked[0][1]
-    return ranked[0][0] if tested.significant else None
-
-
-def caption(view: View, labels: Sequence[str]) -> str:
-    """What stands below a table: pool, brands, runs, and how differences were tested."""
+def pool(view: View, labels: Sequence[str]) -> str:
+    """What a table's figures are over: brands, candidates and runs."""
     brands, candidates = view.test_sizes()
     figures = [figure for label in labels if (figure := view.figure(label, HEADLINE))]
     n_brands = max((figure.n_brands for figure in figures), default=0)
     runs = sorted({figure.n_runs for figure in figures})
-    pool = _range(candidates)
-    text = f"Test part: {counted(n_brands, 'brand')}, {pool} candidates"
+    text = f"Test part: {counted(n_brands, 'brand')}, {_range(candidates)} candidates"
     if view.n_folds():
         text += f" in each of {view.n_folds()} folds of {_range(brands)} brands"
     if runs:
         text += f"; {_range(runs)} {'run' if runs[-1] == 1 else 'runs'} a model"
-    text += (
-        f". {_MARK} differs from {view.main} at the 5 % level after Holm's correction over the "
-        f"models of the table's protocol and metric, by a paired test over brands that counts "
-        f"brands and seeds as two sources of variance. Bold: the best, and significantly better "
-        f"than the next best where {view.main} is one of the two; other pairs are not tested."
+    return f"{text}."
+
+
+def marks(view: View) -> str:
+    """What the marks of a table mean, and how differences were tested."""
+    return (
+        f"{_MARK} differs from {view.main} at the 5 % level after Holm's correction over the "
+        f"models of one protocol and metric, by a paired test over brands that counts brands and "
+        f"seeds as two sources of variance. Bold: the best, and significantly better than the "
+        f"second. Medians are not tested. A model that depends on a seed and has one run is never "
+        f"marked."
     )
-    return text
 
 
 def _range(numbers: Sequence[int]) -> str:

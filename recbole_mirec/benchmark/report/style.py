@@ -65,7 +65,8 @@ details[open] > summary { margin-bottom: .4rem; }
   padding: .6rem .8rem .7rem; font-size: .8125rem; min-width: 0; overflow-wrap: anywhere; }
 .card.positive { border-top-color: var(--blue); }
 .card.negative { border-top-color: #c3c9ce; }
-.card.brand { background: var(--panel); }
+.card.brand { background: var(--panel); columns: 15rem; column-gap: 1.75rem; margin-top: .75rem; }
+.card.brand p { break-inside: avoid; }
 .card h4 { margin: 0; font-size: .95rem; }
 .card p { margin: .4rem 0 0; line-height: 1.4; }
 .card .role { margin: 0 0 .15rem; color: var(--soft); font-size: .75rem; }

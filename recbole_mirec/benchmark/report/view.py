@@ -14,6 +14,8 @@ from recbole_mirec.results import PAPER, UNSEEN, smaller_is_better
 
 STANDARD = ("AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MAP", "MedR")
 HEADLINE = "MAP"
+LEAKS = "LEAKS"
+"""Stands in the notes of a model that reads what is to be predicted."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,6 @@ class About:
         command: that made it.
         ablations: labels of the models that are ablations of another one.
         ablated: the model that they are ablations of; "" for the main one.
-        leaking: labels of models that read what no model may, and show what that gives.
         remarks: lines for the reader, e.g. on tuning.
     """
 
@@ -35,7 +36,6 @@ class About:
     command: str
     ablations: Sequence[str] = ()
     ablated: str = ""
-    leaking: Sequence[str] = ()
     remarks: Sequence[str] = ()
 
 
@@ -45,20 +45,25 @@ class Figure:
 
     Attributes:
         mean, low, high: with the ends of the 95 % interval; NaN where there is none.
-        difference, difference_low, difference_high: this model's mean less the main model's.
+        against: label of the model that it is compared with; "" where it is that model.
+        difference, difference_low, difference_high: this model's mean less that of `against`.
         p: after Holm's correction; NaN where nothing was tested.
-        significant: whether the difference is, after the correction.
+        significant: whether the difference is, after the correction; never where a model that
+            depends on a seed has one run.
+        leads: whether it is the best of its table, and significantly better than the second.
         n_brands, n_runs: what the mean is over.
     """
 
     mean: float
     low: float
     high: float
+    against: str
     difference: float
     difference_low: float
     difference_high: float
     p: float
     significant: bool
+    leads: bool
     n_brands: int
     n_runs: int
 
@@ -87,6 +92,16 @@ class View:
     def labels(self) -> list[str]:
         """Models of the protocol, ablations aside, in the order of the runs."""
         return [name for name in self._all_labels if name not in self.about.ablations]
+
+    @cached_property
+    def leaking(self) -> set[str]:
+        """Models that say in their notes that they read the answer: they win nothing."""
+        pairs = zip(self.runs["label"], self.runs["record"], strict=True)
+        return {
+            str(label)
+            for label, record in pairs
+            if any(LEAKS in note for note in (record or {}).get("notes", []))
+        }
 
     @cached_property
     def ablations(self) -> list[str]:
@@ -155,7 +170,8 @@ class View:
 
     def n_folds(self) -> int:
         """Folds of the cross-validation; 0 where there is none."""
-        return int(self.runs["fold"].dropna().nunique())
+        n_folds = int(self.runs["fold"].nunique())
+        return n_folds if n_folds > 1 else 0
 
     @property
     def has_unseen(self) -> bool:
@@ -168,7 +184,9 @@ def _figure(row: dict[Any, Any]) -> Figure:
     return Figure(
         **{name: float(row[name]) for name in names},
         p=float(row["p_holm"]),
+        against=str(row["against"]),
         significant=str(row["significant"]) == "True",
+        leads=str(row["leads"]) == "True",
         n_brands=int(row["n_brands"]),
         n_runs=int(row["n_runs"]),
     )
