@@ -110,7 +110,8 @@ def strongest(weights: sparse.csr_array, names: tuple[str, ...]) -> AttributeGra
         weights: (attribute, attribute), symmetric, zero diagonal, with at least one edge.
         names: of the attributes; equal sums are ordered by them.
     """
-    strengths = np.asarray(weights.sum(axis=1)).ravel()
+    # Rounded, so that the last digits of a sum do not order equal ones.
+    strengths = np.asarray(weights.sum(axis=1)).ravel().round(_DECIMALS)
     connected = int((strengths > 0).sum())
     ranked = sorted(range(len(names)), key=lambda node: (-strengths[node], names[node]))
     chosen = ranked[: min(N_ATTRIBUTES, connected)]
@@ -121,11 +122,11 @@ def strongest(weights: sparse.csr_array, names: tuple[str, ...]) -> AttributeGra
     ]
     return AttributeGraph(
         names=tuple(names[node] for node in chosen),
-        strengths=tuple(round(float(strengths[node]), _DECIMALS) for node in chosen),
+        strengths=tuple(float(strengths[node]) for node in chosen),
         edges=tuple(edges),
         n_attributes=connected,
         n_edges=weights.nnz // 2,
-        total=round(float(strengths.sum()), _DECIMALS),
+        total=float(strengths.sum()),
     )
 
 

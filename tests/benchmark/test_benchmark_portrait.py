@@ -1,0 +1,233 @@
+"""Portraits: the graph recounted, the map's accounts, case studies that agree with the results."""
+
+import contextlib
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from little_data import settings
+from scipy import sparse
+
+from dataset_convert.atomic import read_atomic
+from recbole_mirec.benchmark.account_cards import LEAST_SHARE, N_TOPICS, account_card
+from recbole_mirec.benchmark.portrait import (
+    N_ATTRIBUTES,
+    portrait_run,
+    shown_candidates,
+    strongest,
+    write_portrait,
+)
+from recbole_mirec.benchmark.portrait_file import Portrait, read_portrait_file
+from recbole_mirec.errors import UsageError
+from recbole_mirec.quick_start import run_experiment
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run, its data set and its portrait."""
+
+    run: Path
+    data: Path
+    portrait: Portrait
+    digests: tuple[dict[str, str], dict[str, str]]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file()
+    }
+
+
+def opened(data_path: Path, folder: Path, model: str) -> Opened:
+    with contextlib.chdir(folder):
+        chosen = settings(data_path, model, checkpoint_dir=str(folder / "saved"), epochs=3)
+        run = run_experiment(chosen, log_file=folder / "log.txt").run_folder
+        before = digests(run)
+        write_portrait(folder, run, "Ours")
+    found = read_portrait_file(folder)
+    assert found is not None
+    return Opened(run, data_path / "mirec-tiny", found, (before, digests(run)))
+
+
+@pytest.fixture(scope="module")
+def mirec(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    yield opened(data_path, tmp_path_factory.mktemp("mirec"), "MIRec")
+
+
+def test_the_run_is_left_as_it_is(mirec: Opened) -> None:
+    before, after = mirec.digests
+    assert "best.pth" in before
+    assert before == after
+
+
+def test_the_graph_counts_training_collaborations_as_a_plain_loop_does(mirec: Opened) -> None:
+    data = read_atomic(mirec.data, "mirec-tiny")
+    lists = [
+        dict(zip(frame.iloc[:, 0], frame[column], strict=True))
+        for frame, column in (
+            (data.brands, "brand_attributes"),
+            (data.influencers, "influencer_attributes"),
+        )
+    ]
+    train = data.splits["new-brand"]["train"]
+    counts: Counter[tuple[str, str]] = Counter()
+    for brand, influencer in zip(train["brand_id"], train["influencer_id"], strict=True):
+        pairs = zip(lists, (brand, influencer), strict=True)
+        ours, theirs = (set(found.get(one) or ()) for found, one in pairs)
+        for pair in itertools.combinations(sorted(ours | theirs), 2):
+            i, j = pair
+            counts[pair] += (
+                (i in ours and j in ours)
+                + (i in theirs and j in theirs)
+                + ((i in ours and j in theirs) or (j in ours and i in theirs))
+            )
+    weights = {pair: (n / 2) ** 0.5 for pair, n in counts.items() if n}
+    graph = mirec.portrait.graph
+    assert graph is not None
+    assert graph.n_edges == len(weights)
+    strengths: Counter[str] = Counter()
+    for (i, j), weight in weights.items():
+        strengths[i] += weight
+        strengths[j] += weight
+    assert graph.n_attributes == len(strengths)
+    assert graph.total == pytest.approx(sum(strengths.values()))
+    ranked = sorted(strengths, key=lambda name: (-round(strengths[name], 3), name))
+    assert list(graph.names) == ranked[:N_ATTRIBUTES]
+    assert graph.strengths == pytest.approx([strengths[name] for name in graph.names], abs=1e-3)
+    found = {
+        tuple(sorted((graph.names[i], graph.names[j]))): weight for i, j, weight in graph.edges
+    }
+    shown = set(graph.names)
+    assert found == pytest.approx(
+        {pair: weight for pair, weight in weights.items() if set(pair) <= shown}, abs=1e-3
+    )
+
+
+def test_the_strongest_attributes_of_a_graph_worked_by_hand() -> None:
+    # b-c 3, a-c 1, a-d 1; e has no edge.
+    dense = np.zeros((5, 5))
+    for i, j, weight in ((1, 2, 3.0), (0, 2, 1.0), (0, 3, 1.0)):
+        dense[i, j] = dense[j, i] = weight
+    graph = strongest(sparse.csr_array(dense), ("a", "b", "c", "d", "e"))
+    assert graph.names == ("c", "b", "a", "d")
+    assert graph.strengths == (4.0, 3.0, 2.0, 1.0)
+    assert graph.edges == ((0, 1, 3.0), (0, 2, 1.0), (2, 3, 1.0))
+    assert (graph.n_attributes, graph.n_edges, graph.total) == (4, 3, 10.0)
+
+
+def test_the_map_holds_every_account_with_its_category(mirec: Opened) -> None:
+    data = read_atomic(mirec.data, "mirec-tiny")
+    places = mirec.portrait.map
+    assert places is not None
+    assert sorted(places.brands.ids) == sorted(data.brands["brand_id"])
+    assert sorted(places.influencers.ids) == sorted(data.influencers["influencer_id"])
+    known = data.brands.set_index("brand_id")["brand_category"]
+    assert list(places.brands.categories) == known[list(places.brands.ids)].tolist()
+    assert data.influencer_category is not None
+    theirs = data.influencer_category[list(places.influencers.ids)]
+    assert list(places.influencers.categories) == theirs.tolist()
+    assert np.ptp(places.influencers.x) > 0
+
+
+def test_case_studies_are_the_best_and_the_median_brand_of_the_results(mirec: Opened) -> None:
+    results = pd.read_csv(mirec.run / "per_brand.test.csv").set_index("brand_id")["MAP"]
+    ranks = pd.read_csv(mirec.run / "ranks.test.csv")
+    best, median = mirec.portrait.cases
+    assert results[best.brand.id] == pytest.approx(results.max())
+    assert best.average_precision == pytest.approx(results.max())
+    assert median.average_precision == pytest.approx(
+        sorted(results, reverse=True)[len(results) // 2]
+    )
+    for case in (best, median):
+        known = ranks[ranks["brand_id"] == case.brand.id].set_index("influencer_id")["rank"]
+        assert case.n_positives == len(known)
+        cards = {card.role: card for card in case.influencers}
+        first, last = cards["best ranked collaborator"], cards["worst ranked collaborator"]
+        assert first.rank == known.min() == known[first.id]
+        assert last.rank == known.max() == known[last.id]
+        assert cards["best ranked other influencer"].id not in known
+        assert cards["worst ranked other influencer"].id not in known
+
+
+def test_shares_add_up_to_scores_in_the_order_of_the_ranks(mirec: Opened) -> None:
+    for case in mirec.portrait.cases:
+        ordered = sorted(case.influencers, key=lambda card: card.rank)
+        scores = [sum(card.shares.values()) for card in ordered]
+        assert scores == sorted(scores, reverse=True)
+        assert {tuple(card.shares) for card in ordered} == {("content", "audience", "attribute")}
+        assert not case.brand.shares
+
+
+def test_cards_tell_what_the_files_hold(mirec: Opened) -> None:
+    data = read_atomic(mirec.data, "mirec-tiny")
+    for case in mirec.portrait.cases:
+        row = data.brands.set_index("brand_id").loc[case.brand.id]
+        topics = case.brand.topics["content_topics"]
+        shares = row["brand_content_topics"]
+        assert [topic.share for topic in topics] == pytest.approx(
+            [x for x in sorted(shares, reverse=True)[:N_TOPICS] if x >= LEAST_SHARE], abs=1e-3
+        )
+        words = data.manifest["features"]["content_topics"]["topics"]
+        for topic in topics:
+            assert shares[topic.number] == pytest.approx(topic.share, abs=1e-3)
+            assert list(topic.words) == [word for word, _ in words[topic.number]["words"][:4]]
+        assert list(case.brand.attributes) == sorted(row["brand_attributes"] or [])
+
+
+def test_a_card_of_an_account_without_features_is_bare(mirec: Opened) -> None:
+    data = read_atomic(mirec.data, "mirec-tiny")
+    account = str(data.influencers["influencer_id"].iloc[0])
+    bare = data.influencers.copy()
+    for column in bare.columns[1:]:
+        bare[column] = pd.Series([None] * len(bare), dtype=object)
+    card = account_card(
+        type(data)(**{**vars(data), "influencers": bare}), "influencer", account, role="alone"
+    )
+    assert (card.followers, card.topics, card.labels, card.attributes) == (None, {}, {}, ())
+
+
+def test_of_another_model_only_the_graph_is_shown_and_the_rest_is_explained(
+    data_path: Path, tmp_path: Path
+) -> None:
+    found = opened(data_path, tmp_path, "BPR").portrait
+    assert found.graph is None or found.graph.names
+    assert found.map is None and found.cases == ()
+    assert found.missing["map"] == "BPR has no account vectors"
+    assert found.missing["cases"] == "BPR does not split a score by perspective"
+
+
+def test_the_candidates_shown_are_the_ends_of_both_groups() -> None:
+    ranks = np.array([3.0, np.nan, 1.0, 5.0, 2.0, 4.0])
+    positives = np.array([True, True, False, True, False, False])
+    assert shown_candidates(ranks, positives) == {
+        "best ranked collaborator": 0,
+        "worst ranked collaborator": 3,
+        "best ranked other influencer": 2,
+        "worst ranked other influencer": 5,
+    }
+    alone = shown_candidates(np.array([1.0, np.nan]), np.array([True, False]))
+    assert alone == {"best ranked collaborator": 0}
+
+
+def test_the_run_that_is_opened_is_of_new_brands_the_first_seed_and_fold(tmp_path: Path) -> None:
+    rows = [
+        ("Ours", "known-brand", 1, 0, "finished", "a"),
+        ("Ours", "new-brand", 2, 1, "finished", "b"),
+        ("Ours", "new-brand", 1, 2, "finished", "c"),
+        ("Ours", "new-brand", 1, 1, "failed", "d"),
+        ("Theirs", "new-brand", 1, 1, "failed", "e"),
+    ]
+    names = ["label", "protocol", "seed", "fold", "status", "folder"]
+    table = pd.DataFrame(rows, columns=names)
+    assert portrait_run(tmp_path, table, "Ours") == tmp_path / "c"
+    assert portrait_run(tmp_path, table, "Theirs") is None
+    with pytest.raises(UsageError, match=r"runs\.csv has no run of 'Nobody'\."):
+        portrait_run(tmp_path, table, "Nobody")
