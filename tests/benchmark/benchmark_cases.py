@@ -1,0 +1,53 @@
+"""Small benchmarks on the synthetic mirec-tiny, and what is compared of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recbole_mirec.benchmark import running
+from recbole_mirec.benchmark.plan import BenchmarkPlan, make_plan
+
+MODELS: dict[str, Any] = {
+    "Cosine": {"model": "Cosine"},
+    "Random": {"model": "Random"},
+    "BPR (short)": {"model": "BPR", "epochs": 3, "train_batch_size": 64},
+}
+
+
+def content(**changes: Any) -> dict[str, Any]:
+    """A plan's keys."""
+    keys = {
+        "name": "little",
+        "dataset": "mirec-tiny",
+        "protocols": ["new-brand", "known-brand"],
+        "seeds": [1, 2],
+        "main": "Cosine",
+        "models": MODELS,
+    }
+    return keys | changes
+
+
+def plan(data_path: Path | None = None, **changes: Any) -> BenchmarkPlan:
+    """A plan whose runs take a fifth of a second."""
+    settings = {"gpu_id": ""} | ({} if data_path is None else {"data_path": str(data_path)})
+    return make_plan(content(**changes), settings)
+
+
+def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
+    """Let benchmarks do their runs here instead of in workers; returns the folders as they run."""
+    done: list[str] = []
+
+    def one_after_the_other(work: Any, propose: Any, report: Any, **_: Any) -> None:
+        while (job := propose()) is not None:
+            done.append(str(job.folder))
+            report(job, work(job))
+
+    patch.setattr(running, "run_in_workers", one_after_the_other)
+    return done
+
+
+def figures(folder: Path) -> dict[str, bytes]:
+    """The files that hold a benchmark's figures, by name."""
+    paths = [folder / "results.csv", folder / "per_brand.csv", *folder.glob("tables/*")]
+    return {path.name: path.read_bytes() for path in sorted(paths)}
