@@ -17,7 +17,7 @@ from recbole_mirec.benchmark.frames import (
     write_frame,
 )
 from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
-from recbole_mirec.benchmark.planned import PlannedRun, planned_runs
+from recbole_mirec.benchmark.planned import PlannedRun, leaks, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
 from recbole_mirec.benchmark.report.page import write_report
 from recbole_mirec.benchmark.report.view import About
@@ -154,6 +154,7 @@ def _write_page(
         command=command,
         ablations=[entry.label for entry in plan.ablations],
         ablated=plan.ablated or "",
+        leaking=[entry.label for entry in plan.models if leaks(entry)],
         remarks=remarks,
     )
     run = portrait_run(place, table, plan.main)

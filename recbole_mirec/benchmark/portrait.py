@@ -252,7 +252,7 @@ def shown_candidates(ranks: NDArray[np.float64], positives: NDArray[np.bool_]) -
         role -> column; the worst is left out where it is the best.
     """
     shown: dict[str, int] = {}
-    for words, of in (("collaborator", positives), ("other influencer", ~positives)):
+    for words, of in (("collaborator", positives), ("other", ~positives)):
         columns = np.flatnonzero(of & ~np.isnan(ranks))
         if len(columns):
             order = columns[np.argsort(ranks[columns], kind="stable")]

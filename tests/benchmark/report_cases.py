@@ -46,7 +46,6 @@ def write_folder(
     folds: int = 0,
     differences: Mapping[str, tuple[float, float]] | None = None,
     leader: str = "",
-    leaking: Sequence[str] = (),
 ) -> Path:
     """The files of a benchmark; `differences`: label -> (difference, p after Holm)."""
     runs, brands = [], []
@@ -57,8 +56,7 @@ def write_folder(
                 runs += [{**run, "fold": fold + 1 if folds else 0} for fold in range(folds or 1)]
                 if label in failed:
                     continue
-                notes = [f"{label} LEAKS."] if label in leaking else []
-                notes += [NOTE] if label == "BPR" else []
+                notes = [NOTE] if label == "BPR" else []
                 _write_run(folder / str(run["folder"]), label, values, synthetic, notes)
                 brands += [
                     _brand(label, protocol, seed, number, value, categories)
@@ -184,7 +182,7 @@ def portrait(**changes: Any) -> Portrait:
         {"content_visual": ("plate",)},
         ("food", "travel"),
     )
-    worst = Card("i2", "worst ranked other influencer", 39.5, {"content": 0.5}, 7, {}, {}, ())
+    worst = Card("i2", "worst ranked other", 39.5, {"content": 0.5}, 7, {}, {}, ())
     case = CaseStudy("the best <brand>", 0.75, 2, 40, "food", brand, (best, worst))
     graph = AttributeGraph(
         ("food", "cake", "travel"), (5.0, 3.0, 2.0), ((0, 1, 3.0), (0, 2, 2.0)), 9, 20, 30.0

@@ -31,7 +31,8 @@ def test_the_headline_says_who_wins_by_how_much_and_whether_it_is_significant(
     assert (
         "New brands: Ours has the highest MAP: .350 (95 % interval .310 to .410). That is .150 "
         "above the next best, Cosine (interval of the difference +.120 to +.170; significant, "
-        "p = .004 after Holm's correction). It is significantly above 2 of 2 other models."
+        "p\u00a0=\u00a0.004 after Holm's correction). It is significantly above 2 of 2 other "
+        "models."
     ) in words
     assert "3 models compared: Ours, Cosine and BPR. The data is synthetic" in words
 
@@ -46,13 +47,13 @@ def test_where_the_main_model_loses_the_headline_says_so(tmp_path: Path) -> None
     table.to_csv(found / "results.csv", index=False)
     assert (
         "Ours has the highest MAP: .350 (95 % interval .310 to .410). Cosine is .150 behind "
-        "(interval of the difference \u2212.010 to +.310; not significant, p = .200 after"
+        "(interval of the difference \u2212.010 to +.310; not significant, p\u00a0=\u00a0.200 after"
     ) in page_of(found, about).words
 
 
 def test_a_leaking_model_does_not_win(tmp_path: Path) -> None:
-    about = dataclasses.replace(ABOUT, main="BPR")
-    page = page_of(write_folder(tmp_path, leaking=["Ours"]), about)
+    about = dataclasses.replace(ABOUT, main="BPR", leaking=("Ours",))
+    page = page_of(write_folder(tmp_path), about)
     assert "New brands: Cosine has the highest MAP: .200" in page.words
     assert "Ours leaks" in [row[0] for row in page.rows()]
 
@@ -84,7 +85,9 @@ def test_one_seed_only_is_never_called_significant(tmp_path: Path) -> None:
     table = pd.read_csv(folder / "results.csv").assign(significant=False)
     table.to_csv(folder / "results.csv", index=False)
     page = page_of(folder)
-    assert "not called significant, for there is one seed only, p = .004 after" in page.words
+    assert (
+        "not called significant, for there is one seed only, p\u00a0=\u00a0.004 after" in page.words
+    )
     assert "†" not in "".join(cell for row in page.rows() for cell in row)
 
 
@@ -244,7 +247,7 @@ def test_accounts_are_shown_with_their_shares_and_what_they_have_in_common(
     folder = write_folder(tmp_path)
     write_portrait_file(folder, portrait())
     page = page_of(folder)
-    assert "rank 39.5 · worst ranked other influencer" in page.words
+    assert "rank 39.5 · worst ranked other" in page.words
     assert "The best <brand>: average precision .750; 2 of 40 candidates worked with it." in (
         page.words
     )

@@ -153,8 +153,8 @@ def test_case_studies_are_the_best_and_the_median_brand_of_the_results(mirec: Op
         first, last = cards["best ranked collaborator"], cards["worst ranked collaborator"]
         assert first.rank == known.min() == known[first.id]
         assert last.rank == known.max() == known[last.id]
-        assert cards["best ranked other influencer"].id not in known
-        assert cards["worst ranked other influencer"].id not in known
+        assert cards["best ranked other"].id not in known
+        assert cards["worst ranked other"].id not in known
 
 
 def test_shares_add_up_to_scores_in_the_order_of_the_ranks(mirec: Opened) -> None:
@@ -210,8 +210,8 @@ def test_the_candidates_shown_are_the_ends_of_both_groups() -> None:
     assert shown_candidates(ranks, positives) == {
         "best ranked collaborator": 0,
         "worst ranked collaborator": 3,
-        "best ranked other influencer": 2,
-        "worst ranked other influencer": 5,
+        "best ranked other": 2,
+        "worst ranked other": 5,
     }
     alone = shown_candidates(np.array([1.0, np.nan]), np.array([True, False]))
     assert alone == {"best ranked collaborator": 0}

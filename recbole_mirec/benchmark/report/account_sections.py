@@ -29,7 +29,7 @@ TITLES: Final = {
 }
 
 
-_MOST_WORDS = 14
+_MOST_WORDS = {False: 14, True: 40}
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _words(
         return []
     shared = set() if is_brand else set(known)
     # What the two have in common first.
-    shown = sorted(own, key=lambda word: word not in shared)[:_MOST_WORDS]
+    shown = sorted(own, key=lambda word: word not in shared)[: _MOST_WORDS[is_brand]]
     made = element("p", element("span", modality_title(modality), class_="of"))
     for place, word in enumerate(shown):
         marked = element("strong", given(word)) if word in shared else given(word)

@@ -29,6 +29,7 @@ from recbole_mirec.benchmark.report.style import CSS
 from recbole_mirec.benchmark.report.view import About, View
 from recbole_mirec.benchmark.report.words import PROTOCOL_TITLES, PROTOCOL_WORDS, listed
 from recbole_mirec.runs import write_text
+from recbole_mirec.tuning.report.parts import duration
 
 REPORT_FILE: Final = "report.html"
 
@@ -144,7 +145,6 @@ def _making(contents: Contents, about: About) -> Section:
     """How the figures came about, so that they can be made again."""
     finished = contents.runs[contents.runs["status"] == FINISHED]
     counts = Counter(finished["label"])
-    hours = float(finished["seconds"].sum()) / 3600
     record = contents.records[0]
     versions = record.get("versions", {})
     told: dict[str, Child] = {
@@ -153,9 +153,7 @@ def _making(contents: Contents, about: About) -> Section:
         "runs": f"{len(finished)} finished, {len(contents.runs) - len(finished)} not; "
         f"{', '.join(f'{label} {n}' for label, n in counts.items())}",
         "seeds": ", ".join(map(str, sorted(set(finished["seed"].tolist())))),
-        "computing": f"{hours:.1f} hours in all, on one thread a run"
-        if hours >= 1
-        else f"{60 * hours:.0f} minutes in all, on one thread a run",
+        "computing": f"{duration(float(finished['seconds'].sum()))} in all, on one thread a run",
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
     parts = [facts(told)]

@@ -31,7 +31,7 @@ _CHANCE = {"AUC": 0.5, "cAUC": 0.5}
 
 def answer(view: View) -> str:
     """Who wins by how much, in one or two sentences."""
-    fair = [label for label in view.labels if label not in view.leaking]
+    fair = [label for label in view.labels if label not in view.about.leaking]
     ranked = view.ranked(fair, HEADLINE)
     if not ranked:
         return "No model has results."
@@ -73,13 +73,12 @@ def _verdict(figure: Figure, low: float, high: float) -> str:
     word = "significant" if figure.significant else "not significant"
     if figure.p <= _LEVEL and not figure.significant:
         word = "not called significant, for there is one seed only"
-    return (
-        f" (interval of the difference {ends}; {word}, p = {_p(figure.p)} after Holm's correction)"
-    )
+    told = f"{word}, p\u00a0{_p(figure.p)} after Holm's correction"
+    return f" (interval of the difference {ends}; {told})"
 
 
 def _p(value: float) -> str:
-    return p_text(value).removeprefix("< ") if value >= 0.001 else "below .001"
+    return f"=\u00a0{p_text(value)}" if value >= 0.001 else "below .001"
 
 
 def _span(low: float, high: float) -> str:
@@ -136,7 +135,7 @@ def _name(view: View, label: str) -> Element:
     name = element("span", label)
     if view.failed(label):
         append(name, element("span", " failed", class_="failed"))
-    elif label in view.leaking:
+    elif label in view.about.leaking:
         append(name, element("span", " leaks", class_="failed"))
     return name
 
@@ -226,7 +225,7 @@ def _references(view: View, metric: str) -> dict[str, float]:
         lines["chance"] = found.mean
     elif metric in _CHANCE:
         lines["chance"] = _CHANCE[metric]
-    if cosine and (found := view.figure(cosine, metric)):
+    if cosine and cosine != view.main and (found := view.figure(cosine, metric)):
         lines["untrained"] = found.mean
     return lines
 
@@ -242,7 +241,7 @@ def _interval_key(view: View) -> Element:
         dot = element("circle", cx="11", cy="7", r="4.5", class_=kind)
         drawn.append(element("li", element("svg", dot, aria_hidden="true"), text))
     lines = [("chance", "chance")]
-    if view.of_model("Cosine"):
+    if view.of_model("Cosine") not in (None, view.main):
         lines.append(("untrained", "the untrained cosine"))
     for kind, text in lines:
         line = element("line", x1="0", x2="22", y1="7", y2="7", class_=f"line {kind}")

@@ -14,8 +14,6 @@ from recbole_mirec.results import PAPER, UNSEEN, smaller_is_better
 
 STANDARD = ("AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MAP", "MedR")
 HEADLINE = "MAP"
-LEAKS = "LEAKS"
-"""Stands in the notes of a model that reads what is to be predicted."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class About:
         command: that made it.
         ablations: labels of the models that are ablations of another one.
         ablated: the model that they are ablations of; "" for the main one.
+        leaking: labels of models that read what is to be predicted: they win nothing.
         remarks: lines for the reader, e.g. on tuning.
     """
 
@@ -36,6 +35,7 @@ class About:
     command: str
     ablations: Sequence[str] = ()
     ablated: str = ""
+    leaking: Sequence[str] = ()
     remarks: Sequence[str] = ()
 
 
@@ -92,16 +92,6 @@ class View:
     def labels(self) -> list[str]:
         """Models of the protocol, ablations aside, in the order of the runs."""
         return [name for name in self._all_labels if name not in self.about.ablations]
-
-    @cached_property
-    def leaking(self) -> set[str]:
-        """Models that say in their notes that they read the answer: they win nothing."""
-        pairs = zip(self.runs["label"], self.runs["record"], strict=True)
-        return {
-            str(label)
-            for label, record in pairs
-            if any(LEAKS in note for note in (record or {}).get("notes", []))
-        }
 
     @cached_property
     def ablations(self) -> list[str]:
