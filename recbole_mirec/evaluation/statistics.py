@@ -140,8 +140,12 @@ def compare(
     all brands; with such an effect as large as the standard error over brands it is wrong about
     twice as often as it says, or more. Two limits of `p`: where one model has three runs, the other
     none but one, and seeds outweigh brands threefold, Satterthwaite's approximation finds 7 in 100
-    at the level .05 (5 runs mend it). And means over brands have to be near to normal: with 40
-    brands and very skewed differences every test here is wrong a little more often than it says.
+    at the level .05 (five runs nearly mend it). And means over brands have to be near to normal:
+    with 40 brands and very skewed differences every test here is wrong a little more often than it
+    says.
+
+    Under cross-validation over brands a run is one seed in all folds, and each brand has its value
+    from the fold that keeps it back. That the folds' training sets overlap is not covered.
 
     Args:
         a: (run, brand), any unit, higher is better; NaN where the brand has no such value, which
