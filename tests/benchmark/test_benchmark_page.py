@@ -118,10 +118,24 @@ def test_failed_models_stand_in_the_tables_and_in_a_list_with_their_reason(
     assert "Runs that did not finish" not in page_of(write_folder(tmp_path / "other")).words
 
 
+def test_a_model_that_was_not_run_is_not_called_failed(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, failed=["BPR"])
+    table = pd.read_csv(folder / "runs.csv").replace({"failed": "not run"})
+    table.to_csv(folder / "runs.csv", index=False)
+    assert "BPR not run" in [row[0] for row in page_of(folder).rows()]
+
+
+def test_a_category_called_na_is_a_category(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    table = pd.read_csv(folder / "per_brand.csv").replace({"shoes": "NA"})
+    table.to_csv(folder / "per_brand.csv", index=False)
+    assert ["MAP", "NA", "food"] in page_of(folder).rows()
+
+
 def test_notes_and_captions_stand_below_the_tables(tmp_path: Path) -> None:
     page = page_of(write_folder(tmp_path))
     assert page.words.count(NOTE) == 1
-    assert "Test part: 3 brands, 40 candidates; 1 to 2 runs a model." in page.words
+    assert "Test part: 3 brands, 40 candidates; 1 to 2 seeds a model." in page.words
     assert page.of_class("synthetic")
 
 

@@ -1,13 +1,14 @@
 """The files of a benchmark's folder, read and checked for the page."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from dataset_convert import schema
 from recbole_mirec.benchmark.portrait_file import Portrait, read_portrait_file
 from recbole_mirec.runs import RUN_FILE
 
@@ -107,15 +108,17 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: a column is missing.
     """
-    frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str))
+    words: dict[Hashable, type[str]] = dict.fromkeys((*_TEXTS, schema.BRAND_CATEGORY), str)
+    # An empty cell is missing; a brand or a category may be called NA.
+    frame = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
     missing = [name for name in COLUMNS[path.name] if name not in frame]
     if missing:
         raise ValueError(
             f"'{path}' must have the columns {', '.join(missing)}. "
             f"Received: {', '.join(map(str, frame.columns))}."
         )
-    words = [name for name in _TEXTS if name in frame]
-    frame[words] = frame[words].fillna("")
+    texts = [name for name in _TEXTS if name in frame]
+    frame[texts] = frame[texts].fillna("")
     return frame
 
 

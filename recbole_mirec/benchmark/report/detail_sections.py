@@ -53,8 +53,8 @@ def category_sections(view: View, layout: Layout) -> list[Element]:
         maps.append((metric, drawn))
     text = (
         f"Mean over the test brands of a category and over the runs; {_counts(counts)} brands a "
-        f"category, so differences within a row are mostly noise. Candidates are those of all "
-        f"brands. The stronger the colour, the better within the map."
+        f"category, so small differences within a row may be noise. Candidates are those of "
+        f"all brands. The stronger the colour, the better within the map."
     )
     parts = [maps[0][1], layout.note(text)] if maps else []
     for metric, drawn in maps[1:]:
@@ -197,7 +197,7 @@ def curve_sections(view: View, layout: Layout) -> list[Element]:
             [run for run, _ in runs], [best for _, best in runs], limits, title_of(metric)
         )
         append(panels, element("figure", element("h3", label), drawn))
-    untrained = [label for label in found if label not in trained and not view.failed(label)]
+    untrained = [label for label in found if label not in trained and not view.fate(label)]
     text = (
         f"{title_of(metric)} on validation above, training loss below, after every epoch; one line "
         f"a run, a dot at the epoch that validation chose. All upper axes are the same; losses "

@@ -20,10 +20,11 @@ from recbole_mirec.benchmark.report.detail_sections import (
     unseen_sections,
 )
 from recbole_mirec.benchmark.report.result_sections import (
+    ablation_tables,
     answer,
     interval_figures,
+    model_tables,
     notes,
-    result_tables,
 )
 from recbole_mirec.benchmark.report.style import CSS
 from recbole_mirec.benchmark.report.view import About, View
@@ -103,15 +104,10 @@ def _protocol_section(view: View, layout: Layout) -> Section:
     folds = f" Cross-validation over brands, {view.n_folds()} folds." if view.n_folds() else ""
     parts = [
         element("p", PROTOCOL_WORDS.get(view.protocol, "") + folds),
-        *result_tables(view, layout, view.labels),
+        *model_tables(view, layout),
         *notes(view),
         *_titled("Every metric with its interval", interval_figures(view, layout)),
-    ]
-    if view.ablations:
-        labels = [view.about.ablated or view.main, *view.ablations]
-        drawn = result_tables(view, layout, labels, told=False)
-        parts += _titled("Ablations of the perspectives", drawn)
-    parts += [
+        *_titled("Ablations of the perspectives", ablation_tables(view, layout)),
         *_titled("By category of the brand", category_sections(view, layout)),
         *_titled("Ranks of the collaborators", rank_sections(view, layout)),
         *_titled("Influencers not seen in training", unseen_sections(view, layout)),

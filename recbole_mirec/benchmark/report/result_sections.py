@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from dataset_convert.page.markup import Child, append, element
@@ -26,6 +27,12 @@ _INTERVALS_TOLD = (
     "Means on the test part with 95 % intervals over brands and seeds. Intervals of two models may "
     "overlap although they differ: the test compares them brand by brand."
 )
+_TESTED = (
+    " at the 5 % level after Holm's correction over the models of one protocol and metric, by a "
+    "paired test over brands that counts brands and seeds as two sources of variance. Bold: the "
+    "best, and significantly better than the second. Medians and pooled figures are not tested. A "
+    "model that depends on a seed and has one is never marked."
+)
 _CHANCE = {"AUC": 0.5, "cAUC": 0.5}
 
 
@@ -46,8 +53,10 @@ def answer(view: View) -> str:
     main = view.figure(view.main, HEADLINE)
     if main is None:
         return f"{text}. {view.main} has no results to compare with."
-    gap = f"{view.main} is {metric_text(HEADLINE, abs(best.difference))} behind"
-    return f"{text}. {gap}{_verdict(best, best.difference_low, best.difference_high)}."
+    known = math.isfinite(best.difference)
+    gap = metric_text(HEADLINE, best.difference if known else best.mean - main.mean)
+    verdict = _verdict(best, best.difference_low, best.difference_high)
+    return f"{text}. {view.main} is {gap} behind{verdict}."
 
 
 def _against_next(view: View, label: str, figure: Figure) -> str:
@@ -85,76 +94,86 @@ def _span(low: float, high: float) -> str:
     return f"{metric_text(HEADLINE, low)} to {metric_text(HEADLINE, high)}"
 
 
-def result_tables(
-    view: View, layout: Layout, labels: Sequence[str], *, told: bool = True
-) -> list[Element]:
-    """All metrics of some models, the best first; those of the paper's rules folded away.
+def model_tables(view: View, layout: Layout) -> list[Element]:
+    """All metrics of the models, compared with the main one."""
+    return _tables(view, layout, _Family(view.labels, view.labels, view.main), _TESTED)
 
-    Args:
-        view: the protocol.
-        layout: of the page.
-        labels: of the models.
-        told: whether the note says how differences were tested, as it does once a protocol.
-    """
-    text = f"{pool(view, labels)} {marks(view) if told else 'Marks as in the first table.'}"
-    parts = [_result_table(view, labels, view.columns()), layout.note(text)]
+
+def ablation_tables(view: View, layout: Layout) -> list[Element]:
+    """All metrics of the ablations, compared with their full model; nothing without ablations."""
+    if not view.ablations:
+        return []
+    full = view.about.ablated or view.main
+    # The full model leads, if it does, in the table of models.
+    family = _Family([full, *view.ablations], view.ablations, full)
+    return _tables(view, layout, family, "; tested and marked as in the first table.")
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The models of one table, those whose lead it shows, and the one they are compared with."""
+
+    labels: Sequence[str]
+    leaders: Sequence[str]
+    against: str
+
+
+def _tables(view: View, layout: Layout, family: _Family, tested: str) -> list[Element]:
+    """The best model first; the metrics by the paper's rules folded away."""
+    text = f"{pool(view, family.labels)} {_MARK} differs from {family.against}{tested}"
+    parts = [_result_table(view, family, view.columns()), layout.note(text)]
     paper = view.columns(PAPER)
     if paper:
         title = "The same by the paper's rules: compare published tables with these only"
-        folded = [_result_table(view, labels, paper), layout.note(pool(view, labels))]
+        folded = [_result_table(view, family, paper), layout.note(pool(view, family.labels))]
         parts.append(element("details", element("summary", title), *folded))
     return parts
 
 
-def _result_table(view: View, labels: Sequence[str], columns: Sequence[str]) -> Element:
+def _result_table(view: View, family: _Family, columns: Sequence[str]) -> Element:
     ranking = next((name for name in columns if title_of(name) == HEADLINE), columns[0])
-    ordered = [label for label, _ in view.ranked(labels, ranking)]
-    ordered += [label for label in labels if label not in ordered]
-    known = [view.figure(label, ranking) for label in ordered]
-    against = next((figure.against for figure in known if figure and figure.against), view.main)
+    ordered = [label for label, _ in view.ranked(family.labels, ranking)]
+    ordered += [label for label in family.labels if label not in ordered]
     rows = [
         [
             _name(view, label),
-            *(_cell(view, label, metric, against) for metric in columns),
-            *_difference(ranking, figure, against),
+            *(_cell(view, family, label, metric) for metric in columns),
+            *_difference(ranking, view.figure(label, ranking), family.against),
         ]
-        for label, figure in zip(ordered, known, strict=True)
+        for label in ordered
     ]
-    less = f"{title_of(ranking)} less {against}'s"
+    less = f"{title_of(ranking)} less {family.against}'s"
     made = table(["model", *map(title_of, columns), less, "p (Holm)"], rows, n_words=1)
     for label, line in zip(ordered, list(made.iter("tr"))[1:], strict=True):
-        if label == against:
+        if label == family.against:
             line.set("class", "main")
-            for cell in line.iter("strong"):
-                # The full model leads, if it does, in the table of models.
-                cell.tag = "strong" if set(labels) <= set(view.labels) else "span"
     return made
 
 
 def _name(view: View, label: str) -> Element:
     name = element("span", label)
-    if view.failed(label):
-        append(name, element("span", " failed", class_="failed"))
+    if view.fate(label):
+        append(name, element("span", f" {view.fate(label)}", class_="failed"))
     elif label in view.about.leaking:
         append(name, element("span", " leaks", class_="failed"))
     return name
 
 
-def _cell(view: View, label: str, metric: str, against: str) -> Element:
-    """A mean; bold where the model leads its table, marked where it differs from `against`."""
+def _cell(view: View, family: _Family, label: str, metric: str) -> Element:
+    """A mean; bold where the model leads the table, marked where it differs from its rival."""
     figure = view.figure(label, metric)
     if figure is None:
         return element("span", MISSING)
-    cell = element("strong" if figure.leads else "span", metric_text(metric, figure.mean))
+    bold = figure.leads and label in family.leaders
+    cell = element("strong" if bold else "span", metric_text(metric, figure.mean))
     ends = (metric_text(metric, end) for end in (figure.low, figure.high))
     cell.set("title", f"95 % interval {' to '.join(ends)}")
-    mark = _MARK if figure.significant and figure.against == against else ""
+    mark = _MARK if figure.significant and figure.against == family.against else ""
     return element("span", cell, element("sup", mark, class_="mark"))
 
 
 def _difference(metric: str, figure: Figure | None, against: str) -> list[Child]:
-    known = figure is not None and math.isfinite(figure.difference)
-    if figure is None or not known or figure.against != against:
+    if figure is None or figure.against != against or not math.isfinite(figure.difference):
         return [MISSING, MISSING]
     low, high = figure.difference_low, figure.difference_high
     ends = f" ({signed_text(metric, low)} to {signed_text(metric, high)})"
@@ -172,19 +191,8 @@ def pool(view: View, labels: Sequence[str]) -> str:
     if view.n_folds():
         text += f" in each of {view.n_folds()} folds of {_range(brands)} brands"
     if runs:
-        text += f"; {_range(runs)} {'run' if runs[-1] == 1 else 'runs'} a model"
+        text += f"; {_range(runs)} {'seed' if runs[-1] == 1 else 'seeds'} a model"
     return f"{text}."
-
-
-def marks(view: View) -> str:
-    """What the marks of a table mean, and how differences were tested."""
-    return (
-        f"{_MARK} differs from {view.main} at the 5 % level after Holm's correction over the "
-        f"models of one protocol and metric, by a paired test over brands that counts brands and "
-        f"seeds as two sources of variance. Bold: the best, and significantly better than the "
-        f"second. Medians are not tested. A model that depends on a seed and has one run is never "
-        f"marked."
-    )
 
 
 def _range(numbers: Sequence[int]) -> str:

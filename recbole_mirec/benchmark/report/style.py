@@ -84,6 +84,9 @@ details[open] > summary { margin-bottom: .4rem; }
 td.told { max-width: 26rem; }
 @media (max-width: 40rem) {
   .atlas text { display: none; }
+  section .scroll td:first-child, section .scroll th:first-child { position: sticky; left: 0;
+    background: #fff; white-space: normal; max-width: 8rem; }
+  section .scroll tr.main :first-child { background: #fff4ec; }
   .plot.named { width: calc(100% - 8.4rem); margin-left: 8rem; }
   .card .topic { display: block; }
 .shares { grid-template-columns: max-content 1fr; }

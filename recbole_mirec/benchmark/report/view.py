@@ -141,10 +141,10 @@ class View:
         names = self.runs.loc[self.runs["model"] == model, "label"]
         return next((str(name) for name in names if self.figure(str(name), HEADLINE)), None)
 
-    def failed(self, label: str) -> bool:
-        """Whether no run of a model has finished."""
-        statuses = self.runs.loc[self.runs["label"] == label, "status"]
-        return not (statuses == FINISHED).any()
+    def fate(self, label: str) -> str:
+        """Why a model has no results: the status of its first run; "" where it has."""
+        statuses = self.runs.loc[self.runs["label"] == label, "status"].tolist()
+        return "" if FINISHED in statuses else str(statuses[0])
 
     def test_sizes(self) -> tuple[list[int], list[int]]:
         """Numbers of brands and of candidates of the test part, a pair a fold, ascending."""
