@@ -85,7 +85,10 @@ td.told { max-width: 26rem; }
 @media (max-width: 40rem) {
   .atlas text { display: none; }
   section .scroll td:first-child, section .scroll th:first-child { position: sticky; left: 0;
-    background: #fff; white-space: normal; max-width: 8rem; }
+    background: #fff; white-space: normal; max-width: 8rem; box-shadow: inset 0 -1px var(--line); }
+  .atlas .far { stroke-width: 2; }
+  .atlas .rim { stroke-width: 7; }
+  .atlas .near { stroke-width: 5; }
   section .scroll tr.main :first-child { background: #fff4ec; }
   .plot.named { width: calc(100% - 8.4rem); margin-left: 8rem; }
   .card .topic { display: block; }
