@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,12 @@ def planned_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
 
 def deterministic(entry: ModelEntry) -> bool:
     """Whether a model's figures do not depend on a seed."""
-    return is_deterministic(find_model(entry.model))
+    return is_deterministic(_class_of(entry.model))
 
 
 def leaks(entry: ModelEntry) -> bool:
     """Whether a model says of itself that it reads what no model may."""
-    return bool(getattr(find_model(entry.model), "leaks", False))
+    return bool(getattr(_class_of(entry.model), "leaks", False))
 
 
 def run_settings(
@@ -76,3 +77,8 @@ def run_settings(
     folds = {"folds": plan.folds, "fold": fold} if fold else {}
     own = {"dataset": plan.dataset, "protocol": protocol, "seed": seed, **folds}
     return {**plan.settings, **entry.settings, **own, **COMMON}
+
+
+@cache
+def _class_of(model: str) -> type:
+    return find_model(model)

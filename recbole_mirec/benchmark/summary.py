@@ -20,7 +20,7 @@ from recbole_mirec.results import smaller_is_better
 
 RESULTS_FILE = "results.csv"
 LEVEL = 0.05
-N_FLIPS = 1999
+N_DRAWS, N_FLIPS = 1999, 1999
 COLUMNS = (
     *("label", "protocol", "part", "metric", "mean", "low", "high", "n_brands", "n_runs"),
     *("against", "difference", "difference_low", "difference_high", "p", "p_holm"),
@@ -125,6 +125,7 @@ class _Table:
                 measure.summary,
                 generator=self._generator(entry, measure),
                 deterministic=deterministic(entry),
+                n_resamples=N_DRAWS,
             )
             yield {
                 "label": entry.label,
@@ -158,6 +159,7 @@ class _Table:
             generator=generator,
             deterministic=deterministic(entry),
             deterministic_against=deterministic(other),
+            n_resamples=N_DRAWS,
         )
         return {"against": label, **_interval(estimate.value, estimate.low, estimate.high)}
 
@@ -190,8 +192,8 @@ class _Table:
                     n_resamples=1,
                 )
             )
-        adjusted = holm(np.array([one.p for one in found]))
-        return best.label if found[0].significant(LEVEL, adjusted=adjusted[0]) else None
+        adjusted = float(holm(np.array([one.p for one in found]))[0])
+        return best.label if found[0].significant(LEVEL, adjusted=adjusted) else None
 
     def _known(self, entry: ModelEntry, measure: Measure) -> list[NDArray[np.float64]] | None:
         """The metric's layouts of a model; None where fewer than two brands have values."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recbole_mirec.benchmark import running
+from recbole_mirec.benchmark import running, summary
 from recbole_mirec.benchmark.plan import BenchmarkPlan, make_plan
 
 MODELS: dict[str, Any] = {
@@ -20,7 +20,7 @@ def content(**changes: Any) -> dict[str, Any]:
     keys = {
         "name": "little",
         "dataset": "mirec-tiny",
-        "protocols": ["new-brand", "known-brand"],
+        "protocols": ["new-brand"],
         "seeds": [1, 2],
         "main": "Cosine",
         "models": MODELS,
@@ -35,7 +35,7 @@ def plan(data_path: Path | None = None, **changes: Any) -> BenchmarkPlan:
 
 
 def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
-    """Let benchmarks do their runs here instead of in workers; returns the folders as they run."""
+    """Let benchmarks do their runs here, one after the other; returns the folders as they run."""
     done: list[str] = []
 
     def one_after_the_other(work: Any, propose: Any, report: Any, **_: Any) -> None:
@@ -44,6 +44,9 @@ def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
             report(job, work(job))
 
     patch.setattr(running, "run_in_workers", one_after_the_other)
+    # as many as the tests have time for
+    patch.setattr(summary, "N_DRAWS", 20)
+    patch.setattr(summary, "N_FLIPS", 20)
     return done
 
 

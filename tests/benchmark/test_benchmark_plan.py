@@ -11,9 +11,11 @@ from recbole_mirec.benchmark.planned import deterministic, planned_runs
 from recbole_mirec.config import properties_folder
 from recbole_mirec.errors import UsageError
 
+BOTH = ["new-brand", "known-brand"]
+
 
 def test_runs_of_a_plan() -> None:
-    runs = planned_runs(plan(protocols=["new-brand"], folds=2))
+    runs = planned_runs(plan(folds=2))
     assert [run.folder.as_posix() for run in runs] == [
         *(f"runs/Cosine/new-brand/seed-1-fold-{fold}" for fold in (1, 2)),
         *(f"runs/Random/new-brand/seed-{s}-fold-{fold}" for s in (1, 2) for fold in (1, 2)),
@@ -29,7 +31,7 @@ def test_runs_of_a_plan() -> None:
 
 
 def test_a_model_without_seeds_runs_once() -> None:
-    runs = planned_runs(plan())
+    runs = planned_runs(plan(protocols=BOTH))
     seeds = {label: [run.seed for run in runs if run.entry.label == label] for label in MODELS}
     # two protocols each
     assert seeds["Cosine"] == [1, 1]
@@ -41,7 +43,7 @@ def test_a_model_without_seeds_runs_once() -> None:
 
 def test_a_model_may_have_protocols_of_its_own() -> None:
     models = MODELS | {"BPR (short)": {"model": "BPR", "protocols": ["known-brand"]}}
-    runs = planned_runs(plan(models=models))
+    runs = planned_runs(plan(models=models, protocols=BOTH))
     assert {run.protocol for run in runs if run.entry.label == "BPR (short)"} == {"known-brand"}
     assert "protocols" not in runs[-1].settings
 
@@ -49,7 +51,7 @@ def test_a_model_may_have_protocols_of_its_own() -> None:
 def test_ablations_are_their_full_model_with_fewer_perspectives() -> None:
     models = {"Full": {"model": "MIRec", "epochs": 2}, "Cosine": {"model": "Cosine"}}
     rows = [["content"], ["content", "attribute"]]
-    made = plan(models=models, ablations={"model": "Full", "perspectives": rows})
+    made = plan(models=models, ablations={"model": "Full", "perspectives": rows}, protocols=BOTH)
     assert [entry.label for entry in made.ablations] == [
         "Full [content]",
         "Full [content + attribute]",
@@ -76,8 +78,11 @@ def test_ablations_are_their_full_model_with_fewer_perspectives() -> None:
         ({"seeds": [1, 1]}, "Key 'seeds' must list different whole numbers. Received: [1, 1]."),
         ({"seeds": [1, -2]}, "Key 'seeds' must hold whole numbers of at least 0. Received: -2."),
         ({"seeds": [True]}, "Key 'seeds' must hold whole numbers of at least 0. Received: True."),
-        ({"folds": 5}, "must be 0, or at least 2 with protocols: [new-brand]. Received: 5 with"),
-        ({"folds": 1, "protocols": ["new-brand"]}, "Received: 1 with new-brand."),
+        (
+            {"folds": 5, "protocols": BOTH},
+            "must be 0, or at least 2 with protocols: [new-brand]. Received: 5 with",
+        ),
+        ({"folds": 1}, "Received: 1 with new-brand."),
         ({"folds": "five"}, "Key 'folds' must hold whole numbers of at least 0. Received: 'five'."),
         ({"jobs": 0}, "Key 'jobs' must hold whole numbers of at least 1. Received: 0."),
         ({"settings": ["epochs"]}, "Key 'settings' must map keys to values. Received: ['epochs']."),
@@ -92,10 +97,7 @@ def test_ablations_are_their_full_model_with_fewer_perspectives() -> None:
             "Key 'fold' cannot be set in 'models: A': every fold of the plan's 'folds' is run.",
         ),
         (
-            {
-                "protocols": ["new-brand"],
-                "models": {"A": {"model": "X", "protocols": ["known-brand"]}},
-            },
+            {"models": {"A": {"model": "X", "protocols": ["known-brand"]}}},
             "Unknown protocol 'known-brand' in 'models: A: protocols'. Did you mean 'new-brand'?",
         ),
         (
@@ -103,7 +105,10 @@ def test_ablations_are_their_full_model_with_fewer_perspectives() -> None:
             "Labels 'BPR (short)' and 'bpr short' would share the folder 'bpr-short'; change one.",
         ),
         (
-            {"models": {"Cosine": {"model": "Cosine", "protocols": ["new-brand"]}}},
+            {
+                "models": {"Cosine": {"model": "Cosine", "protocols": ["new-brand"]}},
+                "protocols": BOTH,
+            },
             "Model 'Cosine' is the main one, so it must be run under all protocols.",
         ),
         ({"ablations": ["content"]}, "Key 'ablations' must hold model and perspectives."),
