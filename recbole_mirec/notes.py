@@ -10,6 +10,10 @@ from recbole_mirec.data.dataset import MirecDataset, SplitDataset
 from recbole_mirec.registry import is_ours
 
 SYNTHETIC = "(synthetic data)"
+FOLD_NOTE = (
+    "Folds share the data set's features: what its conversion fitted, such as topics, may know a "
+    "fold's accounts, but never their collaborations."
+)
 
 
 def is_synthetic(dataset: SplitDataset) -> bool:
@@ -29,7 +33,8 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
 
 def experiment_notes(config: MirecConfig) -> tuple[str, ...]:
     """What belongs beside the metrics of an experiment."""
-    return _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
+    notes = _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
+    return (*notes, FOLD_NOTE) if config["folds"] else notes
 
 
 def ranking_notes(config: MirecConfig, *, n_collaborations: int) -> tuple[str, ...]:
@@ -50,7 +55,7 @@ def score_note(model: Any) -> str:
 
 def _model_notes(config: MirecConfig, *, new_brand: bool) -> tuple[str, ...]:
     if is_ours(config.model_class):
-        return ()
+        return tuple(getattr(config.model_class, "figure_notes", ()))
     if config["MODEL_TYPE"] in (ModelType.GENERAL, ModelType.TRADITIONAL):
         if not new_brand:
             return ()

@@ -14,6 +14,8 @@ from recbole_mirec.notes import data_title
 from recbole_mirec.tables import format_table, metric_title
 from recbole_mirec.tuning.trial import FINISHED
 
+LEAST_P = 0.001
+
 
 def plan_text(plan: BenchmarkPlan) -> str:
     """The studies and the runs of a plan, one a line.
@@ -40,6 +42,7 @@ def result_text(result: BenchmarkResult) -> str:
     lines = [f"{plan.name} on {data}: {int(ended.sum())} of {len(ended)} runs finished"]
     for protocol in plan.protocols:
         lines += _protocol_lines(result, protocol)
+    lines.append("")
     for run in result.runs[~ended].itertuples():
         lines.append(f"{run.status}: {run.folder}: {run.reason}".rstrip(": "))
     lines.append(f"Files: {result.folder} ({REPORT_FILE}, {RESULTS_FILE}, {FOLDER}/)")
@@ -62,7 +65,7 @@ def _protocol_lines(result: BenchmarkResult, protocol: str) -> list[str]:
     table["p (Holm)"] = [_adjusted(maps, label) for label in means.index]
     folds = f", {result.plan.folds} folds" if result.plan.folds else ""
     title = f"protocol {protocol}, test part{folds}; p: MAP against {result.plan.main}"
-    return ["", title, format_table(table, decimals=4), ""]
+    return ["", title, format_table(table, decimals=4)]
 
 
 def _interval(maps: pd.DataFrame, label: str) -> str | None:
@@ -74,4 +77,5 @@ def _interval(maps: pd.DataFrame, label: str) -> str | None:
 def _adjusted(maps: pd.DataFrame, label: str) -> str | None:
     if label not in maps.index or pd.isna(maps.at[label, "p_holm"]):
         return None
-    return f"{maps.at[label, 'p_holm']:.3g}"
+    p = float(maps.at[label, "p_holm"])
+    return f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"

@@ -55,21 +55,21 @@ class Progress:
         n_ended: that had ended before.
         jobs: runs at a time.
         metric: validation metric of the lines.
-        stream: where lines go.
+        stream: where lines go; None: standard error.
     """
 
     def __init__(
-        self, n_runs: int, n_ended: int, jobs: int, metric: str, stream: TextIO = sys.stderr
+        self, n_runs: int, n_ended: int, jobs: int, metric: str, stream: TextIO | None = None
     ) -> None:
         self._n_runs, self._n_ended, self._jobs = n_runs, n_ended, jobs
-        self._metric, self._stream = metric, stream
+        self._metric, self._stream = metric, stream or sys.stderr
         self._times = RunTimes()
         self._bar = tqdm(
             total=n_runs,
             initial=n_ended,
             desc="runs",
             bar_format=_FORMAT,
-            file=stream,
+            file=self._stream,
             disable=None,
             leave=False,
         )

@@ -298,6 +298,8 @@ def test_every_brand_is_measured_once_a_seed_and_never_chosen_on(
     assert set(result.results["n_brands"]) <= set(range(2, len(set.union(*seen[0])) + 1))
     caption = (tmp_path / "it" / "tables" / "new-brand.models.md").read_text().split("\n")[0]
     assert "cross-validation by brand, 3 folds: in each fold" in caption
+    written = (tmp_path / "it" / "tables" / "new-brand.models.md").read_text()
+    assert written.count("Folds share the data set's features") == 1
 
 
 PARTS = ("train", "valid", "test")
