@@ -93,10 +93,16 @@ def _main(arguments: Sequence[str]) -> int:
         folder=options.results,
         retry_failed=options.retry_failed,
         report_only=options.report_only,
-        command=shlex.join(["python", "-m", "recbole_mirec.benchmark", *arguments]),
+        command=_command(arguments),
     )
     print(result_text(result))
     return _exit_code(result)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """What makes the benchmark, whichever command wrote its page."""
+    words = [word for word in arguments if word not in ("--report-only", "--retry-failed")]
+    return shlex.join(["python", "-m", "recbole_mirec.benchmark", *words])
 
 
 def _exit_code(result: "BenchmarkResult") -> int:

@@ -1,5 +1,7 @@
 """A benchmark as plain text: what it will do, and what it found."""
 
+from typing import Any
+
 import pandas as pd
 
 from dataset_convert import schema
@@ -77,5 +79,5 @@ def _interval(maps: pd.DataFrame, label: str) -> str | None:
 def _adjusted(maps: pd.DataFrame, label: str) -> str | None:
     if label not in maps.index or pd.isna(maps.at[label, "p_holm"]):
         return None
-    p = float(maps.at[label, "p_holm"])
+    p: Any = maps.at[label, "p_holm"]
     return f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"
