@@ -99,6 +99,16 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("negative_weight", "gamma"), number(0)),
     "reg_weights": filled_list(number(0)),
     "margin": between(-1, 1),
+    # our baselines
+    "combination": exactly(("cosine", "hellinger")),
+    "loss": exactly(("bpr", "logistic")),
+    "shared_towers": (lambda value: isinstance(value, bool), "be True or False"),
+    **dict.fromkeys(("tower_hidden", "topic_tower", "visual_tower"), filled_list(whole(1))),
+    **dict.fromkeys(("concept_tower", "fusion_tower"), filled_list(whole(1))),
+    **dict.fromkeys(("tower_dimension", "n_concepts"), whole(1)),
+    "list_size": whole(2),
+    "tower_dropout": between(0, 1, below=True),
+    **dict.fromkeys(("triplet_margin", "tower_l1"), number(0)),
     "aggregator": exactly(("mean", "user_attention", "self_attention")),
     "knn_method": exactly(("item", "user")),
     "checkpoint_dir": (

@@ -2,6 +2,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from little_data import NAME, little, settings, vectors, write_little
@@ -11,8 +12,9 @@ from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import prepare
 
 
-def made(folder: Path, **changes: Any) -> Any:
-    experiment = prepare(settings(folder, "Cosine", NAME, **changes))
+def made(folder: Path, combination: str = "cosine", **changes: Any) -> Any:
+    given = settings(folder, "Cosine", NAME, combination=combination, **changes)
+    experiment = prepare(given)
     experiment.model.eval()
     return experiment
 
@@ -55,10 +57,11 @@ def test_single_perspectives(
     assert score(found, "b3", "i4") == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("combination", ["cosine", "hellinger"])
 def test_full_ranking_is_the_prediction_and_padding_scores_nothing(
-    workplace: Path, tmp_path: Path
+    workplace: Path, tmp_path: Path, combination: str
 ) -> None:
-    found = made(write_little(tmp_path))
+    found = made(write_little(tmp_path), combination)
     data = found.dataset
     brands = torch.arange(data.user_num)
     full = found.model.full_sort_predict(Interaction({"brand_id": brands}))
@@ -73,9 +76,119 @@ def test_full_ranking_is_the_prediction_and_padding_scores_nothing(
         torch.testing.assert_close(found.model.predict(pairs), full[brand])
     assert not full[0].any()
     assert not full[:, 0].any()
-    assert float(full.max()) <= 3.0 + 1e-6
+    assert combination != "cosine" or float(full.max()) <= 3.0 + 1e-6
+    vectors = found.model.account_vectors()
+    shares = torch.einsum("bpd,ipd->bip", vectors["brand"], vectors["influencer"])
+    torch.testing.assert_close(shares.sum(dim=2), full)
+    pair = Interaction({"brand_id": torch.tensor([1]), "influencer_id": torch.tensor([7])})
+    torch.testing.assert_close(found.model.perspective_scores(pair)[0], shares[1, 7])
+    assert found.model.perspectives == ("content", "audience", "attribute")
     assert found.model.calculate_loss(None).item() == 0.0
     assert set(found.model.state_dict()) == {"unused"}
+
+
+def z_scores(products: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Of all pairs, by the mean and deviation of training brands with training influencers."""
+    fitted = [
+        value
+        for (brand, influencer), value in products.items()
+        if brand in ("b1", "b2", "b3") and influencer in ("i1", "i2", "i3", "i4")
+    ]
+    mean, deviation = np.mean(fitted), np.std(fitted)
+    return {pair: float((value - mean) / deviation) for pair, value in products.items()}
+
+
+def test_hellinger_similarities_as_z_scores_worked_by_hand(workplace: Path, tmp_path: Path) -> None:
+    found = made(write_little(tmp_path), "hellinger", perspectives=["audience"])
+    brands = {"b1": (0.9, 0.1), "b3": (0.5, 0.5), "b5": (0.4, 0.6), "b4": (0.3, 0.7)}
+    influencers = {
+        "i1": (0.9, 0.1),
+        "i3": (0.2, 0.8),
+        "i4": (0.7, 0.3),
+        "i5": (0.5, 0.5),
+        "i6": (0.0, 1.0),
+    }
+    products = {
+        (brand, influencer): sqrt(p[0] * q[0]) + sqrt(p[1] * q[1])
+        for brand, p in brands.items()
+        for influencer, q in influencers.items()
+    }
+    for (brand, influencer), expected in z_scores(products).items():
+        assert score(found, brand, influencer) == pytest.approx(expected, abs=1e-4)
+    # b2 and i2 have no audience: an average pair
+    assert score(found, "b2", "i1") == score(found, "b1", "i2") == 0.0
+    assert found.model.score_meaning.endswith("as z-scores, 0 an average pair")
+
+
+def test_attribute_vectors_are_centred_by_the_training_accounts(
+    workplace: Path, tmp_path: Path
+) -> None:
+    data = little()
+    brand_rows = {"b1": (1.0, 0.0), "b2": (3.0, 4.0), "b4": (5.0, 5.0)}
+    influencer_rows = {f"i{k}": (float(k), float(k * k % 5)) for k in range(1, 8)}
+    brands = data.brands[["brand_id"]].copy()
+    brands["brand_attribute_vector"] = vectors(
+        *[list(brand_rows[b]) if b in brand_rows else None for b in brands["brand_id"]]
+    )
+    influencers = data.influencers[["influencer_id"]].copy()
+    influencers["influencer_attribute_vector"] = vectors(
+        *[list(influencer_rows[i]) for i in influencers["influencer_id"]]
+    )
+    found = made(write_little(tmp_path, brands=brands, influencers=influencers), "hellinger")
+    centre = np.mean([brand_rows[b] for b in ("b1", "b2")], axis=0)
+    other = np.mean([influencer_rows[f"i{k}"] for k in range(1, 5)], axis=0)
+    products = {}
+    for b, row in brand_rows.items():
+        for i, column in influencer_rows.items():
+            one, two = row - centre, column - other
+            products[b, i] = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+    for (brand, influencer), expected in z_scores(products).items():
+        assert score(found, brand, influencer) == pytest.approx(expected, abs=1e-4)
+    assert score(found, "b3", "i1") == 0.0
+
+
+def test_a_perspective_of_two_modalities_has_deviation_one(workplace: Path, tmp_path: Path) -> None:
+    found = made(write_little(tmp_path), "hellinger", perspectives=["content"])
+    # one has topics alone and the other labels alone: nothing to compare, not counted
+    assert score(found, "b3", "i2") == 0.0
+    pairs = [(b, i) for b in ("b1", "b2", "b3") for i in ("i1", "i2", "i3", "i4")]
+    fitted = [score(found, *pair) for pair in pairs if pair not in (("b3", "i2"), ("b2", "i4"))]
+    assert np.std(fitted) == pytest.approx(1.0, rel=1e-5)
+    assert np.mean(fitted) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_embeddings_with_negative_values_are_compared_by_their_cosine(
+    workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = little()
+    brands, influencers = data.brands.copy(), data.influencers.copy()
+    brands["brand_audience_topics"] = vectors(*[[0.6, -0.8]] * 4, None)
+    rows = [[-1.0, 0.0], [0.0, 2.0], [0.8, -0.6], [0.6, -0.8], [1.0, 0.0], [0.6, 0.8], [0.0, -2.0]]
+    influencers["influencer_audience_topics"] = vectors(*rows)
+    folder = write_little(tmp_path, brands=brands, influencers=influencers)
+    with caplog.at_level("INFO"):
+        found = made(folder, "hellinger", perspectives=["audience"])
+    assert "audience_topics has negative values, so it is compared by its cosine" in caplog.text
+    cosines = [(0.6 * x - 0.8 * y) / np.hypot(x, y) for x, y in rows]
+    products = {
+        ("b1", influencer): cosine
+        for influencer, cosine in zip(influencers["influencer_id"], cosines, strict=True)
+    }
+    for (brand, influencer), expected in z_scores(products).items():
+        assert score(found, brand, influencer) == pytest.approx(expected, abs=1e-4)
+
+
+def test_held_out_accounts_and_pairs_fit_nothing(workplace: Path, tmp_path: Path) -> None:
+    data = little()
+    before = made(write_little(tmp_path / "a"), "hellinger")
+    brands, influencers = data.brands.copy(), data.influencers.copy()
+    held = brands["brand_id"].isin(["b4", "b5"]), influencers["influencer_id"].isin(["i6", "i7"])
+    brands.loc[held[0], "brand_audience_topics"] = vectors(*[[0.99, 0.01]] * 5)
+    influencers.loc[held[1], "influencer_audience_topics"] = vectors(*[[0.01, 0.99]] * 7)
+    after = made(write_little(tmp_path / "b", brands=brands, influencers=influencers), "hellinger")
+    assert score(before, "b1", "i1") == score(after, "b1", "i1")
+    assert score(before, "b3", "i5") == score(after, "b3", "i5")
+    assert score(before, "b4", "i1") != score(after, "b4", "i1")
 
 
 def test_a_precomputed_attribute_vector_stands_in_for_lists(
