@@ -112,7 +112,7 @@ def little(**changes: Any) -> AtomicData:
     parts = {"brands": brands, "influencers": influencers} | changes
     return AtomicData(
         name=NAME,
-        interactions=pairs([*TEST, *VALID, *TRAIN]),
+        interactions=parts.pop("interactions", pairs([*TEST, *VALID, *TRAIN])),
         influencer_category=parts.pop("influencer_category", None),
         splits=parts.pop("splits", {"new-brand": new_brand_parts()}),
         manifest={"synthetic": True, "source": "written by hand for the tests"},

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from little_data import NAME, settings, write_little
 
@@ -314,9 +315,10 @@ def test_every_key_of_our_yaml_is_read_by_something(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(MirecConfig, "__getitem__", spy)
     # Without split files, so that the keys of drawn splits are asked for.
-    write_little(tmp_path, splits={})
+    categories = pd.Series(["food", "shoes"] * 3 + ["food"], [f"i{k}" for k in range(1, 8)])
+    write_little(tmp_path, splits={}, influencer_category=categories.rename("category"))
     changes = {"dataset": NAME, "valid_brands": 1, "test_brands": 1, "learning_rate_decay": 0.5}
-    for model in ("MIRec", "Cosine", "Random"):
+    for model in model_names(room="ours"):
         run_experiment(settings(tmp_path, model, **changes))
     ours = set(load_yaml(properties_folder() / "overall.yaml"))
     for path in (properties_folder() / "model").glob("*.yaml"):

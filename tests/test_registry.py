@@ -7,7 +7,10 @@ from recbole_mirec.registry import find_model, model_modules, model_names
 
 def test_our_models_come_first() -> None:
     assert find_model("MIRec") is MIRec
-    assert model_names(room="ours") == ["Cosine", "MIRec", "Random"]
+    assert model_names(room="ours") == [
+        *("CAMERA", "CATR", "CategoryOracle", "ContentTwoTower", "Cosine", "HPTR", "MIR"),
+        *("MIRec", "MIV", "Popularity", "Random"),
+    ]
     # RecBole has a Random of its own
     assert find_model("Random").__module__ == "recbole_mirec.model.random"
     assert model_modules()["random"] == "recbole_mirec.model.random"

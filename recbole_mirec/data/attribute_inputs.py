@@ -80,15 +80,35 @@ def graph_features(
         UsageError: an unknown method, a file that cannot be read or that names no attribute of
             the data set, a graph without edges.
     """
-    try:
-        vectors, known = _node_vectors(accounts, pairs, settings)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from None
+    vectors, known = node_vectors(accounts, pairs, settings)
     features = {}
     for side in schema.SIDES:
         means, mask = graph.account_mean(accounts.sides[side].attributes, vectors, known)
         features[side] = (torch.from_numpy(means), torch.from_numpy(mask))
     return features
+
+
+def node_vectors(
+    accounts: AccountTables, pairs: NDArray[np.int64], settings: GraphSettings
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Node embeddings of the data set's attributes.
+
+    Args:
+        accounts: the attribute lists.
+        pairs: (pair, 2) training collaborations in internal ids; nothing else is counted.
+        settings: how the graph is made and embedded.
+
+    Returns:
+        float32 (attribute, dimension) in the order of `accounts.attribute_names` and the mask
+        (attribute), True where an attribute is a node of the graph.
+
+    Raises:
+        UsageError: as `graph_features`.
+    """
+    try:
+        return _node_vectors(accounts, pairs, settings)
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from None
 
 
 def _node_vectors(

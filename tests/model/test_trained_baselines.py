@@ -1,0 +1,384 @@
+"""The trained baselines: scores and losses by hand or by a loop, alive, and what they refuse."""
+
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from little_data import NAME, little, settings, vectors, write_little
+from planted_data import NAME as PLANTED
+from planted_data import write_planted
+from recbole.data.interaction import Interaction
+from torch.nn import functional
+
+from recbole_mirec.errors import UsageError
+from recbole_mirec.experiment import prepare
+from recbole_mirec.quick_start import run_experiment
+
+TWO_TOWERS = ("ContentTwoTower", "MIR", "HPTR", "CATR")
+TRAINED = (*TWO_TOWERS, "CAMERA")
+NEGATIVES = {"distribution": "uniform", "alpha": 1.0, "dynamic": False, "candidate_num": 0}
+SMALL: dict[str, dict[str, Any]] = {
+    "ContentTwoTower": {"tower_hidden": [11], "tower_dimension": 7},
+    "MIR": {"topic_tower": [11], "visual_tower": [13], "tower_dimension": 7},
+    "HPTR": {"topic_tower": [11], "visual_tower": [13], "tower_dimension": 7},
+    "CATR": {"fusion_tower": [11], "tower_dimension": 7},
+    "CAMERA": {"concept_tower": [13], "fusion_tower": [11], "tower_dimension": 7},
+}
+GRAPH = {"graph_method": "netmf", "graph_dimension": 5}
+
+
+def given(folder: Path, model: str, name: str = NAME, **changes: Any) -> dict[str, Any]:
+    graph = GRAPH if model in ("CATR", "CAMERA") else {}
+    made: dict[str, Any] = settings(folder, model, name, **(SMALL[model] | graph | changes))
+    return made
+
+
+def made(folder: Path, model: str, **changes: Any) -> Any:
+    experiment = prepare(given(folder, model, **changes))
+    experiment.model.eval()
+    return experiment
+
+
+def batch(data: Any, rows: list[tuple[str, str, str]]) -> Interaction:
+    """Brand, positive and negative of each row."""
+    ids = [
+        [data.token2id("brand_id", b), *data.token2id("influencer_id", [p, n])] for b, p, n in rows
+    ]
+    columns = torch.tensor(np.array(ids)).T
+    fields = ("brand_id", "influencer_id", "neg_influencer_id")
+    return Interaction(dict(zip(fields, columns, strict=True)))
+
+
+ROWS = [("b1", "i1", "i3"), ("b2", "i2", "i4"), ("b3", "i4", "i1"), ("b1", "i2", "i4")]
+
+
+def scores(experiment: Any, rows: list[tuple[str, str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of positives and negatives by `predict`."""
+    pairs = batch(experiment.dataset, rows)
+    negatives = {"brand_id": pairs["brand_id"], "influencer_id": pairs["neg_influencer_id"]}
+    return experiment.model.predict(pairs), experiment.model.predict(Interaction(negatives))
+
+
+@pytest.mark.parametrize("model", TWO_TOWERS)
+def test_the_full_ranking_is_the_prediction(workplace: Path, tmp_path: Path, model: str) -> None:
+    experiment = made(write_little(tmp_path), model)
+    data = experiment.dataset
+    brands = torch.tensor([4, 2])
+    full = experiment.model.full_sort_predict(Interaction({"brand_id": brands})).reshape(2, -1)
+    assert full.shape == (2, data.item_num)
+    for row, brand in enumerate(brands.tolist()):
+        items = torch.arange(data.item_num)
+        pairs = {"brand_id": torch.full_like(items, brand), "influencer_id": items}
+        torch.testing.assert_close(experiment.model.predict(Interaction(pairs)), full[row])
+    vectors_of = experiment.model.account_vectors()
+    assert vectors_of["brand"].shape == (6, 1, 7)
+    assert vectors_of["influencer"].shape == (8, 1, 7)
+    assert full.std() > 0
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_vectors_are_forgotten_when_parameters_change(
+    workplace: Path, tmp_path: Path, model: str
+) -> None:
+    experiment = made(write_little(tmp_path), model)
+    before, _ = scores(experiment, ROWS)
+    assert torch.equal(scores(experiment, ROWS)[0], before)
+    state = {name: 1.5 * value for name, value in experiment.model.state_dict().items()}
+    experiment.model.load_state_dict(state)
+    assert not torch.equal(scores(experiment, ROWS)[0], before)
+    experiment.model.train()
+    with torch.no_grad():
+        for parameter in experiment.model.parameters():
+            parameter.mul_(2 / 3)
+    experiment.model.eval()
+    torch.testing.assert_close(scores(experiment, ROWS)[0], before)
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_every_parameter_learns_and_checkpoints_hold_nothing_else(
+    workplace: Path, tmp_path: Path, model: str
+) -> None:
+    experiment = made(write_little(tmp_path), model)
+    network = experiment.model
+    loss = network.calculate_loss(batch(experiment.dataset, ROWS))
+    (sum(loss) if isinstance(loss, tuple) else loss).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        # a constant added to all logits of an account changes no softmax
+        assert parameter.grad.any() or name == "network.rho.rest.0.bias", name
+    assert set(network.state_dict()) == {name for name, _ in network.named_parameters()}
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_the_fingerprint_is_of_the_features(workplace: Path, tmp_path: Path, model: str) -> None:
+    prints = []
+    for number, first in enumerate((0.5, 0.5, 0.4)):
+        brands = little().brands.copy()
+        rows = [[0.2, 0.3, 0.5], [first, 0.3, 0.7 - first], [0.1, 0.1, 0.8], None, [0.2, 0.2, 0.6]]
+        brands["brand_content_topics"] = vectors(*rows)
+        folder = write_little(tmp_path / str(number), brands=brands)
+        prints.append(made(folder, model).model.input_fingerprint())
+    assert prints[0] == prints[1]
+    assert prints[0] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("loss", "reading"),
+    [
+        ("bpr", lambda pos, neg: -functional.logsigmoid(pos - neg)),
+        ("logistic", lambda pos, neg: functional.softplus(-pos) + functional.softplus(neg)),
+    ],
+)
+def test_the_losses_of_two_towers(workplace: Path, tmp_path: Path, loss: str, reading: Any) -> None:
+    experiment = made(write_little(tmp_path), "ContentTwoTower", loss=loss)
+    found = experiment.model.calculate_loss(batch(experiment.dataset, ROWS))
+    torch.testing.assert_close(found, reading(*scores(experiment, ROWS)).mean())
+
+
+def test_towers_read_unit_modalities_and_marks_of_the_missing(
+    workplace: Path, tmp_path: Path
+) -> None:
+    experiment = made(write_little(tmp_path), "ContentTwoTower", perspectives=["content"])
+    data, accounts = experiment.dataset, experiment.model.accounts
+    # four training labels: cup, plate is of i6 and i7 only and unknown, road, tree
+    ids = torch.tensor([data.token2id("brand_id", token) for token in ("b1", "b3", "b4")])
+    rows = accounts.features("brand", ids)["inputs"]
+    topics = np.array([0.5, 0.3, 0.2]) / np.sqrt(0.38)
+    labels = np.array([0.75, 0.0, 0.25]) / np.sqrt(0.625)
+    expected = [*topics, *labels, 1.0, 1.0]
+    assert rows[0].tolist() == pytest.approx(expected, rel=1e-5)
+    assert rows[1].tolist() == [0, 0, 0, 1, 0, 0, 0, 1]
+    # sneaker is no training label
+    assert rows[2, 3:].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_shared_towers_are_one(workplace: Path, tmp_path: Path) -> None:
+    folder = write_little(tmp_path)
+    counts = []
+    for shared in (True, False):
+        network = made(folder, "ContentTwoTower", shared_towers=shared).model
+        counts.append(sum(parameter.numel() for parameter in network.parameters()))
+    assert counts[1] == 2 * counts[0]
+
+
+def test_an_attribute_vector_is_read_where_there_are_no_lists(
+    workplace: Path, tmp_path: Path
+) -> None:
+    brands, influencers = little().brands[["brand_id"]], little().influencers[["influencer_id"]]
+    brands["brand_attribute_vector"] = vectors([1.0, 0.0], None, [3.0, 4.0], [1.0, 1.0], None)
+    influencers["influencer_attribute_vector"] = vectors(*[[0.0, 2.0]] * 7)
+    write_little(tmp_path, brands=brands, influencers=influencers)
+    experiment = made(tmp_path, "ContentTwoTower")
+    row = experiment.dataset.token2id("brand_id", "b2")
+    rows = experiment.model.accounts.features("brand", torch.tensor([row]))["inputs"]
+    assert rows[0].tolist() == pytest.approx([0.6, 0.8, 1.0])
+
+
+def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: Path) -> None:
+    experiment = made(write_little(tmp_path), "MIR")
+    network, data = experiment.model, experiment.dataset
+    ids = torch.tensor([data.token2id("brand_id", "b1")])
+    accounts = network.accounts
+    brand = network.towers["brand"](accounts.features("brand", ids), accounts.masks("brand", ids))
+    topics = np.array([0.5, 0.3, 0.2])
+    scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
+    found = accounts.features("brand", ids)["content_topics"][0]
+    assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
+    ids = torch.tensor([data.token2id("influencer_id", "i1")])
+    features, masks = accounts.features("influencer", ids), accounts.masks("influencer", ids)
+    influencer = network.towers["influencer"](features, masks)
+    positive, _ = scores(experiment, [("b1", "i1", "i3")])
+    torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
+
+
+def with_competence(folder: Path, train: list[tuple[str, str, float]]) -> Path:
+    data = little()
+    inter = data.interactions.iloc[:4].assign(competence=9.0)
+    rows = {"brand_id": [], "influencer_id": [], "competence": []}
+    for row in train:
+        for name, value in zip(rows, row, strict=True):
+            rows[name].append(value)
+    frame = type(inter)(rows)
+    splits = {"train": frame[["brand_id", "influencer_id"]]}
+    splits |= {part: rows for part, rows in data.splits["new-brand"].items() if part != "train"}
+    joined = type(inter)(
+        {name: [*inter[name], *frame[name]] for name in ("brand_id", "influencer_id", "competence")}
+    )
+    return write_little(folder, interactions=joined, splits={"new-brand": splits})
+
+
+def test_a_list_holds_a_draw_of_each_bucket_and_negatives(workplace: Path, tmp_path: Path) -> None:
+    pairs = [("b1", "i1", 0.9), ("b1", "i2", 0.1), ("b1", "i3", 0.5), ("b1", "i4", 0.3)]
+    folder = with_competence(tmp_path, [*pairs, ("b2", "i2", 0.4), ("b3", "i5", 0.2)])
+    changes = {"list_size": 4, "train_neg_sample_args": NEGATIVES | {"sample_num": 2}}
+    experiment = made(folder, "MIR", **changes)
+    network, data = experiment.model, experiment.dataset
+    brand = data.token2id("brand_id", "b1")
+    of = {token: int(data.token2id("influencer_id", token)) for token in ("i1", "i2", "i3", "i4")}
+    drawn = set()
+    for _ in range(40):
+        chosen, filled = network._draw(torch.tensor([brand]), torch.tensor([of["i2"]]))
+        assert filled.tolist() == [[True, True]]
+        drawn.add(tuple(chosen[0].tolist()))
+    # the better half i1 and i3; the other bucket's member is the positive itself
+    assert drawn == {(of["i1"], of["i2"]), (of["i3"], of["i2"])}
+    assert network.labels.tolist() == [2.0, 1.0, 0.0, 0.0]
+    # b2 has one influencer, so its second bucket is left out
+    rows = batch(data, [("b2", "i2", "i1"), ("b2", "i2", "i4")])
+    loss = network.calculate_loss(rows)
+    (positive, _), negatives = scores(experiment, [("b2", "i2", "i1"), ("b2", "i2", "i4")])
+    expected = torch.logsumexp(torch.stack([positive, *negatives]), dim=0) - positive
+    torch.testing.assert_close(loss, expected)
+
+
+def test_without_competence_lists_are_uniform_and_it_says_so(
+    workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        network = made(write_little(tmp_path), "MIR").model
+    assert "No training collaboration has a competence: lists are drawn uniformly" in caplog.text
+    assert network.labels.tolist() == [1.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(("size", "n_negatives"), [(2, 2), (3, 5)])
+def test_a_list_needs_room_for_a_positive(
+    workplace: Path, tmp_path: Path, size: int, n_negatives: int
+) -> None:
+    changes = {"train_neg_sample_args": NEGATIVES | {"sample_num": n_negatives}}
+    message = f"'list_size' must be above sample_num .*, {n_negatives}. Received: {size}."
+    with pytest.raises(UsageError, match=message):
+        made(write_little(tmp_path), "MIR", list_size=size, **changes)
+
+
+@pytest.mark.parametrize("model", ["HPTR", "CATR", "CAMERA"])
+def test_triplets_count_where_the_lead_is_short(
+    workplace: Path, tmp_path: Path, model: str
+) -> None:
+    folder = write_little(tmp_path)
+    changes = {"tower_dropout": 0.0} | ({"tower_l1": 0.25} if model == "CAMERA" else {})
+    for margin in (1.0, 0.0):
+        experiment = made(folder, model, triplet_margin=margin, **changes)
+        loss = experiment.model.calculate_loss(batch(experiment.dataset, ROWS))
+        positive, negative = scores(experiment, ROWS)
+        hinge = (negative - positive + margin).clamp(min=0)
+        if model == "CAMERA":
+            loss, l1 = loss
+            weights = [p for p in experiment.model.network.parameters() if p.ndim == 2]
+            torch.testing.assert_close(l1, 0.25 * sum(weight.abs().sum() for weight in weights))
+        torch.testing.assert_close(loss, hinge[hinge > 0].mean())
+
+
+def test_a_pass_of_camera_by_hand(workplace: Path, tmp_path: Path) -> None:
+    experiment = made(write_little(tmp_path), "CAMERA")
+    network, data = experiment.model, experiment.dataset
+    inputs, nets = network.inputs, network.network
+    ids = {
+        "brand": torch.tensor([data.token2id("brand_id", "b1")]),
+        "influencer": torch.tensor([data.token2id("influencer_id", "i2")]),
+    }
+    vectors_of = {}
+    for side, other in (("brand", "influencer"), ("influencer", "brand")):
+        history = inputs.histories(side, ids[side])
+        concepts, mask = inputs.concepts(side, ids[side])
+        seen = inputs.vectors[concepts[0][mask[0]]]
+        looking = nets.psi(inputs.histories(other, ids[other]))
+        weights = (looking * nets.rho(seen)).mean(dim=1).softmax(dim=0)
+        marketing = (weights[:, None] * seen).sum(dim=0, keepdim=True)
+        vectors_of[side] = nets.gamma(torch.cat([history, marketing], dim=1))
+    product = (vectors_of["brand"] * vectors_of["influencer"]).sum(dim=1)
+    # cosine of the topics; i2 has no labels
+    cosine = (0.5 * 0.4 + 0.3 * 0.2 + 0.2 * 0.4) / np.sqrt(0.38 * 0.36)
+    correlations = inputs.correlations(ids["brand"], ids["influencer"])
+    assert correlations[0].tolist() == pytest.approx([cosine, 0.0], rel=1e-5)
+    # i2 is the second of four by followers, and no competence is known
+    influence = network.influence(torch.tensor([[-0.25]]))
+    expected = product * network.endorsement(correlations) * influence
+    positive, _ = scores(experiment, [("b1", "i2", "i4")])
+    torch.testing.assert_close(positive, expected)
+
+
+def test_camera_ranks_pair_by_pair_whatever_the_block(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = made(write_little(tmp_path), "CAMERA")
+    split = experiment.dataset.evaluation_split("test")
+    whole = experiment.trainer.evaluate_split(split).per_brand
+    monkeypatch.setattr("recbole_mirec.model.camera.PAIRS_AT_ONCE", 1)
+    assert experiment.trainer.evaluate_split(split).per_brand.equals(whole)
+
+
+def test_camera_without_followers_and_competence_leaves_influence_out(
+    workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    influencers = little().influencers.drop(columns="influencer_followers")
+    with caplog.at_level("INFO"):
+        experiment = made(write_little(tmp_path, influencers=influencers), "CAMERA")
+    assert "Influence score left out" in caplog.text
+    assert experiment.model.influence is None
+    assert scores(experiment, ROWS)[0].std() > 0
+
+
+@pytest.mark.parametrize("model", ["CATR", "CAMERA"])
+def test_concepts_are_needed(workplace: Path, tmp_path: Path, model: str) -> None:
+    brands = little().brands.drop(columns="brand_attributes")
+    influencers = little().influencers.drop(columns="influencer_attributes")
+    write_little(tmp_path, brands=brands, influencers=influencers)
+    message = (
+        f"{model} needs attribute lists of both sides, which are its concepts: fill the columns "
+        f"brand_attributes and influencer_attributes"
+    )
+    with pytest.raises(UsageError, match=message):
+        made(tmp_path, model)
+
+
+@pytest.mark.parametrize("model", ["MIR", "HPTR", "CATR", "CAMERA"])
+def test_content_is_needed(workplace: Path, tmp_path: Path, model: str) -> None:
+    brands = little().brands[["brand_id", "brand_attributes"]]
+    influencers = little().influencers[["influencer_id", "influencer_attributes"]]
+    write_little(tmp_path, brands=brands, influencers=influencers)
+    with pytest.raises(UsageError, match=f"{model} needs topics or visual semantics of the posts"):
+        made(tmp_path, model)
+
+
+@pytest.fixture(scope="module")
+def planted(workplace: Path) -> dict[str, Path]:
+    return {
+        "planted": write_planted(workplace / "planted", shuffled=False),
+        "shuffled": write_planted(workplace / "shuffled", shuffled=True),
+    }
+
+
+# MIR and HPTR read topics alone, which are half of the answer and worth 5/6.
+@pytest.mark.parametrize(
+    ("model", "reached"),
+    [("ContentTwoTower", 0.95), ("MIR", 0.8), ("HPTR", 0.8), ("CATR", 0.93), ("CAMERA", 0.88)],
+)
+def test_planted_pairs_are_learnt_and_shuffled_ones_are_not(
+    planted: dict[str, Path], model: str, reached: float
+) -> None:
+    wide = {key: [32] for key in SMALL[model] if key != "tower_dimension"}
+    changes = wide | {"tower_dimension": 16, "tower_dropout": 0.0, "learning_rate": 0.01}
+    found = {}
+    for name, folder in planted.items():
+        result = run_experiment(
+            given(folder, model, PLANTED, epochs=100, stopping_step=100, **changes)
+        )
+        assert result.test is not None
+        found[name] = result.test.summary["AUC"]
+    assert found["planted"] > reached
+    assert found["shuffled"] < 0.7
+
+
+def test_a_list_of_one_positive_costs_the_logarithm_of_its_length(
+    workplace: Path, tmp_path: Path
+) -> None:
+    experiment = made(write_little(tmp_path), "MIR", list_size=2)
+    with torch.no_grad():
+        for parameter in experiment.model.parameters():
+            parameter.zero_()
+    loss = experiment.model.calculate_loss(batch(experiment.dataset, ROWS))
+    assert loss.item() == pytest.approx(log(2))
