@@ -49,6 +49,23 @@ def mean_competence(
     return means
 
 
+def competence_weights(
+    competence: NDArray[np.float64], power: float
+) -> NDArray[np.float64]:
+    """Weights of training pairs: competence to a power, 1 on average, 1 where it is unknown.
+
+    Args:
+        competence: (pair), at least 0, NaN where unknown.
+        power: 0 gives every pair the weight 1.
+    """
+    known = competence > 0
+    weights = np.ones(len(competence))
+    if power and known.any():
+        raised = competence[known] ** power
+        weights[known] = raised / raised.mean()
+    return weights
+
+
 @dataclass(frozen=True, eq=False)
 class Buckets:
     """Each brand's influencers, cut into buckets of falling competence.

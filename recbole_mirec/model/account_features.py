@@ -39,6 +39,11 @@ class AccountFeatures(nn.Module):
                 self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
                 self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
 
+    def ids(self, side: schema.Side) -> Tensor:
+        """All internal ids of a side, padding first: int64 (account), on the features' device."""
+        device = self._buffer(side, next(iter(self.widths)), "mask").device
+        return torch.arange(self.n_accounts[side], device=device)
+
     def features(self, side: schema.Side, ids: Tensor) -> dict[str, Tensor]:
         """Modality -> float32 (account, dimension) of the accounts of some internal ids."""
         return {name: self._buffer(side, name, "features")[ids] for name in self.widths}

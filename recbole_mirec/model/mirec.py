@@ -1,7 +1,5 @@
-"""MIRec under RecBole's contract: the account encoder of `nn` trained on pairs."""
+"""MIRec under RecBole's contract: a method trained on pairs, ranked by account vectors."""
 
-import dataclasses
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -13,29 +11,35 @@ from torch import Tensor
 from dataset_convert import schema
 from recbole_mirec.data.account_tables import AccountTables
 from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
+from recbole_mirec.data.competence import competence_weights, training_competence
 from recbole_mirec.data.perspectives import (
     LISTS,
     attribute_source,
     available_perspectives,
     check_perspectives,
 )
-from recbole_mirec.errors import UsageError
-from recbole_mirec.nn import (
-    AccountEncoder,
-    NetworkSettings,
-    objective,
-    perspective_scores,
-    weight_matrices,
+from recbole_mirec.model.account_features import (
+    ATTRIBUTE,
+    AccountFeatures,
+    modality_tables,
+    require_accounts,
 )
+from recbole_mirec.model.metric import Metric, metric_settings
+from recbole_mirec.model.morning import Morning, network_settings
+from recbole_mirec.model.training_pairs import TrainingPairs
+from recbole_mirec.nn import perspective_scores
 
-ATTRIBUTE = "attribute"
+MORNING, METRIC = "morning", "metric"
+ACCOUNTS_AT_ONCE = 1024
 
 
 class MIRec(ContextRecommender):  # type: ignore[misc]
-    """Micro-influencer recommendation from content, audience and attributes (MORNING, TMM 2023).
+    """Micro-influencer recommendation from content, audience and attributes.
 
     Account features are looked up by id, so batches carry ids only. The score of a pair is the
-    inner product of two account vectors (27), the sum of one inner product per perspective.
+    inner product of two account vectors, the sum of one inner product per perspective ((27) of
+    MORNING, TMM 2023). What the vectors are, and how they are learnt, is the `method`: `metric` is
+    our own (`variant: mirec`), `morning` the published one (`reference` and `paper`).
 
     Args:
         config: the keys of `properties/model/MIRec.yaml`, presets resolved.
@@ -47,34 +51,25 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
 
     input_type = InputType.PAIRWISE
     looks_features_up = True
-    score_meaning = "the sum of the perspectives' inner products, unbounded"
 
     def __init__(self, config: Any, dataset: Any):
         # ContextRecommender's own constructor would embed every field of the batch.
         AbstractRecommender.__init__(self)
-        if dataset.accounts is None:
-            raise UsageError("MIRec needs account features, which this data set does not have.")
+        accounts = require_accounts(dataset, "MIRec")
         self.device = config["device"]
         self.brand_field, self.influencer_field = dataset.uid_field, dataset.iid_field
         self.negative_field = config["NEG_PREFIX"] + dataset.iid_field
         wanted = check_perspectives(config["perspectives"])
-        perspectives = available_perspectives(dataset.accounts, wanted)
+        self.perspectives = available_perspectives(accounts, wanted)
         for name in wanted:
-            if name not in perspectives:
+            if name not in self.perspectives:
                 self.logger.info(
                     f"Perspective {name} is left out: the data set has nothing for it."
                 )
-        settings = network_settings(config, perspectives)
-        self._load_features(dataset.accounts, dataset.pairs[schema.TRAIN], config, perspectives)
-        self.encoder = AccountEncoder(settings, self._widths)
-        self.loss_names = [*(f"{name}_triplet" for name in perspectives), "cross_entropy"]
-        self.loss_names += ["score_penalty", "l1"]
+        self.method = _method(config, dataset, accounts, self.perspectives)
+        self.loss_names = self.method.loss_names
+        self.score_meaning = self.method.score_meaning
         self._vectors: dict[schema.Side, Tensor] | None = None
-
-    @property
-    def perspectives(self) -> tuple[str, ...]:
-        """Names along the perspective axis of `account_vectors`."""
-        return self.encoder.settings.perspectives
 
     def train(self, mode: bool = True) -> "MIRec":
         """As torch's; training forgets the account vectors, since parameters will change."""
@@ -90,36 +85,15 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
 
     def input_fingerprint(self) -> str:
         """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        digest = hashlib.sha256()
-        for side in schema.SIDES:
-            for name in sorted(self._widths):
-                for kind in ("features", "mask"):
-                    values = getattr(self, f"{side}_{name}_{kind}").cpu().numpy()
-                    digest.update(f"{side} {name} {kind} {values.shape}".encode())
-                    digest.update(values.tobytes())
-        return digest.hexdigest()
+        return self.method.accounts.fingerprint()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
-        """The terms of the objective (28)-(32), in the order of `loss_names`."""
-        n_pairs = len(interaction)
-        brands, brand_rows = torch.unique(interaction[self.brand_field], return_inverse=True)
-        chosen = torch.cat([interaction[self.influencer_field], interaction[self.negative_field]])
-        influencers, influencer_rows = torch.unique(chosen, return_inverse=True)
-        # Each account once, brands and influencers in one call: one dropout mask serves both.
-        vectors, present = self._encode(brands, influencers)
-        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
-        brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
-        influencer_rows = influencer_rows + len(brands)
-        positive, negative = influencer_rows[:n_pairs], influencer_rows[n_pairs:]
-        terms = objective(
-            self.encoder.settings,
-            perspective_scores(brand_vectors, vectors.index_select(0, positive)),
-            perspective_scores(brand_vectors, vectors.index_select(0, negative)),
-            brand_present & present[positive],
-            brand_present & present[negative],
-            weight_matrices(self.encoder),
+        """The terms of the method's objective, in the order of `loss_names`."""
+        return self.method.losses(
+            interaction[self.brand_field],
+            interaction[self.influencer_field],
+            interaction[self.negative_field],
         )
-        return tuple(terms[name] for name in self.loss_names)
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
@@ -147,67 +121,69 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
             `brand` and `influencer` -> float32 (account, perspective, dimension) by internal id;
             row 0 is padding, zeros. The score is the inner product of two accounts' rows.
         """
-        if self._vectors is None:
-            was_training = self.training
-            self.eval()
-            sides: dict[schema.Side, Tensor] = {}
-            for side in schema.SIDES:
-                ids = torch.arange(self._n_accounts[side], device=self.device)
-                none = ids[:0]
-                blocks = [
-                    self._encode(*((block, none) if side == schema.BRAND else (none, block)))[0]
-                    for block in torch.split(ids, 1024)
-                ]
-                sides[side] = torch.cat(blocks)
-            if was_training:
-                self.train()
-                return sides
-            self._vectors = sides
-        return self._vectors
+        if self._vectors is not None:
+            return self._vectors
+        was_training = self.training
+        self.eval()
+        vectors = self.method.all_vectors(ACCOUNTS_AT_ONCE)
+        if was_training:
+            self.train()
+        else:
+            self._vectors = vectors
+        return vectors
 
-    def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors and presence of accounts, brands first."""
-        ids = {schema.BRAND: brands, schema.INFLUENCER: influencers}
-        features, masks = (
-            {
-                name: torch.cat(
-                    [getattr(self, f"{side}_{name}_{kind}")[ids[side]] for side in schema.SIDES]
-                )
-                for name in self._widths
-            }
-            for kind in ("features", "mask")
+
+def check_method(config: Any) -> None:
+    """Check the keys of the method that a configuration chooses.
+
+    Raises:
+        UsageError: a key has a wrong value.
+    """
+    if config["method"] == METRIC:
+        metric_settings(config)
+    else:
+        network_settings(config, check_perspectives(config["perspectives"]))
+
+
+def _method(
+    config: Any, dataset: Any, accounts: AccountTables, perspectives: tuple[str, ...]
+) -> Morning | Metric:
+    pairs = dataset.pairs[schema.TRAIN]
+    tables = _input_tables(accounts, pairs, config, perspectives)
+    if config["method"] == MORNING:
+        return Morning(network_settings(config, perspectives), AccountFeatures(tables))
+    settings = metric_settings(config)
+    weights = competence_weights(training_competence(dataset), settings.competence_power)
+    n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
+    in_use = {
+        name: tuple(
+            part
+            for part in (*schema.PERSPECTIVES[name], ATTRIBUTE)
+            if part in tables[schema.BRAND] and (part == ATTRIBUTE) == (name == ATTRIBUTE)
         )
-        is_brand = torch.zeros(len(brands) + len(influencers), dtype=torch.bool, device=self.device)
-        is_brand[: len(brands)] = True
-        vectors, present = self.encoder(features, masks, is_brand)
-        return vectors, present
+        for name in perspectives
+    }
+    return Metric(settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts))
 
-    def _load_features(
-        self,
-        accounts: AccountTables,
-        pairs: np.ndarray[Any, np.dtype[np.int64]],
-        config: Any,
-        perspectives: tuple[str, ...],
-    ) -> None:
-        """Keep the account features as buffers that checkpoints leave out."""
-        tables: dict[schema.Side, dict[str, tuple[Tensor, Tensor]]] = {
-            side: {
-                name: (table.features[name], table.masks[name])
-                for perspective in perspectives
-                for name in schema.PERSPECTIVES[perspective]
-                if name in table.features and name != schema.ATTRIBUTE_VECTOR
-            }
-            for side, table in accounts.sides.items()
-        }
-        if ATTRIBUTE in perspectives:
-            for side, values in _attribute_features(accounts, pairs, config).items():
-                tables[side][ATTRIBUTE] = values
-        self._widths = {name: value.shape[1] for name, (value, _) in tables[schema.BRAND].items()}
-        self._n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
-        for side, table in tables.items():
-            for name, (rows, mask) in table.items():
-                self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
-                self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
+
+def _input_tables(
+    accounts: AccountTables,
+    pairs: np.ndarray[Any, np.dtype[np.int64]],
+    config: Any,
+    perspectives: tuple[str, ...],
+) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+    """Features and masks of the modalities in use, attributes as means of node embeddings."""
+    modalities = [
+        modality
+        for perspective in perspectives
+        for modality in schema.PERSPECTIVES[perspective]
+        if modality != schema.ATTRIBUTE_VECTOR
+    ]
+    tables = modality_tables(accounts, tuple(modalities))
+    if ATTRIBUTE in perspectives:
+        for side, values in _attribute_features(accounts, pairs, config).items():
+            tables[side][ATTRIBUTE] = values
+    return tables
 
 
 def _attribute_features(
@@ -219,38 +195,3 @@ def _attribute_features(
         side: (table.features[schema.ATTRIBUTE_VECTOR], table.masks[schema.ATTRIBUTE_VECTOR])
         for side, table in accounts.sides.items()
     }
-
-
-def network_settings(config: Any, perspectives: tuple[str, ...]) -> NetworkSettings:
-    """The keys of the YAML as the frozen, checked settings of `nn`.
-
-    Args:
-        config: a resolved configuration of MIRec.
-        perspectives: those that are in use, as `check_perspectives` returns them.
-
-    Raises:
-        UsageError: a key has a wrong value.
-    """
-    values = {field.name: config[field.name] for field in dataclasses.fields(NetworkSettings)}
-    values["perspectives"] = perspectives
-    for name in ("visual_hidden", "topic_hidden", "attribute_hidden"):
-        values[name] = _tuple(name, values[name])
-    for name in ("margins", "score_penalties"):
-        if not isinstance(values[name], dict):
-            raise UsageError(
-                f"Key '{name}' must map each perspective to its value. Received: {values[name]!r}."
-            )
-    values["score_penalties"] = {
-        perspective: _tuple("score_penalties", pair)
-        for perspective, pair in values["score_penalties"].items()
-    }
-    try:
-        return NetworkSettings(**values)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _tuple(name: str, value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise UsageError(f"Key '{name}' must be a list of numbers. Received: {value!r}.")
-    return tuple(value)

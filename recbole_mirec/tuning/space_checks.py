@@ -8,7 +8,7 @@ from recbole_mirec.config import REPLACED_KEYS, MirecConfig, known_keys
 from recbole_mirec.config_rules import RULES
 from recbole_mirec.data.perspectives import LISTS, VECTOR, check_perspectives
 from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.model.mirec import network_settings
+from recbole_mirec.model.mirec import check_method
 from recbole_mirec.registry import find_model
 from recbole_mirec.tuning.effects import GOVERNORS, NOT_SEARCHED, idle_because, without_steps
 from recbole_mirec.tuning.parameter import Parameter
@@ -143,9 +143,9 @@ def _checked(settings: Mapping[str, Any]) -> MirecConfig:
     """The configuration, with what only the model itself would refuse, later."""
     config = MirecConfig(settings)
     if "perspectives" in config.final_config_dict:
-        perspectives = check_perspectives(config["perspectives"])
+        check_perspectives(config["perspectives"])
         if config["model"] == "MIRec":
-            network_settings(config, perspectives)
+            check_method(config)
             for key, words in _WORDS.items():
                 if config[key] not in words:
                     raise UsageError(f"Unknown {key} '{config[key]}'.{nearest(config[key], words)}")
