@@ -116,6 +116,11 @@ def model_defaults(model: str) -> dict[str, Any]:
     return _recbole_yaml("model", f"{model}.yaml") | _our_yaml("model", f"{model}.yaml")
 
 
+def all_defaults(model: str) -> dict[str, Any]:
+    """Every key's default for a model before any data set's, presets still unresolved."""
+    return _recbole_yaml("overall.yaml") | _our_yaml("overall.yaml") | model_defaults(model)
+
+
 def known_keys(model: str, dataset: str) -> set[str]:
     """Every key that means something to RecBole, to us, to the model or to the data set."""
     defaults = model_defaults(model)

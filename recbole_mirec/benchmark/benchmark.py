@@ -168,7 +168,10 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -
     if key == "data":
         return "the data set's files have changed since"
     old, new = found[key], wanted[key]
-    if key == "settings":
+    if key == "defaults":
+        changed = [model for model in new if old.get(model) != new[model]]
+        return f"the defaults of {', '.join(changed)} have changed since"
+    if key in ("settings", "versions"):
         return first_difference(old, new)
     if key not in ("models", "ablations"):
         return f"its {key} is {old!r}, not {new!r}"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
-from recbole_mirec.config import load_yaml, properties_folder
+from recbole_mirec.config import all_defaults, load_yaml, properties_folder
 from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.runs import versions
 from recbole_mirec.tuning.search import ALGORITHMS
 
 NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
@@ -137,7 +138,9 @@ class BenchmarkPlan:
             "ablations": {entry.label: _described(entry) for entry in self.ablations},
             "ablated": self.ablated,
             "tuning": None if self.tuning is None else vars(self.tuning),
+            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.models},
             "data": data_fingerprint,
+            "versions": versions(),
         }
         plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
         return plain
@@ -149,9 +152,17 @@ def _described(entry: ModelEntry) -> dict[str, Any]:
 
 
 def folder_name(identity: Mapping[str, Any]) -> str:
-    """Where a benchmark stands if nobody says: the same plan finds the same folder again."""
-    text = json.dumps(identity, sort_keys=True)
-    return f"{identity['name']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    """Where a benchmark stands if nobody says: the same plan finds the same folder again.
+
+    Other versions of the packages find it as well, and are refused.
+    """
+    lasting = {key: value for key, value in identity.items() if key != "versions"}
+    return f"{identity['name']}-{_digest(lasting)}"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def find_plan(name: str) -> Path:

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from benchmark_cases import MODELS, figures, plan, run_in_this_process
 
 from recbole_mirec import quick_start
 from recbole_mirec.benchmark import benchmark, execution, running
+from recbole_mirec.benchmark import plan as plan_room
 from recbole_mirec.benchmark.benchmark import BenchmarkResult, run_benchmark
 from recbole_mirec.benchmark.frames import KEY_COLUMNS
 from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.errors import UsageError
 from recbole_mirec.results import summary_of
+from recbole_mirec.runs import versions
 from recbole_mirec.trainer import LAST, MirecTrainer
 from recbole_mirec.workers import Death
 
@@ -255,6 +258,34 @@ def test_another_plan_is_refused_the_folder(
         f"'{whole.folder}' holds another benchmark: {words}. Name another folder with --results, "
         f"or leave --results out."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "words"),
+    [
+        (
+            "versions",
+            lambda: {**versions(), "numpy": "0.1"},
+            f"its numpy is '{np.__version__}', not",
+        ),
+        (
+            "all_defaults",
+            lambda model: {"model": model},
+            "the defaults of Cosine, Random, BPR have",
+        ),
+    ],
+)
+def test_other_packages_and_defaults_are_refused_the_folder(
+    whole: BenchmarkResult,
+    data_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    changed: Any,
+    words: str,
+) -> None:
+    monkeypatch.setattr(plan_room, name, changed)
+    with pytest.raises(UsageError, match=f"holds another benchmark: {words}"):
+        run_benchmark(plan(data_path), folder=whole.folder)
 
 
 def test_what_no_run_could_take_is_said_before_the_first(data_path: Path, tmp_path: Path) -> None:
