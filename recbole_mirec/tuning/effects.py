@@ -19,7 +19,7 @@ NOT_SEARCHED: dict[str, str] = {
     **dict.fromkeys((*argument_list.dataset_arguments, "numerical_features"), _MEASURED),
     **dict.fromkeys(argument_list.evaluation_arguments, _MEASURED),
     **dict.fromkeys(("model", "dataset", "protocol", "valid_brands", "test_brands"), _MEASURED),
-    **dict.fromkeys(("split_seed", "eval_unseen_only", "eval_step"), _MEASURED),
+    **dict.fromkeys(("split_seed", "folds", "fold", "eval_unseen_only", "eval_step"), _MEASURED),
     **dict.fromkeys(("discretization", "kg_reverse_r"), _MEASURED),
     **dict.fromkeys(("entity_kg_num_interval", "relation_kg_num_interval"), _MEASURED),
     **dict.fromkeys(("torch_threads", "worker", "wandb_project", "eval_batch_size"), _RUN),

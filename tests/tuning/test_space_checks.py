@@ -79,6 +79,7 @@ def test_what_a_model_takes_can_be_searched(model: str, content: dict[str, Any])
         ("BPR", "use_gpu", "key 'use_gpu' has no effect here: RecBole chooses the device"),
         ("BPR", "seed", "'seed' cannot be searched: the best of several seeds is luck and no bett"),
         ("MIRec", "graph_seed", "'graph_seed' cannot be searched: the best of several seeds is l"),
+        ("BPR", "fold", "'fold' cannot be searched: it decides what is read or measured"),
         ("BPR", "split_seed", "'split_seed' cannot be searched: it decides what is read or measur"),
         ("BPR", "protocol", "so the scores of the trials would not compare"),
         ("BPR", "valid_metric", "it decides what is read or measured"),
