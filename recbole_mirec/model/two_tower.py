@@ -16,7 +16,7 @@ ACCOUNTS_AT_ONCE = 1024
 class TwoTowerRecommender(GeneralRecommender):  # type: ignore[misc]
     """Trained on pairs, ranked by one matrix product.
 
-    A subclass sets `accounts` and gives `encode`, `scores` may be kept, and `calculate_loss`.
+    A subclass sets `accounts` and gives `encode` and `calculate_loss`.
 
     Args:
         config: RecBole's field names and the device are read.
