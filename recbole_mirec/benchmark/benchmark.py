@@ -90,6 +90,8 @@ def run_benchmark(
     data = _look_at_data(runs)
     identity = plan.identity(data.fingerprint)
     place = folder or root / folder_name(identity)
+    if report_only and not (place / IDENTITY_FILE).exists():
+        raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
     with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
         if not report_only:
             tuned = run_studies(studies, place)

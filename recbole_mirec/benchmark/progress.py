@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from tqdm import tqdm
@@ -52,21 +52,28 @@ class Progress:
 
     Args:
         n_runs: of the benchmark.
-        n_ended: that had ended before.
+        ended: runs that had ended before, and how.
         jobs: runs at a time.
         metric: validation metric of the lines.
         stream: where lines go; None: standard error.
     """
 
     def __init__(
-        self, n_runs: int, n_ended: int, jobs: int, metric: str, stream: TextIO | None = None
+        self,
+        n_runs: int,
+        ended: Mapping[PlannedRun, RunEnd],
+        jobs: int,
+        metric: str,
+        stream: TextIO | None = None,
     ) -> None:
-        self._n_runs, self._n_ended, self._jobs = n_runs, n_ended, jobs
+        self._n_runs, self._n_ended, self._jobs = n_runs, len(ended), jobs
         self._metric, self._stream = metric, stream or sys.stderr
         self._times = RunTimes()
+        for run, end in ended.items():
+            self._times.add(run, end.seconds)
         self._bar = tqdm(
             total=n_runs,
-            initial=n_ended,
+            initial=len(ended),
             desc="runs",
             bar_format=_FORMAT,
             file=self._stream,

@@ -4,13 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.benchmark.execution import (
-    RunEnd,
-    RunJob,
-    execute,
-    read_end,
-    record_failure,
-)
+from recbole_mirec.benchmark.execution import RunEnd, RunJob, execute, record_failure
+from recbole_mirec.benchmark.frames import run_ends
 from recbole_mirec.benchmark.planned import PlannedRun
 from recbole_mirec.benchmark.progress import Progress
 from recbole_mirec.tuning.trial import FAILED
@@ -34,9 +29,11 @@ def run_all(
         metric: validation metric of the lines that are printed.
         tuned: what the winners of the studies set, by label, protocol and fold.
     """
-    left = [run for run in runs if read_end(folder / run.folder) is None]
+    ends = run_ends(runs, folder)
+    ended = {run: end for run, end in ends.items() if end is not None}
+    left = [run for run in runs if run not in ended]
     waiting = iter(list(left))
-    progress = Progress(len(runs), len(runs) - len(left), jobs, metric)
+    progress = Progress(len(runs), ended, jobs, metric)
     by_folder = {folder / run.folder: run for run in left}
 
     def propose() -> RunJob | None:

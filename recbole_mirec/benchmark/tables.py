@@ -91,7 +91,11 @@ class _Sheet:
     def figures(
         self, kind: str, entries: Sequence[ModelEntry], against: str, rules: str
     ) -> Iterator[Table]:
-        """Means of every metric, one row a model; nothing where no model has a figure."""
+        """Means of every metric, one row a model; nothing where no model has a figure.
+
+        The marks of an ablations' full model belong to the table of models.
+        """
+        family = [one for one in entries if kind == "models" or one.label != against]
         rows = self._rows()
         metrics = [name for name in _named(rules) if name in set(rows["metric"])]
         if not metrics:
@@ -100,7 +104,10 @@ class _Sheet:
         body = [
             (
                 _name(entry),
-                *(_figure(known.get((entry.label, name)), name, against) for name in metrics),
+                *(
+                    _figure(known.get((entry.label, name)), name, entry in family)
+                    for name in metrics
+                ),
             )
             for entry in entries
             if self.protocol in entry.protocols
@@ -244,15 +251,11 @@ def _name(entry: ModelEntry) -> Cell:
     return Cell(entry.label if kept is None else " + ".join(kept))
 
 
-def _figure(row: dict[Any, Any] | None, metric: str, against: str) -> Cell:
+def _figure(row: dict[Any, Any] | None, metric: str, marked: bool) -> Cell:
     if row is None:
         return Cell(MISSING)
-    compared = row["against"] == against
-    return Cell(
-        _written(row["mean"], metric),
-        bold=bool(row["leads"]),
-        dagger=compared and bool(row["significant"]),
-    )
+    bold, dagger = marked and bool(row["leads"]), marked and bool(row["significant"])
+    return Cell(_written(row["mean"], metric), bold=bold, dagger=dagger)
 
 
 def _written(value: float, metric: str) -> str:

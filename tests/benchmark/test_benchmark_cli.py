@@ -114,6 +114,16 @@ def test_wrong_input_ends_with_2(
     assert not Path("saved").exists()
 
 
+def test_a_report_of_nothing_is_refused(
+    plan_file: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([str(plan_file), "--report-only", "--results", "it"]) == 2
+    assert capsys.readouterr().err == (
+        "error: 'it' holds no benchmark yet; leave --report-only out.\n"
+    )
+    assert not Path("it").exists()
+
+
 def test_an_interrupt_says_how_to_go_on(
     plan_file: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

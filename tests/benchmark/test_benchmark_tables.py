@@ -213,7 +213,8 @@ def test_the_table_of_ablations(tmp_path: Path) -> None:
         models=MODELS, ablations={"model": "Cosine", "perspectives": [["content"], ["audience"]]}
     )
     rows = [
-        result("Cosine", "MAP", 0.5),
+        # the best of the models, which is no mark of this table
+        result("Cosine", "MAP", 0.5, leads=True),
         result("Cosine [content]", "MAP", 0.4, significant=True),
         result("Cosine [audience]", "MAP", 0.3),
     ]
