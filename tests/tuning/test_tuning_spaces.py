@@ -13,11 +13,16 @@ from recbole_mirec.tuning.space_checks import check_space
 FOLDER = properties_folder() / "tuning"
 N_COMBINATIONS = {
     "BPR": 72,
+    "CAMERA": 72,
+    "CATR": 72,
+    "ContentTwoTower": 72,
     "DeepFM": 54,
     "EASE": 8,
     "FM": 72,
+    "HPTR": 72,
     "ItemKNN": 40,
     "LightGCN": 72,
+    "MIR": 72,
     "MIRec": 72,
     "MIRec-paper": 72,
     "NeuMF": 72,
