@@ -33,6 +33,14 @@ def test_every_package_folder_is_listed() -> None:
     assert listed == found
 
 
+def test_every_file_of_properties_travels() -> None:
+    patterns = _setup()["options.package_data"]
+    for path in (ROOT / "properties").rglob("*.*"):
+        if path.suffix in (".yaml", ".hyper"):
+            package = ".".join(("recbole_mirec", *path.parent.relative_to(ROOT).parts))
+            assert f"*{path.suffix}" in patterns[package].split(", "), path
+
+
 def test_every_bound_has_its_reason() -> None:
     text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     block = text.split("install_requires =\n")[1].split("\n\n")[0].splitlines()
