@@ -49,9 +49,7 @@ def mean_competence(
     return means
 
 
-def competence_weights(
-    competence: NDArray[np.float64], power: float
-) -> NDArray[np.float64]:
+def competence_weights(competence: NDArray[np.float64], power: float) -> NDArray[np.float64]:
     """Weights of training pairs: competence to a power, 1 on average, 1 where it is unknown.
 
     Args:

@@ -24,8 +24,8 @@ from recbole_mirec.model.account_features import (
     modality_tables,
     require_accounts,
 )
-from recbole_mirec.model.metric import Metric, metric_settings
-from recbole_mirec.model.morning import Morning, network_settings
+from recbole_mirec.model.metric_method import MetricMethod, metric_settings
+from recbole_mirec.model.morning_method import MorningMethod, network_settings
 from recbole_mirec.model.training_pairs import TrainingPairs
 from recbole_mirec.nn import perspective_scores
 
@@ -147,11 +147,11 @@ def check_method(config: Any) -> None:
 
 def _method(
     config: Any, dataset: Any, accounts: AccountTables, perspectives: tuple[str, ...]
-) -> Morning | Metric:
+) -> MorningMethod | MetricMethod:
     pairs = dataset.pairs[schema.TRAIN]
     tables = _input_tables(accounts, pairs, config, perspectives)
     if config["method"] == MORNING:
-        return Morning(network_settings(config, perspectives), AccountFeatures(tables))
+        return MorningMethod(network_settings(config, perspectives), AccountFeatures(tables))
     settings = metric_settings(config)
     weights = competence_weights(training_competence(dataset), settings.competence_power)
     n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
@@ -163,7 +163,7 @@ def _method(
         )
         for name in perspectives
     }
-    return Metric(settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts))
+    return MetricMethod(settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts))
 
 
 def _input_tables(

@@ -24,7 +24,7 @@ Perspectives = Mapping[str, tuple[str, ...]]
 _Vectors = dict[schema.Side, Tensor]
 
 
-class Metric(nn.Module):
+class MetricMethod(nn.Module):
     """Account vectors whose inner product, perspective by perspective, is the sum of four scores.
 
     The learnt metric of `MetricEncoder`, trained by a softmax over all training influencers; the

@@ -18,7 +18,7 @@ from recbole_mirec.nn import (
 )
 
 
-class Morning(nn.Module):
+class MorningMethod(nn.Module):
     """Account vectors and objective of MORNING (TMM 2023), equations (7)-(12) and (18)-(32).
 
     Args:
