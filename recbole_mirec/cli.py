@@ -19,8 +19,9 @@ RESUMING_KEYS = ("show_progress", "torch_threads", "gpu_id", "state")
 EPILOG = """\
 Any key of RecBole or of ours can be set as --key=value; a key that nothing would read is an error.
   --protocol=new-brand|known-brand       how data are split and ranked (default: new-brand)
-  --variant=reference|paper              MIRec: which reading of the published method
-  --schedule=quick|paper                 MIRec: at most 20 epochs, or batch 16 x 100 epochs
+  --variant=mirec|reference|paper        MIRec: our own method, or a reading of the published one
+  --schedule=full_batch|quick|paper      MIRec: one step an epoch (mirec's), large batches (the
+                                         readings'), or batch 16 x 100 epochs
   --perspectives=[content,attribute]     MIRec, Cosine: any of content, audience, attribute
   --seed=2020 --epochs=20 --learning_rate=0.001 --train_batch_size=256 --valid_metric=MAP
   --torch_threads=1                      the same numbers, bit by bit, for the same seed

@@ -38,6 +38,7 @@ REPLACED_KEYS: dict[str, str] = {
     "dataloaders_save_path": "data loaders are never pickled",
     "repeatable": "a brand's training positives are always masked",
     "metric_decimal_place": "figures are kept in full and rounded in tables only",
+    "method": "it follows from 'variant'",
     "use_gpu": "RecBole chooses the device by 'gpu_id'; set gpu_id='' for the CPU",
 }
 
@@ -154,6 +155,17 @@ def check_keys(settings: Mapping[str, Any], model: str, dataset: str) -> None:
             raise UsageError(f"Unknown key '{key}' for model {model}.{nearest(key, keys)}")
 
 
+def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
+    """Variants whose preset holds a key; none where the key is of all variants, or of no model's.
+
+    Args:
+        key: a key of the configuration.
+        defaults: a model's YAML.
+    """
+    variants: Mapping[str, Mapping[str, Any]] = defaults.get("variants", {})
+    return [name for name, preset in variants.items() if key in preset and key not in defaults]
+
+
 def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the chosen variant and schedule over the shared defaults of a model.
 
@@ -165,7 +177,8 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
         Flat keys and values, without the preset tables.
 
     Raises:
-        UsageError: a variant or schedule of that name does not exist.
+        UsageError: a variant or schedule of that name does not exist; or the user set a key that
+            other variants read and the chosen one does not.
     """
     flat = {key: value for key, value in defaults.items() if key not in ("variants", "schedules")}
     for kind in ("variant", "schedule"):
@@ -176,6 +189,13 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
         if chosen not in table:
             raise UsageError(f"Unknown {kind} '{chosen}'.{nearest(chosen, table)}")
         flat |= table[chosen]
+    for key in settings:
+        readers = variants_that_read(key, defaults)
+        if readers and key not in flat:
+            raise UsageError(
+                f"Key '{key}' has no effect with variant={settings.get('variant', flat['variant'])}"
+                f"; leave it out, or set variant={' or '.join(readers)}."
+            )
     return flat
 
 

@@ -40,6 +40,8 @@ _NODE2VEC = (
 _NODES = ("graph_method", "graph_dimension", "graph_window", "graph_netmf_negative", *_NODE2VEC)
 _GRAPH = ("graph_eta", "attribute_graph_file", *_NODES)
 _ATTRIBUTE = ("attribute_input", "node_embedding_file", *_GRAPH)
+_NEGATIVES = ("train_neg_sample_args", "static_negatives")
+_PLDA = ("plda_dimension", "plda_shrinkage", "plda_cross_share")
 _COATTENTION = ("coattention_input", "coattention_sides")
 
 
@@ -51,11 +53,13 @@ class Idle:
         keys: the keys without effect.
         governor: the key that decides it.
         holds: whether a value of the governor leaves them without effect.
+        unless: a switch that gives them an effect all the same where it is on.
     """
 
     keys: tuple[str, ...]
     governor: str
     holds: Callable[[Any], bool]
+    unless: str | None = None
 
 
 _TOWERS = ("visual_hidden", "topic_hidden", "fusion", "dropout")
@@ -65,6 +69,11 @@ IDLE: tuple[Idle, ...] = (
         "perspectives",
         lambda names: "attribute" not in names,
     ),
+    Idle(_NEGATIVES, "method", lambda method: method == "metric"),
+    Idle(_PLDA, "plda_weight", lambda weight: weight == 0),
+    Idle(("hubness_neighbours",), "hubness_weight", lambda weight: weight == 0, unless="csls"),
+    Idle(("hubness_weight",), "csls", lambda switch: switch is True),
+    Idle(("square_roots", "raw_weight"), "perspectives", lambda names: set(names) == {"attribute"}),
     Idle(_TOWERS, "perspectives", lambda names: set(names) == {"attribute"}),
     Idle(_COATTENTION, "perspectives", lambda names: not {"content", "audience"} <= set(names)),
     Idle(("node_embedding_file", *_GRAPH), "attribute_input", lambda choice: choice == "vector"),
@@ -86,6 +95,7 @@ def without_steps(key: str, model_class: Any) -> bool:
 def idle_because(key: str, config: Mapping[str, Any]) -> str | None:
     """The setting under which a key has no effect, as `key=value`; None where it has one."""
     for idle in IDLE:
-        if key in idle.keys and idle.holds(config[idle.governor]):
+        active = idle.unless is not None and config[idle.unless]
+        if key in idle.keys and idle.holds(config[idle.governor]) and not active:
             return f"{idle.governor}={config[idle.governor]}"
     return None

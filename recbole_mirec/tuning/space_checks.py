@@ -4,7 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recbole_mirec.config import REPLACED_KEYS, MirecConfig, known_keys
+from recbole_mirec.config import (
+    REPLACED_KEYS,
+    MirecConfig,
+    known_keys,
+    model_defaults,
+    variants_that_read,
+)
 from recbole_mirec.config_rules import RULES
 from recbole_mirec.data.perspectives import LISTS, VECTOR, check_perspectives
 from recbole_mirec.errors import UsageError, nearest
@@ -42,10 +48,12 @@ def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
             as well, decides what is measured, has a value that the model does not take, or has
             no effect under the other settings. Names the parameter's file and line.
     """
-    base = _checked(settings)
+    variants = _variants(space, settings)
+    point: dict[str, Any] = {"variant": variants[0]} if variants else {}
+    base = _checked({**settings, **point})
     for parameter in space.parameters:
         _check_name(parameter, settings)
-    point: dict[str, Any] = {}
+        _check_variants(parameter, variants, settings)
     for parameter in space.parameters:
         default = base.final_config_dict.get(parameter.name)
         try:
@@ -68,6 +76,35 @@ def samples(parameter: Parameter) -> list[Any]:
     low, high = parameter.values
     ends = [float(low), (low + high) / 2, float(high)]
     return [math.exp(end) for end in ends] if parameter.kind == "loguniform" else ends
+
+
+def _variants(space: SearchSpace, settings: Mapping[str, Any]) -> list[str]:
+    """The variants that trials have: those searched, else the one that is fixed; [] for others."""
+    defaults = model_defaults(str(settings["model"]))
+    if "variants" not in defaults:
+        return []
+    known = defaults["variants"]
+    for parameter in space.parameters:
+        if parameter.name == "variant":
+            # others are refused where values are
+            return [name for name in map(str, parameter.values) if name in known] or [
+                defaults["variant"]
+            ]
+    return [str(settings.get("variant", defaults["variant"]))]
+
+
+def _check_variants(parameter: Parameter, variants: list[str], settings: Mapping[str, Any]) -> None:
+    readers = variants_that_read(parameter.name, model_defaults(str(settings["model"])))
+    for variant in variants:
+        if readers and variant not in readers:
+            raise _without_effect(parameter, f"variant={variant}")
+
+
+def _without_effect(parameter: Parameter, reason: str) -> UsageError:
+    return UsageError(
+        f"{parameter.where}: '{parameter.name}' has no effect with {reason}, and conditional "
+        "parameters are not supported. Leave the line out, or write one params file for each case."
+    )
 
 
 def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
@@ -164,8 +201,4 @@ def _check_effects(space: SearchSpace, point: Mapping[str, Any]) -> None:
         for parameter in space.parameters:
             reason = idle_because(parameter.name, config)
             if reason is not None:
-                raise UsageError(
-                    f"{parameter.where}: '{parameter.name}' has no effect with {reason}, and "
-                    "conditional parameters are not supported. Leave the line out, or write one "
-                    "params file for each case."
-                )
+                raise _without_effect(parameter, reason)
