@@ -20,13 +20,13 @@ TRAIN = [("b1", "i1"), ("b1", "i2"), ("b2", "i2"), ("b2", "i3"), ("b3", "i4")]
 VALID = [("b4", "i5"), ("b4", "i2")]
 TEST = [("b5", "i6"), ("b5", "i1")]
 
-SHORT_MODEL = {
+SHORT_GRAPH = {"graph_method": "netmf", "graph_dimension": 8}
+WITHOUT_PLDA = {"plda_weight": 0}
+SHORT_NETWORK = {
     "dimension": 8,
     "visual_hidden": [16],
     "topic_hidden": [8],
     "attribute_hidden": [16],
-    "graph_method": "netmf",
-    "graph_dimension": 8,
 }
 
 
@@ -43,7 +43,14 @@ def settings(folder: Path, model: str = "MIRec", dataset: str = TINY, **changes:
         "train_batch_size": 64,
         "gpu_id": "",
     }
-    return common | (SHORT_MODEL if model == "MIRec" else {}) | changes
+    if model == "MIRec":
+        common |= SHORT_GRAPH
+        if changes.get("variant") in ("reference", "paper"):
+            common |= SHORT_NETWORK
+        elif dataset == NAME:
+            # no brand of it has two training influencers with an audience
+            common |= WITHOUT_PLDA
+    return common | changes
 
 
 def dataset(folder: Path, **changes: Any) -> MirecDataset:

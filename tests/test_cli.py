@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from little_data import NAME, SHORT_MODEL, settings, write_little
+from little_data import NAME, SHORT_GRAPH, WITHOUT_PLDA, settings, write_little
 
 from recbole_mirec import cli
 from recbole_mirec.experiment import prepare
@@ -185,7 +185,8 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--graph_eta=abc"], "Key 'graph_eta' must be a number above 0. Received: 'abc'."),
         (["--worker=2"], "Key 'worker' must be 0: worker processes would each draw the same"),
         (["--epochs=none"], "Key 'epochs' must hold whole numbers of at least 1."),
-        (["--dimension=-1"], "'dimension' parameter must be a positive integer"),
+        (["--input_dimension=-1"], "'input_dimension' parameter must be a positive integer"),
+        (["--dimension=64"], "Key 'dimension' has no effect with variant=mirec; leave it out, or"),
         (["--eval_args={}"], "Key 'eval_args' has no effect here"),
         (["--seed=1", "--seed=2"], "Key 'seed' is set twice"),
         (["--stopping_step", "3"], "'--stopping_step' is not understood: write keys as --key=val"),
@@ -208,7 +209,7 @@ def test_wrong_arguments(
     before = tree(folder)
     given = {argument.partition("=")[0] for argument in arguments}
     if "--model=BPR" in arguments:
-        given |= {f"--{key}" for key in SHORT_MODEL}
+        given |= {f"--{key}" for key in SHORT_GRAPH | WITHOUT_PLDA}
     rest = [argument for argument in common(folder) if argument.partition("=")[0] not in given]
     assert expected in refused(rest + arguments, capsys)
     assert tree(folder) == before
@@ -369,8 +370,8 @@ def test_damaged_and_foreign_checkpoints(
 def test_a_run_that_is_resumed_keeps_its_settings(
     folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = refused(["--resume", str(trained), "--dimension=16"], capsys)
-    assert "--resume goes on with a run's own settings; leave --dimension out." in line
+    line = refused(["--resume", str(trained), "--tower=mlp"], capsys)
+    assert "--resume goes on with a run's own settings; leave --tower out." in line
     assert "--model out" in refused(["--resume", str(trained), "--model=BPR"], capsys)
     assert "holds no run.json" in refused(["--resume", str(folder)], capsys)
     assert cli.main(["--resume", str(trained), "--show_progress=False"]) == 0

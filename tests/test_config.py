@@ -13,6 +13,7 @@ from recbole_mirec.config import (
     parse_value,
     properties_folder,
     resolve_presets,
+    variants_that_read,
 )
 from recbole_mirec.config_rules import RULES
 from recbole_mirec.errors import UsageError, nearest
@@ -66,8 +67,8 @@ def test_layers_later_ones_win() -> None:
     plain = config()
     assert plain["weight_decay"] == 0.0  # RecBole's overall.yaml
     assert plain["topk"] == [10, 50]  # our overall.yaml over RecBole's [10]
-    assert plain["dimension"] == 512  # our model's
-    assert plain["learning_rate"] == 0.0005  # a preset over overall.yaml's
+    assert plain["graph_dimension"] == 128  # our model's
+    assert plain["learning_rate"] == 0.005  # a preset over overall.yaml's
     assert config(learning_rate=0.5)["learning_rate"] == 0.5  # the user over the preset
     assert MirecConfig({"model": "BPR", "dataset": "x"})["embedding_size"] == 64  # RecBole's model
     films = MirecConfig({"model": "BPR", "dataset": "ml-100k"})
@@ -79,12 +80,12 @@ def test_layers_later_ones_win() -> None:
 
 def test_the_command_line_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["x", "--epochs=77", "--seed=3"])
-    assert config()["epochs"] == 20
+    assert config()["epochs"] == 100
     assert config()["seed"] == overall_default("seed")
 
 
 def test_presets_resolve_and_the_user_wins() -> None:
-    reference, paper = config(), config(variant="paper", schedule="paper")
+    reference, paper = config(variant="reference"), config(variant="paper", schedule="paper")
     assert (reference["fusion"], paper["fusion"]) == ("product", "low_rank")
     assert (reference["train_batch_size"], paper["train_batch_size"]) == (256, 16)
     assert (reference["epochs"], paper["epochs"]) == (20, 100)
@@ -94,17 +95,66 @@ def test_presets_resolve_and_the_user_wins() -> None:
     assert mixed["schedules"] is None
 
 
-def test_presets_of_a_kind_set_the_same_keys() -> None:
+def test_a_variant_brings_a_schedule_along_and_the_user_s_wins() -> None:
+    ours, quick = config(), config(schedule="quick")
+    assert (ours["schedule"], ours["train_batch_size"]) == ("full_batch", 8192)
+    assert (quick["schedule"], quick["train_batch_size"], quick["epochs"]) == ("quick", 256, 20)
+    assert config(variant="reference")["schedule"] == "quick"
+    assert config(variant="mirec", epochs=3)["epochs"] == 3
+
+
+def test_both_readings_set_the_same_keys_and_a_schedule_none_that_its_variant_lacks() -> None:
     defaults = model_defaults("MIRec")
-    variants, schedules = (
-        [set(preset) for preset in defaults[table].values()] for table in ("variants", "schedules")
-    )
-    assert all(keys == variants[0] for keys in variants)
+    variants = {name: set(preset) for name, preset in defaults["variants"].items()}
+    schedules = [set(preset) for preset in defaults["schedules"].values()]
+    assert variants["reference"] == variants["paper"]
     # What only some schedules set has a value of the variant's under the others.
-    assert set.union(*schedules) - set.intersection(*schedules) <= variants[0]
+    partial = set.union(*schedules) - set.intersection(*schedules)
+    assert all(partial <= keys for keys in variants.values())
     flat = resolve_presets(defaults, {})
     assert {"variants", "schedules"}.isdisjoint(flat)
     assert flat["variant"] in defaults["variants"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"dimension": 64},
+            "'dimension' has no effect with variant=mirec; leave it out, or set va",
+        ),
+        ({"dimension": 64}, "or set variant=reference or paper."),
+        ({"variant": "mirec", "margins": {}}, "'margins' has no effect with variant=mirec; leave"),
+        ({"variant": "paper", "tower": "mlp"}, "'tower' has no effect with variant=paper; leave i"),
+        (
+            {"variant": "reference", "csls": True},
+            "variant=reference; leave it out, or set variant=mi",
+        ),
+        ({"method": "morning"}, "Key 'method' has no effect here: it follows from 'variant'."),
+    ],
+)
+def test_a_key_of_another_variant_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config(**changes)
+    assert message in str(caught.value)
+
+
+def test_which_variants_read_a_key() -> None:
+    defaults = {
+        "variant": "a",
+        "shared": 1,
+        "schedule": "s",
+        "variants": {"a": {"x": 1, "schedule": "t"}, "b": {"x": 2, "y": 3}},
+        "schedules": {"s": {}, "t": {"y": 4}},
+    }
+    found = {
+        key: variants_that_read(key, defaults) for key in ("x", "y", "shared", "schedule", "z")
+    }
+    assert found == {"x": ["a", "b"], "y": ["b"], "shared": [], "schedule": [], "z": []}
+    # a schedule gives y an effect all the same
+    assert resolve_presets(defaults, {"y": 5})["y"] == 4
+    with pytest.raises(UsageError, match="'y' has no effect with variant=a; leave it out, or set"):
+        resolve_presets(defaults, {"y": 5, "schedule": "s"})
 
 
 @pytest.mark.parametrize(
@@ -115,7 +165,7 @@ def test_presets_of_a_kind_set_the_same_keys() -> None:
         ({"model": "lightGCN"}, "Did you mean 'LightGCN'?"),
         ({"model": "SASRec"}, "Unknown model 'SASRec'."),
         ({"variant": "refrence"}, "Unknown variant 'refrence'. Did you mean 'reference'?"),
-        ({"schedule": "fast"}, "Unknown schedule 'fast'. Valid: paper, quick."),
+        ({"schedule": "fast"}, "Unknown schedule 'fast'. Valid: full_batch, paper, quick."),
         ({"protocol": "new_brand"}, "Unknown protocol 'new_brand'. Did you mean 'new-brand'?"),
         ({"perspetives": []}, "Unknown key 'perspetives' for model MIRec. Did you mean"),
         ({"learning_rte": 1}, "Unknown key 'learning_rte' for model MIRec. Did you mean 'learn"),
@@ -320,9 +370,12 @@ def test_every_key_of_our_yaml_is_read_by_something(
     changes = {"dataset": NAME, "valid_brands": 1, "test_brands": 1, "learning_rate_decay": 0.5}
     for model in model_names(room="ours"):
         run_experiment(settings(tmp_path, model, **changes))
+    for variant in ("reference", "paper"):
+        run_experiment(settings(tmp_path, **changes, variant=variant))
     ours = set(load_yaml(properties_folder() / "overall.yaml"))
     for path in (properties_folder() / "model").glob("*.yaml"):
-        ours |= set(resolve_presets(load_yaml(path), {}))
+        defaults = load_yaml(path)
+        ours |= set(resolve_presets(defaults, {})).union(*defaults.get("variants", {}).values())
     # The presets' names are read when the presets are resolved, before there is a config.
     assert ours - read == {"variant", "schedule"}
 

@@ -31,7 +31,11 @@ def found(folder: Path, model: str, part: str, **changes: Any) -> Shortlist:
 @pytest.mark.parametrize(
     ("model", "part", "notes"),
     [
-        ("MIRec", "test", ["the sum of the perspectives' inner products, unbounded"]),
+        (
+            "MIRec",
+            "test",
+            ["log odds, up to a constant of the brand, summed over the perspectives"],
+        ),
         (
             "Cosine",
             "test",

@@ -27,12 +27,13 @@ from recbole_mirec.nn import (
 from recbole_mirec.quick_start import run_experiment
 
 ALL = ("content", "audience", "attribute")
+REFERENCE = {"variant": "reference"}
 BRANDS = torch.tensor([1, 2, 7, 11, 36])
 
 
 @pytest.fixture(scope="module", params=["reference", "paper"])
 def experiment(workplace: Path, request: pytest.FixtureRequest) -> Experiment:
-    """A prepared MIRec of either variant, its parameters large enough to tell scores apart."""
+    """A prepared MIRec of either reading, its parameters large enough to tell scores apart."""
     made = prepare(settings(workplace, variant=request.param))
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
@@ -61,13 +62,14 @@ def every_pair(experiment: Experiment, brands: Tensor = BRANDS) -> Interaction:
 def one_by_one(model: Any, side: str, account: int) -> Tensor:
     """An account's vectors from the encoder, alone in its call."""
     features = {
-        name: getattr(model, f"{side}_{name}_features")[[account]]
-        for name in model.encoder.dimensions
+        name: getattr(model.method.accounts, f"{side}_{name}_features")[[account]]
+        for name in model.method.encoder.dimensions
     }
     masks = {
-        name: getattr(model, f"{side}_{name}_mask")[[account]] for name in model.encoder.dimensions
+        name: getattr(model.method.accounts, f"{side}_{name}_mask")[[account]]
+        for name in model.method.encoder.dimensions
     }
-    vectors, _ = model.encoder(features, masks, torch.tensor([side == "brand"]))
+    vectors, _ = model.method.encoder(features, masks, torch.tensor([side == "brand"]))
     return vectors[0]
 
 
@@ -155,26 +157,27 @@ def test_the_loss_is_the_objective_of_the_account_vectors(experiment: Experiment
 
     def rows(side: str, ids: Tensor) -> tuple[Tensor, Tensor]:
         features = {
-            name: getattr(model, f"{side}_{name}_features")[ids]
-            for name in model.encoder.dimensions
+            name: getattr(model.method.accounts, f"{side}_{name}_features")[ids]
+            for name in model.method.encoder.dimensions
         }
         masks = {
-            name: getattr(model, f"{side}_{name}_mask")[ids] for name in model.encoder.dimensions
+            name: getattr(model.method.accounts, f"{side}_{name}_mask")[ids]
+            for name in model.method.encoder.dimensions
         }
         is_brand = torch.full((len(ids),), side == "brand")
-        vectors, present = model.encoder(features, masks, is_brand)
+        vectors, present = model.method.encoder(features, masks, is_brand)
         return vectors, present
 
     brand, brand_present = rows("brand", batch["brand_id"])
     positive, positive_present = rows("influencer", batch["influencer_id"])
     negative, negative_present = rows("influencer", batch["neg_influencer_id"])
     expected = objective(
-        model.encoder.settings,
+        model.method.encoder.settings,
         perspective_scores(brand, positive),
         perspective_scores(brand, negative),
         brand_present & positive_present,
         brand_present & negative_present,
-        weight_matrices(model.encoder),
+        weight_matrices(model.method.encoder),
     )
     assert not (brand_present & positive_present).all()  # something is missing
     assert terms.keys() == expected.keys()
@@ -204,11 +207,11 @@ def test_every_perspective_and_the_graph_count(experiment: Experiment) -> None:
     for column in range(3):
         assert shares[:, column].std() > 0.01
     # Without the attributes their share goes and the others stay.
-    mask = model.brand_attribute_mask.clone()
-    model.brand_attribute_mask.fill_(False)
+    mask = model.method.accounts.brand_attribute_mask.clone()
+    model.method.accounts.brand_attribute_mask.fill_(False)
     forget(model)
     torch.testing.assert_close(model.predict(pairs), shares[:, :2].sum(dim=1))
-    model.brand_attribute_mask.copy_(mask)
+    model.method.accounts.brand_attribute_mask.copy_(mask)
     # Another graph gives other inputs and other scores.
     data = experiment.dataset
     assert data.accounts is not None
@@ -216,16 +219,16 @@ def test_every_perspective_and_the_graph_count(experiment: Experiment) -> None:
     other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
     graph_settings = GraphSettings.from_config(experiment.config)
     same = graph_features(data.accounts, training, graph_settings)["brand"][0]
-    kept = model.brand_attribute_features.clone()
+    kept = model.method.accounts.brand_attribute_features.clone()
     assert torch.equal(same, kept)
-    model.brand_attribute_features.copy_(
+    model.method.accounts.brand_attribute_features.copy_(
         graph_features(data.accounts, other, graph_settings)["brand"][0]
     )
     forget(model)
     changed = model.perspective_scores(pairs)
     assert torch.equal(changed[:, :2], shares[:, :2])
     assert (changed[:, 2] - shares[:, 2]).abs().max() > 0.01
-    model.brand_attribute_features.copy_(kept)
+    model.method.accounts.brand_attribute_features.copy_(kept)
     forget(model)
     assert torch.equal(model.predict(pairs), scores)
 
@@ -236,7 +239,7 @@ def test_account_vectors_are_computed_once_until_training(
     model = experiment.model
     forget(model)
     calls = []
-    handle = model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    handle = model.method.encoder.register_forward_hook(lambda *_: calls.append(1))
     first = model.account_vectors()
     assert calls
     n_calls = len(calls)
@@ -267,8 +270,10 @@ def test_account_vectors_are_computed_once_until_training(
 
 def test_checkpoints_leave_the_account_tables_out(experiment: Experiment) -> None:
     model = experiment.model
-    assert set(model.state_dict()) == {f"encoder.{n}" for n, _ in model.encoder.named_parameters()}
-    assert [name for name, _ in model.named_buffers() if name.startswith("influencer_content")]
+    assert set(model.state_dict()) == {
+        f"method.encoder.{n}" for n, _ in model.method.encoder.named_parameters()
+    }
+    assert [name for name, _ in model.named_buffers() if ".influencer_content" in name]
 
 
 def test_held_out_positives_change_nothing_that_is_learnt(workplace: Path, tmp_path: Path) -> None:
@@ -276,7 +281,7 @@ def test_held_out_positives_change_nothing_that_is_learnt(workplace: Path, tmp_p
         write_atomic(changed_positives("known-brand", part), tmp_path / part / TINY)
     states = []
     for folder in (workplace, tmp_path / "valid", tmp_path / "test"):
-        run = run_experiment(settings(folder, protocol="known-brand"))
+        run = run_experiment(settings(folder, protocol="known-brand", **REFERENCE))
         last = torch.load(run.run_folder / "last.pth", weights_only=True)
         states.append(last["state_dict"])
     for state in states[1:]:
@@ -315,7 +320,7 @@ def test_data_and_networks_mean_the_same_perspectives() -> None:
 
 @pytest.mark.parametrize("perspectives", [[name] for name in ALL] + [list(ALL[::-1])])
 def test_any_perspectives_run(workplace: Path, perspectives: list[str]) -> None:
-    made = prepare(settings(workplace, perspectives=perspectives))
+    made = prepare(settings(workplace, perspectives=perspectives, **REFERENCE))
     assert made.model.perspectives == tuple(perspectives)
     made.model.eval()
     assert made.model.account_vectors()["brand"].shape[1] == len(perspectives)
@@ -337,8 +342,8 @@ def test_a_precomputed_vector_or_the_lists_feed_the_attribute_perspective(
     write_little(tmp_path, **with_vectors())
     widths = {
         choice: prepare(
-            settings(tmp_path, dataset=NAME, attribute_input=choice)
-        ).model.encoder.dimensions["attribute"]
+            settings(tmp_path, dataset=NAME, attribute_input=choice, **REFERENCE)
+        ).model.method.encoder.dimensions["attribute"]
         for choice in ("auto", "graph", "vector")
     }
     assert widths == {"auto": 8, "graph": 8, "vector": 2}
@@ -348,19 +353,18 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
     workplace: Path, tmp_path: Path
 ) -> None:
     write_little(tmp_path)
+    given = settings(tmp_path, dataset=NAME, **REFERENCE)
     (tmp_path / "graph.txt").write_text("vegan baker 2.0\nbaker coach 1.0\nvegan zebra 1.5\n")
-    made = prepare(
-        settings(tmp_path, dataset=NAME, attribute_graph_file=str(tmp_path / "graph.txt"))
-    )
+    made = prepare(given | {"attribute_graph_file": str(tmp_path / "graph.txt")})
     names = made.dataset.field2id_token["brand_id"].tolist()
-    has = dict(zip(names, made.model.brand_attribute_mask.tolist(), strict=True))
+    has = dict(zip(names, made.model.method.accounts.brand_attribute_mask.tolist(), strict=True))
     # runner is no node of that graph
     assert {name for name, present in has.items() if present} == {"b1"}
     (tmp_path / "nodes.txt").write_text("3 2\nrunner 1 2\nvegan 3 4\nother 5 6\n")
-    made = prepare(
-        settings(tmp_path, dataset=NAME, node_embedding_file=str(tmp_path / "nodes.txt"))
+    made = prepare(given | {"node_embedding_file": str(tmp_path / "nodes.txt")})
+    rows = dict(
+        zip(names, made.model.method.accounts.brand_attribute_features.tolist(), strict=True)
     )
-    rows = dict(zip(names, made.model.brand_attribute_features.tolist(), strict=True))
     assert rows["b1"] == [3.0, 4.0]  # the mean over vegan; baker is no node
     assert rows["b2"] == [1.0, 2.0]
 
@@ -377,11 +381,20 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
         ({"graph_method": "deepwalk"}, "Unknown graph_method 'deepwalk'. Valid: node2vec, netmf."),
         ({"attribute_graph_file": "no.txt"}, "No such file or directory: 'no.txt'"),
         ({"graph_dimension": 0}, "dimension"),
-        ({"fusion": "sum"}, "'fusion' parameter must be one of"),
-        ({"dimension": 0}, "'dimension' parameter must be a positive integer"),
-        ({"margins": 3}, "Key 'margins' must map each perspective to its value. Received: 3."),
-        ({"visual_hidden": 16}, "Key 'visual_hidden' must be a list of numbers. Received: 16."),
-        ({"score_penalties": {"content": 1}}, "Key 'score_penalties' must be a list of numbers."),
+        (REFERENCE | {"fusion": "sum"}, "'fusion' parameter must be one of"),
+        (REFERENCE | {"dimension": 0}, "'dimension' parameter must be a positive integer"),
+        (
+            REFERENCE | {"margins": 3},
+            "Key 'margins' must map each perspective to its value. Received: 3.",
+        ),
+        (
+            REFERENCE | {"visual_hidden": 16},
+            "Key 'visual_hidden' must be a list of numbers. Received: 16.",
+        ),
+        (
+            REFERENCE | {"score_penalties": {"content": 1}},
+            "Key 'score_penalties' must be a list of numbers.",
+        ),
     ],
 )
 def test_wrong_values_are_named(workplace: Path, changes: dict[str, Any], message: str) -> None:

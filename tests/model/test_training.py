@@ -102,7 +102,9 @@ def test_one_call_of_the_encoder_serves_brands_and_influencers(
     made = prepare(settings(workplace, variant=variant))
     model, batch = made.model, next(iter(made.trainer.train_data))
     calls: list[torch.Tensor] = []
-    handle = model.encoder.register_forward_hook(lambda _module, given, _out: calls.append(given))
+    handle = model.method.encoder.register_forward_hook(
+        lambda _module, given, _out: calls.append(given)
+    )
     model.train()
     model.calculate_loss(batch)
     handle.remove()
