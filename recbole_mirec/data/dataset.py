@@ -235,18 +235,27 @@ class MirecDataset(SplitDataset):
             self.logger.info(f"Modality {modality} is not used: {reason}.")
         return built
 
+    def brand_categories(self) -> NDArray[np.int64]:
+        """Category number of every brand by internal id, in the order of the categories' names.
+
+        -1 where a brand has none, and for padding.
+        """
+        if schema.BRAND_CATEGORY not in self.atomic.brands:
+            return np.full(self.user_num, -1)
+        known = self.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        tokens = self.field2id_token[self.uid_field]
+        return _codes(known.reindex(tokens), sorted(set(known.dropna())))
+
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
         """As the base class, with the categories for cAUC."""
         split = super().evaluation_split(part)
         if split is None or schema.BRAND_CATEGORY not in self.atomic.brands:
             return split
-        brands = self.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        names = sorted(set(brands.dropna()))
-        brand_tokens = self.id2token(self.uid_field, split.brands)
-        categories: dict[str, Any] = {"brand_category": _codes(brands.reindex(brand_tokens), names)}
+        categories: dict[str, Any] = {"brand_category": self.brand_categories()[split.brands]}
         if self.atomic.influencer_category is not None:
             influencer_tokens = self.id2token(self.iid_field, split.candidates)
             known = self.atomic.influencer_category.reindex(influencer_tokens)
+            names = sorted(set(self.atomic.brands[schema.BRAND_CATEGORY].dropna()))
             categories["candidate_category"] = _codes(known, names)
         return EvaluationSplit(**(vars(split) | categories))
 

@@ -12,6 +12,7 @@ from dataset_convert import schema
 from recbole_mirec.errors import UsageError
 from recbole_mirec.model.account_features import ATTRIBUTE, AccountFeatures, FeatureTable
 from recbole_mirec.model.training_pairs import TrainingPairs
+from recbole_mirec.nn.category_affinity import category_log_posterior
 from recbole_mirec.nn.hubness import hubness
 from recbole_mirec.nn.metric_encoder import MetricEncoder
 from recbole_mirec.nn.metric_settings import MetricSettings
@@ -25,11 +26,12 @@ _Vectors = dict[schema.Side, Tensor]
 
 
 class MetricMethod(nn.Module):
-    """Account vectors whose inner product, perspective by perspective, is the sum of four scores.
+    """Account vectors whose inner product, perspective by perspective, is the sum of five scores.
 
     The learnt metric of `MetricEncoder`, trained by a softmax over all training influencers; the
-    log likelihood ratio of PLDA, in closed form; the untrained similarity of topics and labels;
-    and, subtracted, an influencer's hubness. Each stands in a block of its own within a
+    log likelihood ratio of PLDA, in closed form; the untrained similarity of topics and labels; the
+    log probability that brands of the brand's category choose the influencer; and, subtracted, an
+    influencer's hubness. Each stands in a block of its own within a
     perspective's vectors, so F stays a sum of inner products and every share is exact. A brand or
     an influencer without a perspective has zeros there, and the perspective adds 0.
 
@@ -38,6 +40,7 @@ class MetricMethod(nn.Module):
         tables: side -> raw features, node embeddings' means as `attribute` among them.
         perspectives: those in use, with the modalities that the data set has.
         pairs: the training collaborations; nothing else is fitted on.
+        brand_category: int64 (account) by internal id of the brand, -1 where unknown.
     """
 
     score_meaning = "log odds, up to a constant of the brand, summed over the perspectives"
@@ -48,9 +51,12 @@ class MetricMethod(nn.Module):
         tables: Mapping[schema.Side, FeatureTable],
         perspectives: Perspectives,
         pairs: TrainingPairs,
+        brand_category: Tensor,
     ):
         super().__init__()
         self.settings = settings
+        self.brand_category: Tensor
+        self.register_buffer("brand_category", brand_category, persistent=False)
         self.pairs = pairs
         self.perspectives = perspectives
         self.accounts = AccountFeatures(standardised_tables(settings, tables, pairs))
@@ -141,22 +147,18 @@ class MetricMethod(nn.Module):
     def _closed_form(
         self, name: str, raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]]
     ) -> _Vectors:
-        """Blocks of a perspective that nothing is learnt in: PLDA and untrained similarity."""
+        """Blocks of a perspective that no step trains: PLDA, categories, untrained similarity."""
         settings = self.settings
         blocks: dict[schema.Side, list[Tensor]] = {side: [] for side in schema.SIDES}
-        if settings.plda_weight:
-            rows = {
-                side: torch.cat(
-                    [
-                        self.accounts.features(side, self.accounts.ids(side))[part]
-                        for part in self.perspectives[name]
-                    ],
-                    dim=1,
-                )
-                for side in schema.SIDES
-            }
-            for side, vectors in self._plda(name, rows).items():
-                blocks[side].append(vectors * settings.plda_weight**0.5)
+        rows = {side: self._rows(name, side) for side in schema.SIDES}
+        for weight, make in (
+            (settings.plda_weight, self._plda),
+            (settings.category_weight, self._category),
+        ):
+            if weight:
+                for side, vectors in make(name, rows).items():
+                    present = self._present(name, side)[:, None]
+                    blocks[side].append(torch.where(present, vectors * weight**0.5, 0.0))
         for part in self.perspectives[name]:
             if settings.raw_weight and part != ATTRIBUTE:
                 for side in schema.SIDES:
@@ -184,11 +186,27 @@ class MetricMethod(nn.Module):
                 f"Perspective {name} has too few training collaborations for PLDA: set "
                 f"plda_weight=0, or leave the perspective out. {error}"
             ) from None
-        vectors = dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
-        return {
-            side: torch.where(self._present(name, side)[:, None], vectors[side], 0.0)
-            for side in schema.SIDES
-        }
+        return dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
+
+    def _category(self, name: str, rows: _Vectors) -> _Vectors:
+        pairs = self.pairs.pairs
+        categories = self.brand_category[pairs[:, 0]]
+        known = (categories >= 0) & self._present(name, schema.INFLUENCER)[pairs[:, 1]]
+        n_categories = max(int(self.brand_category.max()) + 1, 0)
+        posterior = category_log_posterior(
+            rows[schema.INFLUENCER],
+            pairs[known, 1],
+            categories[known],
+            n_categories,
+            inverse_penalty=self.settings.category_inverse_penalty,
+        )
+        one_hot = self.brand_category[:, None] == torch.arange(n_categories)
+        return {schema.BRAND: one_hot.to(posterior), schema.INFLUENCER: posterior}
+
+    def _rows(self, name: str, side: schema.Side) -> Tensor:
+        """A perspective's standardised modalities side by side: float32 (account, dimension)."""
+        features = self.accounts.features(side, self.accounts.ids(side))
+        return torch.cat([features[part] for part in self.perspectives[name]], dim=1)
 
     def _present(self, name: str, side: schema.Side) -> Tensor:
         """True where an account has any modality of a perspective: bool (account)."""

@@ -155,6 +155,7 @@ def _method(
     settings = metric_settings(config)
     weights = competence_weights(training_competence(dataset), settings.competence_power)
     n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
+    brand_category = torch.from_numpy(dataset.brand_categories())
     in_use = {
         name: tuple(
             part
@@ -163,7 +164,9 @@ def _method(
         )
         for name in perspectives
     }
-    return MetricMethod(settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts))
+    return MetricMethod(
+        settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts), brand_category
+    )
 
 
 def _input_tables(

@@ -28,6 +28,9 @@ class MetricSettings:
         plda_shrinkage: As of `fit_two_covariance`.
         plda_cross_share: As of `fit_two_covariance`.
         raw_weight: Weight of the untrained similarity of topics and labels, not centred.
+        category_weight: Weight of the log probability that a brand of the brand's category would
+            choose the influencer; see `category_log_posterior`.
+        category_inverse_penalty: As of `category_log_posterior`, above 0.
         hubness_weight: Share of an influencer's mean score for its nearest brands that is
             subtracted.
         hubness_neighbours: How many brands are nearest.
@@ -57,6 +60,8 @@ class MetricSettings:
     plda_shrinkage: Number
     plda_cross_share: Number
     raw_weight: Number
+    category_weight: Number
+    category_inverse_penalty: Number
     hubness_weight: Number
     hubness_neighbours: int
     csls: bool
@@ -77,5 +82,7 @@ class MetricSettings:
             require_number(name, getattr(self, name), minimum=0, below=1 + 1e-9)
         for name in ("competence_power", "peer_weight", "plda_weight", "raw_weight"):
             require_number(name, getattr(self, name), minimum=0)
-        require_number("hubness_weight", self.hubness_weight, minimum=0)
-        require_number("temperature", self.temperature, minimum=1e-3)
+        for name in ("category_weight", "hubness_weight"):
+            require_number(name, getattr(self, name), minimum=0)
+        for name in ("temperature", "category_inverse_penalty"):
+            require_number(name, getattr(self, name), minimum=1e-3)
