@@ -17,12 +17,13 @@ def flattened(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
     neighbourhood.
 
     Args:
-        vectors: (vector, dimension), none of them zero; at least one.
+        vectors: (vector, dimension); at least one. A zero vector has no direction and stays zero.
 
     Returns:
         float64 (vector, 2), without unit.
     """
-    directions = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions = vectors / np.where(lengths > 0, lengths, 1.0)
     components = principal_components(directions, N_COMPONENTS)
     if not 3 * _PERPLEXITY < len(vectors) <= MOST_FOR_TSNE:
         return components[:, :2], "the first two principal components of the vectors' directions"

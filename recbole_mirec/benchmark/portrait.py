@@ -142,7 +142,9 @@ def account_map(experiment: Experiment, missing: dict[str, str]) -> AccountMap |
     }
     # Row 0 is padding; an account without any feature has no direction.
     ids = {side: np.flatnonzero(np.abs(rows).sum(axis=1)) for side, rows in vectors.items()}
-    rows = np.concatenate([vectors[side][ids[side]] for side in schema.SIDES])
+    # About each side's mean: what all brands share, or all influencers, is no likeness.
+    centred = [vectors[side][ids[side]] for side in schema.SIDES]
+    rows = np.concatenate([some - some.mean(axis=0) for some in centred])
     if len(rows) < 3:
         missing[MAP] = "fewer than three accounts have a vector"
         return None

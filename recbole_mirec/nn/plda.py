@@ -90,8 +90,9 @@ def plda_vectors(
 
     With T = B + W the ratio is ``b' P m + m' Q m / 2 + b' Q b / 2 + constant``, where
     ``S = (T - B T^-1 B)^-1``, ``P = T^-1 B S`` and ``Q = T^-1 - S``. The third and fourth part are
-    the same for all influencers of a brand and left out. A brand's vector is ``[b, 1]``, an
-    influencer's ``[P m, m' Q m / 2]``.
+    the same for all influencers of a brand and left out. P is symmetric and positive definite, so
+    with its root R a brand's vector is ``[R b, 1]`` and an influencer's ``[R m, m' Q m / 2]``: both
+    sides in one space.
 
     Args:
         model: The fitted covariances.
@@ -105,8 +106,13 @@ def plda_vectors(
     total_inverse = torch.linalg.inv(between + within)
     joint = torch.linalg.inv(between + within - between @ total_inverse @ between)
     cross = total_inverse @ between @ joint
+    values, axes = torch.linalg.eigh((cross + cross.T) / 2)
+    root = (axes * values.clamp(min=0).sqrt()) @ axes.T
     quadratic = total_inverse - joint
     rows = influencers.double()
     own = (rows @ quadratic * rows).sum(dim=1, keepdim=True) / 2
-    mapped = torch.cat([rows @ cross.T, own], dim=1).to(influencers.dtype)
-    return torch.cat([brands, brands.new_ones(len(brands), 1)], dim=1), mapped
+    ones = brands.new_ones(len(brands), 1)
+    return (
+        torch.cat([(brands.double() @ root).to(brands.dtype), ones], dim=1),
+        torch.cat([rows @ root, own], dim=1).to(influencers.dtype),
+    )

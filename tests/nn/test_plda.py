@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +43,9 @@ def test_one_dimension_by_hand() -> None:
     # B = 3 and W = 1: T = 4, S = 1 / (4 - 9/4) = 4/7, P = 3/4 * 4/7 = 3/7, Q = 1/4 - 4/7 = -9/28
     model = TwoCovariance(within=doubles([1.0]), between=doubles([3.0]))
     brands, influencers = plda_vectors(model, doubles([5.0], [0.0]), doubles([2.0], [-1.0], [0.0]))
-    assert brands.tolist() == [[5.0, 1.0], [0.0, 1.0]]
-    expected = doubles([6 / 7, -9 / 14], [-3 / 7, -9 / 56], [0.0, 0.0])
+    root = math.sqrt(3 / 7)
+    torch.testing.assert_close(brands, doubles([5 * root, 1.0], [0.0, 1.0]), rtol=1e-12, atol=0)
+    expected = doubles([2 * root, -9 / 14], [-root, -9 / 56], [0.0, 0.0])
     torch.testing.assert_close(influencers, expected, rtol=1e-12, atol=1e-12)
 
 
