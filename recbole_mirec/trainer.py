@@ -220,8 +220,9 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             )
         if state.get("input_fingerprint") != self.input_fingerprint:
             raise UsageError(
-                f"Checkpoint '{path}' was trained on other account features: the node embeddings, "
-                f"the attribute graph or their cache changed. Put them back, or train again."
+                f"Checkpoint '{path}' was trained on other account features: the variant, the node "
+                f"embeddings, the attribute graph or their cache changed. Put them back, or train "
+                f"again."
             )
         try:
             self.model.load_state_dict(state["state_dict"])

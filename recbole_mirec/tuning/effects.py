@@ -71,6 +71,7 @@ IDLE: tuple[Idle, ...] = (
     ),
     Idle(_NEGATIVES, "method", lambda method: method == "metric"),
     Idle(_PLDA, "plda_weight", lambda weight: weight == 0),
+    Idle(("category_inverse_penalty",), "category_weight", lambda weight: weight == 0),
     Idle(("hubness_neighbours",), "hubness_weight", lambda weight: weight == 0, unless="csls"),
     Idle(("hubness_weight",), "csls", lambda switch: switch is True),
     Idle(("square_roots", "raw_weight"), "perspectives", lambda names: set(names) == {"attribute"}),

@@ -17,7 +17,7 @@ from recbole_mirec.tuning.space import SearchSpace, space_from_dict
 # The best epoch of the higher rates is not the last one.
 LIGHTGCN = space_from_dict({"choice": {"learning_rate": [0.002, 0.1], "embedding_size": [8, 16]}})
 MIREC = space_from_dict(
-    {"choice": {"learning_rate": [0.002, 0.1]}, "quniform": {"dimension": [4, 8, 4]}}
+    {"choice": {"learning_rate": [0.002, 0.1]}, "quniform": {"input_dimension": [4, 8, 4]}}
 )
 SPACES = {"LightGCN": LIGHTGCN, "MIRec": MIREC}
 

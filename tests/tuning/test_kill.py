@@ -25,7 +25,7 @@ pytestmark = [
 N_KILLS = 10
 PARENT_ONLY = 4
 SPACES = {
-    "MIRec": "learning_rate loguniform -7,-1\ndimension quniform 4,16,4\n",
+    "MIRec": "learning_rate loguniform -7,-1\ninput_dimension quniform 4,16,4\n",
     "LightGCN": "learning_rate loguniform -7,-1\nembedding_size choice [8,16,32]\n",
 }
 
@@ -33,7 +33,7 @@ SPACES = {
 def arguments(workplace: Path, model: str, algorithm: str, n_trials: int) -> list[str]:
     # Epochs enough for all kills to come in time, however few of them each start gets done.
     given = settings(workplace, model, protocol="known-brand", epochs=40, stopping_step=40)
-    for key in ("model", "dataset", "checkpoint_dir", "show_progress", "dimension"):
+    for key in ("model", "dataset", "checkpoint_dir", "show_progress"):
         given.pop(key, None)
     return [
         *("--model", model, "--dataset", "mirec-tiny", "--params_file", "space.hyper"),

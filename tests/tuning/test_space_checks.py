@@ -16,6 +16,12 @@ def space(kind: str = "choice", **parameters: Any) -> SearchSpace:
     return space_from_dict({kind: parameters})
 
 
+def given(model: str) -> dict[str, Any]:
+    """What a study of a model fixes: `MIRec reference` names the variant too."""
+    name, _, variant = model.partition(" ")
+    return {"model": name, "dataset": "mirec-tiny"} | ({"variant": variant} if variant else {})
+
+
 def refused(searched: SearchSpace, settings: dict[str, Any]) -> str:
     with pytest.raises(UsageError) as caught:
         check_space(searched, settings)
@@ -27,12 +33,23 @@ def refused(searched: SearchSpace, settings: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("model", "content"),
     [
-        ("MIRec", {"choice": {"fusion": ["product", "low_rank"], "drop_last": [True, False]}}),
-        ("MIRec", {"uniform": {"dropout_rate": [0.0, 0.9]}, "loguniform": {"l1_weight": [-9, 0]}}),
-        ("MIRec", {"quniform": {"dimension": [32, 96, 32]}}),
-        ("MIRec", {"choice": {"visual_hidden": ["[64,64]", "[32]"], "l1_weight": [0, 0.1]}}),
+        (
+            "MIRec reference",
+            {"choice": {"fusion": ["product", "low_rank"], "drop_last": [True, False]}},
+        ),
+        (
+            "MIRec reference",
+            {"uniform": {"dropout_rate": [0.0, 0.9]}, "loguniform": {"l1_weight": [-9, 0]}},
+        ),
+        ("MIRec reference", {"quniform": {"dimension": [32, 96, 32]}}),
+        (
+            "MIRec reference",
+            {"choice": {"visual_hidden": ["[64,64]", "[32]"], "l1_weight": [0, 0.1]}},
+        ),
         ("MIRec", {"choice": {"perspectives": [["content"], ["content", "attribute"]]}}),
-        ("MIRec", {"choice": {"margins": ["{content: 1, audience: 1, attribute: 1}"]}}),
+        ("MIRec reference", {"choice": {"margins": ["{content: 1, audience: 1, attribute: 1}"]}}),
+        ("MIRec", {"choice": {"plda_weight": [0.5, 1], "tower": ["linear", "mlp"]}}),
+        ("MIRec", {"quniform": {"hubness_neighbours": [2, 6, 2]}, "choice": {"csls": [True]}}),
         ("MIRec", {"choice": {"variant": ["paper", "reference"], "schedule": ["quick"]}}),
         ("MIRec", {"choice": {"graph_method": ["netmf"]}, "quniform": {"graph_window": [2, 6, 2]}}),
         ("MIRec", {"choice": {"graph_method": ["netmf"], "graph_netmf_negative": [1, 3]}}),
@@ -60,7 +77,7 @@ def refused(searched: SearchSpace, settings: dict[str, Any]) -> str:
     ],
 )
 def test_what_a_model_takes_can_be_searched(model: str, content: dict[str, Any]) -> None:
-    check_space(space_from_dict(content), {"model": model, "dataset": "mirec-tiny"})
+    check_space(space_from_dict(content), given(model))
 
 
 @pytest.mark.parametrize(
@@ -143,22 +160,92 @@ def test_settings_that_are_wrong_themselves_are_no_fault_of_the_space() -> None:
     [
         ("MIRec", "choice", "dropout_rate", [0.5, 2], "cannot be 2. The 'dropout_rate' pa"),
         ("MIRec", "uniform", "dropout_rate", [0.5, 1], "cannot be 1.0. The 'dropout_rate'"),
-        ("MIRec", "choice", "fusion", ["prodct"], "'prodct'. The nearest valid name is 'product'"),
-        ("MIRec", "choice", "fusion", ["product", 3], "'fusion' must be a word, as its default 'p"),
-        ("MIRec", "choice", "fusion", [None], "'fusion' must be a word, as its default 'product' "),
-        ("MIRec", "choice", "dimension", [64, 0.5], "'dimension' must be a whole number, as its d"),
-        ("MIRec", "choice", "dimension", [True], "'dimension' must be a whole number, as its def"),
-        ("MIRec", "choice", "dimension", [0], "cannot be 0. The 'dimension' parameter must"),
-        ("MIRec", "choice", "topic_hidden", [64], "'topic_hidden' must be a list, as its default"),
-        ("MIRec", "choice", "topic_hidden", [["a"]], "'topic_hidden' must be a list, as its def"),
-        ("MIRec", "choice", "topic_hidden", [[0]], "cannot be [0]. The 'topic_hidden' pa"),
-        ("MIRec", "choice", "margins", [4.0], "'margins' must be a mapping, as its default {'con"),
-        ("MIRec", "choice", "margins", ["{content: 1}"], "add audience, attribute."),
-        ("MIRec", "choice", "drop_last", [0], "'drop_last' must be True or False, as its default"),
+        (
+            "MIRec reference",
+            "choice",
+            "fusion",
+            ["prodct"],
+            "'prodct'. The nearest valid name is 'product'",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "fusion",
+            ["product", 3],
+            "'fusion' must be a word, as its default 'p",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "fusion",
+            [None],
+            "'fusion' must be a word, as its default 'product' ",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "dimension",
+            [64, 0.5],
+            "'dimension' must be a whole number, as its d",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "dimension",
+            [True],
+            "'dimension' must be a whole number, as its def",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "dimension",
+            [0],
+            "cannot be 0. The 'dimension' parameter must",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "topic_hidden",
+            [64],
+            "'topic_hidden' must be a list, as its default",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "topic_hidden",
+            [["a"]],
+            "'topic_hidden' must be a list, as its def",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "topic_hidden",
+            [[0]],
+            "cannot be [0]. The 'topic_hidden' pa",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "margins",
+            [4.0],
+            "'margins' must be a mapping, as its default {'con",
+        ),
+        ("MIRec reference", "choice", "margins", ["{content: 1}"], "add audience, attribute."),
+        (
+            "MIRec reference",
+            "choice",
+            "drop_last",
+            [0],
+            "'drop_last' must be True or False, as its default",
+        ),
         ("MIRec", "choice", "perspectives", [["contnt"]], "Unknown perspective 'contnt'. Did you"),
         ("MIRec", "choice", "graph_method", ["NetMF"], "Unknown graph_method 'NetMF'. Did you me"),
         ("MIRec", "choice", "attribute_input", ["list"], "Unknown attribute_input 'list'."),
         ("MIRec", "choice", "variant", ["papr"], "Unknown variant 'papr'. Did you mean 'paper'?"),
+        ("MIRec", "choice", "variant", ["mirec", "papr"], "'papr'. Did you mean 'paper'?"),
+        ("MIRec", "choice", "tower", ["tree"], "cannot be 'tree'. The 'tower' parameter must be"),
+        ("MIRec", "uniform", "plda_shrinkage", [0, 2], "cannot be 2.0. The 'plda_shrinkage' param"),
+        ("MIRec", "choice", "csls", [1], "'csls' must be True or False, as its default False"),
         ("Cosine", "choice", "perspectives", [["contnt"]], "Unknown perspective 'contnt'. Did"),
         ("BPR", "choice", "learner", ["adm"], "cannot be 'adm'. Key 'learner' must be one"),
         ("BPR", "choice", "learning_rate", ["fast"], "'learning_rate' must be a number, as its d"),
@@ -194,7 +281,7 @@ def test_a_value_that_the_model_does_not_take(
     model: str, kind: str, name: str, values: list[Any], message: str, tmp_path: Path
 ) -> None:
     searched = space(kind, **{name: values})
-    settings = {"model": model, "dataset": "mirec-tiny"}
+    settings = given(model)
     found = refused(searched, settings)
     assert found.startswith("params_dict: ")
     assert message in found
@@ -204,16 +291,34 @@ def test_a_value_that_the_model_does_not_take(
     check_space(read_space(tmp_path / "works.hyper"), settings)
 
 
+PUBLISHED = {"variant": "reference"}
+CONTENT: dict[str, Any] = {"perspectives": ["content"]}
+ATTRIBUTE: dict[str, Any] = {"perspectives": ["attribute"]}
+
+
 @pytest.mark.parametrize(
     ("fixed", "name", "value", "because"),
     [
         ({"graph_method": "netmf"}, "graph_p", 2.0, "graph_method=netmf"),
         ({"graph_method": "netmf"}, "graph_n_walks", 2, "graph_method=netmf"),
         ({}, "graph_netmf_negative", 2, "graph_method=node2vec"),
-        ({"perspectives": ["content"]}, "graph_eta", 1.0, "perspectives=['content']"),
-        ({"perspectives": ["content"]}, "attribute_hidden", [8], "perspectives=['content']"),
-        ({"perspectives": ["content"]}, "coattention_input", "raw", "perspectives=['content']"),
-        ({"perspectives": ["attribute"]}, "fusion", "product", "perspectives=['attribute']"),
+        (CONTENT, "graph_eta", 1.0, "perspectives=['content']"),
+        (CONTENT | PUBLISHED, "attribute_hidden", [8], "perspectives=['content']"),
+        (CONTENT | PUBLISHED, "coattention_input", "raw", "perspectives=['content']"),
+        (ATTRIBUTE | PUBLISHED, "fusion", "product", "perspectives=['attribute']"),
+        (ATTRIBUTE, "raw_weight", 1.0, "perspectives=['attribute']"),
+        (ATTRIBUTE, "square_roots", True, "perspectives=['attribute']"),
+        ({}, "dimension", 64, "variant=mirec"),
+        ({}, "fusion", "sum", "variant=mirec"),
+        (PUBLISHED, "plda_weight", 0.5, "variant=reference"),
+        ({"variant": "paper"}, "csls", True, "variant=paper"),
+        ({}, "train_neg_sample_args", "{sample_num: 2}", "method=metric"),
+        ({}, "static_negatives", True, "method=metric"),
+        ({"plda_weight": 0}, "plda_shrinkage", 0.5, "plda_weight=0"),
+        ({"plda_weight": 0.0}, "plda_dimension", 7, "plda_weight=0.0"),
+        ({"category_weight": 0}, "category_inverse_penalty", 2.0, "category_weight=0"),
+        ({"hubness_weight": 0}, "hubness_neighbours", 3, "hubness_weight=0"),
+        ({"csls": True}, "hubness_weight", 0.3, "csls=True"),
         ({"attribute_input": "vector"}, "graph_window", 2, "attribute_input=vector"),
         ({"node_embedding_file": "n.txt"}, "graph_dimension", 8, "node_embedding_file=n.txt"),
         ({"attribute_graph_file": "g.txt"}, "graph_eta", 1.0, "attribute_graph_file=g.txt"),
@@ -244,11 +349,32 @@ def test_a_parameter_is_conditional_when_a_searched_option_leaves_it_without_eff
     assert "'graph_eta' has no effect with perspectives=['content']" in refused(searched, MIREC)
 
 
+def test_csls_gives_its_neighbours_an_effect_whatever_the_weight() -> None:
+    check_space(space(hubness_neighbours=[3, 5]), MIREC | {"csls": True, "hubness_weight": 0})
+
+
+def test_a_key_of_one_variant_is_conditional_where_the_variant_is_searched() -> None:
+    for searched in (
+        space(variant=["reference", "mirec"], dimension=[64]),
+        space(dimension=[64], variant=["mirec", "reference"]),
+    ):
+        assert "'dimension' has no effect with variant=mirec, and cond" in refused(searched, MIREC)
+    check_space(space(variant=["reference", "paper"], dimension=[64]), MIREC)
+    # the same key, fixed: the option that does not read it is at fault
+    found = refused(space(variant=["paper", "mirec"]), MIREC | {"dimension": 64})
+    assert "'variant' cannot be 'mirec'. Key 'dimension' has no effect with variant=mirec" in found
+
+
 def test_every_key_of_the_table_of_effects_is_one_of_mirec_s() -> None:
-    known = MirecConfig(MIREC).final_config_dict
+    known = {
+        key
+        for variant in ("mirec", "reference", "paper")
+        for key in MirecConfig(MIREC | {"variant": variant}).final_config_dict
+    }
     for idle in IDLE:
         assert idle.governor in known
-        assert set(idle.keys) <= set(known)
+        assert set(idle.keys) <= known
+        assert idle.unless is None or idle.unless in known
         assert idle.governor not in idle.keys
 
 

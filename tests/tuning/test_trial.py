@@ -103,10 +103,10 @@ def test_a_trial_that_diverges_late_has_trained_so_many_epochs(
 def test_wrong_settings_are_a_failure_with_the_line_a_user_would_see(
     workplace: Path, tmp_path: Path
 ) -> None:
-    found = task(workplace, tmp_path, "MIRec").run(1, {"dimension": "wide"})
+    found = task(workplace, tmp_path, "MIRec").run(1, {"input_dimension": "wide"})
     assert (found.status, found.score, found.n_epochs) == (FAILED, None, 0)
     assert found.reason == (
-        "The 'dimension' parameter must be a positive integer. Received: 'wide'."
+        "The 'input_dimension' parameter must be a positive integer. Received: 'wide'."
     )
 
 

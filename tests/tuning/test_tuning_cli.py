@@ -127,9 +127,10 @@ def test_a_variant_has_a_space_of_its_own() -> None:
     options = cli.build_parser().parse_args([])
     spaces = [
         cli._space(options, {"model": "MIRec"} | more).describe()
-        for more in ({}, {"variant": "reference"}, {"variant": "paper"})
+        for more in ({}, *({"variant": name} for name in ("mirec", "reference", "paper")))
     ]
-    assert spaces[0] == spaces[1] != spaces[2]
+    assert spaces[0] == spaces[1]
+    assert spaces[1] != spaces[2] != spaces[3] != spaces[1]
 
 
 def test_a_study_without_a_score_ends_with_1(
@@ -284,7 +285,9 @@ def test_a_model_without_a_space_that_comes_with_it(
     line = refused(words(workplace, model="NGCF"), capsys)
     assert line.startswith("No search space comes with model NGCF; write one and name it with --pa")
     assert "the line 'learning_rate choice [0.001,0.01]'" in line
-    assert re.search(r"Spaces come with: BPR, .*LightGCN, MIRec, MIRec-paper, ", line)
+    assert re.search(
+        r"Spaces come with: BPR, .*LightGCN, MIR, MIRec, MIRec-paper, MIRec-reference, ", line
+    )
 
 
 def test_folders_of_another_study_or_purpose(

@@ -25,6 +25,7 @@ N_COMBINATIONS = {
     "MIR": 72,
     "MIRec": 72,
     "MIRec-paper": 72,
+    "MIRec-reference": 72,
     "NeuMF": 72,
     "SimpleX": 81,
 }

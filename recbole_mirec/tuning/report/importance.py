@@ -122,6 +122,8 @@ def _tree_shares(leaves: _Leaves) -> Array:
         return effects
     for j in range(n_parameters):
         cuts = np.unique(np.concatenate([leaves.lower[:, j], leaves.upper[:, j]]))
+        if len(cuts) == 2:  # never split on: no effect at all, whatever the rounding says
+            continue
         middles = (cuts[:-1] + cuts[1:]) / 2
         held = (leaves.lower[:, j, None] < middles) & (middles < leaves.upper[:, j, None])
         others = np.delete(sides, j, axis=1).prod(axis=1)
