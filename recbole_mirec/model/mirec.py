@@ -60,6 +60,8 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         self.brand_field, self.influencer_field = dataset.uid_field, dataset.iid_field
         self.negative_field = config["NEG_PREFIX"] + dataset.iid_field
         wanted = check_perspectives(config["perspectives"])
+        # before the graph is embedded, which takes its time and leaves a cache
+        check_method(config)
         self.perspectives = available_perspectives(accounts, wanted)
         for name in wanted:
             if name not in self.perspectives:
