@@ -17,6 +17,7 @@ from recbole_mirec.nn.hubness import hubness
 from recbole_mirec.nn.metric_encoder import MetricEncoder
 from recbole_mirec.nn.metric_settings import MetricSettings
 from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
+from recbole_mirec.nn.similarity import centred_product
 from recbole_mirec.nn.softmax_loss import multi_positive_softmax
 from recbole_mirec.nn.standardise import principal_axes, standardised_rows
 
@@ -125,8 +126,6 @@ class MetricMethod(nn.Module):
             for side in schema.SIDES
         }
         weight = 0.5 if settings.csls else settings.hubness_weight
-        if not weight:
-            return vectors
         present = {side: self._present(name, side) for side in schema.SIDES}
         reference = present[schema.BRAND].clone()
         if not settings.csls:
@@ -137,12 +136,19 @@ class MetricMethod(nn.Module):
             settings.hubness_neighbours,
         )
         last = {
-            schema.BRAND: present[schema.BRAND].to(lost.dtype),
-            schema.INFLUENCER: torch.where(present[schema.INFLUENCER], -lost, 0.0),
+            schema.BRAND: torch.ones(len(present[schema.BRAND])).to(lost),
+            schema.INFLUENCER: -lost,
         }
-        return {
-            side: torch.cat([vectors[side], last[side][:, None]], dim=1) for side in schema.SIDES
-        }
+        return self._about_zero(
+            {side: torch.cat([vectors[side], last[side][:, None]], dim=1) for side in schema.SIDES},
+            present,
+        )
+
+    def _about_zero(self, vectors: _Vectors, present: _Vectors) -> _Vectors:
+        """Vectors whose products are 0 on average over training accounts, and where missing."""
+        fitted = [self.pairs.is_training(side) for side in schema.SIDES]
+        both = [[part[side] for side in schema.SIDES] for part in (vectors, present)]
+        return dict(zip(schema.SIDES, centred_product(*both[0], *both[1], *fitted), strict=True))
 
     def _closed_form(
         self, name: str, raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]]
@@ -161,8 +167,12 @@ class MetricMethod(nn.Module):
                     blocks[side].append(torch.where(present, vectors * weight**0.5, 0.0))
         for part in self.perspectives[name]:
             if settings.raw_weight and part != ATTRIBUTE:
-                for side in schema.SIDES:
-                    blocks[side].append(raw[side][part][0] * settings.raw_weight**0.5)
+                scaled = {
+                    side: raw[side][part][0] * settings.raw_weight**0.5 for side in schema.SIDES
+                }
+                masks = {side: raw[side][part][1] for side in schema.SIDES}
+                for side, vectors in self._about_zero(scaled, masks).items():
+                    blocks[side].append(vectors)
         empty = {side: torch.zeros(self.accounts.n_accounts[side], 0) for side in schema.SIDES}
         return {side: torch.cat([empty[side], *blocks[side]], dim=1) for side in schema.SIDES}
 

@@ -91,6 +91,45 @@ def standardise_product(
     )
 
 
+def centred_product(
+    brands: Float[Tensor, "brand dim"],
+    influencers: Float[Tensor, "influencer dim"],
+    brand_present: Bool[Tensor, "brand"],
+    influencer_present: Bool[Tensor, "influencer"],
+    brand_fitted: Bool[Tensor, "brand"],
+    influencer_fitted: Bool[Tensor, "influencer"],
+) -> tuple[Float[Tensor, "brand wide"], Float[Tensor, "influencer wide"]]:
+    """Vectors whose inner product is the given vectors' less its mean, and 0 where one is missing.
+
+    So that a missing feature, which adds 0, is worth as much as an average one, and not more than
+    all where products are mostly negative. No ranking among accounts that have it changes.
+
+    Args:
+        brands: One vector a brand.
+        influencers: One vector an influencer.
+        brand_present: True where the brand has the feature.
+        influencer_present: The same of influencers.
+        brand_fitted: True for the brands whose products give the mean; the present ones count.
+        influencer_fitted: The same of influencers.
+
+    Returns:
+        Both sides' vectors, one dimension wider: ``[b, 1]`` and ``[i, -mean]``.
+    """
+    chosen = (
+        brands[brand_present & brand_fitted],
+        influencers[influencer_present & influencer_fitted],
+    )
+    # the mean over all pairs is the product of the means
+    sums = chosen[0].double().sum(dim=0) @ chosen[1].double().sum(dim=0)
+    mean = (sums / max(len(chosen[0]) * len(chosen[1]), 1)).to(brands.dtype)
+    ones = brands.new_ones(len(brands), 1)
+    shift = (-mean).expand(len(influencers), 1)
+    return (
+        torch.where(brand_present[:, None], torch.cat([brands, ones], dim=1), 0.0),
+        torch.where(influencer_present[:, None], torch.cat([influencers, shift], dim=1), 0.0),
+    )
+
+
 def product_deviation(
     brands: Float[Tensor, "brand dim"],
     influencers: Float[Tensor, "influencer dim"],

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_mirec.nn.similarity import (
+    centred_product,
     centred_rows,
     hellinger_rows,
     product_deviation,
@@ -90,3 +91,30 @@ def test_the_deviation_is_of_the_pairs_that_count() -> None:
     counted = torch.tensor([[True, False], [True, False], [False, False]])
     assert product_deviation(brands, influencers, counted).item() == pytest.approx(1.0)
     assert product_deviation(5 * brands, influencers, counted).item() == pytest.approx(5.0)
+
+
+def test_a_centred_product_is_zero_on_average_and_where_one_is_missing() -> None:
+    generator = torch.Generator().manual_seed(5)
+    brands = torch.rand(5, 3, generator=generator, dtype=torch.float64)
+    influencers = torch.rand(7, 3, generator=generator, dtype=torch.float64)
+    brand_present = torch.tensor([True, True, False, True, True])
+    influencer_present = torch.tensor([True, False, True, True, True, True, True])
+    brand_fitted = torch.tensor([True, True, True, False, True])
+    influencer_fitted = torch.tensor([True, True, True, True, False, True, True])
+    left, right = centred_product(
+        brands, influencers, brand_present, influencer_present, brand_fitted, influencer_fitted
+    )
+    products = left @ right.T
+    counted = [float(brands[b] @ influencers[i]) for b in (0, 1, 4) for i in (0, 2, 3, 5, 6)]
+    for b in range(5):
+        for i in range(7):
+            there = bool(brand_present[b]) and bool(influencer_present[i])
+            expected = float(brands[b] @ influencers[i]) - sum(counted) / 15 if there else 0.0
+            assert float(products[b, i]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_nothing_to_centre_on_takes_nothing_away() -> None:
+    everyone, nobody = torch.ones(2, dtype=torch.bool), torch.zeros(2, dtype=torch.bool)
+    rows = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    left, right = centred_product(rows, rows, everyone, everyone, nobody, everyone)
+    torch.testing.assert_close(left @ right.T, rows @ rows.T)
