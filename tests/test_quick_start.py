@@ -216,8 +216,15 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
 @pytest.mark.parametrize(
     ("model", "changes"),
     [
+        ("MIRec", {"n_negatives": 40, "modality_dropout": 0.2, "peer_weight": 0.1}),
         ("MIRec", {"variant": "paper", "learning_rate_decay": 0.5}),
-        ("MIRec", {"train_neg_sample_args": {"distribution": "popularity", "sample_num": 2}}),
+        (
+            "MIRec",
+            {
+                "variant": "reference",
+                "train_neg_sample_args": {"distribution": "popularity", "sample_num": 2},
+            },
+        ),
         ("LightGCN", {"protocol": "known-brand"}),
         ("FM", {}),
         ("EASE", {"epochs": 1}),

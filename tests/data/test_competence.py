@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from little_data import NAME, dataset, little, write_little
 from scipy import sparse
 
-from recbole_mirec.data.competence import competence_buckets, mean_competence, training_competence
+from recbole_mirec.data.competence import (
+    competence_buckets,
+    competence_weights,
+    mean_competence,
+    training_competence,
+)
 from recbole_mirec.data.concepts import rarest_attributes
 from recbole_mirec.data.influence import influence_numbers, standing
 
@@ -135,3 +140,21 @@ def test_no_more_attributes_than_asked_for(n_kept: int) -> None:
     ids, mask = rarest_attributes(incidence, np.arange(5), np.ones(5, dtype=bool), n_kept)
     assert ids.shape == mask.shape == (2, n_kept)
     assert mask.sum() == 2 * min(n_kept, 5)
+
+
+def test_weights_are_powers_of_competence_with_mean_one() -> None:
+    competence = np.array([4.0, 16.0, np.nan, 0.0, 1.0])
+    # roots 2, 4 and 1 of mean 7/3; what is unknown, or nought, counts as the average pair
+    found = competence_weights(competence, 0.5)
+    assert found.tolist() == pytest.approx([6 / 7, 12 / 7, 1.0, 1.0, 3 / 7])
+    assert competence_weights(competence, 0).tolist() == [1.0] * 5
+    assert competence_weights(np.full(3, np.nan), 0.5).tolist() == [1.0] * 3
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=9), st.floats(0, 2), st.floats(0.1, 10))
+def test_weights_depend_on_no_unit(values: list[float], power: float, unit: float) -> None:
+    competence = np.array(values)
+    found = competence_weights(competence, power)
+    assert found.mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(found, competence_weights(competence * unit, power))
+    assert (np.diff(found[np.argsort(competence)]) >= -1e-12).all()

@@ -51,6 +51,29 @@ def test_trained_on_planted_pairs_the_right_influencers_come_first(
     assert shuffled < untrained + 0.05
 
 
+# The closed form is fitted on pairs too, so untrained means without it and without hubness, which
+# makes it the cosine of topics and attributes.
+UNFITTED = {"plda_weight": 0, "category_weight": 0, "hubness_weight": 0}
+OURS = {"epochs": 60, "stopping_step": 60, "train_batch_size": 512, "learning_rate": 0.005}
+
+
+def test_our_method_puts_the_right_influencers_first(folders: dict[str, Path]) -> None:
+    untrained = untrained_auc(folders["planted"], **UNFITTED)
+    closed = untrained_auc(folders["planted"])
+    trained = auc_of_test(folders["planted"], **OURS)
+    assert untrained < 0.93
+    assert closed > untrained + 0.02
+    assert trained > 0.99
+
+
+@pytest.mark.parametrize("changes", [{}, UNFITTED])
+def test_shuffled_pairs_teach_our_method_nothing(
+    folders: dict[str, Path], changes: dict[str, Any]
+) -> None:
+    untrained = untrained_auc(folders["planted"], **UNFITTED)
+    assert auc_of_test(folders["shuffled"], **(OURS | changes)) < untrained - 0.05
+
+
 def test_collaborative_filtering_cannot_know_new_brands(folders: dict[str, Path]) -> None:
     found = [
         auc_of_test(folders["planted"], "BPR", seed=seed, epochs=20, learning_rate=0.01)
