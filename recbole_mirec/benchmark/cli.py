@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("plan", help="a plan's file, or the name of one that comes with us: quick, demo, real-cv")
+    add("plan", help="a plan's file, or the name of one that comes with us (docs/benchmark.md)")
     add("--jobs", type=int, metavar="N", help="runs at a time (default: the plan's)")
     add(
         "--results",

@@ -66,8 +66,13 @@ def _protocol_lines(result: BenchmarkResult, protocol: str) -> list[str]:
     table["MAP, 95 %"] = [_interval(maps, label) for label in means.index]
     table["p (Holm)"] = [_adjusted(maps, label) for label in means.index]
     folds = f", {result.plan.folds} folds" if result.plan.folds else ""
-    title = f"protocol {protocol}, test part{folds}; p: MAP against {result.plan.main}"
+    against = f"{result.plan.main}{_of_ablations(result.plan)}"
+    title = f"protocol {protocol}, test part{folds}; p: MAP against {against}"
     return ["", title, format_table(table, decimals=4)]
+
+
+def _of_ablations(plan: BenchmarkPlan) -> str:
+    return "" if plan.ablated in (None, plan.main) else f", of ablations against {plan.ablated}"
 
 
 def _interval(maps: pd.DataFrame, label: str) -> str | None:

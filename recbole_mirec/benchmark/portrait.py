@@ -33,6 +33,7 @@ from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.notes import protocol_title
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.scoring import score_matrix
 
@@ -73,10 +74,11 @@ def make_portrait(experiment: Experiment, label: str) -> Portrait:
     graph = attribute_graph(experiment, missing)
     places = account_map(experiment, missing)
     cases = case_studies(experiment, missing)
+    config = experiment.config
     return Portrait(
         label=label,
-        protocol=str(experiment.config["protocol"]),
-        seed=int(experiment.config["seed"]),
+        protocol=protocol_title(str(config["protocol"]), config["folds"], config["fold"]),
+        seed=int(config["seed"]),
         graph=graph,
         map=places,
         cases=cases,
@@ -141,7 +143,7 @@ def account_map(experiment: Experiment, missing: dict[str, str]) -> AccountMap |
         for side, values in model.account_vectors().items()
     }
     # Row 0 is padding; an account without any feature has no direction.
-    ids = {side: np.flatnonzero(np.abs(rows).sum(axis=1)) for side, rows in vectors.items()}
+    ids = {side: 1 + np.flatnonzero(rows[1:].any(axis=1)) for side, rows in vectors.items()}
     # About each side's mean: what all brands share, or all influencers, is no likeness.
     centred = [vectors[side][ids[side]] for side in schema.SIDES]
     rows = np.concatenate([some - some.mean(axis=0) for some in centred])

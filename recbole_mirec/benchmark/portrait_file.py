@@ -132,7 +132,8 @@ class Portrait:
 
     Attributes:
         label: of the model in the benchmark.
-        protocol, seed: of the run that was opened.
+        protocol: of the run that was opened, with its fold where it is one.
+        seed: of that run.
         graph, map: None where there is nothing to show.
         cases: brands; empty where there is nothing to show.
         missing: `graph`, `map` or `cases` -> why it is not there.

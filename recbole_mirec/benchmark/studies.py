@@ -63,7 +63,8 @@ def _studies(plan: BenchmarkPlan) -> Iterator[PlannedStudy]:
     if plan.tuning is None:
         return
     for entry in plan.models:
-        space = shipped_space(entry.model, entry.settings.get("variant"))
+        variant = {**plan.settings, **entry.settings}.get("variant")
+        space = shipped_space(entry.model, variant)
         if space is None:
             continue
         for protocol in entry.protocols:

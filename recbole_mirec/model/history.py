@@ -12,6 +12,9 @@ from recbole_mirec.model.two_tower import TwoTowerRecommender
 from recbole_mirec.nn.bilinear_tower import BilinearTower
 
 CONTENT = (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL)
+READS_CONTENT = (
+    "reads topics and visual semantics of content; it has no use for audience and attributes."
+)
 
 
 def content_tables(dataset: Any, model: str) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
@@ -40,10 +43,6 @@ class HistoryRecommender(TwoTowerRecommender):
         UsageError: the data set has neither topics nor visual semantics of content.
     """
 
-    figure_notes: tuple[str, ...] = (
-        "This method reads topics and visual semantics of content; it has no use for audience and "
-        "attributes.",
-    )
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
 
     def __init__(self, config: Any, dataset: Any):

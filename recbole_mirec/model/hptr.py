@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recbole_mirec.model.history import HistoryRecommender
+from recbole_mirec.model.history import READS_CONTENT, HistoryRecommender
 from recbole_mirec.nn.objective import triplet_loss
 
 
@@ -24,6 +24,8 @@ class HPTR(HistoryRecommender):
     Raises:
         UsageError: the data set lacks topics and visual semantics of content.
     """
+
+    figure_notes = (f"HPTR {READS_CONTENT}",)
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)

@@ -9,7 +9,7 @@ from torch import Tensor
 from dataset_convert import schema
 from recbole_mirec.data.competence import competence_buckets, training_competence
 from recbole_mirec.errors import UsageError
-from recbole_mirec.model.history import HistoryRecommender
+from recbole_mirec.model.history import READS_CONTENT, HistoryRecommender
 from recbole_mirec.nn.listwise import draw_from_buckets, list_cross_entropy
 
 
@@ -25,7 +25,8 @@ class MIR(HistoryRecommender):
     the best bucket, with as much as there are buckets, to the last one, with 1; negatives have 0.
     The list is made for a collaboration of the training part, whose influencer speaks for its own
     bucket; the others are drawn anew each time. Buckets that a brand cannot fill are left out of
-    its list. Where no competence is known, buckets are cut at random and all labels are equal.
+    its list. Where no competence is known, all labels are equal, and which bucket an influencer
+    stands in, which then means nothing, follows from its place in the data set.
 
     Args:
         config: the keys of `properties/model/MIR.yaml`.
@@ -35,6 +36,8 @@ class MIR(HistoryRecommender):
         UsageError: the data set lacks topics and visual semantics of content, or a list has no
             room for a collaboration beside its negatives.
     """
+
+    figure_notes = (f"MIR {READS_CONTENT}",)
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from benchmark_cases import content, figures, run_in_this_process
 
 from recbole_mirec.benchmark import benchmark, cli, running
-from recbole_mirec.benchmark.display import plan_text
+from recbole_mirec.benchmark.display import plan_text, result_text
 from recbole_mirec.benchmark.plan import make_plan
 from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.benchmark.progress import RunTimes
@@ -150,6 +151,34 @@ def test_studies_of_a_plan_see_a_fold_each(data_path: Path) -> None:
     text = plan_text(made)
     assert "before them 2 studies, 3 trials of random search each" in text
     assert "  study: tuning/BPR/new-brand-fold-2" in text
+
+
+def test_a_variant_that_all_models_share_has_its_own_space(data_path: Path) -> None:
+    keys = content(tuning={"max_evals": 2}, main="Ours")
+    keys["models"] = {"Ours": {"model": "MIRec"}, "Other": {"model": "MIRec", "variant": "mirec"}}
+    made = make_plan(keys, {"data_path": str(data_path), "variant": "paper"})
+    names = [
+        {parameter.name for parameter in study.plan.space.parameters}
+        for study in planned_studies(made)
+    ]
+    assert "l1_weight" in names[0] and "plda_weight" not in names[0]
+    assert "plda_weight" in names[1] and "l1_weight" not in names[1]
+
+
+def test_what_ablations_are_compared_with_is_said() -> None:
+    models = {"Cosine": {"model": "Cosine"}, "Full": {"model": "MIRec"}}
+    kept = {"model": "Full", "perspectives": [["content"]]}
+    values = [("Cosine", 0.5), ("Full", 0.25), ("Full [content]", 0.125)]
+    names = {"protocol": "new-brand", "part": "test", "metric": "MAP", "low": 0.0, "high": 1.0}
+    results = pd.DataFrame([{"label": k, "mean": v, "p_holm": 0.5, **names} for k, v in values])
+    runs = pd.DataFrame({"status": ["finished"]})
+    for main, words in (("Cosine", "Cosine, of ablations against Full"), ("Full", "Full")):
+        made = make_plan(content(models=models, ablations=kept, main=main), {})
+        found = benchmark.BenchmarkResult(made, Path("it"), runs, results, False)
+        assert (
+            f"protocol new-brand, test part; p: MAP against {words}"
+            in result_text(found).splitlines()
+        )
 
 
 def test_the_winners_settings_are_those_of_the_runs(

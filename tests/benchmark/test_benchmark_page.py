@@ -54,8 +54,18 @@ def test_where_the_main_model_loses_the_headline_says_so(tmp_path: Path) -> None
 def test_a_leaking_model_does_not_win(tmp_path: Path) -> None:
     about = dataclasses.replace(ABOUT, main="BPR", leaking=("Ours",))
     page = page_of(write_folder(tmp_path), about)
-    assert "New brands: Cosine has the highest MAP: .200" in page.words
+    assert "New brands: Cosine has the highest MAP (leaking models aside: Ours): .200" in page.words
     assert "Ours leaks" in [row[0] for row in page.rows()]
+
+
+def test_a_leaking_model_is_none_of_those_that_are_beaten(tmp_path: Path) -> None:
+    about = dataclasses.replace(ABOUT, leaking=("BPR",))
+    assert (
+        "Ours has the highest MAP (leaking models aside: BPR): .350 (95 % interval .310 to .410). "
+        "That is .150 above the next best, Cosine (interval of the difference +.120 to +.170; "
+        "significant, p\u00a0=\u00a0.004 after Holm's correction). It is significantly above 1 of "
+        "1 other models."
+    ) in page_of(write_folder(tmp_path, differences=FAR), about).words
 
 
 def test_only_what_is_significant_after_holm_is_marked(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,9 +47,10 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def opened(data_path: Path, folder: Path, model: str) -> Opened:
+def opened(data_path: Path, folder: Path, model: str, **changes: Any) -> Opened:
     with contextlib.chdir(folder):
-        chosen = settings(data_path, model, checkpoint_dir=str(folder / "saved"), epochs=3)
+        common = {"checkpoint_dir": str(folder / "saved"), "epochs": 3}
+        chosen = settings(data_path, model, **(common | changes))
         run = run_experiment(chosen, log_file=folder / "log.txt").run_folder
         before = digests(run)
         write_portrait(folder, run, "Ours")
@@ -135,6 +137,17 @@ def test_the_map_holds_every_account_with_its_category(mirec: Opened) -> None:
     theirs = data.influencer_category[list(places.influencers.ids)]
     assert list(places.influencers.categories) == theirs.tolist()
     assert np.ptp(places.influencers.x) > 0
+
+
+def test_padding_is_no_account_where_its_vector_is_not_zero(
+    data_path: Path, tmp_path: Path
+) -> None:
+    found = opened(data_path, tmp_path, "ContentTwoTower", epochs=1, folds=3, fold=2)
+    data, places = read_atomic(found.data, "mirec-tiny"), found.portrait.map
+    assert places is not None
+    assert sorted(places.brands.ids) == sorted(data.brands["brand_id"])
+    assert sorted(places.influencers.ids) == sorted(data.influencers["influencer_id"])
+    assert found.portrait.protocol == "new-brand, fold 2 of 3"
 
 
 def test_case_studies_are_the_best_and_the_median_brand_of_the_results(mirec: Opened) -> None:

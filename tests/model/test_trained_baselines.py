@@ -16,6 +16,7 @@ from torch.nn import functional
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.registry import find_model
 
 TWO_TOWERS = ("ContentTwoTower", "MIR", "HPTR", "CATR")
 TRAINED = (*TWO_TOWERS, "CAMERA")
@@ -176,6 +177,12 @@ def test_an_attribute_vector_is_read_where_there_are_no_lists(
     row = experiment.dataset.token2id("brand_id", "b2")
     rows = experiment.model.accounts.features("brand", torch.tensor([row]))["inputs"]
     assert rows[0].tolist() == pytest.approx([0.6, 0.8, 1.0])
+
+
+@pytest.mark.parametrize("model", ["MIR", "HPTR", "CAMERA", "CATR"])
+def test_a_note_beside_figures_names_its_model(model: str) -> None:
+    (note,) = find_model(model).figure_notes
+    assert note.startswith(f"{model} reads ")
 
 
 def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: Path) -> None:

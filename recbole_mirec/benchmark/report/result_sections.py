@@ -43,13 +43,16 @@ def answer(view: View) -> str:
     if not ranked:
         return "No model has results."
     (winner, best), others = ranked[0], ranked[1:]
-    text = f"{winner} has the highest {HEADLINE}: {metric_text(HEADLINE, best.mean)}"
+    aside = [label for label in view.about.leaking if view.figure(label, HEADLINE)]
+    text = f"{winner} has the highest {HEADLINE}"
+    text += f" (leaking models aside: {listed(aside)})" if aside else ""
+    text += f": {metric_text(HEADLINE, best.mean)}"
     if math.isfinite(best.low):
         text += f" (95 % interval {_span(best.low, best.high)})"
     if not others:
         return f"{text}. No other model has results."
     if winner == view.main:
-        return f"{text}. {_against_next(view, *others[0])}"
+        return f"{text}. {_against_next(others)}"
     main = view.figure(view.main, HEADLINE)
     if main is None:
         return f"{text}. {view.main} has no results to compare with."
@@ -59,20 +62,20 @@ def answer(view: View) -> str:
     return f"{text}. {view.main} is {gap} behind{verdict}."
 
 
-def _against_next(view: View, label: str, figure: Figure) -> str:
-    """The main model's lead over the next best one."""
+def _against_next(others: Sequence[tuple[str, Figure]]) -> str:
+    """The main model's lead over the next best one, and how many of the others it beats.
+
+    Args:
+        others: the models that lost, the best first; leaking ones are none of them.
+    """
+    label, figure = others[0]
     if not math.isfinite(figure.difference):
         return f"The next best is {label} with {metric_text(HEADLINE, figure.mean)}."
     lead = metric_text(HEADLINE, abs(figure.difference))
     low, high = -figure.difference_high, -figure.difference_low
     text = f"That is {lead} above the next best, {label}{_verdict(figure, low, high)}."
-    beaten = [
-        name
-        for name in view.labels
-        if (found := view.figure(name, HEADLINE)) and found.significant and found.difference < 0
-    ]
-    tested = [name for name in view.labels if name != view.main and view.figure(name, HEADLINE)]
-    return f"{text} It is significantly above {len(beaten)} of {len(tested)} other models."
+    n_beaten = sum(found.significant and found.difference < 0 for _, found in others)
+    return f"{text} It is significantly above {n_beaten} of {len(others)} other models."
 
 
 def _verdict(figure: Figure, low: float, high: float) -> str:
