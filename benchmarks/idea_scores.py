@@ -14,6 +14,7 @@ from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from dataset_convert import schema
+from recbole_mirec.model.account_features import ATTRIBUTE
 from recbole_mirec.nn.category_affinity import category_log_posterior
 from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
 from recbole_mirec.nn.standardise import principal_axes
@@ -169,7 +170,7 @@ def pseudo_relevance(fold: Fold) -> Values:
 def attribute_neighbours(fold: Fold) -> Values:
     """Propagation along attributes: MIRec's mean score of the nearest training influencers."""
     influencers = fold.training(schema.INFLUENCER)
-    rows = fold.rows[schema.INFLUENCER]["attribute"]
+    rows = fold.rows[schema.INFLUENCER][ATTRIBUTE]
     near = rows[fold.candidates] @ rows[influencers].T
     near[fold.candidates[:, None] == influencers] = -np.inf
     nearest = np.argsort(-near, axis=1, kind="stable")[:, :N_NEIGHBOURS]
@@ -233,6 +234,16 @@ IDEAS: dict[str, Idea] = {
     "pseudo-relevance feedback (Rocchio)": pseudo_relevance,
     "propagation along attributes": attribute_neighbours,
 }
+
+
+def ideas_for(fold: Fold) -> dict[str, Idea]:
+    """Those of `IDEAS` that the fold's modalities allow."""
+    has_attributes = ATTRIBUTE in fold.rows[schema.INFLUENCER]
+    return {
+        name: idea
+        for name, idea in IDEAS.items()
+        if has_attributes or idea is not attribute_neighbours
+    }
 
 
 def added(scores: Values, idea: Values, weight: float) -> Values:

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from idea_scores import (
-    IDEAS,
     Fold,
     Values,
     added,
     boosted_pairs,
+    ideas_for,
     log_nearest_brands,
     predicted_influencer,
     unit,
@@ -120,7 +120,7 @@ def run_fold(settings: Settings, weights: list[float], visuals: Values | None) -
     split = experiment.dataset.evaluation_split(schema.TEST)
     assert split is not None
     fold = fold_inputs(experiment, split)
-    ideas = {name: idea(fold) for name, idea in IDEAS.items()}
+    ideas = {name: idea(fold) for name, idea in ideas_for(fold).items()}
     ideas["gradient boosting of pair features"] = boosted_pairs(fold, settings["seed"])
     ideas["a second encoder (MLP towers)"] = own_scores(fold_inputs(second, split))
     if visuals is not None:
@@ -179,7 +179,16 @@ def visual_ideas(fold: Fold, visuals: Values) -> dict[str, Values]:
     Args:
         fold: its inputs.
         visuals: (brand, dimension), not negative, in the order of the internal ids.
+
+    Raises:
+        ValueError: it is of another shape, or an entry is negative or NaN.
     """
+    n_brands = len(fold.brand_category) - 1
+    if visuals.ndim != 2 or len(visuals) != n_brands or not (visuals >= 0).all():
+        raise ValueError(
+            f"The matrix of brands' images must have one row for each of {n_brands} brands and no "
+            f"negative entry. Received: shape {visuals.shape}, least entry {visuals.min()}."
+        )
     rows = np.vstack([np.zeros(visuals.shape[1]), np.sqrt(visuals.astype(np.float64))])
     images = unit(rows - rows[fold.training(schema.BRAND)].mean(axis=0))
     beside = np.hstack([fold.joint(schema.BRAND), VISUAL_SHARE * images])

@@ -294,6 +294,19 @@ def test_images_stand_in_the_order_of_the_internal_ids(command: Any, fold: Any) 
         np.testing.assert_allclose(found[row], np.log(relative), rtol=1e-3)
 
 
+@pytest.mark.parametrize("images", [np.ones((4, 3)), np.ones(5), -np.ones((5, 3))])
+def test_images_of_other_brands_are_refused(command: Any, fold: Any, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"one row for each of 5 brands .* Received: shape \("):
+        command.visual_ideas(fold, images)
+
+
+def test_without_attributes_one_idea_is_left_out(room: Any, fold: Any) -> None:
+    assert room.ideas_for(fold) == room.IDEAS
+    rows = {side: {"content_topics": parts["content_topics"]} for side, parts in fold.rows.items()}
+    left = room.ideas_for(replace(fold, rows=rows))
+    assert set(room.IDEAS) - set(left) == {"propagation along attributes"}
+
+
 def test_averaged_epochs_end_with_the_best(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "N_AVERAGED", 3)
     states = [{"x": torch.tensor([float(value)])} for value in (1, 2, 4, 9, 100)]
