@@ -212,23 +212,43 @@ def written(folder: Path, data: AtomicData) -> Path:
     return folder
 
 
-def with_another_test_brand(data: AtomicData) -> tuple[AtomicData, str]:
-    """The data with the features of one test brand replaced by those of another."""
-    names = sorted(set(data.splits["new-brand"]["test"]["brand_id"]))
-    brand, other = names[0], names[-1]
-    rows = data.brands.set_index("brand_id")
-    columns = [name for name in rows.columns if name not in ("brand_category", "brand_followers")]
-    for column in columns:
-        rows.at[brand, column] = rows.at[other, column]
-    return changed(data, brands=rows.reset_index()[data.brands.columns]), brand
+# So few axes that whom they are fitted on shows.
+FEW_AXES = {"input_dimension": 5, "plda_dimension": 3, "hubness_neighbours": 3}
+
+
+def with_features_of_another(data: AtomicData, side: str, account: str, other: str) -> AtomicData:
+    """The data with the features of one account replaced by those of another."""
+    frame = data.brands if side == "brand" else data.influencers
+    rows = frame.set_index(f"{side}_id")
+    for column in rows.columns:
+        if not column.endswith(("_category", "_followers")):
+            rows.at[account, column] = rows.at[other, column]
+    return changed(data, **{f"{side}s": rows.reset_index()[frame.columns]})
+
+
+def test_an_influencer_s_features_touch_no_other_where_no_training_brand_has_it(
+    workplace: Path, tmp_path: Path, tiny: AtomicData
+) -> None:
+    train = set(tiny.splits["new-brand"]["train"]["influencer_id"])
+    held = tiny.splits["new-brand"]["test"]["influencer_id"]
+    account, other = [name for name in held if name not in train][:2]
+    data = with_features_of_another(tiny, "influencer", account, other)
+    one, two = (prepared(where, **FEW_AXES) for where in (workplace, written(tmp_path, data)))
+    (column,) = np.flatnonzero(one.dataset.field2id_token["influencer_id"] == account)
+    before, after = scores(one), scores(two)
+    others = np.arange(before.shape[1]) != column
+    assert not np.allclose(before[:, column], after[:, column])
+    assert np.array_equal(before[:, others], after[:, others])
 
 
 @pytest.mark.parametrize("csls", [False, True])
 def test_a_test_brand_s_features_touch_no_other_brand_unless_asked(
     workplace: Path, tmp_path: Path, tiny: AtomicData, csls: bool
 ) -> None:
-    data, brand = with_another_test_brand(tiny)
-    given = {"csls": csls, "hubness_neighbours": 3}
+    names = sorted(set(tiny.splits["new-brand"]["test"]["brand_id"]))
+    brand = names[0]
+    data = with_features_of_another(tiny, "brand", brand, names[-1])
+    given = FEW_AXES | {"csls": csls}
     one, two = prepared(workplace, **given), prepared(written(tmp_path, data), **given)
     (row,) = np.flatnonzero(one.dataset.field2id_token["brand_id"] == brand)
     before, after = scores(one), scores(two)

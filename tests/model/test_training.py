@@ -160,3 +160,16 @@ def test_two_threads_repeat_on_data_of_full_size(
     assert first is not None
     assert second is not None
     assert first.summary == pytest.approx(second.summary, abs=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["mirec", "reference", "paper"])
+def test_one_step_an_epoch_is_not_dropped(workplace: Path, variant: str) -> None:
+    given = settings(workplace, variant=variant, schedule="full_batch", epochs=1)
+    del given["train_batch_size"]
+    made = prepare(given)
+    before = {name: value.clone() for name, value in made.model.named_parameters()}
+    assert len(list(made.trainer.train_data)) == 1
+    made.trainer.fit(made.trainer.train_data, None, saved=False)
+    assert any(
+        not torch.equal(value, before[name]) for name, value in made.model.named_parameters()
+    )
