@@ -1,6 +1,7 @@
 """Account features of both sides inside a model: looked up by id, left out of checkpoints."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,7 +11,13 @@ from torch.nn import functional
 
 from dataset_convert import schema
 from recbole_mirec.data.account_tables import AccountTables
-from recbole_mirec.data.perspectives import LISTS, attribute_source, incidence_features
+from recbole_mirec.data.perspectives import (
+    LISTS,
+    attribute_source,
+    available_perspectives,
+    check_perspectives,
+    incidence_features,
+)
 from recbole_mirec.errors import UsageError
 
 ATTRIBUTE = "attribute"
@@ -76,6 +83,27 @@ def require_accounts(dataset: Any, model: str) -> AccountTables:
     if dataset.accounts is None:
         raise UsageError(f"{model} needs account features, which this data set does not have.")
     return cast(AccountTables, dataset.accounts)
+
+
+def perspectives_in_use(
+    accounts: AccountTables, wanted: Any, logger: logging.Logger
+) -> tuple[str, ...]:
+    """Those of the wanted perspectives that the data set has features for; tells of the others.
+
+    Args:
+        accounts: the data set's.
+        wanted: value of the key `perspectives`.
+        logger: of the model.
+
+    Raises:
+        UsageError: a wrong value, or the data set has none of them.
+    """
+    names = check_perspectives(wanted)
+    have = available_perspectives(accounts, names)
+    for name in names:
+        if name not in have:
+            logger.info(f"Perspective {name} is left out: the data set has nothing for it.")
+    return have
 
 
 def training_accounts(dataset: Any) -> dict[schema.Side, Tensor]:

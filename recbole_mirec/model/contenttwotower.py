@@ -5,11 +5,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from dataset_convert import schema
-from recbole_mirec.data.perspectives import available_perspectives, check_perspectives
 from recbole_mirec.model.account_features import (
     AccountFeatures,
     concatenated,
     perspective_tables,
+    perspectives_in_use,
     require_accounts,
 )
 from recbole_mirec.model.two_tower import TwoTowerRecommender
@@ -41,8 +41,7 @@ class ContentTwoTower(TwoTowerRecommender):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         tables = require_accounts(dataset, "ContentTwoTower")
-        wanted = check_perspectives(config["perspectives"])
-        perspectives = available_perspectives(tables, wanted)
+        perspectives = perspectives_in_use(tables, config["perspectives"], self.logger)
         rows = concatenated(perspective_tables(tables, perspectives), INPUTS)
         self.accounts = AccountFeatures(rows)
         self.loss = config["loss"]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset_convert import schema
-from recbole_mirec.data.perspectives import available_perspectives, check_perspectives
 from recbole_mirec.model.account_features import (
     FeatureTable,
     perspective_tables,
+    perspectives_in_use,
     require_accounts,
     training_accounts,
 )
@@ -66,8 +66,7 @@ class Cosine(GeneralRecommender):  # type: ignore[misc]
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         accounts = require_accounts(dataset, "Cosine")
-        wanted = check_perspectives(config["perspectives"])
-        self.perspectives = available_perspectives(accounts, wanted)
+        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
         self.score_meaning = _MEANINGS[config["combination"]]
         blocks = []
         for name in self.perspectives:

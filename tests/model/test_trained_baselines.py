@@ -157,6 +157,22 @@ def test_towers_read_unit_modalities_and_marks_of_the_missing(
     assert rows[2, 3:].tolist() == [0, 0, 0, 1, 0]
 
 
+@pytest.mark.parametrize("model", ["Cosine", "ContentTwoTower"])
+def test_a_perspective_that_the_data_lacks_is_named(
+    workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    data = little()
+    brands = data.brands.drop(columns="brand_audience_topics")
+    influencers = data.influencers.drop(columns="influencer_audience_topics")
+    write_little(tmp_path / "without", brands=brands, influencers=influencers)
+    said = "Perspective audience is left out: the data set has nothing for it."
+    with caplog.at_level("INFO"):
+        prepare(settings(write_little(tmp_path / "with"), model, NAME))
+        assert said not in caplog.text
+        prepare(settings(tmp_path / "without", model, NAME))
+    assert caplog.text.count(said) == 1
+
+
 def test_shared_towers_are_one(workplace: Path, tmp_path: Path) -> None:
     folder = write_little(tmp_path)
     counts = []

@@ -19,10 +19,10 @@ from recbole_mirec.benchmark.report.words import (
     signed_text,
     title_of,
 )
+from recbole_mirec.benchmark.summary import LEVEL
 from recbole_mirec.results import PAPER, smaller_is_better
 
 _MARK = "†"
-_LEVEL = 0.05
 _INTERVALS_TOLD = (
     "Means on the test part with 95 % intervals over brands and seeds. Intervals of two models may "
     "overlap although they differ: the test compares them brand by brand."
@@ -83,7 +83,7 @@ def _verdict(figure: Figure, low: float, high: float) -> str:
         return ", a difference that was not tested"
     ends = f"{signed_text(HEADLINE, low)} to {signed_text(HEADLINE, high)}"
     word = "significant" if figure.significant else "not significant"
-    if figure.p <= _LEVEL and not figure.significant:
+    if figure.p <= LEVEL and not figure.significant:
         word = "not called significant, for there is one seed only"
     told = f"{word}, p\u00a0{_p(figure.p)} after Holm's correction"
     return f" (interval of the difference {ends}; {told})"

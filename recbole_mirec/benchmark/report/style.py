@@ -91,9 +91,6 @@ td.told { max-width: 26rem; }
   .atlas .near { stroke-width: 5; }
   section .scroll tr.main :first-child { background: #fff4ec; }
   .plot.named { width: calc(100% - 8.4rem); margin-left: 8rem; }
-  .card .topic { display: block; }
-.shares { grid-template-columns: max-content 1fr; }
-  .shares dd { margin: 0; }
 }
 @media print {
   .network { min-width: 0; }
