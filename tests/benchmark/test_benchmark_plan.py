@@ -1,5 +1,6 @@
 """Plans: every key is checked, and every run follows from them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from recbole_mirec.config import properties_folder
 from recbole_mirec.errors import UsageError
 
 BOTH = ["new-brand", "known-brand"]
+SHIPPED = sorted(path.stem for path in (properties_folder() / "benchmark").glob("*.yaml"))
 
 
 def test_runs_of_a_plan() -> None:
@@ -183,12 +185,15 @@ def test_plans_that_come_with_us_are_found_by_name(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("")
     assert find_plan(str(own)) == own
-    with pytest.raises(UsageError, match=r"Plan 'quik' is no file .*: demo, quick, real-cv\.$"):
+    names = re.escape(", ".join(SHIPPED))
+    with pytest.raises(UsageError, match=rf"Plan 'quik' is no file .*: {names}\.$"):
         find_plan("quik")
 
 
-@pytest.mark.parametrize("name", ["quick", "demo", "real-cv"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_plans_that_come_with_us_can_be_read(name: str) -> None:
     made = read_plan(find_plan(name))
     assert made.name == name
     assert len(planned_runs(made)) > 4
+    documents = Path(__file__).parents[2] / "docs" / "benchmark.md"
+    assert f"| `{name}` |" in documents.read_text(encoding="utf-8")
