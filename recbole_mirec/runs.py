@@ -17,7 +17,16 @@ from recbole_mirec.errors import UsageError
 
 RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
 RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
-PACKAGES = ("recbole-mirec", "recbole", "torch", "numpy", "scipy", "pandas", "gensim")
+PACKAGES = (
+    "recbole-mirec",
+    "recbole",
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "gensim",
+    "scikit-learn",
+)
 
 
 @dataclass(frozen=True)

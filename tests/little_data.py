@@ -21,7 +21,6 @@ VALID = [("b4", "i5"), ("b4", "i2")]
 TEST = [("b5", "i6"), ("b5", "i1")]
 
 SHORT_GRAPH = {"graph_method": "netmf", "graph_dimension": 8}
-WITHOUT_PLDA = {"plda_weight": 0}
 SHORT_NETWORK = {
     "dimension": 8,
     "visual_hidden": [16],
@@ -47,9 +46,6 @@ def settings(folder: Path, model: str = "MIRec", dataset: str = TINY, **changes:
         common |= SHORT_GRAPH
         if changes.get("variant") in ("reference", "paper"):
             common |= SHORT_NETWORK
-        elif dataset == NAME:
-            # no brand of it has two training influencers with an audience
-            common |= WITHOUT_PLDA
     return common | changes
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from little_data import NAME, SHORT_GRAPH, WITHOUT_PLDA, settings, write_little
+from little_data import NAME, SHORT_GRAPH, settings, write_little
 
 from recbole_mirec import cli
 from recbole_mirec.experiment import prepare
@@ -209,7 +209,7 @@ def test_wrong_arguments(
     before = tree(folder)
     given = {argument.partition("=")[0] for argument in arguments}
     if "--model=BPR" in arguments:
-        given |= {f"--{key}" for key in SHORT_GRAPH | WITHOUT_PLDA}
+        given |= {f"--{key}" for key in SHORT_GRAPH}
     rest = [argument for argument in common(folder) if argument.partition("=")[0] not in given]
     assert expected in refused(rest + arguments, capsys)
     assert tree(folder) == before

@@ -1,6 +1,7 @@
 """Our own method, `variant: mirec`: a learnt metric, a closed-form one, and their corrections."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from recbole_mirec.nn.similarity import centred_product
 from recbole_mirec.nn.softmax_loss import multi_positive_softmax
 from recbole_mirec.nn.standardise import principal_axes, standardised_rows
 
+_LOGGER = logging.getLogger(__name__)
+
 # Perspective -> its modalities in use.
 Perspectives = Mapping[str, tuple[str, ...]]
 _Vectors = dict[schema.Side, Tensor]
@@ -34,7 +37,8 @@ class MetricMethod(nn.Module):
     log probability that brands of the brand's category choose the influencer; and, subtracted, an
     influencer's hubness. Each stands in a block of its own within a
     perspective's vectors, so F stays a sum of inner products and every share is exact. A brand or
-    an influencer without a perspective has zeros there, and the perspective adds 0.
+    an influencer without a perspective has zeros there, and the perspective adds 0, which is what
+    an average training influencer gets.
 
     Args:
         settings: switches and weights.
@@ -44,7 +48,7 @@ class MetricMethod(nn.Module):
         brand_category: int64 (account) by internal id of the brand, -1 where unknown.
     """
 
-    score_meaning = "log odds, up to a constant of the brand, summed over the perspectives"
+    score_meaning = "the sum of the perspectives' scores, unbounded; 0 is an average influencer"
 
     def __init__(
         self,
@@ -145,10 +149,10 @@ class MetricMethod(nn.Module):
         )
 
     def _about_zero(self, vectors: _Vectors, present: _Vectors) -> _Vectors:
-        """Vectors whose products are 0 on average over training accounts, and where missing."""
-        fitted = [self.pairs.is_training(side) for side in schema.SIDES]
+        """Vectors whose products are 0 on average over training influencers, and where missing."""
         both = [[part[side] for side in schema.SIDES] for part in (vectors, present)]
-        return dict(zip(schema.SIDES, centred_product(*both[0], *both[1], *fitted), strict=True))
+        fitted = self.pairs.is_training(schema.INFLUENCER)
+        return dict(zip(schema.SIDES, centred_product(*both[0], *both[1], fitted), strict=True))
 
     def _closed_form(
         self, name: str, raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]]
@@ -192,10 +196,8 @@ class MetricMethod(nn.Module):
                 cross_share=settings.plda_cross_share,
             )
         except ValueError as error:
-            raise UsageError(
-                f"Perspective {name} has too few training collaborations for PLDA: set "
-                f"plda_weight=0, or leave the perspective out. {error}"
-            ) from None
+            _LOGGER.warning("Perspective %s: PLDA is left out. %s", name, error)
+            return {side: rows[side][:, :0] for side in schema.SIDES}
         return dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
 
     def _category(self, name: str, rows: _Vectors) -> _Vectors:

@@ -50,6 +50,23 @@ def require_number(
         )
 
 
+def require_share(parameter: str, value: object) -> None:
+    """Raises unless a value is a number in ``[0, 1]``; NaN is none.
+
+    Args:
+        parameter: The name of the checked parameter, for the message.
+        value: What was received for it.
+
+    Raises:
+        ValueError: If ``value`` is no real number, or out of the range.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 <= value <= 1):  # type: ignore[operator]
+        raise ValueError(
+            f"The '{parameter}' parameter must be a number from 0 to 1. Received: {value!r}."
+        )
+
+
 def require_width(parameter: str, value: object) -> None:
     """Raises unless a value is a positive integer.
 

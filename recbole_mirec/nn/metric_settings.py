@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from recbole_mirec.nn.checks import Number, require_known, require_number, require_width
+from recbole_mirec.nn.checks import (
+    Number,
+    require_known,
+    require_number,
+    require_share,
+    require_width,
+)
 from recbole_mirec.nn.metric_encoder import TOWER_KINDS, TowerKind
 
 
@@ -79,7 +85,7 @@ class MetricSettings:
         for name in ("dropout_rate", "modality_dropout"):
             require_number(name, getattr(self, name), minimum=0, below=1)
         for name in ("plda_shrinkage", "plda_cross_share"):
-            require_number(name, getattr(self, name), minimum=0, below=1 + 1e-9)
+            require_share(name, getattr(self, name))
         for name in ("competence_power", "peer_weight", "plda_weight", "raw_weight"):
             require_number(name, getattr(self, name), minimum=0)
         for name in ("category_weight", "hubness_weight"):

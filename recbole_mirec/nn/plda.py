@@ -69,10 +69,10 @@ def fit_two_covariance(
     pooled = residuals.T @ residuals / (len(rows) - len(brand_ids))
     diagonal = torch.diag(torch.diag(pooled))
     within = (1 - shrinkage) * pooled + shrinkage * diagonal
-    within = within + _FLOOR * torch.trace(within) * torch.eye(len(within), device=rows.device)
+    lift = _FLOOR * torch.trace(within).clamp(min=_FLOOR)
+    within = within + lift * torch.eye(len(within), device=rows.device)
     spread = means - means.mean(dim=0)
     own = brands[brand_ids].double()
-    own = own - own.mean(dim=0)
     of_means = spread.T @ spread / (len(means) - 1) - within * (1 / n_members).mean()
     crossed = own.T @ spread / (len(means) - 1)
     between = (1 - cross_share) * of_means + cross_share * (crossed + crossed.T) / 2

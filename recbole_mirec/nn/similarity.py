@@ -96,37 +96,31 @@ def centred_product(
     influencers: Float[Tensor, "influencer dim"],
     brand_present: Bool[Tensor, "brand"],
     influencer_present: Bool[Tensor, "influencer"],
-    brand_fitted: Bool[Tensor, "brand"],
     influencer_fitted: Bool[Tensor, "influencer"],
 ) -> tuple[Float[Tensor, "brand wide"], Float[Tensor, "influencer wide"]]:
-    """Vectors whose inner product is the given vectors' less its mean, and 0 where one is missing.
+    """Vectors whose inner product is the given vectors' less the brand's mean, 0 where one lacks.
 
-    So that a missing feature, which adds 0, is worth as much as an average one, and not more than
-    all where products are mostly negative. No ranking among accounts that have it changes.
+    So an influencer that lacks a feature is worth as much to each brand as an average one, and not
+    more than all where products are mostly negative. No ranking among those that have it changes.
 
     Args:
         brands: One vector a brand.
         influencers: One vector an influencer.
         brand_present: True where the brand has the feature.
         influencer_present: The same of influencers.
-        brand_fitted: True for the brands whose products give the mean; the present ones count.
-        influencer_fitted: The same of influencers.
+        influencer_fitted: True for the influencers whose mean is taken; the present ones count.
 
     Returns:
-        Both sides' vectors, one dimension wider: ``[b, 1]`` and ``[i, -mean]``.
+        Both sides' vectors, one dimension wider: ``[b, -b'm]`` and ``[i, 1]``, m the mean vector,
+        zero if there is none to take it of.
     """
-    chosen = (
-        brands[brand_present & brand_fitted],
-        influencers[influencer_present & influencer_fitted],
-    )
-    # the mean over all pairs is the product of the means
-    sums = chosen[0].double().sum(dim=0) @ chosen[1].double().sum(dim=0)
-    mean = (sums / max(len(chosen[0]) * len(chosen[1]), 1)).to(brands.dtype)
-    ones = brands.new_ones(len(brands), 1)
-    shift = (-mean).expand(len(influencers), 1)
+    counted = influencers[influencer_present & influencer_fitted]
+    mean = counted.sum(dim=0) / max(len(counted), 1)
+    shift = -(brands @ mean)[:, None]
+    ones = influencers.new_ones(len(influencers), 1)
     return (
-        torch.where(brand_present[:, None], torch.cat([brands, ones], dim=1), 0.0),
-        torch.where(influencer_present[:, None], torch.cat([influencers, shift], dim=1), 0.0),
+        torch.where(brand_present[:, None], torch.cat([brands, shift], dim=1), 0.0),
+        torch.where(influencer_present[:, None], torch.cat([influencers, ones], dim=1), 0.0),
     )
 
 

@@ -470,14 +470,15 @@ def test_a_perspective_s_closed_form_is_the_same_alone_and_beside_others(workpla
         np.testing.assert_allclose(alone, whole[:, :, place], rtol=1e-4, atol=1e-4)
 
 
-def test_too_few_pairs_for_the_closed_form_are_an_error(workplace: Path, tmp_path: Path) -> None:
+def test_plda_is_left_out_where_a_perspective_has_too_few_pairs(
+    workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_little(tmp_path)
-    message = (
-        r"Perspective audience has too few training collaborations for PLDA: set plda_weight=0, "
-        r"or leave the perspective out\. .*Received: 2 pairs of 2 brands\."
-    )
-    with pytest.raises(UsageError, match=message):
-        prepare(settings(tmp_path, dataset=NAME, plda_weight=0.5))
+    made = prepare(settings(tmp_path, dataset=NAME, perspectives=["audience"]))
+    assert "Perspective audience: PLDA is left out." in caplog.text
+    assert "Received: 2 pairs of 2 brands." in caplog.text
+    without = settings(tmp_path, dataset=NAME, perspectives=["audience"], plda_weight=0)
+    np.testing.assert_array_equal(scores(made), scores(prepare(without)))
 
 
 @pytest.mark.parametrize(
