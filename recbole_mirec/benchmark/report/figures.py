@@ -14,7 +14,7 @@ from dataset_convert.page.ticks import nice_ticks, tick_labels
 from recbole_mirec.benchmark.report.palette import MAIN, cell_colours, model_colour
 from recbole_mirec.benchmark.report.words import MISSING, metric_text
 
-_ROW, _LONGEST = 22, 22
+_ROW, _LONGEST = 22, 19
 _CURVE, _LOSS, _BETWEEN = 96, 52, 26
 _RANKS_HEIGHT = 280
 _DASHES = ("", "7 3", "3 3")
