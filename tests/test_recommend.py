@@ -34,7 +34,7 @@ def found(folder: Path, model: str, part: str, **changes: Any) -> Shortlist:
         (
             "MIRec",
             "test",
-            ["log odds, up to a constant of the brand, summed over the perspectives"],
+            ["the sum of the perspectives' scores, unbounded; 0 is an average influencer"],
         ),
         (
             "Cosine",

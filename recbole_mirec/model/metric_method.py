@@ -196,7 +196,7 @@ class MetricMethod(nn.Module):
                 cross_share=settings.plda_cross_share,
             )
         except ValueError as error:
-            _LOGGER.warning("Perspective %s: PLDA is left out. %s", name, error)
+            _LOGGER.info("Perspective %s: PLDA is left out. %s", name, error)
             return {side: rows[side][:, :0] for side in schema.SIDES}
         return dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
 
