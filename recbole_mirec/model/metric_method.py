@@ -150,9 +150,11 @@ class MetricMethod(nn.Module):
 
     def _about_zero(self, vectors: _Vectors, present: _Vectors) -> _Vectors:
         """Vectors whose products are 0 on average over training influencers, and where missing."""
-        both = [[part[side] for side in schema.SIDES] for part in (vectors, present)]
+        brands, influencers = (vectors[side] for side in schema.SIDES)
+        brand_present, influencer_present = (present[side] for side in schema.SIDES)
         fitted = self.pairs.is_training(schema.INFLUENCER)
-        return dict(zip(schema.SIDES, centred_product(*both[0], *both[1], fitted), strict=True))
+        centred = centred_product(brands, influencers, brand_present, influencer_present, fitted)
+        return dict(zip(schema.SIDES, centred, strict=True))
 
     def _closed_form(
         self, name: str, raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]]
