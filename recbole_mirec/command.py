@@ -48,6 +48,18 @@ def run_command(command: Callable[[], int]) -> int:
         return USAGE_ERROR
 
 
+def run_again(command: Callable[[], int]) -> int:
+    """As `run_command`, for a command that goes on where it was interrupted when given again."""
+
+    def interruptible() -> int:
+        try:
+            return command()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("Go on with the same command.") from None
+
+    return run_command(interruptible)
+
+
 def _interrupt(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 

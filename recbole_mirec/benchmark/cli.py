@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.command import CommandParser, given_settings, run_again
 from recbole_mirec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 where a run failed; 2 for wrong input; 130 when interrupted.
     """
-    return run_command(lambda: _interruptible(sys.argv[1:] if arguments is None else arguments))
-
-
-def _interruptible(arguments: Sequence[str]) -> int:
-    try:
-        return _main(arguments)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("Go on with the same command.") from None
+    return run_again(lambda: _main(sys.argv[1:] if arguments is None else arguments))
 
 
 def _main(arguments: Sequence[str]) -> int:

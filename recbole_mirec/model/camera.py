@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dataset_convert import schema
 from recbole_mirec.data.influence import influence_numbers
+from recbole_mirec.model.cached import ForgetsInTraining
 from recbole_mirec.model.concept_inputs import ConceptInputs
 from recbole_mirec.nn.adaptive_score import AdaptiveScore
 from recbole_mirec.nn.concept_attention import ConceptAttention
@@ -22,7 +23,7 @@ OTHER: dict[schema.Side, schema.Side] = {
 }
 
 
-class CAMERA(GeneralRecommender):  # type: ignore[misc]
+class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
     """Concept attention between brand and influencer, times endorsement and influence.
 
     Source: S. Wang et al., "Discover Micro-influencers for Brands via Better Understanding", IEEE
@@ -72,19 +73,6 @@ class CAMERA(GeneralRecommender):  # type: ignore[misc]
         said = f"from {' and '.join(numbers)}" if numbers else "left out: no followers, competence"
         self.logger.info(f"Influence score {said}.")
         self.loss_names = ["triplet", "l1"]
-        self._logits: dict[schema.Side, Tensor] | None = None
-
-    def train(self, mode: bool = True) -> "CAMERA":
-        """As torch's; training forgets what was computed of all accounts."""
-        if mode:
-            self._logits = None
-        super().train(mode)
-        return self
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As torch's; what was computed of all accounts is forgotten."""
-        self._logits = None
-        return super().load_state_dict(*args, **kwargs)
 
     def input_fingerprint(self) -> str:
         """Digest of contents and concepts, which checkpoints leave out: sha256 in hex."""
@@ -167,12 +155,12 @@ class CAMERA(GeneralRecommender):  # type: ignore[misc]
 
     def _all_logits(self) -> dict[schema.Side, Tensor]:
         """`_concept_logits` of all accounts, computed once until the model trains again."""
-        if self._logits is None:
+        if self._kept is None:
             every = (
                 torch.arange(count, device=self.device) for count in (self.n_users, self.n_items)
             )
             logits = self._concept_logits(*every)
             if self.training:
                 return logits
-            self._logits = logits
-        return self._logits
+            self._kept = logits
+        return self._kept

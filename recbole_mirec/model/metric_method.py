@@ -75,7 +75,10 @@ class MetricMethod(nn.Module):
             identity=settings.identity_path,
         )
         self.loss_names = ["softmax"] + (["peers"] if settings.peer_weight else [])
-        raw = standardised_tables(dataclasses.replace(settings, centring=False), tables, pairs)
+        raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]] = {}
+        if settings.raw_weight:
+            plain = dataclasses.replace(settings, centring=False)
+            raw = standardised_tables(plain, tables, pairs)
         for name in perspectives:
             for side, block in self._closed_form(name, raw).items():
                 self.register_buffer(f"{side}_{name}_closed_form", block, persistent=False)

@@ -15,15 +15,16 @@ from recbole_mirec.data.competence import competence_weights, training_competenc
 from recbole_mirec.data.perspectives import (
     LISTS,
     attribute_source,
-    available_perspectives,
     check_perspectives,
 )
 from recbole_mirec.model.account_features import (
     ATTRIBUTE,
     AccountFeatures,
     modality_tables,
+    perspectives_in_use,
     require_accounts,
 )
+from recbole_mirec.model.cached import ForgetsInTraining
 from recbole_mirec.model.metric_method import MetricMethod, metric_settings
 from recbole_mirec.model.morning_method import MorningMethod, network_settings
 from recbole_mirec.model.training_pairs import TrainingPairs
@@ -33,7 +34,7 @@ MORNING, METRIC = "morning", "metric"
 ACCOUNTS_AT_ONCE = 1024
 
 
-class MIRec(ContextRecommender):  # type: ignore[misc]
+class MIRec(ForgetsInTraining, ContextRecommender):  # type: ignore[misc]
     """Micro-influencer recommendation from content, audience and attributes.
 
     Account features are looked up by id, so batches carry ids only. The score of a pair is the
@@ -59,31 +60,12 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
         self.device = config["device"]
         self.brand_field, self.influencer_field = dataset.uid_field, dataset.iid_field
         self.negative_field = config["NEG_PREFIX"] + dataset.iid_field
-        wanted = check_perspectives(config["perspectives"])
+        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
         # before the graph is embedded, which takes its time and leaves a cache
         check_method(config)
-        self.perspectives = available_perspectives(accounts, wanted)
-        for name in wanted:
-            if name not in self.perspectives:
-                self.logger.info(
-                    f"Perspective {name} is left out: the data set has nothing for it."
-                )
         self.method = _method(config, dataset, accounts, self.perspectives)
         self.loss_names = self.method.loss_names
         self.score_meaning = self.method.score_meaning
-        self._vectors: dict[schema.Side, Tensor] | None = None
-
-    def train(self, mode: bool = True) -> "MIRec":
-        """As torch's; training forgets the account vectors, since parameters will change."""
-        if mode:
-            self._vectors = None
-        super().train(mode)
-        return self
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As torch's; account vectors are forgotten."""
-        self._vectors = None
-        return super().load_state_dict(*args, **kwargs)
 
     def input_fingerprint(self) -> str:
         """Digest of the account features, which checkpoints leave out: sha256 in hex."""
@@ -123,15 +105,15 @@ class MIRec(ContextRecommender):  # type: ignore[misc]
             `brand` and `influencer` -> float32 (account, perspective, dimension) by internal id;
             row 0 is padding, zeros. The score is the inner product of two accounts' rows.
         """
-        if self._vectors is not None:
-            return self._vectors
+        if self._kept is not None:
+            return self._kept
         was_training = self.training
         self.eval()
         vectors = self.method.all_vectors(ACCOUNTS_AT_ONCE)
         if was_training:
             self.train()
         else:
-            self._vectors = vectors
+            self._kept = vectors
         return vectors
 
 

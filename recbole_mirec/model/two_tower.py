@@ -9,11 +9,12 @@ from torch import Tensor
 
 from dataset_convert import schema
 from recbole_mirec.model.account_features import AccountFeatures
+from recbole_mirec.model.cached import ForgetsInTraining
 
 ACCOUNTS_AT_ONCE = 1024
 
 
-class TwoTowerRecommender(GeneralRecommender):  # type: ignore[misc]
+class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
     """Trained on pairs, ranked by one matrix product.
 
     A subclass sets `accounts` and gives `encode` and `calculate_loss`.
@@ -29,23 +30,10 @@ class TwoTowerRecommender(GeneralRecommender):  # type: ignore[misc]
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        self._vectors: dict[schema.Side, Tensor] | None = None
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
         raise NotImplementedError
-
-    def train(self, mode: bool = True) -> "TwoTowerRecommender":
-        """As torch's; training forgets the account vectors, since parameters will change."""
-        if mode:
-            self._vectors = None
-        super().train(mode)
-        return self
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As torch's; account vectors are forgotten."""
-        self._vectors = None
-        return super().load_state_dict(*args, **kwargs)
 
     def input_fingerprint(self) -> str:
         """Digest of the account features, which checkpoints leave out: sha256 in hex."""
@@ -82,15 +70,15 @@ class TwoTowerRecommender(GeneralRecommender):  # type: ignore[misc]
             `brand` and `influencer` -> float32 (account, 1, dimension) by internal id, with one
             place where MIRec has its perspectives. Row 0 is padding and means nothing.
         """
-        if self._vectors is not None:
-            return self._vectors
+        if self._kept is not None:
+            return self._kept
         was_training = self.training
         self.eval()
         vectors = {side: self._encode_all(side) for side in schema.SIDES}
         if was_training:
             self.train()
         else:
-            self._vectors = vectors
+            self._kept = vectors
         return vectors
 
     def _encode_all(self, side: schema.Side) -> Tensor:

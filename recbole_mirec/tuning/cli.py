@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_mirec.command import given_settings, run_command
+from recbole_mirec.command import given_settings, run_again
 from recbole_mirec.errors import UsageError
 from recbole_mirec.tuning.arguments import MAX_TRIALS, build_parser
 
@@ -27,14 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where no trial of a study has a score; 2 for wrong input; 130 when
         interrupted.
     """
-    return run_command(lambda: _interruptible(sys.argv[1:] if arguments is None else arguments))
-
-
-def _interruptible(arguments: Sequence[str]) -> int:
-    try:
-        return _main(arguments)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("Go on with the same command.") from None
+    return run_again(lambda: _main(sys.argv[1:] if arguments is None else arguments))
 
 
 def _main(arguments: Sequence[str]) -> int:

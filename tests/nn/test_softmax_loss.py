@@ -56,7 +56,9 @@ def test_another_positive_stands_in_no_denominator() -> None:
 
 def test_gradients() -> None:
     scores = SCORES.clone().requires_grad_()
-    torch.autograd.gradcheck(lambda s: multi_positive_softmax(s, POSITIVES, WEIGHTS), (scores,))
+    assert torch.autograd.gradcheck(
+        lambda s: multi_positive_softmax(s, POSITIVES, WEIGHTS), (scores,)
+    )
 
 
 def test_a_brand_without_negatives_adds_nothing_and_breaks_nothing() -> None:
