@@ -1,6 +1,7 @@
 """Switches of the whole test run: slow and real-data tests are skipped loudly unless asked for."""
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,15 @@ from hypothesis import settings
 
 settings.register_profile("mirec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mirec")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log_level() -> Iterator[None]:
+    """An experiment sets the level of all logs; each module's tests start from the usual one."""
+    root = logging.getLogger()
+    before = root.level
+    yield
+    root.setLevel(before)
 
 
 @pytest.fixture(scope="session")
