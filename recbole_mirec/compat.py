@@ -1,22 +1,27 @@
 """Every repair that RecBole 1.2.1 needs on the supported stack, applied on import.
 
 A repair names its cause, where upstream discusses it and when it can be deleted, checks that it
-is needed, and leaves alone what works. The dependency bounds in `setup.cfg` keep away the
-breakages of numpy 2, pandas 3 and setuptools 82; the project's own quick start, trainer and
-checkpoints replace those of RecBole, so their breakages need no repair here.
+is needed, and leaves alone what works. Most replace a few words in an installed function; those
+that depend on a version of NumPy or pandas are right on the older ones as well.
 """
 
 import random
 import re
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from logging import FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
+from recbole.config import Config
+from recbole.data.dataset import Dataset, KnowledgeBasedDataset, SequentialDataset
+from recbole.evaluator import Collector
 from recbole.model.context_aware_recommender import fwfm, kd_dagfm
 from recbole.model.general_recommender import (
     admmslim,
@@ -27,14 +32,16 @@ from recbole.model.general_recommender import (
     multivae,
     nceplrec,
     nncf,
+    pop,
     ract,
 )
-from recbole.trainer import trainer
+from recbole.trainer import hyper_tuning, trainer
 from recbole.utils import get_tensorboard
 from scipy import sparse
 from torch.utils.tensorboard import SummaryWriter
 
 from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.patches import is_rewritten, rewrite
 
 # What these models draw or count outside their parameters, and leave out of their checkpoints.
 STATE: dict[type, list[str]] = {
@@ -71,6 +78,47 @@ class Repair:
     apply: Callable[[], None]
 
 
+class _RayTune:
+    """What RecBole uses of `ray.tune`, without importing Ray before somebody else does."""
+
+    @staticmethod
+    def report(**metrics: Any) -> None:
+        """Report a trial's metrics to the Ray that runs it; without effect where none does."""
+        if "ray.tune" in sys.modules:
+            sys.modules["ray.tune"].report(metrics)
+
+
+def _import_without_ray() -> None:
+    """Import RecBole's quick start with a stand-in where it looks for Ray."""
+    installed = {name: sys.modules.pop(name, None) for name in ("ray", "ray.tune")}
+    stand_in = ModuleType("ray")
+    stand_in.tune = _RayTune  # type: ignore[attr-defined]
+    sys.modules["ray"] = stand_in
+    try:
+        from recbole.quick_start import quick_start
+    finally:
+        del sys.modules["ray"]
+        sys.modules.update({name: found for name, found in installed.items() if found})
+    quick_start.tune = _RayTune
+
+
+def _imports_ray() -> bool:
+    quick_start = sys.modules.get("recbole.quick_start.quick_start")
+    return getattr(quick_start, "tune", None) is not _RayTune
+
+
+def _count_training_items(model: Any, _config: Any, dataset: Any) -> None:
+    items = torch.as_tensor(np.asarray(dataset.inter_feat[dataset.iid_field]))
+    counts = torch.bincount(items, minlength=dataset.item_num)
+    model.item_cnt = counts.unsqueeze(1).to(model.device)
+    model.max_cnt = model.item_cnt.max(dim=0).values
+
+
+def _count_once() -> None:
+    _add_to_constructor(pop.Pop, last=_count_training_items)
+    pop.Pop.calculate_loss = lambda model, _batch: model.fake_loss.sum()
+
+
 def _dok_update(matrix: sparse.dok_matrix, entries: Mapping[tuple[int, int], Any]) -> None:
     """Set many entries at once; the keys are valid (row, column) pairs of the matrix."""
     for (row, column), value in entries.items():
@@ -104,7 +152,7 @@ def _save_state() -> None:
         model.other_parameter_name = names  # type: ignore[attr-defined]
 
 
-def _check_item_embedding(config: Any, dataset: Any) -> None:
+def _check_item_embedding(_model: Any, config: Any, dataset: Any) -> None:
     path = Path(dataset.dataset_path) / "item_emb.npy"
     if config["n_cate"] == 1 or not path.is_file():
         return
@@ -117,25 +165,35 @@ def _check_item_embedding(config: Any, dataset: Any) -> None:
         ) from None
 
 
-def _check_teacher(config: Any, _dataset: Any) -> None:
+def _check_teacher(_model: Any, config: Any, _dataset: Any) -> None:
     teacher = config["teacher"]
     if teacher not in KD_DAGFM_TEACHERS:
         raise UsageError(f"Unknown teacher '{teacher}'.{nearest(str(teacher), KD_DAGFM_TEACHERS)}")
 
 
-def _check_first(model: Any, check: Callable[[Any, Any], None]) -> None:
-    """Let a model's constructor begin with a check of its configuration and data set."""
+def _nothing(_model: Any, _config: Any, _dataset: Any) -> None:
+    pass
+
+
+def _add_to_constructor(
+    model: Any,
+    *,
+    first: Callable[[Any, Any, Any], None] = _nothing,
+    last: Callable[[Any, Any, Any], None] = _nothing,
+) -> None:
+    """Let a model's constructor begin or end with something, given model, config and data set."""
     construct = model.__init__
 
     @wraps(construct)
-    def checked(self: Any, config: Any, dataset: Any) -> None:
-        check(config, dataset)
+    def longer(self: Any, config: Any, dataset: Any) -> None:
+        first(self, config, dataset)
         construct(self, config, dataset)
+        last(self, config, dataset)
 
-    model.__init__ = checked
+    model.__init__ = longer
 
 
-def _is_checked(model: Any) -> bool:
+def _is_longer(model: Any) -> bool:
     return hasattr(model.__init__, "__wrapped__")
 
 
@@ -162,6 +220,20 @@ def _move_tensorboard() -> None:
     trainer.get_tensorboard = _tensorboard_near_log
 
 
+def _words(
+    *functions: Any, changes: tuple[tuple[str, str], ...], **about: str
+) -> Repair:
+    """A repair that replaces words in some of RecBole's functions."""
+
+    def apply() -> None:
+        for function in functions:
+            rewrite(function, *changes)
+
+    return Repair(
+        **about, needed=lambda: not all(map(is_rewritten, functions)), apply=apply
+    )
+
+
 def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
     """A repair that hides one warning from users, who can do nothing about it."""
     entry = ("ignore", re.compile(message, re.IGNORECASE), category, None, 0)
@@ -173,6 +245,114 @@ def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
 
 
 REPAIRS: tuple[Repair, ...] = (
+    Repair(
+        name="import of Ray",
+        cause="RecBole's quick start imports ray for one call, which Ray has changed since; its "
+        "metadata asks for a release that has no wheel past Python 3.11",
+        upstream="RecBole #2162, #2078",
+        delete_when="RecBole imports Ray only where it runs it",
+        needed=_imports_ray,
+        apply=_import_without_ray,
+    ),
+    _words(
+        Config.compatibility_settings,
+        changes=(
+            ("np.float_", "np.float64"),
+            ("np.complex_", "np.complex128"),
+            ("np.unicode_", "np.str_"),
+        ),
+        name="names that NumPy 2 took away",
+        cause="Config gives NumPy back old names by others that left with NumPy 2",
+        upstream="RecBole #2215, #2174",
+        delete_when="RecBole uses Python's own types",
+    ),
+    _words(
+        Dataset._load_feat,
+        changes=(
+            ('df[field].fillna(value="", inplace=True)', 'df[field] = df[field].fillna(value="")'),
+        ),
+        name="missing sequences",
+        cause="a column is filled in place through its frame, which pandas 3 takes for a copy",
+        upstream="none filed",
+        delete_when="RecBole assigns the filled column back",
+    ),
+    _words(
+        Dataset._fill_nan,
+        changes=(
+            (
+                "feat[field].fillna(value=0, inplace=True)",
+                "feat[field] = feat[field].fillna(value=0)",
+            ),
+            (
+                "feat[field].fillna(value=feat[field].mean(), inplace=True)",
+                "feat[field] = feat[field].fillna(value=feat[field].mean())",
+            ),
+        ),
+        name="missing tokens and numbers",
+        cause="as for missing sequences; silently, padding became a huge negative id",
+        upstream="none filed",
+        delete_when="RecBole assigns the filled column back",
+    ),
+    _words(
+        Dataset._normalize,
+        Dataset._discretization,
+        Dataset._remap,
+        SequentialDataset._benchmark_presets,
+        KnowledgeBasedDataset._reset_ent_remapID,
+        changes=((".agg(len)", ".map(len)"),),
+        name="lengths of sequences",
+        cause="sequences are measured by Series.agg(len), which is one number since pandas 3",
+        upstream="none filed",
+        delete_when="RecBole uses Series.map(len)",
+    ),
+    _words(
+        Dataset._dataframe_to_interaction,
+        changes=(("value = data[k].values", "value = data[k].to_numpy(copy=True)"),),
+        name="tensors of columns",
+        cause="tensors share the memory of columns, which pandas 3 gives out for reading only",
+        upstream="none filed",
+        delete_when="RecBole copies the column",
+    ),
+    _words(
+        Collector.get_data_struct,
+        changes=(
+            (
+                "for key in self.data_struct._data_dict:",
+                "for key in [k for k, v in self.data_struct._data_dict.items() "
+                "if isinstance(v, torch.Tensor)]:",
+            ),
+        ),
+        name="metrics of all items",
+        cause="ItemCoverage, GiniIndex, AveragePopularity and TailPercentage keep plain numbers "
+        "and counters, which have no cpu()",
+        upstream="RecBole #2131, #2191",
+        delete_when="RecBole moves tensors only",
+    ),
+    _words(
+        hyper_tuning.exhaustive_search,
+        changes=(("np.random.RandomState(seed)", "np.random.default_rng(seed)"),),
+        name="exhaustive search's generator",
+        cause="hyperopt since 0.2.7 draws by NumPy's new generators",
+        upstream="RecBole #1320, #1868",
+        delete_when="RecBole uses default_rng",
+    ),
+    _words(
+        hyper_tuning.HyperTuning.plot_hyper,
+        changes=(("np.str)", "str)"),),
+        name="the plot of a tuning",
+        cause="it uses np.str, which exists only after a Config was made",
+        upstream="none filed",
+        delete_when="RecBole uses str",
+    ),
+    Repair(
+        name="counts of Pop",
+        cause="Pop adds by repeated indices, so that an item counts once a batch, and it counts "
+        "sampled negatives as well",
+        upstream="RecBole #2198, #1844",
+        delete_when="RecBole counts the training interactions",
+        needed=lambda: not _is_longer(pop.Pop),
+        apply=_count_once,
+    ),
     Repair(
         name="dok_matrix._update",
         cause="LightGCN, NGCF, GCMC, SpectralCF and NCL fill their adjacency matrix by a private "
@@ -214,8 +394,8 @@ REPAIRS: tuple[Repair, ...] = (
         cause="LDiffRec unpickles item_emb.npy of the data set's folder, which can run any code",
         upstream="none filed",
         delete_when="RecBole loads it with allow_pickle=False",
-        needed=lambda: not _is_checked(ldiffrec.LDiffRec),
-        apply=lambda: _check_first(ldiffrec.LDiffRec, _check_item_embedding),
+        needed=lambda: not _is_longer(ldiffrec.LDiffRec),
+        apply=lambda: _add_to_constructor(ldiffrec.LDiffRec, first=_check_item_embedding),
     ),
     Repair(
         name="KD_DAGFM's teacher",
@@ -223,8 +403,8 @@ REPAIRS: tuple[Repair, ...] = (
         "from somebody else",
         upstream="none filed",
         delete_when="RecBole looks the name up",
-        needed=lambda: not _is_checked(kd_dagfm.KD_DAGFM),
-        apply=lambda: _check_first(kd_dagfm.KD_DAGFM, _check_teacher),
+        needed=lambda: not _is_longer(kd_dagfm.KD_DAGFM),
+        apply=lambda: _add_to_constructor(kd_dagfm.KD_DAGFM, first=_check_teacher),
     ),
     Repair(
         name="log lines without a place for their arguments",
@@ -242,24 +422,6 @@ REPAIRS: tuple[Repair, ...] = (
         delete_when="RecBole lets a run say where its curves go",
         needed=lambda: trainer.get_tensorboard is not _tensorboard_near_log,
         apply=_move_tensorboard,
-    ),
-    _silence(
-        name="chained fillna",
-        cause="Dataset._load_feat and _fill_nan fill missing values in place on a column; pandas 2 "
-        "still obeys and warns on every run, pandas 3 would ignore it",
-        upstream="none filed; pandas < 3 is required until it is mended",
-        delete_when="RecBole assigns the filled column back",
-        message="A value is trying to be set on a copy of a DataFrame or Series",
-        category=FutureWarning,
-    ),
-    _silence(
-        name="lengths by Series.agg",
-        cause="Dataset measures sequences by Series.agg(len); pandas 2 still does so row by row "
-        "and warns, pandas 3 would return one number",
-        upstream="none filed; pandas < 3 is required until it is mended",
-        delete_when="RecBole uses Series.map(len)",
-        message="using <built-in function len> in Series.agg cannot aggregate",
-        category=FutureWarning,
     ),
     _silence(
         name="GradScaler and autocast",
