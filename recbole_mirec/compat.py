@@ -220,18 +220,14 @@ def _move_tensorboard() -> None:
     trainer.get_tensorboard = _tensorboard_near_log
 
 
-def _words(
-    *functions: Any, changes: tuple[tuple[str, str], ...], **about: str
-) -> Repair:
+def _words(*functions: Any, changes: tuple[tuple[str, str], ...], **about: str) -> Repair:
     """A repair that replaces words in some of RecBole's functions."""
 
     def apply() -> None:
         for function in functions:
             rewrite(function, *changes)
 
-    return Repair(
-        **about, needed=lambda: not all(map(is_rewritten, functions)), apply=apply
-    )
+    return Repair(**about, needed=lambda: not all(map(is_rewritten, functions)), apply=apply)
 
 
 def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:

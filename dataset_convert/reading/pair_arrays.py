@@ -220,9 +220,9 @@ def _identify_block(arrays: Arrays, start: int, problems: Problems) -> Iterator[
             if fault is not None:
                 faults.setdefault(i, (array.file, fault))
     joined = np.hstack(blocks)
-    for i in np.flatnonzero(~joined.any(axis=1)):
+    for empty in np.flatnonzero(~joined.any(axis=1)):
         file = ", ".join(array.file for array in arrays.values())
-        faults[int(i)] = (file, "a vector in one array at least")
+        faults[int(empty)] = (file, "a vector in one array at least")
     for i, row in enumerate(joined):
         if i in faults:
             file, fault = faults[i]

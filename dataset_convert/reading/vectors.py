@@ -105,7 +105,7 @@ def open_matrix(path: Path, file: str, problems: Problems) -> Array:
         ConversionError: No matrix of real numbers; Python objects and archives are never loaded.
     """
     try:
-        matrix: Array = np.lib.format.open_memmap(path, mode="r")  # type: ignore[no-untyped-call]
+        matrix: Array = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a wrong header raises whatever numpy's parser of it stumbled over
         problems.refuse(file, value=error, wanted=A_MATRIX)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:

@@ -78,11 +78,12 @@ def _of_ablations(plan: BenchmarkPlan) -> str:
 def _interval(maps: pd.DataFrame, label: str) -> str | None:
     if label not in maps.index:
         return None
-    return f"{maps.at[label, 'low']:.3f} to {maps.at[label, 'high']:.3f}"
+    low, high = (float(maps[end][label]) for end in ("low", "high"))
+    return f"{low:.3f} to {high:.3f}"
 
 
 def _adjusted(maps: pd.DataFrame, label: str) -> str | None:
-    if label not in maps.index or pd.isna(maps.at[label, "p_holm"]):
+    p: Any = maps["p_holm"].get(label)
+    if pd.isna(p):
         return None
-    p: Any = maps.at[label, "p_holm"]
     return f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"

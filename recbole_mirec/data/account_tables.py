@@ -112,7 +112,7 @@ def build_account_tables(
 
 
 def _present(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
-    present: NDArray[np.bool_] = ~np.isnan(matrix).any(axis=1)
+    present: NDArray[np.bool_] = np.asarray(~np.isnan(matrix).any(axis=1))
     return present
 
 

@@ -145,7 +145,9 @@ def differences(golden: str, found: str, name: str) -> list[str]:
             for key in first
             if not _same(first[key], second[key])
         ]
-    frames = [pd.read_csv(_text(text), dtype=str, keep_default_na=False) for text in (golden, found)]
+    frames = [
+        pd.read_csv(_text(text), dtype=str, keep_default_na=False) for text in (golden, found)
+    ]
     if list(frames[0]) != list(frames[1]) or len(frames[0]) != len(frames[1]):
         return [f"{name}: {frames[0].shape} {list(frames[0])}, now {frames[1].shape}"]
     found_differences = []

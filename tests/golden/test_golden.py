@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import pytest
 import golden_figures as figures
+import pytest
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def graph_figure(graph: AttributeGraph) -> Element:
         ],
         axis=1,
     )
-    places, width, height = _fitted(spread((kept > 0) * 1.0), sizes)
+    places, width, height = _fitted(spread((kept > 0).astype(np.float64)), sizes)
     groups = communities(kept)
     svg = element("svg", class_="network", role="img", aria_label="attributes that go together")
     svg.set("viewBox", f"0 0 {width:.0f} {height:.0f}")
