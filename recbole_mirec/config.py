@@ -1,7 +1,11 @@
 """Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
 
+import inspect
 import math
-from collections.abc import Mapping
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,7 @@ from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec.config_rules import RULES, check, number, whole
 from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.registry import find_model
+from recbole_mirec.registry import find_model, hand_over, is_outside
 from recbole_mirec.results import smaller_is_better
 from recbole_mirec.values import Loader
 from recbole_mirec.values import parse_value as parse_value
@@ -114,7 +118,25 @@ def overall_default(key: str) -> Any:
 
 def model_defaults(model: str) -> dict[str, Any]:
     """Keys and defaults of a model's own YAML files, presets still unresolved."""
+    if is_outside(model):
+        return outside_yaml(find_model(model))
     return _recbole_yaml("model", f"{model}.yaml") | _our_yaml("model", f"{model}.yaml")
+
+
+def outside_yaml(model_class: type) -> dict[str, Any]:
+    """Defaults of somebody else's model: `<Class>.yaml` beside its module, where there is one."""
+    source = inspect.getsourcefile(model_class)
+    path = Path(source or "").with_name(f"{model_class.__name__}.yaml")
+    return load_yaml(path) if path.is_file() else {}
+
+
+def keys_read_by(model_class: type) -> set[str]:
+    """Keys that the module of somebody else's model reads: the words of its `config["key"]`."""
+    try:
+        source = inspect.getsource(inspect.getmodule(model_class) or model_class)
+    except (OSError, TypeError):
+        return set()
+    return set(re.findall(r"""config\[\s*["'](\w+)["']\s*\]""", source))
 
 
 def all_defaults(model: str) -> dict[str, Any]:
@@ -138,6 +160,8 @@ def known_keys(model: str, dataset: str) -> set[str]:
     keys = {key for mapping in mappings for key in mapping} - {"variants", "schedules"}
     for name in ("general", "training", "evaluation", "dataset"):
         keys |= set(getattr(argument_list, f"{name}_arguments"))
+    if is_outside(model):
+        keys |= keys_read_by(find_model(model))
     return keys | {"model", "dataset"}
 
 
@@ -199,6 +223,48 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
     return flat
 
 
+def merged_settings(
+    model: str | type | None,
+    dataset: str | None,
+    config_file_list: Sequence[str | Path] | None,
+    config_dict: Mapping[str, Any] | None,
+    *,
+    argv: bool = False,
+) -> dict[str, Any]:
+    """What RecBole's arguments set, later ones winning: files, dictionary, command line, names.
+
+    Args:
+        model: a name or a class, which is kept under a name that `find_model` knows.
+        dataset: a name.
+        config_file_list: YAML files.
+        config_dict: keys and values.
+        argv: whether the running command's `--key=value` words count, where the key is known.
+
+    Raises:
+        UsageError: a file cannot be read, or a class is no model.
+    """
+    settings: dict[str, Any] = {}
+    for path in config_file_list or ():
+        settings |= load_yaml(Path(path))
+    settings |= config_dict or {}
+    if argv:
+        settings |= _command_line(settings)
+    for key, value in (("model", model), ("dataset", dataset)):
+        if value is not None:
+            settings[key] = value
+    if isinstance(settings.get("model"), type):
+        settings["model"] = hand_over(settings["model"])
+    return settings
+
+
+def _command_line(settings: Mapping[str, Any]) -> dict[str, Any]:
+    words = (word[2:].partition("=") for word in sys.argv[1:] if word.startswith("--"))
+    given = {key: parse_value(value) for key, equals, value in words if equals}
+    chosen = dict(settings) | given
+    keys = known_keys(str(chosen.get("model", "MIRec")), str(chosen.get("dataset", "")))
+    return {key: value for key, value in given.items() if key in keys}
+
+
 class MirecConfig(Config):  # type: ignore[misc]
     """RecBole's Config with our YAML layers, our models, and no hidden reading of `sys.argv`.
 
@@ -206,19 +272,46 @@ class MirecConfig(Config):  # type: ignore[misc]
     (variant and schedule resolved) and data set files; the user's files; the user's settings.
 
     Args:
-        settings: the user's settings, files and command line merged; holds `model` and `dataset`.
+        model: a name, `package.module:Class`, or a class; default: among the other settings, or
+            MIRec.
+        dataset: folder name under `data_path`; default: among the other settings, or mirec-demo.
+        config_file_list: YAML files; later ones win.
+        config_dict: keys and values; these win over files.
+
+    Attributes:
+        settings: what was set, merged: plain values, from which the same configuration follows.
 
     Raises:
         UsageError: an unknown model, key, variant, schedule, protocol or metric.
     """
 
-    def __init__(self, settings: Mapping[str, Any]):
-        model, dataset = str(settings["model"]), str(settings["dataset"])
-        model_class = find_model(model)
-        check_keys(settings, model, dataset)
-        self._chosen = dict(settings)
+    # RecBole's own calls take `--key=value` from the command line; ours only what they are given.
+    reads_command_line = False
+
+    def __init__(
+        self,
+        model: str | type | None = None,
+        dataset: str | None = None,
+        config_file_list: Sequence[str | Path] | None = None,
+        config_dict: Mapping[str, Any] | None = None,
+    ):
+        given = merged_settings(
+            model, dataset, config_file_list, config_dict, argv=self.reads_command_line
+        )
+        settings = {"model": "MIRec", "dataset": "mirec-demo"} | given
+        name = str(settings["model"])
+        model_class = find_model(name)
+        check_keys(settings, name, str(settings["dataset"]))
+        self.settings = {
+            key: str(value) if isinstance(value, os.PathLike) else value
+            for key, value in settings.items()
+        }
         try:
-            super().__init__(model=model_class, dataset=dataset, config_dict=dict(settings))
+            super().__init__(
+                model=model_class,
+                dataset=str(settings["dataset"]),
+                config_dict={key: value for key, value in settings.items() if key != "model"},
+            )
         except UsageError:
             raise
         except (TypeError, ValueError) as error:
@@ -241,8 +334,9 @@ class MirecConfig(Config):  # type: ignore[misc]
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         self.internal_config_dict.update(_our_yaml("overall.yaml"))
-        ours = _our_yaml("model", f"{model}.yaml")
-        self.internal_config_dict.update(resolve_presets(ours, self._chosen))
+        name = str(self.settings["model"])
+        ours = model_defaults(name) if is_outside(name) else _our_yaml("model", f"{model}.yaml")
+        self.internal_config_dict.update(resolve_presets(ours, self.settings))
         self.internal_config_dict.update(_our_yaml("dataset", f"{dataset}.yaml"))
 
 
@@ -310,5 +404,5 @@ def _check_data_keys(config: MirecConfig) -> None:
                 f"project's schema; leave it out. Received: {config[key]!r}."
             )
     for key, reason in FOREIGN_KEYS.items():
-        if key in config._chosen:
+        if key in config.settings:
             raise UsageError(f"Key '{key}' cannot be set for data set '{name}': {reason}.")

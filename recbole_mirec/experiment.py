@@ -57,7 +57,7 @@ def prepare(
     Raises:
         UsageError: anything the user can mend; nothing is left on disk then.
     """
-    config = MirecConfig(settings)
+    config = MirecConfig(config_dict=settings)
     require_packages(config["model"])
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
@@ -91,7 +91,7 @@ def open_data(
     dataset = load_dataset(config)
     dataset.closed_parts = frozenset(closed_parts)
     train_dataset = dataset.build()[0]
-    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    check_valid_metric(config, dataset.evaluation_split(schema.VALID))
     return dataset, train_dataset
 
 
@@ -123,7 +123,12 @@ def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
         raise UsageError(f"Model {name} cannot be made: {error!r}.") from error
 
 
-def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
+def check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
+    """Check that the metric that chooses the epoch can be computed on the validation part.
+
+    Raises:
+        UsageError: there is no such metric, or it is undefined there.
+    """
     names = metric_names(config["topk"])
     if config["eval_unseen_only"]:
         names += [f"unseen_{name}" for name in names if not name.startswith("paper_")]

@@ -1,10 +1,11 @@
 """One experiment, from settings to results on disk."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -12,11 +13,19 @@ import torch
 
 from dataset_convert import schema
 from recbole_mirec import runs
+from recbole_mirec.config import merged_settings
 from recbole_mirec.data.dataset import MirecDataset
+from recbole_mirec.data.loaders import evaluation_loader
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.notes import experiment_notes, is_synthetic
-from recbole_mirec.results import Evaluation, per_category, positive_ranks
-from recbole_mirec.trainer import LAST, MirecTrainer
+from recbole_mirec.results import (
+    Evaluation,
+    Figures,
+    per_category,
+    positive_ranks,
+    smaller_is_better,
+)
+from recbole_mirec.trainer import BEST, LAST, MirecTrainer, checkpoint_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +62,11 @@ class ExperimentResult:
 
 
 def run_experiment(
-    settings: Mapping[str, Any], *, resume: Path | None = None, log_file: Path | None = None
+    settings: Mapping[str, Any],
+    *,
+    resume: Path | None = None,
+    log_file: Path | None = None,
+    run_folder: Path | None = None,
 ) -> ExperimentResult:
     """Train a model, choose its epoch on validation, read the test part once.
 
@@ -62,6 +75,7 @@ def run_experiment(
             them.
         resume: folder of an interrupted run with these settings, to go on with.
         log_file: takes the log lines instead of the screen and the usual file.
+        run_folder: takes the run's files; default: a new one in `checkpoint_dir`.
 
     Returns:
         The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv`,
@@ -72,12 +86,12 @@ def run_experiment(
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    experiment = prepare(settings, run_folder=resume, log_file=log_file)
+    experiment = prepare(settings, run_folder=resume or run_folder, log_file=log_file)
     trainer, folder = experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
     if resume is not None and (resume / LAST).is_file():
         trainer.resume_checkpoint(resume / LAST)
-    record = _record(experiment, settings)
+    record = _record(experiment)
     try:
         # A run whose training is over stays what it was until it has been evaluated again.
         if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
@@ -90,6 +104,82 @@ def run_experiment(
             f"Go on with: python run_recbole_mirec.py --resume {folder}"
         ) from None
     return result
+
+
+def run_recbole_mirec(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str | Path] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    saved: bool = True,
+) -> dict[str, Any]:
+    """Train a model, choose its epoch on validation, read the test part once; as RecBole's call.
+
+    Args:
+        model: a name, `package.module:Class`, or a class; default: MIRec.
+        dataset: folder name under `data_path`; default: mirec-demo, which is synthetic.
+        config_file_list: YAML files; later ones win.
+        config_dict: keys and values; these win over files.
+        saved: whether the run's folder stays. Figures are those of the best epoch either way.
+
+    Returns:
+        RecBole's `best_valid_score`, `valid_score_bigger`, `best_valid_result` and `test_result`
+        (metrics are found by our names and by RecBole's, in any case of letters), and `model`,
+        `dataset`, `protocol`, `seed`, `best_epoch` (from 1), `n_epochs`, `run_folder` (None where
+        nothing was saved) and `notes`. A part that the data set lacks gives None.
+
+    Raises:
+        UsageError: anything the user can mend.
+    """
+    settings = merged_settings(model, dataset, config_file_list, config_dict)
+    if saved:
+        return _recbole_result(run_experiment(settings), saved=True)
+    with TemporaryDirectory(prefix="recbole_mirec-") as folder:
+        return _recbole_result(run_experiment(settings, run_folder=Path(folder)), saved=False)
+
+
+def _recbole_result(result: ExperimentResult, *, saved: bool) -> dict[str, Any]:
+    valid, test = (
+        None if part is None else Figures(part.summary) for part in (result.valid, result.test)
+    )
+    return {
+        "best_valid_score": None if valid is None else valid[result.valid_metric],
+        "valid_score_bigger": not smaller_is_better(result.valid_metric),
+        "best_valid_result": valid,
+        "test_result": test,
+        "model": result.model,
+        "dataset": result.dataset,
+        "protocol": result.protocol,
+        "seed": result.seed,
+        "best_epoch": result.best_epoch,
+        "n_epochs": result.n_epochs,
+        "run_folder": str(result.run_folder) if saved else None,
+        "notes": list(result.notes),
+    }
+
+
+def load_data_and_model(model_file: str | Path) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """A run's configuration, model, data set and parts, as RecBole's function of that name.
+
+    Args:
+        model_file: the run's folder, or a checkpoint in it.
+
+    Returns:
+        Configuration, model with the best epoch's parameters (a given checkpoint's), data set,
+        training loader, and what stands for RecBole's validation and test loaders.
+
+    Raises:
+        UsageError: the checkpoint cannot be read, or does not fit the data set.
+    """
+    path = Path(model_file)
+    path = path / BEST if path.is_dir() else path
+    experiment = prepare(checkpoint_settings(path), run_folder=path.parent)
+    experiment.trainer.load_best(path)
+    valid, test = (
+        evaluation_loader(experiment.dataset, part) for part in (schema.VALID, schema.TEST)
+    )
+    train_data = experiment.trainer.train_data
+    return experiment.config, experiment.model, experiment.dataset, train_data, valid, test
 
 
 def train(
@@ -105,10 +195,9 @@ def train(
         The best epoch's validation results; None where there is no validation part.
     """
     trainer = experiment.trainer
-    split = experiment.dataset.evaluation_split(schema.VALID)
     trainer.fit(
         trainer.train_data,
-        split,
+        evaluation_loader(experiment.dataset, schema.VALID),
         show_progress=bool(experiment.config["show_progress"]),
         callback_fn=after_epoch,
     )
@@ -155,7 +244,7 @@ def _result(
     )
 
 
-def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _record(experiment: Experiment) -> dict[str, Any]:
     config = experiment.config
     return {
         "model": config["model"],
@@ -164,7 +253,7 @@ def _record(experiment: Experiment, settings: Mapping[str, Any]) -> dict[str, An
         "seed": config["seed"],
         "folds": config["folds"],
         "fold": config["fold"],
-        "settings": dict(settings),
+        "settings": config.settings,
         "data_fingerprint": experiment.trainer.fingerprint,
         "synthetic": is_synthetic(experiment.dataset),
         "versions": runs.versions(),

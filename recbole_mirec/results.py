@@ -22,6 +22,16 @@ SMALLER_IS_BETTER = ("MedR", "paper_medr")
 PAPER, UNSEEN = "paper_", "unseen_"
 
 
+class Figures(dict[str, float]):
+    """Metrics by name, found in any case of letters: RecBole writes `recall@10`."""
+
+    def __missing__(self, name: str) -> float:
+        for own, value in self.items():
+            if own.lower() == str(name).lower():
+                return value
+        raise KeyError(name)
+
+
 def rule_prefix(metric: str) -> str:
     """The group of a metric's name: `paper_`, `unseen_`, or "" for the standard metrics."""
     return next((prefix for prefix in (PAPER, UNSEEN) if metric.startswith(prefix)), "")

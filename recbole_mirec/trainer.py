@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from recbole_mirec.checkpoint import (
     write_checkpoint,
 )
 from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.data.loaders import EvaluationLoader
 from recbole_mirec.errors import DivergedError, UsageError
-from recbole_mirec.results import Evaluation, evaluate_scores
+from recbole_mirec.results import Evaluation, Figures, evaluate_scores
+from recbole_mirec.runs import new_run_folder
 from recbole_mirec.scoring import score_matrix
 
 BEST, LAST = "best.pth", "last.pth"
@@ -32,8 +35,12 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     training needs to go on as if it had not stopped.
     """
 
+    dataset: Any = None
+
     def attach(self, dataset: Any, train_data: Any, run_folder: Path) -> None:
         """Hand over what RecBole's constructor has no place for.
+
+        Where nobody does, `fit` and `evaluate` take it from the loaders that they get.
 
         Args:
             dataset: the built data set, for joining features and for its fingerprint.
@@ -73,14 +80,17 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             unseen_only=self.config["eval_unseen_only"],
         )
 
-    def load_best(self) -> int:
+    def load_best(self, path: Path | None = None) -> int:
         """Load the best epoch's parameters; returns the epoch, counted from 0.
+
+        Args:
+            path: a checkpoint; default: the run's own.
 
         Raises:
             UsageError: the checkpoint cannot be read, or is of another data set, model, variant or
                 account features.
         """
-        state = self._read_model(self.run_folder / BEST)
+        state = self._read_model(path or self.run_folder / BEST)
         self.best_epoch = int(state["epoch"])
         return self.best_epoch
 
@@ -91,17 +101,19 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
 
     def evaluate(
         self,
-        eval_data: EvaluationSplit | None,
+        eval_data: EvaluationLoader | None,
         load_best_model: bool = True,
         model_file: str | None = None,
         show_progress: bool = False,
-    ) -> dict[str, float] | None:
+    ) -> Figures | None:
         """RecBole's signature over `evaluate_split`; returns the summary."""
         if eval_data is None:
             return None
+        if self.dataset is None:
+            self.attach(eval_data.dataset, None, Path(self.checkpoint_dir))
         if load_best_model:
-            self.load_best()
-        return self.evaluate_split(eval_data, show_progress=show_progress).summary
+            self.load_best(None if model_file is None else Path(model_file))
+        return Figures(self.evaluate_split(eval_data.split, show_progress=show_progress).summary)
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
         """Go on from `last.pth`: parameters, optimizer, generators and early stopping.
@@ -127,13 +139,28 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def fit(
         self,
         train_data: Any,
-        valid_data: EvaluationSplit | None = None,
+        valid_data: EvaluationLoader | None = None,
         verbose: bool = True,
         saved: bool = True,
         show_progress: bool = False,
         callback_fn: Callable[[int, float], None] | None = None,
     ) -> Any:
-        """RecBole's training loop, with the state of every evaluated epoch on disk."""
+        """RecBole's training loop, with the state of every evaluated epoch on disk.
+
+        Args:
+            train_data: the training loader.
+            valid_data: the part that chooses the epoch; None: the last epoch it is.
+            verbose: write losses and scores to the log.
+            saved: whether the checkpoints stay; they go with the trainer where they do not.
+            show_progress: draw a progress bar.
+            callback_fn: called after each validated epoch with its number, from 0, and its score.
+
+        Returns:
+            The best validation score, and all metrics of that epoch.
+        """
+        if self.dataset is None:
+            self.attach(train_data.dataset, train_data, self._new_folder(keep=saved))
+            saved = True
         if self.finished:
             return self.best_valid_score, self.best_valid_result
 
@@ -148,6 +175,13 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
 
         return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
 
+    def _new_folder(self, *, keep: bool) -> Path:
+        if keep:
+            names = (self.config[key] for key in ("model", "dataset", "protocol"))
+            return new_run_folder(Path(self.checkpoint_dir), *names)
+        self._passing = TemporaryDirectory(prefix="recbole_mirec-")
+        return Path(self._passing.name)
+
     def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
         state = {"state_dict": self.model.state_dict(), "epoch": epoch}
@@ -155,9 +189,9 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self._save_checkpoint(epoch, verbose=False)
 
     def _valid_epoch(
-        self, valid_data: EvaluationSplit, show_progress: bool = False
+        self, valid_data: EvaluationLoader, show_progress: bool = False
     ) -> tuple[float, dict[str, float]]:
-        summary = self.evaluate_split(valid_data, show_progress=show_progress).summary
+        summary = self.evaluate_split(valid_data.split, show_progress=show_progress).summary
         self.valid_summary = summary
         score = summary[self.config["valid_metric"]]
         # The log gets the standard metrics, short enough to read; all stand in the run's folder.
@@ -238,6 +272,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def _model_state(self, epoch: int) -> dict[str, Any]:
         return {
             "model": self.config["model"],
+            "settings": self.config.settings,
             "data_fingerprint": self.fingerprint,
             "input_fingerprint": self.input_fingerprint,
             "epoch": epoch,
@@ -265,9 +300,24 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         write_checkpoint(self.run_folder / LAST, state)
 
 
-def make_trainer(config: Any, model: Any) -> MirecTrainer:
-    """The model's trainer of RecBole (some models bring their own) under `MirecTrainer`."""
-    upstream = get_trainer(config["MODEL_TYPE"], config["model"])
+def checkpoint_settings(path: Path) -> dict[str, Any]:
+    """The settings of the run that wrote a checkpoint.
+
+    Raises:
+        UsageError: the file cannot be read, or no run of ours wrote it.
+    """
+    settings = torch.load(path, weights_only=True).get("settings")
+    if not isinstance(settings, dict):
+        raise UsageError(f"Checkpoint '{path}' is not of a run of this project's.")
+    return settings
+
+
+def trainer_class(upstream: type[Trainer]) -> type[MirecTrainer]:
+    """`MirecTrainer` on top of one of RecBole's trainers; some models bring their own."""
     bases = (MirecTrainer,) if upstream is Trainer else (MirecTrainer, upstream)
-    trainer: MirecTrainer = type(f"Mirec{upstream.__name__}", bases, {})(config, model)
-    return trainer
+    return type(f"Mirec{upstream.__name__}", bases, {})
+
+
+def make_trainer(config: Any, model: Any) -> MirecTrainer:
+    """The model's trainer of RecBole under `MirecTrainer`."""
+    return trainer_class(get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)

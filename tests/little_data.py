@@ -51,7 +51,7 @@ def settings(folder: Path, model: str = "MIRec", dataset: str = TINY, **changes:
 
 def dataset(folder: Path, **changes: Any) -> MirecDataset:
     """The built data set of some settings."""
-    made = MirecDataset(MirecConfig(settings(folder, **changes)))
+    made = MirecDataset(MirecConfig(config_dict=settings(folder, **changes)))
     made.build()
     return made
 

@@ -22,7 +22,7 @@ from recbole_mirec.registry import model_names
 
 
 def config(**changes: Any) -> MirecConfig:
-    return MirecConfig({"model": "MIRec", "dataset": "mirec-tiny"} | changes)
+    return MirecConfig(config_dict={"model": "MIRec", "dataset": "mirec-tiny"} | changes)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,10 @@ def test_layers_later_ones_win() -> None:
     assert plain["graph_dimension"] == 128  # our model's
     assert plain["learning_rate"] == 0.005  # a preset over overall.yaml's
     assert config(learning_rate=0.5)["learning_rate"] == 0.5  # the user over the preset
-    assert MirecConfig({"model": "BPR", "dataset": "x"})["embedding_size"] == 64  # RecBole's model
-    films = MirecConfig({"model": "BPR", "dataset": "ml-100k"})
+    assert (
+        MirecConfig(config_dict={"model": "BPR", "dataset": "x"})["embedding_size"] == 64
+    )  # RecBole's model
+    films = MirecConfig(config_dict={"model": "BPR", "dataset": "ml-100k"})
     assert films["USER_ID_FIELD"] == "user_id"  # a data set's
     assert plain["USER_ID_FIELD"] == "brand_id"
     assert overall_default("checkpoint_dir") == "saved"
@@ -298,12 +300,12 @@ def test_data_sets_of_our_schema_are_told_by_their_manifest(tmp_path: Path) -> N
     filters = {"rm_dup_inter": "first", "item_inter_num_interval": "[2,inf)"}
     filters |= {"val_interval": {}, "numerical_features": ["age"], "field_separator": ","}
     given = settings(tmp_path, "BPR", "films", **(foreign | filters))
-    made = MirecConfig(given)
+    made = MirecConfig(config_dict=given)
     assert made["rm_dup_inter"] == "first"
     assert made["numerical_features"] == ["age"]
     write_little(tmp_path)
     with pytest.raises(UsageError, match=r"'USER_ID_FIELD' must stay 'brand_id' for data set 'lit"):
-        MirecConfig(given | {"dataset": NAME})
+        MirecConfig(config_dict=given | {"dataset": NAME})
 
 
 @pytest.mark.parametrize(
@@ -382,7 +384,7 @@ def test_every_key_of_our_yaml_is_read_by_something(
 
 @pytest.mark.parametrize("model", model_names())
 def test_no_rule_refuses_a_default(model: str) -> None:
-    config = MirecConfig({"model": model, "dataset": "mirec-tiny"})
+    config = MirecConfig(config_dict={"model": model, "dataset": "mirec-tiny"})
     ruled = [key for key in model_defaults(model) if key in RULES]
     for key in ruled:
         assert RULES[key][0](config[key]), key

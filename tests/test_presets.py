@@ -155,7 +155,7 @@ def test_every_resolved_value_is_the_table_s(variant: str, schedule: str) -> Non
     expected = SHARED | OURS | VARIANTS[variant] | SCHEDULES[schedule] | chosen
     resolved = resolve_presets(model_defaults("MIRec"), chosen) | chosen
     assert exact(resolved) == exact(expected)
-    config = MirecConfig({"model": "MIRec", "dataset": "mirec-tiny"} | chosen)
+    config = MirecConfig(config_dict={"model": "MIRec", "dataset": "mirec-tiny"} | chosen)
     # what the presets leave to every model: Adam, one uniform negative a positive, no weight decay
     expected |= {"learner": "adam", "weight_decay": 0.0}
     assert exact({key: config[key] for key in expected}) == exact(expected)

@@ -110,7 +110,7 @@ def check_settings(runs: list[PlannedRun]) -> None:
     """
     for run in runs:
         try:
-            MirecConfig(run.settings)
+            MirecConfig(config_dict=run.settings)
         except UsageError as error:
             raise UsageError(f"{run.title}: {error}") from None
 
@@ -119,7 +119,7 @@ def _look_at_data(runs: list[PlannedRun]) -> _Data:
     """Read the data once a protocol before any run, so that what is wrong is said at once."""
     first = {run.protocol: run for run in reversed(runs)}
     for run in first.values():
-        config = MirecConfig(run.settings)
+        config = MirecConfig(config_dict=run.settings)
         dataset, _ = open_data(config)
     return _Data(dataset.fingerprint(), is_synthetic(dataset), str(config["valid_metric"]))
 

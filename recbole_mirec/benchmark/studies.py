@@ -70,7 +70,7 @@ def _studies(plan: BenchmarkPlan) -> Iterator[PlannedStudy]:
         for protocol in entry.protocols:
             for fold in range(1, plan.folds + 1) if plan.folds else (0,):
                 settings = run_settings(plan, entry, protocol, plan.seeds[0], fold)
-                settings["valid_metric"] = MirecConfig(settings)["valid_metric"]
+                settings["valid_metric"] = MirecConfig(config_dict=settings)["valid_metric"]
                 check_space(space, settings)
                 study = StudyPlan(
                     settings=settings,

@@ -1,13 +1,17 @@
-"""Training batches: RecBole's loader for the model, over negatives from training influencers."""
+"""What RecBole's calls expect of a split: training batches, and a part to rank."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import get_dataloader
+from torch import Tensor
 
 from dataset_convert import schema
 from recbole_mirec import compat as compat
+from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.sampler import TrainInfluencerSampler
 from recbole_mirec.errors import UsageError
 
@@ -57,3 +61,51 @@ def training_loader(config: Any, train_dataset: Any) -> Any:
     if config["drop_last"] and loader_class is TrainDataLoader:
         loader_class = FullBatchLoader
     return loader_class(config, train_dataset, sampler, shuffle=config["shuffle"])
+
+
+class EvaluationLoader:
+    """A part of a split where RecBole's calls expect a loader; truthy, and never iterated.
+
+    Attributes:
+        split: brands, candidates and truth.
+        dataset: joins features to ids.
+        is_sequential: False; for RecBole's `full_sort_topk`.
+        uid2history_item: for a list of brands, the influencers that do not count for each: no
+            candidates, or collaborations of earlier parts. `full_sort_topk` leaves them out.
+    """
+
+    is_sequential = False
+
+    def __init__(self, dataset: Any, split: EvaluationSplit):
+        self.dataset = self._dataset = dataset
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split.brands)
+
+    @property
+    def uid2history_item(self) -> "EvaluationLoader":
+        """This loader: RecBole indexes it by brands."""
+        return self
+
+    def __getitem__(self, brands: Sequence[int | Tensor]) -> list[Tensor]:
+        return [self._left_out(int(brand)) for brand in brands]
+
+    def _left_out(self, brand: int) -> Tensor:
+        split = self.split
+        counts = np.zeros(self.dataset.item_num, dtype=bool)
+        (row,) = np.nonzero(split.brands == brand)
+        if len(row):
+            counts[split.candidates] = split.mask[row[0]]
+        else:
+            counts[split.candidates] = True
+            earlier = schema.PARTS[: schema.PARTS.index(split.part)]
+            pairs = np.concatenate([self.dataset.pairs[part] for part in earlier])
+            counts[pairs[pairs[:, 0] == brand, 1]] = False
+        return torch.from_numpy(np.flatnonzero(~counts))
+
+
+def evaluation_loader(dataset: Any, part: str) -> EvaluationLoader | None:
+    """The loader of `valid` or `test`; None where the data set has no such part."""
+    split = dataset.evaluation_split(part)
+    return None if split is None else EvaluationLoader(dataset, split)

@@ -178,7 +178,7 @@ def _check_value(parameter: Parameter, value: Any, settings: Mapping[str, Any]) 
 
 def _checked(settings: Mapping[str, Any]) -> MirecConfig:
     """The configuration, with what only the model itself would refuse, later."""
-    config = MirecConfig(settings)
+    config = MirecConfig(config_dict=settings)
     if "perspectives" in config.final_config_dict:
         check_perspectives(config["perspectives"])
         if config["model"] == "MIRec":
@@ -197,7 +197,7 @@ def _check_effects(space: SearchSpace, point: Mapping[str, Any]) -> None:
         if parameter.name in GOVERNORS
         for value in samples(parameter)
     ]
-    for config in map(MirecConfig, points):
+    for config in (MirecConfig(config_dict=given) for given in points):
         for parameter in space.parameters:
             reason = idle_because(parameter.name, config)
             if reason is not None:

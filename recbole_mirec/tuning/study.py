@@ -87,7 +87,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
 
 def _look_at_data(plan: StudyPlan) -> _Data:
     """Read the data once before any trial, so that what is wrong with them is said at once."""
-    config = MirecConfig(dict(plan.settings))
+    config = MirecConfig(config_dict=dict(plan.settings))
     dataset, _ = open_data(config, closed_parts=(schema.TEST,))
     if dataset.evaluation_split(schema.VALID) is None:
         raise UsageError(

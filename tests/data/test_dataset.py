@@ -182,7 +182,7 @@ def test_a_held_out_positive_changes_nothing_that_training_sees(
     write_atomic(changed_positives(protocol, part), tmp_path / TINY)
     seen = []
     for folder in (data_path, tmp_path):
-        config = MirecConfig(settings(folder, model, protocol=protocol))
+        config = MirecConfig(config_dict=settings(folder, model, protocol=protocol))
         data = MirecDataset(config)
         seen.append(seen_by_training(data, config))
     assert data.evaluation_split(part) is not None
@@ -237,7 +237,7 @@ def test_an_empty_training_part_is_an_error(tmp_path: Path) -> None:
     data = dataset(write_little(tmp_path), dataset=NAME)
     data.pairs["train"] = data.pairs["train"][:0]
     with pytest.raises(UsageError, match="training part holds no collaboration"):
-        training_loader(MirecConfig(settings(tmp_path, dataset=NAME)), data)
+        training_loader(MirecConfig(config_dict=settings(tmp_path, dataset=NAME)), data)
 
 
 def plain_dataset(folder: Path, rows: list[tuple[str, str]], **changes: Any) -> SplitDataset:
@@ -246,7 +246,7 @@ def plain_dataset(folder: Path, rows: list[tuple[str, str]], **changes: Any) -> 
     lines = ["user_id:token\titem_id:token", *("\t".join(row) for row in rows)]
     (folder / "plain" / "plain.inter").write_text("\n".join(lines) + "\n")
     config = settings(folder, "BPR", "plain", USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id")
-    return SplitDataset(MirecConfig(config | {"protocol": "known-brand"} | changes))
+    return SplitDataset(MirecConfig(config_dict=config | {"protocol": "known-brand"} | changes))
 
 
 def test_any_data_set_of_recbole_is_split_by_user(tmp_path: Path) -> None:

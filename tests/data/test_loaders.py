@@ -11,7 +11,7 @@ from recbole_mirec.data.loaders import training_loader
 
 
 def batches(folder: Path, model: str = "BPR", **changes: Any) -> list[Any]:
-    config = MirecConfig(settings(folder, model, **changes))
+    config = MirecConfig(config_dict=settings(folder, model, **changes))
     loader = training_loader(config, MirecDataset(config).build()[0])
     found = list(loader)
     assert len(found) == len(loader)
@@ -28,7 +28,7 @@ def positives(found: list[Any]) -> list[tuple[int, int]]:
 def test_every_training_pair_once_an_epoch(data_path: Path) -> None:
     found = batches(data_path, train_batch_size=32)
     everything = positives(found)
-    config = MirecConfig(settings(data_path, "BPR"))
+    config = MirecConfig(config_dict=settings(data_path, "BPR"))
     data = MirecDataset(config)
     data.build()
     assert sorted(everything) == sorted(map(tuple, data.pairs["train"].tolist()))

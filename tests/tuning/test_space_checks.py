@@ -369,7 +369,7 @@ def test_every_key_of_the_table_of_effects_is_one_of_mirec_s() -> None:
     known = {
         key
         for variant in ("mirec", "reference", "paper")
-        for key in MirecConfig(MIREC | {"variant": variant}).final_config_dict
+        for key in MirecConfig(config_dict=MIREC | {"variant": variant}).final_config_dict
     }
     for idle in IDLE:
         assert idle.governor in known

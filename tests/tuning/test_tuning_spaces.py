@@ -58,7 +58,7 @@ def test_a_file_fits_its_model_and_says_how_many_combinations_it_has(name: str) 
 @pytest.mark.parametrize("name", N_COMBINATIONS)
 def test_the_model_s_default_lies_in_its_space(name: str) -> None:
     """So that a tuned model is no worse on validation than its default, where all is searched."""
-    config = MirecConfig(settings(name))
+    config = MirecConfig(config_dict=settings(name))
     missing = []
     for parameter in read_space(FOLDER / f"{name}.hyper").parameters:
         grid = parameter.grid()

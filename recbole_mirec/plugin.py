@@ -1,0 +1,146 @@
+"""RecBole's own calls, made to know our models and data sets."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole.config import Config
+from recbole.data import utils as data_utils
+from recbole.quick_start import quick_start
+from recbole.trainer import Trainer
+from recbole.utils import utils
+
+from dataset_convert import schema
+from dataset_convert.synthetic.spec import SPECS
+from recbole_mirec import compat as compat
+from recbole_mirec.config import MirecConfig, merged_settings
+from recbole_mirec.data.loaders import evaluation_loader, training_loader
+from recbole_mirec.errors import UsageError
+from recbole_mirec.experiment import check_valid_metric, load_dataset
+from recbole_mirec.patches import divert, is_diverted
+from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
+from recbole_mirec.registry import class_name, find_model, model_names
+from recbole_mirec.trainer import MirecTrainer, trainer_class
+
+
+def register() -> None:
+    """Make RecBole's own calls work with our models and data sets, whoever holds them already.
+
+    A run is ours where its model is one of ours, or its data set follows our schema: then `Config`,
+    `create_dataset`, `data_preparation`, `get_trainer`, `run_recbole`, `objective_function` and
+    `load_data_and_model` are our counterparts, with our protocols. Every other run is RecBole's
+    own, repaired (`recbole_mirec.compat`) and with checkpoints that hold no pickle. A second call
+    changes nothing.
+    """
+    diversions: dict[Any, Callable[..., Any]] = {
+        utils.get_model: _get_model,
+        data_utils.create_dataset: _create_dataset,
+        data_utils.data_preparation: _data_preparation,
+        quick_start.run_recbole: _run_recbole,
+        quick_start.objective_function: _objective_function,
+        quick_start.load_data_and_model: _load_data_and_model,
+    }
+    for function, ours in diversions.items():
+        if not is_diverted(function):
+            divert(function, ours)
+    Config.__new__ = staticmethod(_new_config)
+    Trainer.__new__ = staticmethod(_new_trainer)
+
+
+def _is_run_of_ours(
+    model: str | type | None,
+    dataset: str | None,
+    config_file_list: Sequence[str | Path] | None,
+    config_dict: Any,
+) -> bool:
+    try:
+        settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
+    except UsageError:
+        # what RecBole says about it
+        return False
+    name = str(settings.get("model"))
+    return _is_only_ours(name) or _follows_schema(settings)
+
+
+def _is_only_ours(model: str) -> bool:
+    """Whether a model is one of ours, under a name that RecBole has no model of."""
+    ours = set(model_names(room="ours"))
+    return model in ours - set(model_names(room="general")) - set(model_names(room="context"))
+
+
+def _follows_schema(settings: Any) -> bool:
+    name = str(settings.get("dataset"))
+    if name in SPECS:
+        return True
+    path = Path(str(settings.get("data_path", "dataset/")), name, f"{name}.inter")
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline(1000)
+    return all(f"{field}:token" in header for field in (schema.BRAND_ID, schema.INFLUENCER_ID))
+
+
+def _new_config(cls: type, *given: Any, **named: Any) -> Any:
+    names = ("model", "dataset", "config_file_list", "config_dict")
+    arguments = dict.fromkeys(names) | dict(zip(names, given, strict=False)) | named
+    # Copies are made without arguments.
+    if cls is not Config or not (given or named) or not _is_run_of_ours(**arguments):
+        return object.__new__(cls)
+    config = object.__new__(MirecConfig)
+    config.reads_command_line = True
+    return config
+
+
+def _new_trainer(cls: type, config: Any, _model: Any) -> Any:
+    if isinstance(config, MirecConfig) and not issubclass(cls, MirecTrainer):
+        return object.__new__(trainer_class(cls))
+    return object.__new__(cls)
+
+
+def _get_model(original: Any, model_name: str) -> type:
+    if _is_only_ours(class_name(model_name)) or ":" in model_name:
+        return find_model(model_name)
+    found: type = original(model_name)
+    return found
+
+
+def _create_dataset(original: Any, config: Any) -> Any:
+    return load_dataset(config) if isinstance(config, MirecConfig) else original(config)
+
+
+def _data_preparation(original: Any, config: Any, dataset: Any) -> Any:
+    if not isinstance(config, MirecConfig):
+        return original(config, dataset)
+    train_data = training_loader(config, dataset.build()[0])
+    check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    parts = (evaluation_loader(dataset, part) for part in (schema.VALID, schema.TEST))
+    return train_data, *parts
+
+
+def _run_recbole(
+    original: Any,
+    model: Any = None,
+    dataset: Any = None,
+    config_file_list: Any = None,
+    config_dict: Any = None,
+    saved: bool = True,
+    queue: Any = None,
+) -> Any:
+    if not _is_run_of_ours(model, dataset, config_file_list, config_dict):
+        return original(model, dataset, config_file_list, config_dict, saved, queue)
+    settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
+    if queue is not None:
+        raise UsageError("Training in several processes is not available here; leave nproc out.")
+    return run_recbole_mirec(config_dict=settings, saved=saved)
+
+
+def _objective_function(
+    original: Any, config_dict: Any = None, config_file_list: Any = None, saved: bool = True
+) -> Any:
+    if not _is_run_of_ours(None, None, config_file_list, config_dict):
+        return original(config_dict, config_file_list, saved)
+    return _run_recbole(original, None, None, config_file_list, config_dict, saved)
+
+
+def _load_data_and_model(_original: Any, model_file: Any) -> Any:
+    return load_data_and_model(model_file)
