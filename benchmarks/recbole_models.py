@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from recbole_mirec import runs
+from recbole_mirec.data.loaders import evaluation_loader
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.quick_start import ExperimentResult, run_experiment
@@ -141,13 +142,13 @@ class InterruptionError(Exception):
 def resume(settings: Mapping[str, Any]) -> ExperimentResult:
     """Train again, interrupted after the first epoch and resumed."""
     experiment = prepare(settings)
-    split = experiment.dataset.evaluation_split("valid")
+    part = evaluation_loader(experiment.dataset, "valid")
 
     def interrupt(_epoch: int, _score: float) -> None:
         raise InterruptionError
 
     with contextlib.suppress(InterruptionError):
-        experiment.trainer.fit(experiment.trainer.train_data, split, callback_fn=interrupt)
+        experiment.trainer.fit(experiment.trainer.train_data, part, callback_fn=interrupt)
     return run_experiment(settings, resume=experiment.run_folder)
 
 

@@ -428,6 +428,14 @@ REPAIRS: tuple[Repair, ...] = (
         category=FutureWarning,
     ),
     _silence(
+        name="changes in place",
+        cause="Dataset drops and sorts rows in place, which pandas 3.1 deprecated",
+        upstream="none filed",
+        delete_when="RecBole assigns the result",
+        message="The inplace keyword in .* is deprecated",
+        category=DeprecationWarning,
+    ),
+    _silence(
         name="sparse tensors",
         cause="DGCF, GCMC and other graph models make sparse tensors by a deprecated constructor",
         upstream="none filed",

@@ -20,6 +20,7 @@ from recbole.trainer import trainer
 from scipy import sparse
 
 from recbole_mirec import compat
+from recbole_mirec.data.loaders import evaluation_loader
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import ExperimentResult, run_experiment
@@ -231,7 +232,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(
             trainer.train_data,
-            experiment.dataset.evaluation_split("valid"),
+            evaluation_loader(experiment.dataset, "valid"),
             callback_fn=interrupt,
         )
     resumed = run_experiment(chosen, resume=experiment.run_folder)

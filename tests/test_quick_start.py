@@ -13,6 +13,7 @@ from little_data import NAME, SHORT_NETWORK, little, settings, write_little
 from recbole_mirec import experiment as experiment_room
 from recbole_mirec import runs
 from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.data.loaders import EvaluationLoader
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import ExperimentResult, run_experiment
@@ -264,7 +265,9 @@ def test_a_reloaded_model_ranks_as_the_trained_one_did(
         result.test.per_brand,
         check_exact=True,  # type: ignore[union-attr]
     )
-    assert experiment.trainer.evaluate(split) == pytest.approx(again.summary, nan_ok=True)
+    assert experiment.trainer.evaluate(
+        EvaluationLoader(experiment.dataset, split)
+    ) == pytest.approx(again.summary, nan_ok=True)
     assert experiment.trainer.evaluate(None) is None
 
 
