@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from recbole_mirec import INSTALL_RECBOLE
 from recbole_mirec.errors import UsageError
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -31,6 +32,11 @@ def run_command(command: Callable[[], int]) -> int:
     except KeyboardInterrupt as stop:
         print("\nInterrupted.", *stop.args, file=sys.stderr)
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        if error.name != "recbole":
+            raise
+        print(f"error: {INSTALL_RECBOLE}", file=sys.stderr)
+        return USAGE_ERROR
     except OSError as error:
         if error.filename is None:
             raise
