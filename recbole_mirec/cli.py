@@ -46,8 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--model",
-        help="MIRec, Cosine, Random or any general or context-aware "
-        "model of RecBole (default: MIRec)",
+        help="MIRec, Cosine, Random, any general or context-aware model of RecBole, or your own "
+        "as package.module:Class (default: MIRec)",
     )
     parser.add_argument("--dataset", help="folder name under data_path (default: mirec-demo)")
     parser.add_argument(
@@ -97,7 +97,6 @@ def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
     if options.resume is not None:
         _refuse(settings, RESUMING_KEYS, "--resume goes on with a run's own settings")
         settings = read_run(options.resume).record["settings"] | settings
-    settings = {"model": "MIRec", "dataset": "mirec-demo"} | settings
     print(format_result(run_experiment(settings, resume=options.resume)))
     return 0
 
@@ -131,7 +130,7 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortl
     else:
         run = runs.newest_run(
             Path(settings.get("checkpoint_dir", overall_default("checkpoint_dir"))),
-            settings.get("model", "MIRec"),
+            str(settings.get("model", "MIRec")).rpartition(":")[2],
             settings.get("dataset", "mirec-demo"),
             settings.get("protocol"),
         )

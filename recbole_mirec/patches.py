@@ -55,7 +55,7 @@ def divert(function: Any, ours: Callable[..., Any]) -> None:
     function.__globals__.setdefault(_TABLE, {})[name] = partial(ours, original)
     made: dict[str, Any] = {}
     body = f"def {name}(*given, **named): return {_TABLE}[{name!r}](*given, **named)"
-    exec(compile(body, __file__, "exec"), function.__globals__, made)
+    exec(compile(body, f"<call of {name}>", "exec"), function.__globals__, made)
     function.__code__ = made[name].__code__
     function.__defaults__ = function.__kwdefaults__ = None
     # signature and help stay the original's

@@ -88,4 +88,5 @@ def short_digest(identity: Mapping[str, Any]) -> str:
 def default_folder(plan: StudyPlan, identity: Mapping[str, Any], root: Path) -> Path:
     """Where a study stands if nobody says: the same plan finds the same folder again."""
     names = [str(plan.settings[key]) for key in ("model", "dataset", "protocol")]
+    names[0] = names[0].rpartition(":")[2]
     return root / "-".join([*names, plan.algorithm, short_digest(identity)])
