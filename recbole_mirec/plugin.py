@@ -1,12 +1,12 @@
 """RecBole's own calls, made to know our models and data sets."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
 from recbole.data import utils as data_utils
-from recbole.quick_start import quick_start
 from recbole.trainer import Trainer
 from recbole.utils import utils
 
@@ -32,6 +32,8 @@ def register() -> None:
     own, repaired (`recbole_mirec.compat`) and with checkpoints that hold no pickle. A second call
     changes nothing.
     """
+    # only now, behind the repairs: it imports Ray
+    quick_start = import_module("recbole.quick_start.quick_start")
     diversions: dict[Any, Callable[..., Any]] = {
         utils.get_model: _get_model,
         data_utils.create_dataset: _create_dataset,
