@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -14,9 +15,10 @@ from dataset_convert import schema
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.locks import training_in
 from recbole_mirec.notes import experiment_notes, is_synthetic
 from recbole_mirec.results import Evaluation, per_category, positive_ranks
-from recbole_mirec.trainer import LAST, MirecTrainer
+from recbole_mirec.trainer import MirecTrainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +74,16 @@ def run_experiment(
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    experiment = prepare(settings, run_folder=resume, log_file=log_file)
+    with nullcontext() if resume is None else training_in(resume):
+        experiment = prepare(settings, run_folder=resume, log_file=log_file)
+        with training_in(experiment.run_folder):
+            return _run(experiment, settings, started)
+
+
+def _run(experiment: Experiment, settings: Mapping[str, Any], started: float) -> ExperimentResult:
     trainer, folder = experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
-    if resume is not None and (resume / LAST).is_file():
-        trainer.resume_checkpoint(resume / LAST)
+    trainer.resume()
     record = _record(experiment, settings)
     try:
         # A run whose training is over stays what it was until it has been evaluated again.
