@@ -27,6 +27,7 @@ from recbole_mirec.quick_start import ExperimentResult, run_experiment
 from recbole_mirec.registry import find_model, model_names
 from recbole_mirec.results import Evaluation, evaluate_scores
 from recbole_mirec.scoring import full_ranking, pair_by_pair
+from recbole_mirec.state_file import load_state
 from recbole_mirec.trainer import BEST
 
 STEPS = ("trains", "saves", "reloads", "resumes")
@@ -97,7 +98,7 @@ def check_model(model: str, kind: str, settings: Mapping[str, Any]) -> Outcome:
         outcome.steps[step], step = "yes", STEPS[1]
         assert result.valid is not None
         outcome.metrics = {name: result.valid.summary[name] for name in METRICS}
-        torch.load(result.run_folder / BEST, weights_only=True)
+        load_state(result.run_folder / BEST)
         outcome.steps[step], step = "yes", STEPS[2]
         # Another seed, so that what equals the trained model can only come from the checkpoint.
         afresh = prepare({**settings, "seed": result.seed + 1}, run_folder=result.run_folder)
@@ -239,10 +240,10 @@ def markdown(outcomes: Sequence[Outcome], settings: Mapping[str, Any], command: 
         "too few to compare models: the figures only show that each model runs. Protocol "
         f"`{settings['protocol']}`, validation part, every model with its default settings.",
         "",
-        "- *trains*, *saves* (`best.pth` opens by torch's weights-only loading), *reloads* (the "
-        "model is built afresh with another seed, reads `best.pth`, and every metric of every "
-        "brand is the same number as before), *resumes* (interrupted after one epoch and resumed, "
-        "it ends with the same numbers): `yes`, or why not.",
+        "- *trains*, *saves* (`best.safetensors` opens, nothing unpickled), *reloads* (the model "
+        "is built afresh with another seed, reads it, and every metric of every brand is the same "
+        "number as before), *resumes* (interrupted after one epoch and resumed, it ends with the "
+        "same numbers): `yes`, or why not.",
         "- *full ranking*: whether `full_sort_predict`, which ranks where a model has it, agrees "
         "with `predict` pair by pair (*same ranking*: on another scale, the figures within .001).",
         "- RecBole's `Random` is replaced by ours of that name; its xgboost and lightgbm wrappers "

@@ -1,6 +1,5 @@
-"""Checkpoints of tensors and plain values: written whole or not at all, read without pickle."""
+"""Checkpoints of runs: which data they belong to, and where the random generators stood."""
 
-import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,32 +7,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from recbole_mirec.errors import UsageError
+from recbole_mirec.state_file import load_state, old_checkpoint, save_state
 
-FORMAT = 1
+_OLD = ("best.pth", "last.pth")
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint to a temporary name and rename it, so that a kill leaves no half file.
+    """Write a checkpoint, whole or not at all; `save_state` says what it may hold."""
+    save_state(path, state)
 
-    Args:
-        path: the file.
-        state: nested dicts and lists of tensors, numbers, strings, NumPy arrays and SciPy sparse
-            matrices; the last two are stored as tensors.
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether there is a checkpoint.
+
+    Raises:
+        UsageError: there is none, but an older version's beside it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        torch.save({"format": FORMAT, **encode(state)}, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    if path.is_file():
+        return True
+    for old in _OLD:
+        if path.with_name(old).is_file():
+            raise old_checkpoint(path.with_name(old))
+    return False
 
 
 def read_checkpoint(path: Path, *, fingerprint: str, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint by torch's weights-only loading; no code in the file is executed.
+    """Read a checkpoint; no code in the file is executed.
 
     Args:
         path: the file.
@@ -41,21 +42,10 @@ def read_checkpoint(path: Path, *, fingerprint: str, device: torch.device) -> di
         device: where the tensors go.
 
     Raises:
-        UsageError: the file is missing, truncated, of another format or of another data set.
+        UsageError: the file is missing, damaged, of an older version or of another data set.
     """
-    if not path.is_file():
-        raise UsageError(f"Checkpoint '{path}' does not exist. Train a model first.")
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise UsageError(
-            f"Checkpoint '{path}' cannot be read: it is truncated, damaged or holds more than "
-            f"tensors and plain values ({type(error).__name__}). Train again, or use another run."
-        ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UsageError(
-            f"Checkpoint '{path}' is not of this project's format {FORMAT}. Train again."
-        )
+    is_checkpoint(path)  # or an older one, which is refused
+    state = load_state(path, device)
     found = str(state.get("data_fingerprint"))
     if found != fingerprint:
         raise UsageError(
@@ -63,8 +53,7 @@ def read_checkpoint(path: Path, *, fingerprint: str, device: torch.device) -> di
             f"fingerprint {found[:12]}, now {fingerprint[:12]}. Use the run's "
             f"own data set, or train again."
         )
-    decoded: dict[str, Any] = decode(state)
-    return decoded
+    return state
 
 
 def random_state() -> dict[str, Any]:
@@ -90,42 +79,3 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
     for index, saved in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(saved.cpu(), index)
-
-
-def encode(value: Any) -> Any:
-    """Replace what weights-only loading refuses by tensors and plain values."""
-    # Sparse ones first: a dok_matrix is a mapping too.
-    if sparse.issparse(value):
-        rows = sparse.csr_matrix(value)
-        return {
-            "__kind__": "sparse",
-            "layout": value.format,
-            "shape": list(rows.shape),
-            "data": torch.from_numpy(np.ascontiguousarray(rows.data)),
-            "indices": torch.from_numpy(rows.indices.astype(np.int64)),
-            "indptr": torch.from_numpy(rows.indptr.astype(np.int64)),
-        }
-    if isinstance(value, Mapping):
-        return {key: encode(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [encode(entry) for entry in value]
-    if isinstance(value, np.ndarray):
-        return {"__kind__": "array", "data": torch.from_numpy(np.ascontiguousarray(value))}
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
-
-
-def decode(value: Any) -> Any:
-    """Undo `encode`; tuples come back as lists."""
-    if isinstance(value, list):
-        return [decode(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    kind = value.get("__kind__")
-    if kind == "array":
-        return value["data"].cpu().numpy()
-    if kind == "sparse":
-        parts = tuple(value[name].cpu().numpy() for name in ("data", "indices", "indptr"))
-        return sparse.csr_matrix(parts, shape=tuple(value["shape"])).asformat(value["layout"])
-    return {key: decode(entry) for key, entry in value.items()}

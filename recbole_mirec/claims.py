@@ -1,6 +1,5 @@
 """A folder that one piece of work owns: whose it is, and that one process at a time works in it."""
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mirec.errors import UsageError
+from recbole_mirec.locks import LOCK_FILE, alone_in
 from recbole_mirec.runs import versions, write_text
 
-LOCK_FILE = ".lock"
 OTHER_FOLDER = "Name another folder with --results, or leave --results out."
 
 # The words for where the identity found differs from the one wanted, at a key.
@@ -49,19 +48,12 @@ class Claim:
                 f"'{self.path}' is no folder of a {self.kind}: it has other content and no "
                 f"{self.identity_file}. {OTHER_FOLDER}"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK_FILE).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another process works on the {self.kind} in '{self.path}'; wait for it, or "
-                    f"name another folder with --results."
-                ) from None
+        busy = (
+            f"Another process works on the {self.kind} in '{self.path}'; wait for it, or "
+            f"name another folder with --results."
+        )
+        with alone_in(self.path, busy=busy):
             self._check_identity(identity)
-            # what a process that was killed left half written
-            for partial in self.path.glob(".*.part"):
-                partial.unlink()
             yield
 
     def _is_something_else(self) -> bool:

@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from logging import FileHandler, Logger, LogRecord, getLogger
@@ -38,9 +39,12 @@ from recbole.model.general_recommender import (
 from recbole.trainer import hyper_tuning, trainer
 from recbole.utils import get_tensorboard
 from scipy import sparse
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
+from recbole_mirec import stock_checkpoints
 from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.files import naming
 from recbole_mirec.patches import is_rewritten, rewrite
 
 # What these models draw or count outside their parameters, and leave out of their checkpoints.
@@ -211,8 +215,10 @@ def _tensorboard_near_log(logger: Logger) -> SummaryWriter:
         if isinstance(handler, FileHandler):
             folder = Path(handler.baseFilename).parent
             if folder.parent.name != "log":
-                return SummaryWriter(str(folder / "tensorboard"))
-    usual: SummaryWriter = get_tensorboard(logger)
+                with naming(folder / "tensorboard"):
+                    return SummaryWriter(str(folder / "tensorboard"))
+    with naming(Path("log_tensorboard")):
+        usual: SummaryWriter = get_tensorboard(logger)
     return usual
 
 
@@ -228,6 +234,17 @@ def _words(*functions: Any, changes: tuple[tuple[str, str], ...], **about: str) 
             rewrite(function, *changes)
 
     return Repair(**about, needed=lambda: not all(map(is_rewritten, functions)), apply=apply)
+
+
+def _let_thread_end_quietly() -> None:
+    writing = event_file_writer._AsyncWriterThread.run
+
+    @wraps(writing)
+    def run(self: Any) -> None:
+        with suppress(OSError):
+            writing(self)
+
+    event_file_writer._AsyncWriterThread.run = run
 
 
 def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
@@ -418,6 +435,24 @@ REPAIRS: tuple[Repair, ...] = (
         delete_when="RecBole lets a run say where its curves go",
         needed=lambda: trainer.get_tensorboard is not _tensorboard_near_log,
         apply=_move_tensorboard,
+    ),
+    Repair(
+        name="TensorBoard's thread",
+        cause="on a full disk it prints a traceback, and hands the same error on to the next line "
+        "of the curves besides",
+        upstream="none filed; tensorboard's own",
+        delete_when="its thread only hands the error on",
+        needed=lambda: not hasattr(event_file_writer._AsyncWriterThread.run, "__wrapped__"),
+        apply=_let_thread_end_quietly,
+    ),
+    Repair(
+        name="checkpoints by pickle",
+        cause="RecBole pickles its configuration into every checkpoint, which torch 2.6 and later "
+        "refuse to load again, and unpickles what it is told to start from, which can run any code",
+        upstream="RecBole #2212, #2215",
+        delete_when="RecBole's checkpoints hold tensors and plain values and load as such",
+        needed=lambda: not stock_checkpoints.is_in_place(),
+        apply=stock_checkpoints.put_in_place,
     ),
     _silence(
         name="GradScaler and autocast",

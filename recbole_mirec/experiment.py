@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from logging import WARNING, getLogger
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -110,11 +109,6 @@ def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
     name = config["model"]
     try:
         return config.model_class(config, train_dataset).to(config["device"])
-    except UnpicklingError as error:
-        raise UsageError(
-            f"Model {name} cannot start from its pre-trained file: the file holds more than "
-            f"tensors and plain values, and is not opened. Use the best.pth of a run."
-        ) from error
     except UsageError:
         raise
     except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:

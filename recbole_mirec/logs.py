@@ -1,5 +1,6 @@
 """Log lines of an experiment, on the screen and in a file of its own."""
 
+import contextlib
 import logging
 import secrets
 import sys
@@ -7,6 +8,8 @@ import time
 from pathlib import Path
 
 from recbole.utils.logger import RemoveColorFilter
+
+from recbole_mirec.files import naming
 
 FOLDER = Path("log")
 _NAME = "recbole_mirec."
@@ -38,7 +41,9 @@ def start_logging(model: str, dataset: str, level: str, *, only_file: Path | Non
     for handler in list(root.handlers):
         if (handler.name or "").startswith(_NAME):
             root.removeHandler(handler)
-            handler.close()
+            # what a full disk had no room for is lost
+            with contextlib.suppress(OSError):
+                handler.close()
     chosen: dict[str, logging.Handler] = {"file": file}
     if only_file is None:
         chosen["screen"] = screen
@@ -54,6 +59,13 @@ class _LateFileHandler(logging.FileHandler):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A line that the disk has no room for ends the work, as any other file does."""
+        with naming(Path(self.baseFilename)):
+            if isinstance(sys.exception(), OSError):
+                raise
+        super().handleError(record)
 
     def _open(self):  # type: ignore[no-untyped-def]
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from recbole.utils import utils
 from dataset_convert import schema
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
+from recbole_mirec import stock_checkpoints
 from recbole_mirec.config import MirecConfig, merged_settings
 from recbole_mirec.data.loaders import evaluation_loader, training_loader
 from recbole_mirec.errors import UsageError
@@ -145,4 +146,16 @@ def _objective_function(
 
 
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:
-    return load_data_and_model(model_file)
+    path = Path(model_file)
+    state = {} if path.is_dir() else stock_checkpoints.load(path)
+    if "config" not in state:
+        return load_data_and_model(path)
+    config = state["config"]
+    utils.init_seed(config["seed"], config["reproducibility"])
+    dataset = data_utils.create_dataset(config)
+    loaders = data_utils.data_preparation(config, dataset)
+    utils.init_seed(config["seed"], config["reproducibility"])
+    model = utils.get_model(config["model"])(config, loaders[0].dataset).to(config["device"])
+    model.load_state_dict(state["state_dict"])
+    model.load_other_parameter(state["other_parameter"])
+    return config, model, dataset, *loaders

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -17,6 +18,7 @@ from recbole_mirec.config import merged_settings
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.data.loaders import evaluation_loader
 from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.locks import training_in
 from recbole_mirec.notes import experiment_notes, is_synthetic
 from recbole_mirec.results import (
     Evaluation,
@@ -25,7 +27,7 @@ from recbole_mirec.results import (
     positive_ranks,
     smaller_is_better,
 )
-from recbole_mirec.trainer import BEST, LAST, MirecTrainer, checkpoint_settings
+from recbole_mirec.trainer import BEST, MirecTrainer, checkpoint_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +88,16 @@ def run_experiment(
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    experiment = prepare(settings, run_folder=resume or run_folder, log_file=log_file)
+    with nullcontext() if resume is None else training_in(resume):
+        experiment = prepare(settings, run_folder=resume or run_folder, log_file=log_file)
+        with training_in(experiment.run_folder):
+            return _run(experiment, started)
+
+
+def _run(experiment: Experiment, started: float) -> ExperimentResult:
     trainer, folder = experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
-    if resume is not None and (resume / LAST).is_file():
-        trainer.resume_checkpoint(resume / LAST)
+    trainer.resume()
     record = _record(experiment)
     try:
         # A run whose training is over stays what it was until it has been evaluated again.

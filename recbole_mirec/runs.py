@@ -1,7 +1,6 @@
 """A run's folder: what stands in it, how it is named and found again."""
 
 import json
-import os
 import platform
 import secrets
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from recbole_mirec.errors import UsageError
+from recbole_mirec.files import whole_file
 
 RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
 RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
@@ -62,14 +62,9 @@ def versions() -> dict[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file to a temporary name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a text file, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ def result_table(result: "ExperimentResult") -> str:
     lines += [f"Note: {note}" for note in result.notes]
     lines.append(
         f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
-        f"categories, config.yaml, run.json, best.pth)"
+        f"categories, config.yaml, run.json, best.safetensors)"
     )
     return "\n".join(lines)
 

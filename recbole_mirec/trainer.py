@@ -12,6 +12,7 @@ from recbole.utils import get_trainer
 
 from recbole_mirec import compat as compat
 from recbole_mirec.checkpoint import (
+    is_checkpoint,
     random_state,
     read_checkpoint,
     restore_random_state,
@@ -20,19 +21,21 @@ from recbole_mirec.checkpoint import (
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import EvaluationLoader
 from recbole_mirec.errors import DivergedError, UsageError
+from recbole_mirec.files import naming
 from recbole_mirec.results import Evaluation, Figures, evaluate_scores
 from recbole_mirec.runs import new_run_folder
 from recbole_mirec.scoring import score_matrix
+from recbole_mirec.state_file import load_state
 
-BEST, LAST = "best.pth", "last.pth"
+BEST, LAST = "best.safetensors", "last.safetensors"
 DIVERGED = "Training diverged: lower learning_rate, and look at the data's magnitudes."
 
 
 class MirecTrainer(Trainer):  # type: ignore[misc]
     """What every model gets on top of RecBole's trainer for it; see `make_trainer`.
 
-    `best.pth` in the run's folder holds the best epoch's parameters, `last.pth` everything that
-    training needs to go on as if it had not stopped.
+    `best.safetensors` in the run's folder holds the best epoch's parameters, `last.safetensors`
+    everything that training needs to go on as if it had not stopped.
     """
 
     dataset: Any = None
@@ -115,8 +118,17 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             self.load_best(None if model_file is None else Path(model_file))
         return Figures(self.evaluate_split(eval_data.split, show_progress=show_progress).summary)
 
+    def resume(self) -> None:
+        """Go on from the run's folder, or begin where it holds no checkpoint yet.
+
+        Raises:
+            UsageError: as `load_best`; an older version's run.
+        """
+        if is_checkpoint(self.run_folder / LAST):
+            self.resume_checkpoint(self.run_folder / LAST)
+
     def resume_checkpoint(self, resume_file: str | Path) -> None:
-        """Go on from `last.pth`: parameters, optimizer, generators and early stopping.
+        """Go on from `last.safetensors`: parameters, optimizer, generators and early stopping.
 
         Raises:
             UsageError: as `load_best`.
@@ -173,7 +185,9 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             if callback_fn is not None:
                 callback_fn(epoch, valid_score)
 
-        return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
+        # The thread that writes the curves hands its errors on without a name.
+        with naming(Path(self.tensorboard.log_dir)):
+            return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
 
     def _new_folder(self, *, keep: bool) -> Path:
         if keep:
@@ -306,7 +320,8 @@ def checkpoint_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be read, or no run of ours wrote it.
     """
-    settings = torch.load(path, weights_only=True).get("settings")
+    is_checkpoint(path)  # or an older one, which is refused
+    settings = load_state(path, torch.device("cpu")).get("settings")
     if not isinstance(settings, dict):
         raise UsageError(f"Checkpoint '{path}' is not of a run of this project's.")
     return settings

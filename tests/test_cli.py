@@ -335,11 +335,11 @@ def test_without_a_run_there_is_nothing_to_predict(
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("best.pth", "truncated"),
-        ("best.pth", "missing"),
-        ("best.pth", "other data"),
-        ("last.pth", "truncated"),
-        ("last.pth", "other data"),
+        ("best.safetensors", "truncated"),
+        ("best.safetensors", "missing"),
+        ("best.safetensors", "other data"),
+        ("last.safetensors", "truncated"),
+        ("last.safetensors", "other data"),
     ],
 )
 def test_damaged_and_foreign_checkpoints(
@@ -353,7 +353,7 @@ def test_damaged_and_foreign_checkpoints(
     else:
         edit(folder / NAME / "little.user", "0.1 0.1 0.8", "0.1 0.2 0.7")
     before = {path: path.read_bytes() for path in trained.iterdir()}
-    if name == "best.pth":
+    if name == "best.safetensors":
         line = refused([*FIND, "--predict", "b1"], capsys)
     else:
         line = refused(["--resume", str(trained)], capsys)
@@ -392,7 +392,7 @@ def test_an_interrupted_command_ends_with_130_and_can_be_resumed(
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 60
-    while not list(folder.glob("saved/*/last.pth")) and time.monotonic() < deadline:
+    while not list(folder.glob("saved/*/last.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -402,7 +402,7 @@ def test_an_interrupted_command_ends_with_130_and_can_be_resumed(
     assert out == ""
     (run,) = folder.glob("saved/BPR-*")
     assert f"Run folder: {run}" in err
-    assert not list(run.glob(".*"))
+    assert not list(run.glob(".*.part"))
     assert read_run(run).record["status"] == "running"
     assert cli.main(["--resume", str(run)]) == 0
     out, err = capsys.readouterr()

@@ -87,7 +87,7 @@ def test_a_wheel_runs_from_another_directory(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "MIRec on mirec-tiny (synthetic data)" in done.stdout
-    assert list(away.glob("saved/MIRec-mirec-tiny-new-brand-*/best.pth"))
+    assert list(away.glob("saved/MIRec-mirec-tiny-new-brand-*/best.safetensors"))
 
 
 def test_the_readme_is_finished_and_its_links_lead_somewhere() -> None:

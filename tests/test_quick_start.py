@@ -19,6 +19,7 @@ from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import ExperimentResult, run_experiment
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.scoring import score_matrix
+from recbole_mirec.state_file import load_state
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 
 # More epochs than the rest of the tests take, so that an interruption has a before and an after.
@@ -35,7 +36,7 @@ def pair_of_runs(
 
 
 def state(result: ExperimentResult, name: str) -> Any:
-    return torch.load(result.run_folder / name, weights_only=True)
+    return load_state(result.run_folder / name)
 
 
 def assert_same(one: ExperimentResult, two: ExperimentResult) -> None:
@@ -69,7 +70,7 @@ def test_files_of_a_run(
     result, _, given = pair_of_runs
     folder = result.run_folder
     assert {path.name for path in folder.iterdir()} == {
-        *("run.json", "config.yaml", "best.pth", "last.pth"),
+        *(".lock", "run.json", "config.yaml", "best.safetensors", "last.safetensors"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
         *("ranks.valid.csv", "ranks.test.csv"),

@@ -1,9 +1,7 @@
 """One run of a benchmark, in whatever process: begun, gone on with, or found to have ended."""
 
-import contextlib
 import json
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.quick_start import run_experiment
 from recbole_mirec.runs import RUN_FILE, write_text
 from recbole_mirec.trainer import BEST, LAST
-from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, LOG, one_line
+from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, LOG, logged_in, one_line
 
 FAILURE_FILE = "failure.json"
 
@@ -53,20 +51,11 @@ def execute(job: RunJob) -> RunEnd:
 
     What the user or the system asks for by KeyboardInterrupt or SystemExit passes.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
-    for half_written in job.folder.glob(".*.part"):
-        half_written.unlink()
     started = time.perf_counter()
     try:
-        with (
-            (job.folder / LOG).open("a", encoding="utf-8") as log,
-            contextlib.redirect_stdout(log),
-            contextlib.redirect_stderr(log),
-        ):
+        with logged_in(job.folder):
             _run(job)
     except Exception as error:
-        with (job.folder / LOG).open("a", encoding="utf-8") as log:
-            traceback.print_exc(file=log)
         status = DIVERGED if isinstance(error, DivergedError) else FAILED
         reason = one_line(error, named=not isinstance(error, UsageError))
         return record_failure(job.folder, status, reason, time.perf_counter() - started)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from jaxtyping import Bool, Float32
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recbole_mirec.files import whole_file
 from recbole_mirec.graph.netmf import NetMFSettings, embed_netmf
 from recbole_mirec.graph.node2vec import Node2VecSettings, embed_node2vec
 from recbole_mirec.graph.weighted_graph import checked_weights
@@ -126,12 +126,5 @@ def _save(
     vectors: Float32[NDArray[Any], "node dimension"],
     mask: Bool[NDArray[Any], " node"],
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two runs that fill the same cache out of each other's file.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, fingerprint=np.array(fingerprint), vectors=vectors, mask=mask)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez(file, fingerprint=np.array(fingerprint), vectors=vectors, mask=mask)

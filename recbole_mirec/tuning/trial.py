@@ -3,7 +3,7 @@
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from dataset_convert import schema
 from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.experiment import prepare
+from recbole_mirec.files import naming
+from recbole_mirec.locks import PATIENCE, training_in
 from recbole_mirec.quick_start import train, validate_best
 from recbole_mirec.results import smaller_is_better
-from recbole_mirec.trainer import LAST
 
 FINISHED, STOPPED, DIVERGED, FAILED = "finished", "stopped", "diverged", "failed"
 STATUSES = (FINISHED, STOPPED, DIVERGED, FAILED)
@@ -93,19 +94,10 @@ class TrialTask:
         """
         started = time.perf_counter()
         folder = self.trial_folder(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        for half_written in folder.glob(".*.part"):
-            half_written.unlink()
         try:
-            with (
-                (folder / LOG).open("a", encoding="utf-8") as log,
-                contextlib.redirect_stdout(log),
-                contextlib.redirect_stderr(log),
-            ):
+            with logged_in(folder):
                 found = self._run(folder, parameters, on_epoch)
         except Exception as error:
-            with (folder / LOG).open("a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
             known = isinstance(error, UsageError)
             found = Outcome(FAILED, reason=one_line(error, named=not known))
         return Outcome(**(vars(found) | {"seconds": time.perf_counter() - started}))
@@ -120,8 +112,7 @@ class TrialTask:
             log_file=folder / LOG,
         )
         trainer = experiment.trainer
-        if (folder / LAST).is_file():
-            trainer.resume_checkpoint(folder / LAST)
+        trainer.resume()
 
         def after_epoch(epoch: int, score: float) -> None:
             if on_epoch is not None:
@@ -149,6 +140,30 @@ class TrialTask:
             n_epochs=trainer.n_epochs(),
             reason=reason,
         )
+
+
+@contextlib.contextmanager
+def logged_in(folder: Path) -> Iterator[None]:
+    """Work in a folder alone; its log takes what is printed, and the traceback of what goes wrong.
+
+    Raises:
+        UsageError: another process works there, and goes on doing so.
+    """
+    path = folder / LOG
+    with training_in(folder, patience=PATIENCE):
+        try:
+            with (
+                naming(path),
+                path.open("a", encoding="utf-8") as log,
+                contextlib.redirect_stdout(log),
+                contextlib.redirect_stderr(log),
+            ):
+                yield
+        except Exception:
+            # On a full disk the error itself has to do.
+            with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
+            raise
 
 
 def one_line(error: BaseException, *, named: bool = False) -> str:

@@ -66,7 +66,7 @@ def mirec(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_the_run_is_left_as_it_is(mirec: Opened) -> None:
     before, after = mirec.digests
-    assert "best.pth" in before
+    assert "best.safetensors" in before
     assert before == after
 
 

@@ -58,7 +58,7 @@ def test_every_run_has_a_row_and_a_folder(whole: BenchmarkResult) -> None:
         assert held >= {
             "run.json",
             "config.yaml",
-            "best.pth",
+            "best.safetensors",
             "ranks.test.csv",
             "per_brand.test.csv",
         }

@@ -25,6 +25,7 @@ from recbole_mirec.nn import (
     weight_matrices,
 )
 from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.state_file import load_state
 
 ALL = ("content", "audience", "attribute")
 REFERENCE = {"variant": "reference"}
@@ -282,7 +283,7 @@ def test_held_out_positives_change_nothing_that_is_learnt(workplace: Path, tmp_p
     states = []
     for folder in (workplace, tmp_path / "valid", tmp_path / "test"):
         run = run_experiment(settings(folder, protocol="known-brand", **REFERENCE))
-        last = torch.load(run.run_folder / "last.pth", weights_only=True)
+        last = load_state(run.run_folder / "last.safetensors")
         states.append(last["state_dict"])
     for state in states[1:]:
         assert state.keys() == states[0].keys()

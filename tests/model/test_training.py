@@ -12,6 +12,7 @@ from recbole.trainer import Trainer
 
 from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import ExperimentResult, run_experiment
+from recbole_mirec.state_file import load_state
 
 EPOCHS = 4
 
@@ -40,7 +41,7 @@ def test_the_learning_rate_that_the_last_epoch_used(
         **changes,
     )
     run = run_experiment(given)
-    last = torch.load(run.run_folder / "last.pth", weights_only=True)
+    last = load_state(run.run_folder / "last.safetensors")
     (optimizer,) = last["optimizers"]
     rates = [group["lr"] for group in optimizer["param_groups"]]
     assert rates == pytest.approx([0.003 * factor] * len(rates), rel=1e-12)
@@ -135,7 +136,7 @@ def assert_close(one: ExperimentResult, two: ExperimentResult) -> None:
         assert b is not None
         pd.testing.assert_frame_equal(a.per_brand, b.per_brand, rtol=0, atol=1e-5)
         assert a.summary == pytest.approx(b.summary, abs=1e-5, nan_ok=True)
-    states = [torch.load(run.run_folder / "last.pth", weights_only=True) for run in (one, two)]
+    states = [load_state(run.run_folder / "last.safetensors") for run in (one, two)]
     for name, value in states[0]["state_dict"].items():
         torch.testing.assert_close(value, states[1]["state_dict"][name], rtol=0, atol=1e-5)
 

@@ -67,7 +67,7 @@ def wait_for_epochs(process: subprocess.Popen[bytes], study: Path, n_epochs: int
 
 def _epochs_saved(study: Path) -> dict[Path, int]:
     found = {}
-    for path in study.glob("trials/*/last.pth"):
+    for path in study.glob("trials/*/last.safetensors"):
         try:
             found[path] = path.stat().st_mtime_ns
         except FileNotFoundError:
@@ -119,7 +119,7 @@ def test_ten_kills_change_nothing(
     assert rows_without_times(study) == rows
     assert _result(study) == _result(tmp_path / "whole")
     assert _checkpoints(study) == _checkpoints(tmp_path / "whole")
-    assert list(study.glob("trials/*/.*.pth.*")) == []
+    assert list(study.glob("trials/*/.*.part")) == []
 
 
 def _result(study: Path) -> str:
@@ -128,4 +128,4 @@ def _result(study: Path) -> str:
 
 
 def _checkpoints(study: Path) -> list[Any]:
-    return sorted(path.relative_to(study) for path in study.glob("trials/*/*.pth"))
+    return sorted(path.relative_to(study) for path in study.glob("trials/*/*.safetensors"))

@@ -13,6 +13,7 @@ from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.experiment import prepare
 from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.state_file import load_state
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 from recbole_mirec.tuning import trial as trial_room
 from recbole_mirec.tuning.trial import (
@@ -61,7 +62,7 @@ def test_a_trial_finds_the_validation_figures_of_a_run(
     assert max(score for _, score, _ in epochs) == found.score
     assert epochs[found.best_epoch - 1][1] == found.score
     folder = tmp_path / "study" / "trials" / "0007"
-    assert {path.name for path in folder.iterdir()} == {BEST, LAST, "log.txt"}
+    assert {path.name for path in folder.iterdir()} == {".lock", BEST, LAST, "log.txt"}
     assert (folder / "log.txt").read_text().count("valid_score: ") == EPOCHS
 
 
@@ -265,12 +266,12 @@ def test_an_interrupted_trial_goes_on_as_if_nothing_had_happened(
             trials.run(2, FALLING)
     folder = trials.trial_folder(2)
     assert (folder / LAST).exists() == (epoch > 0)
-    half_written = folder / ".last.pth.1.part"
+    half_written = folder / ".last.safetensors.1.part"
     half_written.write_bytes(b"of a killed process")
     torch.manual_seed(99)
     assert without_seconds(trials.run(2, FALLING)) == without_seconds(whole)
     assert not half_written.exists()
-    states = [torch.load(trials.trial_folder(n) / BEST, weights_only=True) for n in (1, 2)]
+    states = [load_state(trials.trial_folder(n) / BEST) for n in (1, 2)]
     for name, value in states[0]["state_dict"].items():
         assert torch.equal(value, states[1]["state_dict"][name]), name
 

@@ -340,7 +340,7 @@ def test_an_interrupted_study_ends_quickly_and_says_how_to_go_on(
     marker = f"MIREC_TEST_STUDY={tmp_path}"
     _wait_for(lambda: len(processes_of(marker)) == 4)
     if begun:
-        _wait_for(lambda: len(list(tmp_path.glob("study/trials/*/last.pth"))) == 2)
+        _wait_for(lambda: len(list(tmp_path.glob("study/trials/*/last.safetensors"))) == 2)
     else:
         time.sleep(1)  # the workers import their packages
     # As the terminal does: to the whole group.

@@ -1,0 +1,44 @@
+"""Files that stand whole or not at all, and errors of writing that name their file."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to be written under a temporary name, and rename it when the block ends well.
+
+    A process that is killed leaves the old file or the new one, never half of one.
+
+    Args:
+        path: the file; its folder is made.
+
+    Raises:
+        OSError: it cannot be written, the disk being full for one; `filename` says which.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with naming(path):
+        try:
+            with partial.open("wb") as file:
+                yield file
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give errors of writing the name of the file, which they lack where a disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITTEN:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
