@@ -11,8 +11,8 @@ from typing import Any
 from dataset_convert import schema
 from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.experiment import prepare
+from recbole_mirec.metric_names import smaller_is_better
 from recbole_mirec.quick_start import train, validate_best
-from recbole_mirec.results import smaller_is_better
 from recbole_mirec.trainer import LAST
 
 FINISHED, STOPPED, DIVERGED, FAILED = "finished", "stopped", "diverged", "failed"
