@@ -182,7 +182,7 @@ def agreement(experiment: Experiment) -> str:
     if np.allclose(whole, single, rtol=1e-4, atol=1e-5):
         return "same scores"
     first, second = (
-        evaluate_scores(scores, split, topk=experiment.config["topk"]).summary
+        evaluate_scores(scores, split, metrics=experiment.config["shown_metrics"]).summary
         for scores in (whole, single)
     )
     # Another scale rounds otherwise, so that some ties come and go.

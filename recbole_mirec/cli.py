@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.command import CommandParser, add_settings, given_settings, run_command
 from recbole_mirec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ FINDING_KEYS = ("model", "dataset", "protocol", "checkpoint_dir")
 RESUMING_KEYS = ("show_progress", "torch_threads", "gpu_id", "state")
 
 EPILOG = """\
-Any key of RecBole or of ours can be set as --key=value; a key that nothing would read is an error.
+Any key of RecBole or of ours can be set as --key=value; a key that nobody knows is an error.
   --protocol=new-brand|known-brand       how data are split and ranked (default: new-brand)
   --variant=mirec|reference|paper        MIRec: our own method, or a reading of the published one
   --schedule=full_batch|quick|paper      MIRec: one step an epoch (mirec's), large batches (the
@@ -25,11 +25,13 @@ Any key of RecBole or of ours can be set as --key=value; a key that nothing woul
   --perspectives=[content,attribute]     MIRec, Cosine: any of content, audience, attribute
   --seed=2020 --epochs=20 --learning_rate=0.001 --train_batch_size=256 --valid_metric=MAP
   --torch_threads=1                      the same numbers, bit by bit, for the same seed
+  --metrics=[Recall,NDCG] --topk=[10,20]  what is shown (default: all of ours, at 10 and 50)
   --data_path=dataset/ --checkpoint_dir=saved --show_progress=False
 
 examples
   python run_recbole_mirec.py --model=MIRec
   python run_recbole_mirec.py --model=LightGCN --protocol=known-brand
+  python run_recbole_mirec.py -m LightGCN -d ml-100k --config_files my.yaml
   python run_recbole_mirec.py --model=MIRec --predict brand_001 --top 20
   python run_recbole_mirec.py --resume saved/MIRec-mirec-demo-new-brand-...
 The data sets mirec-demo and mirec-tiny are synthetic: generated here, on first use."""
@@ -44,17 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--model",
-        help="MIRec, Cosine, Random, any general or context-aware model of RecBole, or your own "
+    add_settings(
+        parser.add_argument,
+        model="MIRec, Cosine, Random, any general or context-aware model of RecBole, or your own "
         "as package.module:Class (default: MIRec)",
-    )
-    parser.add_argument("--dataset", help="folder name under data_path (default: mirec-demo)")
-    parser.add_argument(
-        "--config_files",
-        default="",
-        metavar="'A.yaml B.yaml'",
-        help="YAML files with keys; later files win, the command line wins over all",
+        config_files="YAML files with keys",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
     parser.add_argument(
@@ -123,6 +119,7 @@ def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[st
 def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortlist":
     from recbole_mirec import runs
     from recbole_mirec.config import overall_default
+    from recbole_mirec.outside import class_name
     from recbole_mirec.recommend import shortlist
 
     if options.run is not None:
@@ -130,7 +127,7 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortl
     else:
         run = runs.newest_run(
             Path(settings.get("checkpoint_dir", overall_default("checkpoint_dir"))),
-            str(settings.get("model", "MIRec")).rpartition(":")[2],
+            class_name(str(settings.get("model", "MIRec"))),
             settings.get("dataset", "mirec-demo"),
             settings.get("protocol"),
         )

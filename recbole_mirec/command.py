@@ -1,6 +1,7 @@
 """What every command shares: its parser, its settings, its errors and exit codes."""
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 
 from recbole_mirec import INSTALL_RECBOLE
 from recbole_mirec.errors import UsageError
+from recbole_mirec.values import load_yaml, parse_value
 
 USAGE_ERROR, INTERRUPTED = 2, 130
 
@@ -19,6 +21,66 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
         raise UsageError(f"{message}; see --help.")
+
+
+class Once(argparse.Action):
+    """An option that may be given once, as any other key."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value, unless there is one."""
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice; leave one out")
+        setattr(namespace, self.dest, values)
+
+
+def add_settings(add: Callable[..., Any], *, model: str, config_files: str) -> None:
+    """Add the options that choose model, data set and files of keys, with RecBole's short names.
+
+    Args:
+        add: `add_argument` of a parser or of a group.
+        model: what --model is, for --help.
+        config_files: what the files are, for --help.
+    """
+    add("--model", "-m", action=Once, help=model)
+    add(
+        "--dataset",
+        "-d",
+        action=Once,
+        help="folder name under data_path (default: mirec-demo)",
+    )
+    add(
+        "--config_files",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help=f"{config_files}; later files win, the command line wins over all",
+    )
+
+
+def config_paths(words: Sequence[str]) -> list[Path]:
+    """Files that `--config_files` names: each word one, or as in RecBole several with spaces.
+
+    A word that is a file as it stands is one, spaces and all; otherwise it is split at its spaces,
+    quotation marks keeping together what has spaces of its own.
+    """
+    paths: list[Path] = []
+    for word in words:
+        if Path(word).exists():
+            paths.append(Path(word))
+            continue
+        try:
+            parts = shlex.split(word)
+        except ValueError:
+            parts = word.split()
+        paths += map(Path, parts)
+    return paths
 
 
 def run_command(command: Callable[[], int]) -> int:
@@ -70,21 +132,19 @@ def _interrupt(_signal: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def given_settings(config_files: str, arguments: Sequence[str]) -> dict[str, Any]:
+def given_settings(config_files: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
     """Keys and values of files and command line, the latter winning.
 
     Args:
-        config_files: paths of YAML files, separated by spaces.
+        config_files: as `config_paths` takes them.
         arguments: `--key=value` words.
 
     Raises:
         UsageError: an argument that is no --key=value, or the same key twice.
     """
-    from recbole_mirec.config import load_yaml, parse_value
-
     settings: dict[str, Any] = {}
-    for name in config_files.split():
-        settings |= load_yaml(Path(name))
+    for path in config_paths(config_files):
+        settings |= load_yaml(path)
     given: dict[str, Any] = {}
     for argument in arguments:
         key, equals, value = argument.removeprefix("--").partition("=")

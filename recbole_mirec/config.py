@@ -1,9 +1,7 @@
 """Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
 
-import inspect
-import math
+import logging
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,86 +9,37 @@ from pathlib import Path
 from typing import Any
 
 import recbole
-import yaml
 from recbole.config import Config
 from recbole.model.abstract_recommender import AutoEncoderMixin
 from recbole.utils import InputType, argument_list
 
 from dataset_convert import schema
-from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
-from recbole_mirec.config_rules import RULES, check, number, whole
-from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.registry import find_model, hand_over, is_outside
-from recbole_mirec.results import smaller_is_better
-from recbole_mirec.values import Loader
-from recbole_mirec.values import parse_value as parse_value
-
-NEGATIVE_ARGUMENTS = ("distribution", "sample_num", "alpha", "dynamic", "candidate_num")
-
-# Keys of RecBole that a user of ours would set in vain, and what to set instead.
-REPLACED_KEYS: dict[str, str] = {
-    "eval_args": "set 'protocol' (new-brand or known-brand)",
-    "benchmark_filename": "split files are found by their names; set 'protocol'",
-    "load_col": "the columns are chosen by the model",
-    "unload_col": "the columns are chosen by the model",
-    "valid_metric_bigger": "the direction follows from 'valid_metric'",
-    "metrics": "every metric is computed; set 'valid_metric' to choose what selects the epoch",
-    "save_dataset": "data sets are read afresh and never pickled",
-    "save_dataloaders": "data loaders are never pickled",
-    "dataset_save_path": "data sets are never pickled",
-    "dataloaders_save_path": "data loaders are never pickled",
-    "repeatable": "a brand's training positives are always masked",
-    "metric_decimal_place": "figures are kept in full and rounded in tables only",
-    "method": "it follows from 'variant'",
-    "use_gpu": "RecBole chooses the device by 'gpu_id'; set gpu_id='' for the CPU",
-}
-
-# Keys whose value is given for a data set of our schema, and keys that it has no place for.
-SCHEMA_KEYS: dict[str, str] = {
-    "USER_ID_FIELD": schema.BRAND_ID,
-    "ITEM_ID_FIELD": schema.INFLUENCER_ID,
-    "field_separator": schema.FIELD_SEPARATOR,
-    "seq_separator": schema.SEQUENCE_SEPARATOR,
-}
-_FILTERED = (
-    "filtering would change the split and the candidates; filter the material before converting it"
+from recbole_mirec.config_rules import value_problems
+from recbole_mirec.errors import UsageError, nearest, refuse
+from recbole_mirec.metric_names import (
+    UNSEEN,
+    chosen_metrics,
+    metric_remarks,
+    read_metric,
+    smaller_is_better,
+    usual_metrics,
+    with_metric,
 )
-FOREIGN_KEYS: dict[str, str] = {
-    "val_interval": _FILTERED,
-    "user_inter_num_interval": _FILTERED,
-    "item_inter_num_interval": _FILTERED,
-    "filter_inter_by_user_or_item": _FILTERED,
-    "rm_dup_inter": "every pair stands once in files that are accepted",
-    "numerical_features": "only token fields are registered for RecBole's context-aware models",
-}
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that maps keys to values.
-
-    Raises:
-        UsageError: the file is missing, is no YAML or no mapping; names the file and the line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"Configuration file '{path}' cannot be read: {error.strerror}.") from None
-    try:
-        content = yaml.load(text, Loader=Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", "is no YAML")
-        raise UsageError(f"Configuration file '{path}'{line}: {problem}.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"Configuration file '{path}' must map keys to values ('key: value' lines). "
-            f"Received: {type(content).__name__}."
-        )
-    return content
+from recbole_mirec.outside import hand_over, is_outside, outside_keys, outside_yaml
+from recbole_mirec.recbole_keys import (
+    FOREIGN_IDS,
+    SCHEMA_KEYS,
+    eval_problems,
+    follows_schema,
+    foreign_problems,
+    key_problems,
+    schema_problems,
+    unread_keys,
+    unread_line,
+)
+from recbole_mirec.registry import find_model
+from recbole_mirec.values import load_yaml, parse_value
 
 
 def properties_folder() -> Path:
@@ -118,25 +67,11 @@ def overall_default(key: str) -> Any:
 
 def model_defaults(model: str) -> dict[str, Any]:
     """Keys and defaults of a model's own YAML files, presets still unresolved."""
-    if is_outside(model):
-        return outside_yaml(find_model(model))
-    return _recbole_yaml("model", f"{model}.yaml") | _our_yaml("model", f"{model}.yaml")
+    return _recbole_yaml("model", f"{model}.yaml") | _our_defaults(model)
 
 
-def outside_yaml(model_class: type) -> dict[str, Any]:
-    """Defaults of somebody else's model: `<Class>.yaml` beside its module, where there is one."""
-    source = inspect.getsourcefile(model_class)
-    path = Path(source or "").with_name(f"{model_class.__name__}.yaml")
-    return load_yaml(path) if path.is_file() else {}
-
-
-def keys_read_by(model_class: type) -> set[str]:
-    """Keys that the module of somebody else's model reads: the words of its `config["key"]`."""
-    try:
-        source = inspect.getsource(inspect.getmodule(model_class) or model_class)
-    except (OSError, TypeError):
-        return set()
-    return set(re.findall(r"""config\[\s*["'](\w+)["']\s*\]""", source))
+def _our_defaults(model: str) -> dict[str, Any]:
+    return outside_yaml(model) if is_outside(model) else _our_yaml("model", f"{model}.yaml")
 
 
 def all_defaults(model: str) -> dict[str, Any]:
@@ -161,22 +96,8 @@ def known_keys(model: str, dataset: str) -> set[str]:
     for name in ("general", "training", "evaluation", "dataset"):
         keys |= set(getattr(argument_list, f"{name}_arguments"))
     if is_outside(model):
-        keys |= keys_read_by(find_model(model))
+        keys |= outside_keys(model)
     return keys | {"model", "dataset"}
-
-
-def check_keys(settings: Mapping[str, Any], model: str, dataset: str) -> None:
-    """Refuse keys that nothing would read.
-
-    Raises:
-        UsageError: names the key, and the nearest valid one or what to set instead.
-    """
-    keys = known_keys(model, dataset)
-    for key in settings:
-        if key in REPLACED_KEYS:
-            raise UsageError(f"Key '{key}' has no effect here: {REPLACED_KEYS[key]}.")
-        if key not in keys:
-            raise UsageError(f"Unknown key '{key}' for model {model}.{nearest(key, keys)}")
 
 
 def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
@@ -201,9 +122,18 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
         Flat keys and values, without the preset tables.
 
     Raises:
-        UsageError: a variant or schedule of that name does not exist; or the user set a key that
+        UsageError: a variant or schedule of that name does not exist; or the user set keys that
             other variants read and the chosen one does not.
     """
+    flat, problems = _presets(defaults, settings)
+    refuse(problems)
+    return flat
+
+
+def _presets(
+    defaults: Mapping[str, Any], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """As `resolve_presets`, with what is wrong instead of an error."""
     flat = {key: value for key, value in defaults.items() if key not in ("variants", "schedules")}
     for kind in ("variant", "schedule"):
         table = defaults.get(f"{kind}s")
@@ -211,16 +141,14 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
             continue
         chosen = str(settings.get(kind, flat[kind]))
         if chosen not in table:
-            raise UsageError(f"Unknown {kind} '{chosen}'.{nearest(chosen, table)}")
+            return flat, [f"Unknown {kind} '{chosen}'.{nearest(chosen, table)}"]
         flat |= table[chosen]
-    for key in settings:
-        readers = variants_that_read(key, defaults)
-        if readers and key not in flat:
-            raise UsageError(
-                f"Key '{key}' has no effect with variant={settings.get('variant', flat['variant'])}"
-                f"; leave it out, or set variant={' or '.join(readers)}."
-            )
-    return flat
+    idle = [key for key in settings if key not in flat and variants_that_read(key, defaults)]
+    return flat, [
+        f"Key '{key}' has no effect with variant={settings.get('variant', flat['variant'])}; leave "
+        f"it out, or set variant={' or '.join(variants_that_read(key, defaults))}."
+        for key in idle
+    ]
 
 
 def merged_settings(
@@ -282,7 +210,10 @@ class MirecConfig(Config):  # type: ignore[misc]
         settings: what was set, merged: plain values, from which the same configuration follows.
 
     Raises:
-        UsageError: an unknown model, key, variant, schedule, protocol or metric.
+        UsageError: an unknown model; or all that is wrong with keys and values, in one message.
+
+    Attributes:
+        remarks: what a person should know of how the settings were read: log level and sentence.
     """
 
     # RecBole's own calls take `--key=value` from the command line; ours only what they are given.
@@ -299,16 +230,15 @@ class MirecConfig(Config):  # type: ignore[misc]
             model, dataset, config_file_list, config_dict, argv=self.reads_command_line
         )
         settings = {"model": "MIRec", "dataset": "mirec-demo"} | given
-        name = str(settings["model"])
-        model_class = find_model(name)
-        check_keys(settings, name, str(settings["dataset"]))
         self.settings = {
             key: str(value) if isinstance(value, os.PathLike) else value
             for key, value in settings.items()
         }
+        self.remarks: list[tuple[int, str]] = []
+        self._problems: list[str] = []
         try:
             super().__init__(
-                model=model_class,
+                model=find_model(self._name),
                 dataset=str(settings["dataset"]),
                 config_dict={key: value for key, value in settings.items() if key != "model"},
             )
@@ -316,13 +246,11 @@ class MirecConfig(Config):  # type: ignore[misc]
             raise
         except (TypeError, ValueError) as error:
             raise UsageError(f"{error}".rstrip(".") + ".") from None
-        _check_values(self)
 
-    def _set_default_parameters(self) -> None:
-        metric = str(self.final_config_dict["valid_metric"])
-        self.final_config_dict["valid_metric"] = metric
-        super()._set_default_parameters()
-        self.final_config_dict["valid_metric_bigger"] = not smaller_is_better(metric)
+    @property
+    def _name(self) -> str:
+        """The model as `find_model` knows it; `config["model"]` is its class's name."""
+        return str(self.settings["model"])
 
     def _load_cmd_line(self) -> dict[str, Any]:
         return {}
@@ -334,75 +262,102 @@ class MirecConfig(Config):  # type: ignore[misc]
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         self.internal_config_dict.update(_our_yaml("overall.yaml"))
-        name = str(self.settings["model"])
-        ours = model_defaults(name) if is_outside(name) else _our_yaml("model", f"{model}.yaml")
-        self.internal_config_dict.update(resolve_presets(ours, self.settings))
+        flat, self._problems = _presets(_our_defaults(self._name), self.external_config_dict)
+        self.internal_config_dict.update(flat)
         self.internal_config_dict.update(_our_yaml("dataset", f"{dataset}.yaml"))
 
+    def _set_default_parameters(self) -> None:
+        """Between RecBole's merging of the layers and its own checks: all of ours."""
+        self._read_keys()
+        values = self.final_config_dict
+        self._problems += value_problems(values, needs_negatives=self._needs_negatives())
+        metrics = self._read_metrics()
+        refuse(self._problems)
+        # RecBole's own evaluation is never called, but its constructors look these up.
+        values["metrics"] = self.internal_config_dict["metrics"]
+        super()._set_default_parameters()
+        values["shown_metrics"] = metrics
+        values["valid_metric_bigger"] = not smaller_is_better(values["valid_metric"])
 
-def _check_values(config: MirecConfig) -> None:
-    protocol = str(config["protocol"])
-    if protocol not in schema.PROTOCOLS:
-        raise UsageError(f"Unknown protocol '{protocol}'.{nearest(protocol, schema.PROTOCOLS)}")
-    for key, rule in RULES.items():
-        if key in config.final_config_dict:
-            check(key, config[key], rule)
-    if not isinstance(config["topk"], list) or not config["topk"]:
-        raise UsageError(f"Key 'topk' must be a list of cut-offs. Received: {config['topk']!r}.")
-    for cutoff in config["topk"]:
-        check("topk", cutoff, whole(1))
-    _check_negatives(config)
-    _check_folds(config)
-    _check_data_keys(config)
-
-
-def _check_folds(config: MirecConfig) -> None:
-    n_folds, fold = config["folds"], config["fold"]
-    if not n_folds:
-        if fold:
-            raise UsageError(f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well.")
-        return
-    if config["protocol"] != schema.NEW_BRAND:
-        raise UsageError(
-            f"Key 'folds' cuts brands, which protocol '{config['protocol']}' does not; leave it "
-            f"out, or set protocol=new-brand."
+    def _read_keys(self) -> None:
+        """The user's keys over the defaults: what is known, what has an effect, what it implies."""
+        given, values, defaults = (
+            self.external_config_dict,
+            self.final_config_dict,
+            self.internal_config_dict,
         )
-    if n_folds == 1 or not 1 <= fold <= n_folds:
-        raise UsageError(
-            f"Key 'folds' must be 0 or at least 2, and 'fold' one of 1 to 'folds'. "
-            f"Received: {n_folds} and {fold}."
-        )
+        ours = follows_schema(self.dataset, values)
+        known = known_keys(self._name, self.dataset)
+        unread = unread_keys(given, known, model=self.model, ours=ours)
+        self._problems += key_problems(given, known, unread, model=self.model)
+        for key in unread:
+            values.pop(key)
+            if key in defaults:
+                values[key] = defaults[key]
+        told = {key: reason for key, reason in unread.items() if given[key] is not None}
+        if told:
+            self.remarks.append((logging.WARNING, unread_line(told)))
+        if ours:
+            self._problems += schema_problems(given, values, defaults, self.dataset)
+        else:
+            self._problems += foreign_problems(given)
+            self._read_foreign_fields()
+        self._read_protocol(ours=ours)
+        if type(values["topk"]) is int:
+            values["topk"] = [values["topk"]]
 
+    def _read_foreign_fields(self) -> None:
+        """RecBole's names of users and items, and of the columns to load, where none are given."""
+        given, values = self.external_config_dict, self.final_config_dict
+        for key, name in FOREIGN_IDS.items():
+            if key not in given and values[key] == SCHEMA_KEYS[key]:
+                values[key] = name
+        if "load_col" not in given and values["load_col"] == {"inter": list(FOREIGN_IDS.values())}:
+            values["load_col"] = {"inter": [values[key] for key in FOREIGN_IDS]}
+        loaded = values["load_col"]
+        if "threshold" not in given and isinstance(loaded, dict):
+            # RecBole's for ml-100k reads ratings, which need not be loaded.
+            labelled = set(values.get("threshold") or ()) <= set(loaded.get("inter", ()))
+            values["threshold"] = values.get("threshold") if labelled else None
 
-def _check_negatives(config: MirecConfig) -> None:
-    key = "train_neg_sample_args"
-    arguments = config[key]
-    for name in arguments:
-        if name not in NEGATIVE_ARGUMENTS:
-            raise UsageError(f"Unknown entry '{name}' of {key}.{nearest(name, NEGATIVE_ARGUMENTS)}")
-    if arguments["distribution"] == "none":
-        # RecBole's autoencoders say pairwise and read no negatives.
-        reads_none = issubclass(config.model_class, AutoEncoderMixin)
-        if config["MODEL_INPUT_TYPE"] == InputType.PAIRWISE and not reads_none:
-            raise UsageError(f"Model {config['model']} learns from negatives; leave {key} out.")
-        return
-    check(f"{key}: sample_num", arguments["sample_num"], whole(1))
-    check(f"{key}: candidate_num", arguments["candidate_num"], whole(int(arguments["dynamic"])))
-    check(f"{key}: alpha", arguments["alpha"], number(-math.inf))
-
-
-def _check_data_keys(config: MirecConfig) -> None:
-    """Refuse keys that would read a data set of our schema as if it were another's."""
-    name = config["dataset"]
-    ours = config["USER_ID_FIELD"] == schema.BRAND_ID or name in SPECS
-    if not ours and not Path(config["data_path"], schema.MANIFEST_FILE).is_file():
-        return
-    for key, value in SCHEMA_KEYS.items():
-        if config[key] != value:
-            raise UsageError(
-                f"Key '{key}' must stay {value!r} for data set '{name}', whose files follow this "
-                f"project's schema; leave it out. Received: {config[key]!r}."
+    def _read_protocol(self, *, ours: bool) -> None:
+        given, values = self.external_config_dict, self.final_config_dict
+        asks = given.get("eval_args") is not None
+        if asks:
+            self._problems += eval_problems(given["eval_args"], given.get("protocol"))
+        else:
+            values["eval_args"] = self.internal_config_dict["eval_args"]
+        if "protocol" in given or (ours and not asks):
+            return
+        values["protocol"] = schema.KNOWN_BRAND
+        why = "eval_args" if asks else f"data set '{self.dataset}', which has no new brands,"
+        self.remarks.append(
+            (
+                logging.INFO,
+                f"By {why} the protocol is known-brand: 8:1:1 of each user's interactions, ranked "
+                f"among all items.",
             )
-    for key, reason in FOREIGN_KEYS.items():
-        if key in config.settings:
-            raise UsageError(f"Key '{key}' cannot be set for data set '{name}': {reason}.")
+        )
+
+    def _read_metrics(self) -> list[str]:
+        """The metrics that are shown; sets `valid_metric` to its name in results."""
+        values, asked = self.final_config_dict, self.external_config_dict.get("metrics")
+        topk = values["topk"] if isinstance(values["topk"], list) else []
+        shown = usual_metrics(topk)
+        try:
+            values["valid_metric"] = read_metric(values["valid_metric"])
+            if values["valid_metric"].startswith(UNSEEN) and not values["eval_unseen_only"]:
+                raise UsageError(f"{values['valid_metric']} needs eval_unseen_only=True.")
+        except UsageError as error:
+            self._problems.append(str(error))
+        if asked is not None:
+            words = asked if isinstance(asked, list) else [asked]
+            shown, problems = chosen_metrics(words, topk)
+            self._problems += problems
+            self.remarks += [(logging.INFO, line) for line in metric_remarks(words)]
+        return with_metric(shown, str(values["valid_metric"]))
+
+    def _needs_negatives(self) -> bool:
+        # RecBole's autoencoders say pairwise and read no negatives.
+        pairwise = getattr(self.model_class, "input_type", None) == InputType.PAIRWISE
+        return pairwise and not issubclass(self.model_class, AutoEncoderMixin)

@@ -1,14 +1,23 @@
-"""What the values of configuration keys must be, one rule a key."""
+"""What the values of configuration keys must be: one rule a key, and what goes together."""
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from recbole_mirec.errors import UsageError
+from dataset_convert import schema
+from recbole_mirec.errors import nearest
 
 LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+# Entries of train_neg_sample_args, with RecBole's defaults.
+NEGATIVES: dict[str, Any] = {
+    "distribution": "uniform",
+    "sample_num": 1,
+    "alpha": 1.0,
+    "dynamic": False,
+    "candidate_num": 0,
+}
 
 # What a value must fulfil, and the same in words, to follow "must".
 Rule = tuple[Callable[[Any], bool], str]
@@ -126,12 +135,74 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check(key: str, value: Any, rule: Rule) -> None:
-    """Apply a rule to a key's value.
+def value_problems(values: Mapping[str, Any], *, needs_negatives: bool) -> Iterator[str]:
+    """What is wrong with the values of a configuration, one sentence each.
 
-    Raises:
-        UsageError: the value does not fulfil it; names the key, what it must be and what it is.
+    Args:
+        values: every key of the configuration.
+        needs_negatives: whether the model cannot learn without.
     """
+    protocol = str(values["protocol"])
+    if protocol not in schema.PROTOCOLS:
+        yield f"Unknown protocol '{protocol}'.{nearest(protocol, schema.PROTOCOLS)}"
+    for key, rule in RULES.items():
+        if key in values:
+            yield from _broken(key, values[key], rule)
+    yield from _topk_problems(values["topk"])
+    yield from _negatives_problems(values["train_neg_sample_args"], needs_negatives)
+    # whole numbers, which another rule has asked for
+    if type(values["folds"]) is int and type(values["fold"]) is int:
+        yield from _fold_problems(values["folds"], values["fold"], protocol)
+
+
+def _broken(key: str, value: Any, rule: Rule) -> Iterator[str]:
     holds, wanted = rule
     if not holds(value):
-        raise UsageError(f"Key '{key}' must {wanted}. Received: {value!r}.")
+        yield f"Key '{key}' must {wanted}. Received: {value!r}."
+
+
+def _topk_problems(topk: Any) -> Iterator[str]:
+    if not isinstance(topk, list) or not topk:
+        yield f"Key 'topk' must be a list of cut-offs. Received: {topk!r}."
+        return
+    for cutoff in topk:
+        yield from _broken("topk", cutoff, whole(1))
+
+
+def _negatives_problems(arguments: Any, needed: bool) -> Iterator[str]:
+    key = "train_neg_sample_args"
+    if arguments is not None and not isinstance(arguments, dict):
+        yield f"Key '{key}' must map {', '.join(NEGATIVES)} to values. Received: {arguments!r}."
+        return
+    for name in arguments or ():
+        if name not in NEGATIVES:
+            yield f"Unknown entry '{name}' of {key}.{nearest(str(name), NEGATIVES)}"
+    given = {"distribution": None} if arguments is None else NEGATIVES | arguments
+    if given["distribution"] in (None, "None"):
+        if needed:
+            yield f"The model learns from negatives; leave {key} out."
+        return
+    yield from _broken(
+        f"{key}: distribution", given["distribution"], exactly(("uniform", "popularity"))
+    )
+    yield from _broken(f"{key}: sample_num", given["sample_num"], whole(1))
+    least = whole(int(bool(given["dynamic"])))
+    yield from _broken(f"{key}: candidate_num", given["candidate_num"], least)
+    yield from _broken(f"{key}: alpha", given["alpha"], number(-math.inf))
+
+
+def _fold_problems(n_folds: int, fold: int, protocol: str) -> Iterator[str]:
+    if not n_folds:
+        if fold:
+            yield f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well."
+        return
+    if protocol != schema.NEW_BRAND:
+        yield (
+            f"Key 'folds' cuts brands, which protocol '{protocol}' does not; leave it out, or set "
+            f"protocol=new-brand."
+        )
+    if n_folds == 1 or not 1 <= fold <= n_folds:
+        yield (
+            f"Key 'folds' must be 0 or at least 2, and 'fold' one of 1 to 'folds'. "
+            f"Received: {n_folds} and {fold}."
+        )

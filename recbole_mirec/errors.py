@@ -12,6 +12,19 @@ class DivergedError(UsageError):
     """A model's loss or scores became NaN in training."""
 
 
+def refuse(problems: Iterable[str]) -> None:
+    """Raise all that is wrong at once, one problem a line; nothing where nothing is.
+
+    Raises:
+        UsageError: there is a problem.
+    """
+    lines = [line for problem in problems for line in problem.splitlines()]
+    if len(lines) == 1:
+        raise UsageError(lines[0])
+    if lines:
+        raise UsageError("\n  ".join([f"{len(lines)} settings are refused:", *lines]))
+
+
 def nearest(word: str, options: Iterable[str]) -> str:
     """Sentence that names the nearest valid word, for the end of an error message.
 

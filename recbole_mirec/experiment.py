@@ -18,10 +18,10 @@ from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset, SplitDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import training_loader
-from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.errors import UsageError
 from recbole_mirec.logs import start_logging
 from recbole_mirec.registry import is_ours, require_packages
-from recbole_mirec.results import evaluate_scores, metric_names
+from recbole_mirec.results import evaluate_scores
 from recbole_mirec.trainer import MirecTrainer, make_trainer
 
 
@@ -76,6 +76,9 @@ def prepare(
         runs_folder, config["model"], config["dataset"], config["protocol"]
     )
     trainer.attach(dataset, train_data, folder)
+    # Now that nothing is refused any more: a line makes the log's file.
+    for level, remark in config.remarks:
+        getLogger().log(level, remark)
     return Experiment(config, dataset, train_dataset, model, trainer, folder)
 
 
@@ -97,12 +100,24 @@ def open_data(
 def load_dataset(config: MirecConfig) -> SplitDataset:
     """The data set of a configuration; the embedded synthetic ones are generated on first use."""
     if config["USER_ID_FIELD"] != schema.BRAND_ID:
-        return SplitDataset(config)
+        return _foreign_dataset(config)
     folder = Path(config["data_path"])
     if config["dataset"] in SPECS and not folder.exists():
         getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
         synthesize.write_synthetic(config["dataset"], folder)
     return MirecDataset(config)
+
+
+def _foreign_dataset(config: MirecConfig) -> SplitDataset:
+    try:
+        return SplitDataset(config)
+    except UsageError:
+        raise
+    except (KeyError, NotImplementedError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"Data set '{config['dataset']}' cannot be read by RecBole: {error!r}. Check its files "
+            f"and the keys that say how to read them."
+        ) from error
 
 
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
@@ -121,14 +136,9 @@ def check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> No
     """Check that the metric that chooses the epoch can be computed on the validation part.
 
     Raises:
-        UsageError: there is no such metric, or it is undefined there.
+        UsageError: it is undefined there.
     """
-    names = metric_names(config["topk"])
-    if config["eval_unseen_only"]:
-        names += [f"unseen_{name}" for name in names if not name.startswith("paper_")]
     name = str(config["valid_metric"])
-    if name not in names:
-        raise UsageError(f"Unknown valid_metric '{name}'.{nearest(name, names)}")
     no_category = split is not None and (
         split.candidate_category is None if name == "cAUC" else split.brand_category is None
     )
@@ -140,7 +150,7 @@ def check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> No
     constant = evaluate_scores(
         np.zeros(split.mask.shape),
         split,
-        topk=config["topk"],
+        metrics=config["shown_metrics"],
         unseen_only=config["eval_unseen_only"],
     )
     if not np.isfinite(constant.summary[name]):

@@ -63,6 +63,11 @@ def _model_notes(config: MirecConfig, *, new_brand: bool) -> tuple[str, ...]:
             f"{config['model']} learns from past collaborations only. A new brand has none, "
             f"so it has no signal here and lands at chance.",
         )
+    if config["USER_ID_FIELD"] != schema.BRAND_ID:
+        return (
+            f"{config['model']} reads ids and the token columns that load_col names, and of the "
+            f"others those in numerical_features.",
+        )
     return (
         f"{config['model']} reads ids, the brand's category, attribute and visual labels as "
         f"tokens; it has no use for topic vectors or label weights.",

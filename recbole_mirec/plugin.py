@@ -18,9 +18,10 @@ from recbole_mirec.config import MirecConfig, merged_settings
 from recbole_mirec.data.loaders import evaluation_loader, training_loader
 from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import check_valid_metric, load_dataset
+from recbole_mirec.outside import is_outside
 from recbole_mirec.patches import divert, is_diverted
 from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
-from recbole_mirec.registry import class_name, find_model, model_names
+from recbole_mirec.registry import find_model, model_names
 from recbole_mirec.trainer import MirecTrainer, trainer_class
 
 
@@ -101,7 +102,7 @@ def _new_trainer(cls: type, config: Any, _model: Any) -> Any:
 
 
 def _get_model(original: Any, model_name: str) -> type:
-    if _is_only_ours(class_name(model_name)) or ":" in model_name:
+    if _is_only_ours(model_name) or is_outside(model_name):
         return find_model(model_name)
     found: type = original(model_name)
     return found

@@ -19,14 +19,9 @@ from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.data.loaders import evaluation_loader
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.locks import training_in
+from recbole_mirec.metric_names import smaller_is_better
 from recbole_mirec.notes import experiment_notes, is_synthetic
-from recbole_mirec.results import (
-    Evaluation,
-    Figures,
-    per_category,
-    positive_ranks,
-    smaller_is_better,
-)
+from recbole_mirec.results import Evaluation, Figures, per_category, positive_ranks
 from recbole_mirec.trainer import BEST, MirecTrainer, checkpoint_settings
 
 

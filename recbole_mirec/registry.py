@@ -3,24 +3,20 @@
 import importlib
 import importlib.util
 import pkgutil
-import sys
-from pathlib import Path
 
 from recbole.model import context_aware_recommender, general_recommender
-from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import ModelType
 
 from recbole_mirec import compat as compat
 from recbole_mirec import model as our_models
 from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.outside import find_outside, is_outside
 
 _ROOMS = (our_models, general_recommender, context_aware_recommender)
 # Models that import a package only in mid-training: module -> what to install.
 _PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
 # Models of RecBole's type TRADITIONAL whose solver visits its unknowns in a random order.
 _DRAWING = ("SLIMElastic", "Random")
-# Classes that were handed over, by the names that stand for them in settings and records.
-_HANDED_OVER: dict[str, type] = {}
 
 
 def model_modules() -> dict[str, str]:
@@ -52,31 +48,6 @@ def model_names(*, room: str | None = None) -> list[str]:
     return sorted(names)
 
 
-def is_outside(name: str) -> bool:
-    """Whether a model's name is the `package.module:Class` of somebody else's."""
-    return ":" in name
-
-
-def class_name(name: str) -> str:
-    """The name of a model's class, as it stands in folders and beside figures."""
-    return name.rpartition(":")[2]
-
-
-def hand_over(model_class: type) -> str:
-    """A name by which `find_model` finds a class, in this process at least.
-
-    Raises:
-        UsageError: it is no model of RecBole's kind.
-    """
-    _check_kind(model_class, str(model_class))
-    named = model_class.__module__.startswith(("recbole.", "recbole_mirec."))
-    name = model_class.__name__
-    if not named or name.lower() not in model_modules():
-        name = f"{model_class.__module__}:{model_class.__qualname__}"
-        _HANDED_OVER[name] = model_class
-    return name
-
-
 def find_model(name: str) -> type:
     """The class of a model: ours, RecBole's, or `package.module:Class`.
 
@@ -84,7 +55,7 @@ def find_model(name: str) -> type:
         UsageError: no model of that name; names the nearest one.
     """
     if is_outside(name):
-        return _HANDED_OVER.get(name) or _find_outside(name)
+        return find_outside(name)
     modules = model_modules()
     if name.lower() in modules:
         module = importlib.import_module(modules[name.lower()])
@@ -92,34 +63,6 @@ def find_model(name: str) -> type:
         if isinstance(found, type):
             return found
     raise UsageError(f"Unknown model '{name}'.{nearest(name, model_names())}")
-
-
-def _find_outside(name: str) -> type:
-    module_name, _, class_of_module = name.partition(":")
-    # as `python -m` would; a script's own folder stands there instead
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UsageError(f"Model '{name}' cannot be imported: {error}.") from error
-    found = getattr(module, class_of_module, None)
-    if found is None:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise UsageError(
-            f"Module '{module_name}' has no class '{class_of_module}'."
-            f"{nearest(class_of_module, classes)}"
-        )
-    _check_kind(found, name)
-    return found  # type: ignore[no-any-return]
-
-
-def _check_kind(found: object, name: str) -> None:
-    if not (isinstance(found, type) and issubclass(found, AbstractRecommender)):
-        raise UsageError(
-            f"'{name}' is no model: derive its class from GeneralRecommender or "
-            f"ContextRecommender of recbole.model.abstract_recommender."
-        )
 
 
 def require_packages(model: str) -> None:

@@ -17,9 +17,9 @@ from recbole_mirec.evaluation import (
     summarise,
     tie_ranks,
 )
-
-SMALLER_IS_BETTER = ("MedR", "paper_medr")
-PAPER, UNSEEN = "paper_", "unseen_"
+from recbole_mirec.evaluation.metrics import FIRST_RANK, MEDIAN_RANK
+from recbole_mirec.evaluation.paper_rules import COMPARED, PAPER_FIRST_RANK, PAPER_MEDIAN_RANK, WON
+from recbole_mirec.metric_names import PAPER, UNSEEN, rule_prefix
 
 
 class Figures(dict[str, float]):
@@ -30,16 +30,6 @@ class Figures(dict[str, float]):
             if own.lower() == str(name).lower():
                 return value
         raise KeyError(name)
-
-
-def rule_prefix(metric: str) -> str:
-    """The group of a metric's name: `paper_`, `unseen_`, or "" for the standard metrics."""
-    return next((prefix for prefix in (PAPER, UNSEEN) if metric.startswith(prefix)), "")
-
-
-def smaller_is_better(metric: str) -> bool:
-    """Whether a metric is better when smaller: the ranks are."""
-    return metric.removeprefix(UNSEEN) in SMALLER_IS_BETTER
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,52 +53,60 @@ class Evaluation:
     scores: NDArray[Any]
 
 
-def metric_names(topk: Sequence[int]) -> list[str]:
-    """Names that `valid_metric` can take."""
-    scores, yes = np.zeros((2, 3)), np.eye(2, 3, dtype=bool)
-    category = {"brand_category": np.zeros(2, dtype=np.int64)}
-    standard = per_brand_metrics(
-        scores,
-        yes,
-        np.ones_like(yes),
-        ks=topk,
-        candidate_category=np.zeros(3, dtype=np.int64),
-        **category,
-    )
-    paper = paper_per_brand(scores, yes, np.ones_like(yes), ks=topk, **category)
-    return [*summarise(standard), *paper_summarise(paper)]
-
-
 def evaluate_scores(
-    scores: NDArray[Any], split: EvaluationSplit, *, topk: Sequence[int], unseen_only: bool = False
+    scores: NDArray[Any],
+    split: EvaluationSplit,
+    *,
+    metrics: Sequence[str],
+    unseen_only: bool = False,
 ) -> Evaluation:
-    """All metrics of a score matrix.
+    """Metrics of a score matrix.
 
     Args:
         scores: (brand, candidate) of the split; higher is better.
         split: brands, candidates and truth.
-        topk: cut-offs of Recall.
-        unseen_only: add the standard metrics over influencers without a training collaboration.
+        metrics: names as `read_metric` gives them; cAUC is left out where the data set has no
+            categories for it.
+        unseen_only: add the standard ones over influencers without a training collaboration.
     """
+    standard = [
+        FIRST_RANK if name == MEDIAN_RANK else name for name in metrics if not rule_prefix(name)
+    ]
     categories = {}
     if split.brand_category is not None and split.candidate_category is not None:
         categories = {
             "brand_category": split.brand_category,
             "candidate_category": split.candidate_category,
         }
-    columns = per_brand_metrics(scores, split.positives, split.mask, ks=topk, **categories)
-    paper = paper_per_brand(
-        scores, split.positives, split.mask, ks=topk, brand_category=split.brand_category
-    )
-    columns |= paper
+    columns = per_brand_metrics(
+        scores, split.positives, split.mask, columns=standard, **categories
+    ) | _paper_columns(scores, split, [name for name in metrics if name.startswith(PAPER)])
     if unseen_only:
         unseen = per_brand_metrics(
-            scores, split.positives & split.unseen, split.mask & split.unseen, ks=topk
+            scores, split.positives & split.unseen, split.mask & split.unseen, columns=standard
         )
         columns |= {f"{UNSEEN}{name}": values for name, values in unseen.items()}
     per_brand = pd.DataFrame(columns)
     summary = summary_of(per_brand)
     return Evaluation(split.part, per_brand, summary, len(split.candidates), scores)
+
+
+def _paper_columns(
+    scores: NDArray[Any], split: EvaluationSplit, metrics: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """The columns of `paper_per_brand` that some metrics of the paper's rules need."""
+    if not metrics:
+        return {}
+    ks = [int(depth) for _, at, depth in (name.partition("@") for name in metrics) if at]
+    columns = paper_per_brand(
+        scores, split.positives, split.mask, ks=ks, brand_category=split.brand_category
+    )
+    needed = {PAPER_FIRST_RANK if name == PAPER_MEDIAN_RANK else name for name in metrics}
+    return {
+        name: values
+        for name, values in columns.items()
+        if name.removesuffix(WON).removesuffix(COMPARED) in needed
+    }
 
 
 def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame:

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from recbole_mirec.metric_names import PAPER, UNSEEN, rule_prefix
 from recbole_mirec.notes import data_title, protocol_title
-from recbole_mirec.results import PAPER, UNSEEN, Evaluation, rule_prefix
+from recbole_mirec.results import Evaluation
 
 if TYPE_CHECKING:
     from recbole_mirec.quick_start import ExperimentResult

@@ -79,7 +79,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         return evaluate_scores(
             scores,
             split,
-            topk=self.config["topk"],
+            metrics=self.config["shown_metrics"],
             unseen_only=self.config["eval_unseen_only"],
         )
 

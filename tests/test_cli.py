@@ -187,7 +187,11 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--epochs=none"], "Key 'epochs' must hold whole numbers of at least 1."),
         (["--input_dimension=-1"], "'input_dimension' parameter must be a positive integer"),
         (["--dimension=64"], "Key 'dimension' has no effect with variant=mirec; leave it out, or"),
-        (["--eval_args={}"], "Key 'eval_args' has no effect here"),
+        (
+            ["--eval_args={mode: uni100}"],
+            "Key 'eval_args' asks for mode uni100; supported is split",
+        ),
+        (["--model=BPR", "-m", "BPR"], "-m is given twice; leave one out; see --help."),
         (["--seed=1", "--seed=2"], "Key 'seed' is set twice"),
         (["--stopping_step", "3"], "'--stopping_step' is not understood: write keys as --key=val"),
         (["word"], "'word' is not understood"),

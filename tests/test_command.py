@@ -97,7 +97,7 @@ def test_the_line_wins_over_the_files_and_later_files_over_earlier(tmp_path: Pat
     (tmp_path / "a.yaml").write_text("epochs: 3\nseed: 1\nrate: 1e-2\n")
     (tmp_path / "b.yaml").write_text("seed: 2\nlayers: [8, 4]\n")
     files = f"{tmp_path / 'a.yaml'}  {tmp_path / 'b.yaml'}"
-    found = given_settings(files, ["--epochs=5", "--name=a=b", "--topk=[5,10]", "--gpu_id="])
+    found = given_settings([files], ["--epochs=5", "--name=a=b", "--topk=[5,10]", "--gpu_id="])
     assert found == {
         "epochs": 5,
         "seed": 2,
@@ -107,7 +107,7 @@ def test_the_line_wins_over_the_files_and_later_files_over_earlier(tmp_path: Pat
         "topk": [5, 10],
         "gpu_id": None,
     }
-    assert given_settings("", []) == {}
+    assert given_settings([], []) == {}
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_the_line_wins_over_the_files_and_later_files_over_earlier(tmp_path: Pat
 )
 def test_words_that_are_no_keys(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        given_settings("", arguments)
+        given_settings([], arguments)
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
     with pytest.raises(UsageError, match=r"Configuration file 'nowhere.yaml' cannot be read"):
-        given_settings("nowhere.yaml", [])
+        given_settings(["nowhere.yaml"], [])

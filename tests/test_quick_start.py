@@ -303,13 +303,13 @@ def test_shuffled_labels_are_chance(workplace: Path) -> None:
         split.candidates,
         pairs_at_once=1000,
     )
-    true = evaluate_scores(scores, split, topk=[10]).summary["AUC"]
+    true = evaluate_scores(scores, split, metrics=["AUC"]).summary["AUC"]
     rng = np.random.default_rng(0)
     shuffled = []
     for _ in range(200):
         positives = rng.permuted(split.positives, axis=1)
         fields = vars(split) | {"positives": positives}
-        found = evaluate_scores(scores, EvaluationSplit(**fields), topk=[10])
+        found = evaluate_scores(scores, EvaluationSplit(**fields), metrics=["AUC"])
         shuffled.append(found.summary["AUC"])
     error = np.std(shuffled) / np.sqrt(len(shuffled))
     assert abs(np.mean(shuffled) - 0.5) < 4 * error

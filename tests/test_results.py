@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.metric_names import usual_metrics
 from recbole_mirec.results import (
     evaluate_scores,
-    metric_names,
     per_category,
     positive_ranks,
-    smaller_is_better,
     summary_of,
 )
 
@@ -31,7 +30,7 @@ def split(**changes: object) -> EvaluationSplit:
 
 
 def test_metrics_worked_by_hand() -> None:
-    found = evaluate_scores(SCORES, split(), topk=[2, 3])
+    found = evaluate_scores(SCORES, split(), metrics=usual_metrics([2, 3]))
     assert (found.part, found.n_candidates) == ("test", 4)
     columns = found.per_brand
     assert columns["AUC"].tolist() == [0.75, 0.5]
@@ -52,7 +51,7 @@ def test_categories_give_the_category_auc() -> None:
     found = evaluate_scores(
         SCORES,
         split(brand_category=np.array([0, 1]), candidate_category=np.array([0, 1, 0, 0])),
-        topk=[2],
+        metrics=usual_metrics([2]),
     )
     # brand 2, category 0: non-collaborators of category 0 are candidate 7 alone, ranked last
     assert found.per_brand["cAUC"].tolist()[0] == 1.0
@@ -62,7 +61,7 @@ def test_categories_give_the_category_auc() -> None:
 
 
 def test_unseen_influencers_alone() -> None:
-    found = evaluate_scores(SCORES, split(), topk=[2], unseen_only=True)
+    found = evaluate_scores(SCORES, split(), metrics=usual_metrics([2]), unseen_only=True)
     # candidate 1 leaves: brand 2 ranks its positive 4 second of three, brand 5 has no positive
     assert found.per_brand["unseen_MRR"].tolist()[0] == 0.5
     assert np.isnan(found.per_brand["unseen_MRR"].tolist()[1])
@@ -85,7 +84,9 @@ def test_ranks_of_the_positives() -> None:
 
 def test_the_brands_of_a_category() -> None:
     categories = {"brand_category": np.array([0, 1]), "candidate_category": np.array([0, 1, 0, 0])}
-    found = evaluate_scores(SCORES, split(**categories), topk=[2], unseen_only=True)
+    found = evaluate_scores(
+        SCORES, split(**categories), metrics=usual_metrics([2]), unseen_only=True
+    )
     assert str(summary_of(found.per_brand)) == str(found.summary)
     both = per_category(found.per_brand, ["shoes", "shoes"])
     assert both.drop(columns=["brand_category", "n_brands"]).iloc[0].to_dict() == pytest.approx(
@@ -103,14 +104,3 @@ def test_the_brands_of_a_category() -> None:
     unknown = per_category(found.per_brand, [None, "food"])
     assert unknown["brand_category"].tolist() == ["food"]
     assert len(per_category(found.per_brand, [None, None])) == 0
-
-
-def test_names_and_directions() -> None:
-    names = metric_names([7])
-    assert {"AUC", "cAUC", "Recall@7", "NDCG@10", "MRR", "MAP", "MedR"} <= set(names)
-    assert {"paper_auc", "paper_cauc", "paper_medr", "paper_map", "paper_mrr"} <= set(names)
-    assert len(set(names)) == len(names)
-    smaller = [name for name in names if smaller_is_better(name)]
-    assert smaller == ["MedR", "paper_medr"]
-    assert smaller_is_better("unseen_MedR")
-    assert not smaller_is_better("unseen_MRR")

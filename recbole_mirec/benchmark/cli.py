@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str]) -> int:
     options, rest = build_parser().parse_known_args(arguments)
-    settings = given_settings("", rest)
+    settings = given_settings([], rest)
     from recbole_mirec.benchmark.benchmark import run_benchmark
     from recbole_mirec.benchmark.display import plan_text, result_text
     from recbole_mirec.benchmark.plan import find_plan, read_plan

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
-from recbole_mirec.config import all_defaults, load_yaml, properties_folder
+from recbole_mirec.config import all_defaults, properties_folder
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.runs import versions
 from recbole_mirec.tuning.search import ALGORITHMS
+from recbole_mirec.values import load_yaml
 
 NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
 OPTIONAL = ("folds", "jobs", "settings", "ablations", "tuning")
@@ -28,6 +29,8 @@ DECIDED: dict[str, str] = {
     "folds": "the plan's 'folds' says it",
     "fold": "every fold of the plan's 'folds' is run",
     "checkpoint_dir": "everything stands in the benchmark's folder",
+    "eval_args": "the plan's 'protocols' say it",
+    "metrics": "a benchmark's tables have metrics of their own",
     "eval_unseen_only": "a benchmark always reports the unseen influencers as well",
     "torch_threads": "runs take one thread each, so that they repeat bit by bit; set 'jobs'",
     "show_progress": "the benchmark has its own progress bar",

@@ -193,7 +193,7 @@ def case_studies(experiment: Experiment, missing: dict[str, str]) -> tuple[CaseS
     scores = score_matrix(
         model, dataset, split.brands, split.candidates, pairs_at_once=pairs_at_once
     )
-    evaluation = evaluate_scores(scores, split, topk=experiment.config["topk"])
+    evaluation = evaluate_scores(scores, split, metrics=["MAP"])
     precision = evaluation.per_brand["MAP"].to_numpy(dtype=np.float64)
     # By brand id within equal values, which is the order of `split.brands`.
     ranked = np.argsort(-precision, kind="stable")

@@ -15,19 +15,25 @@ from dataset_convert import schema, splits
 from dataset_convert.atomic import AtomicData, read_atomic
 from recbole_mirec import compat as compat
 from recbole_mirec.data.account_tables import AccountTables, build_account_tables
+from recbole_mirec.data.columns import column_problems
 from recbole_mirec.data.evaluation_split import EvaluationSplit, build_evaluation_split
-from recbole_mirec.errors import UsageError
+from recbole_mirec.errors import UsageError, refuse
 
 
 class SplitDataset(Dataset):  # type: ignore[misc]
     """Any RecBole data set under the `known-brand` protocol: 8:1:1 per user, seeded.
 
-    Serves data that does not follow our schema, such as RecBole's bundled ml-100k, so that
-    RecBole's models can be checked against published figures.
+    Serves data that does not follow our schema, such as RecBole's bundled ml-100k, with the columns
+    that `load_col` names; RecBole's context-aware models read those of users and items as features.
     """
 
     accounts: AccountTables | None = None
     closed_parts: frozenset[str] = frozenset()
+
+    def _load_data(self, token: str, dataset_path: str) -> None:
+        """RecBole's, after a check of the columns; nothing is ever downloaded."""
+        refuse(column_problems(self.config, Path(dataset_path), token))
+        super()._load_data(token, dataset_path)
 
     def build(self) -> list[Dataset]:
         """Split the interactions; returns the train, valid and (where there is one) test part."""

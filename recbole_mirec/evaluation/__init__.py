@@ -4,11 +4,14 @@ from recbole_mirec.evaluation.metrics import (
     auc,
     average_precision,
     first_rank,
+    hit_at,
     ndcg_at,
     per_brand_metrics,
+    precision_at,
     recall_at,
     reciprocal_rank,
     summarise,
+    usual_columns,
 )
 from recbole_mirec.evaluation.paper_rules import paper_per_brand, paper_summarise
 from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
@@ -39,12 +42,14 @@ __all__ = [
     "cohens_d",
     "compare",
     "first_rank",
+    "hit_at",
     "holm",
     "ndcg_at",
     "paper_per_brand",
     "paper_summarise",
     "per_brand_metrics",
     "pooled_share",
+    "precision_at",
     "rank_biserial",
     "recall_at",
     "reciprocal_rank",
@@ -52,6 +57,7 @@ __all__ = [
     "summarise",
     "superiority",
     "tie_ranks",
+    "usual_columns",
     "variance_components",
     "wilcoxon_test",
 ]

@@ -5,7 +5,7 @@ A constant scorer therefore gets what a random order gets on average: ties neith
 A brand without the value (no positive; for AUC no negative) has NaN and is left out of the means.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,15 @@ from recbole_mirec.evaluation.aggregate import (
 from recbole_mirec.evaluation.inputs import check_categories, check_cutoff
 from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
 
-NDCG_CUTOFF = 10
 FIRST_RANK = "FirstRank"
 MEDIAN_RANK = "MedR"
+CATEGORY_AUC = "cAUC"
+
+
+def usual_columns(ks: Sequence[int] = (10, 50)) -> list[str]:
+    """The metrics that are computed where nobody chooses, with these cut-offs of Recall."""
+    recalls = [f"Recall@{k}" for k in ks]
+    return ["AUC", CATEGORY_AUC, *recalls, "NDCG@10", "MRR", "MAP", FIRST_RANK]
 
 
 def per_brand_metrics(
@@ -33,9 +39,9 @@ def per_brand_metrics(
     *,
     brand_category: Int[NDArray[Any], " brand"] | None = None,
     candidate_category: Int[NDArray[Any], " candidate"] | None = None,
-    ks: Sequence[int] = (10, 50),
+    columns: Sequence[str] | None = None,
 ) -> dict[str, Float[NDArray[Any], " brand"]]:
-    """All standard metrics of every brand.
+    """Standard metrics of every brand.
 
     Metrics over a subset of the candidates come from the same call with both masks restricted, for
     example `per_brand_metrics(scores, positives & unseen, candidates & unseen)` for the influencers
@@ -47,16 +53,17 @@ def per_brand_metrics(
         candidates: True where the candidate takes part in the brand's ranking.
         brand_category: category index of each brand, -1 where unknown.
         candidate_category: category index of each candidate, -1 where unknown.
-        ks: cut-offs of Recall, each at least 1.
+        columns: names of `OVERALL`, `cAUC`, and names of `AT_CUTOFF` with a depth of at least 1,
+            such as `Recall@10`. None: the usual ones.
 
     Returns:
-        One value a brand, in the order of the rows, under the names `AUC`, `cAUC` (only where both
-        categories are given), `Recall@k` for each of `ks`, `NDCG@10`, `MRR` (the brand's reciprocal
-        rank) and `MAP` (its average precision), all in [0, 1], and `FirstRank`, from 1 to the
-        number of candidates. NaN where the brand has no such value.
+        One value a brand, in the order of the rows, under the columns' names, `cAUC` only where
+        both categories are given. All in [0, 1] but `FirstRank`, from 1 to the number of
+        candidates. NaN where the brand has no such value.
 
     Raises:
-        ValueError: as `tie_ranks` says; one category without the other; a wrong category or k.
+        ValueError: as `tie_ranks` says; one category without the other; a wrong category or k; no
+            metric of that name.
     """
     if (brand_category is None) != (candidate_category is None):
         raise ValueError(
@@ -64,19 +71,24 @@ def per_brand_metrics(
             "given together. Received: only one of them"
         )
     ranks = tie_ranks(scores, positives, candidates)
-    values = {"AUC": auc(ranks)}
-    if brand_category is not None and candidate_category is not None:
-        check_categories("brand_category", brand_category, scores.shape[0])
-        check_categories("candidate_category", candidate_category, scores.shape[1])
-        rivals = brand_category[:, None] == candidate_category[None, :]
-        rivals &= brand_category[:, None] >= 0
-        values["cAUC"] = auc(tie_ranks(scores, positives, candidates & (rivals | positives)))
-    values |= {f"Recall@{k}": recall_at(ranks, k) for k in ks}
-    values[f"NDCG@{NDCG_CUTOFF}"] = ndcg_at(ranks, NDCG_CUTOFF)
-    values["MRR"] = reciprocal_rank(ranks)
-    values["MAP"] = average_precision(ranks)
-    values[FIRST_RANK] = first_rank(ranks)
+    values = {}
+    for name in usual_columns() if columns is None else columns:
+        if name != CATEGORY_AUC:
+            values[name] = _value(ranks, name)
+        elif brand_category is not None and candidate_category is not None:
+            check_categories("brand_category", brand_category, scores.shape[0])
+            check_categories("candidate_category", candidate_category, scores.shape[1])
+            rivals = brand_category[:, None] == candidate_category[None, :]
+            rivals &= brand_category[:, None] >= 0
+            values[name] = auc(tie_ranks(scores, positives, candidates & (rivals | positives)))
     return values
+
+
+def _value(ranks: TieRanks, name: str) -> Float[NDArray[Any], " brand"]:
+    kind, at, k = name.partition("@")
+    if kind not in (AT_CUTOFF if at else OVERALL):
+        raise ValueError(f"No metric has the name of a column. Received: '{name}'")
+    return AT_CUTOFF[kind](ranks, int(k)) if at else OVERALL[kind](ranks)
 
 
 def summarise(per_brand: Mapping[str, Float[NDArray[Any], " brand"]]) -> dict[str, float]:
@@ -120,6 +132,35 @@ def recall_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
 
 
+def precision_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+    """Expected share of positives among a brand's first k candidates; NaN without positives.
+
+    In [0, 1]. The denominator is k, also where the brand has fewer candidates or positives, as in
+    RecBole (W. X. Zhao et al., "RecBole: Towards a Unified, Comprehensive and Efficient Framework
+    for Recommendation Algorithms", CIKM 2021).
+
+    Raises:
+        ValueError: 'k' below 1.
+    """
+    check_cutoff(k)
+    within = np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1)
+    return mean_over_positives(ranks, within * ranks.n_positives[ranks.brand] / k)
+
+
+def hit_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+    """Probability that a brand's first k candidates hold a positive; NaN without positives.
+
+    In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
+    place (see `reciprocal_rank`) gives to the places up to k.
+
+    Raises:
+        ValueError: 'k' below 1.
+    """
+    check_cutoff(k)
+    brand, place, chance = _first_place(ranks)
+    return value_of_brands(ranks, brand, np.minimum((chance * (place <= k)).sum(axis=1), 1))
+
+
 def ndcg_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     """Normalised discounted cumulative gain of the first k, binary gains, discount 1 / log2(1 + r).
 
@@ -138,40 +179,72 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return divide_or_nan(sum_over_positives(ranks, gains), ideal)
 
 
-def reciprocal_rank(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
-    """Expected 1 / rank of a brand's first positive over the full list; NaN without positives.
+def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[NDArray[Any], " brand"]:
+    """Expected 1 / rank of a brand's first positive; NaN without positives.
 
-    In (0, 1]. With p positives among the t tied candidates that hold the first positive, it stands
-    at place x of the block with probability C(t - x, p - 1) / C(t, p) (negative hypergeometric),
-    here a product of ratios of at most 1, which neither overflows nor cancels.
+    Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
+    in [0, 1].
+
+    Raises:
+        ValueError: 'k' below 1.
+    """
+    brand, place, chance = _first_place(ranks)
+    value = chance / place
+    if k is not None:
+        check_cutoff(k)
+        value = value * (place <= k)
+    return value_of_brands(ranks, brand, value.sum(axis=1))
+
+
+def _first_place(
+    ranks: TieRanks,
+) -> tuple[
+    Int[NDArray[Any], " known"],
+    Int[NDArray[Any], "known place"],
+    Float[NDArray[Any], "known place"],
+]:
+    """Brands with positives, the places of their first positive, and each place's probability.
+
+    With p positives among the t tied candidates that hold the first positive, it stands at place x
+    of the block with probability C(t - x, p - 1) / C(t, p) (negative hypergeometric), here a
+    product of ratios of at most 1, which neither overflows nor cancels.
     """
     brand, entry = np.unique(ranks.brand, return_index=True)
-    above = ranks.n_above[entry, None]
     tied, hits = ranks.n_tied[entry, None], ranks.n_positives_tied[entry, None]
     passed = np.arange(tied.max(initial=0))
     left = np.maximum(tied - passed, 1)
     miss = np.maximum(tied - hits - passed, 0) / left
     none_before = np.cumprod(np.hstack([np.ones_like(left[:, :1]), miss[:, :-1]]), axis=1)
-    value = (none_before * hits / left / (above + passed + 1)).sum(axis=1)
-    return value_of_brands(ranks, brand, value)
+    return brand, ranks.n_above[entry, None] + passed + 1, none_before * hits / left
 
 
-def average_precision(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
-    """Expected mean of the precision at each positive over the full list; NaN without positives.
+def average_precision(ranks: TieRanks, k: int | None = None) -> Float[NDArray[Any], " brand"]:
+    """Expected mean of the precision at each positive; NaN without positives.
 
-    In (0, 1]. A positive in a block of t tied candidates, p of them positives, below a candidates
-    of which P are positives, stands at place j of the block with probability 1 / t and then expects
-    c (j - 1) positives of the block before it, c = (p - 1) / (t - 1). Its precision is the mean of
-    (P + 1 + c (j - 1)) / (a + j) over j, c + (P + 1 - c (a + 1)) (H(a + t) - H(a)) / t with the
-    harmonic numbers H.
+    Over the full list in (0, 1]. With k, positives below place k add nothing and the sum is divided
+    by min(n_positives, k), RecBole's MAP@k, in [0, 1].
+
+    A positive in a block of t tied candidates, p of them positives, below a candidates of which P
+    are positives, stands at place j of the block with probability 1 / t and then expects c (j - 1)
+    positives of the block before it, c = (p - 1) / (t - 1). Its precision is the mean of
+    (P + 1 + c (j - 1)) / (a + j) over j, of which the places up to m, min(t, k - a) where there is
+    a cut-off, add c m / t + (P + 1 - c (a + 1)) (H(a + m) - H(a)) / t with the harmonic numbers H.
+
+    Raises:
+        ValueError: 'k' below 1.
     """
     above, tied = ranks.n_above, ranks.n_tied
+    counted, divisor = tied, ranks.n_positives
+    if k is not None:
+        check_cutoff(k)
+        counted, divisor = np.clip(k - above, 0, tied), np.minimum(divisor, k)
     n_most = int(ranks.n_candidates.max(initial=0))
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_most + 1))])
     share = (ranks.n_positives_tied - 1) / np.maximum(tied - 1, 1)
-    inverse_rank = (harmonic[above + tied] - harmonic[above]) / tied
-    precision = share + (ranks.n_positives_above + 1 - share * (above + 1)) * inverse_rank
-    return mean_over_positives(ranks, precision)
+    inverse_rank = (harmonic[above + counted] - harmonic[above]) / tied
+    precision = share * (counted / tied)
+    precision += (ranks.n_positives_above + 1 - share * (above + 1)) * inverse_rank
+    return divide_or_nan(sum_over_positives(ranks, precision), divisor)
 
 
 def first_rank(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
@@ -184,3 +257,23 @@ def first_rank(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
     brand, entry = np.unique(ranks.brand, return_index=True)
     place = (ranks.n_tied[entry] + 1) / (ranks.n_positives_tied[entry] + 1)
     return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
+
+
+Metric = Callable[[TieRanks], Float[NDArray[Any], " brand"]]
+MetricAt = Callable[[TieRanks, int], Float[NDArray[Any], " brand"]]
+
+# Metrics of the whole ranking, and metrics of its first k places, by the names of their columns.
+OVERALL: dict[str, Metric] = {
+    "AUC": auc,
+    "MRR": reciprocal_rank,
+    "MAP": average_precision,
+    FIRST_RANK: first_rank,
+}
+AT_CUTOFF: dict[str, MetricAt] = {
+    "Recall": recall_at,
+    "NDCG": ndcg_at,
+    "MRR": reciprocal_rank,
+    "MAP": average_precision,
+    "Hit": hit_at,
+    "Precision": precision_at,
+}

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from recbole_mirec.command import CommandParser
+from recbole_mirec.command import CommandParser, add_settings
 
 MAX_TRIALS = 100
 
@@ -36,11 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what is tuned").add_argument
-    add("--model", help="the model (default: MIRec)")
+    add_settings(add, model="the model (default: MIRec)", config_files="YAML files with fixed keys")
     add("--models", metavar="A,B,C", help="several models, each with the whole budget")
     add("--protocols", metavar="A,B", help="protocols for --models (default: --protocol's)")
-    add("--dataset", help="folder name under data_path (default: mirec-demo)")
-    add("--config_files", default="", metavar="'A.yaml B.yaml'", help="YAML files with fixed keys")
     add(
         "--params_file",
         type=Path,

@@ -127,7 +127,7 @@ def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: st
 
 def fixed_settings(options: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     """What all trials share: the user's keys, and the defaults that identify a study."""
-    from recbole_mirec.config import overall_default
+    from recbole_mirec.config import MirecConfig
 
     fixed = {"dataset": "mirec-demo", "torch_threads": 1, "show_progress": False} | settings
     if options.dataset is not None:
@@ -136,9 +136,9 @@ def fixed_settings(options: argparse.Namespace, settings: dict[str, Any]) -> dic
         if fixed.get("valid_metric", options.metric) != options.metric:
             raise UsageError("--metric and --valid_metric name two metrics; leave one out.")
         fixed["valid_metric"] = options.metric
-    for key in ("protocol", "seed", "valid_metric"):
-        fixed.setdefault(key, overall_default(key))
-    return fixed
+    # The names that results have, whatever the user wrote or left out.
+    config = MirecConfig(config_dict=fixed)
+    return fixed | {key: config[key] for key in ("protocol", "seed", "valid_metric")}
 
 
 def _limits(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from recbole_mirec.metric_names import smaller_is_better
 from recbole_mirec.notes import data_title
-from recbole_mirec.results import smaller_is_better
 from recbole_mirec.tables import format_table, metric_title
 from recbole_mirec.tuning.comparison import TABLE_FILE, WINNERS, Comparison
 from recbole_mirec.tuning.progress import duration

@@ -4,17 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recbole_mirec.config import (
-    REPLACED_KEYS,
-    MirecConfig,
-    known_keys,
-    model_defaults,
-    variants_that_read,
-)
+from recbole_mirec.config import MirecConfig, known_keys, model_defaults, variants_that_read
 from recbole_mirec.config_rules import RULES
 from recbole_mirec.data.perspectives import LISTS, VECTOR, check_perspectives
 from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.model.mirec import check_method
+from recbole_mirec.recbole_keys import UNREAD
 from recbole_mirec.registry import find_model
 from recbole_mirec.tuning.effects import GOVERNORS, NOT_SEARCHED, idle_because, without_steps
 from recbole_mirec.tuning.parameter import Parameter
@@ -110,14 +105,14 @@ def _without_effect(parameter: Parameter, reason: str) -> UsageError:
 def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
     name, where, model = parameter.name, parameter.where, str(settings["model"])
     keys = known_keys(model, str(settings["dataset"]))
-    if name in REPLACED_KEYS:
-        raise UsageError(f"{where}: key '{name}' has no effect here: {REPLACED_KEYS[name]}.")
+    if name in UNREAD:
+        raise UsageError(f"{where}: key '{name}' has no effect here: {UNREAD[name]}.")
     if name in NOT_SEARCHED:
         raise UsageError(f"{where}: '{name}' cannot be searched: {NOT_SEARCHED[name]}.")
     if name not in keys:
         raise UsageError(
             f"{where}: model {model} has no parameter '{name}'."
-            f"{nearest(name, keys - set(NOT_SEARCHED) - set(REPLACED_KEYS))}"
+            f"{nearest(name, keys - set(NOT_SEARCHED) - set(UNREAD))}"
         )
     if name in settings:
         raise UsageError(

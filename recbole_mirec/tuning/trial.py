@@ -13,8 +13,8 @@ from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.files import naming
 from recbole_mirec.locks import PATIENCE, training_in
+from recbole_mirec.metric_names import smaller_is_better
 from recbole_mirec.quick_start import train, validate_best
-from recbole_mirec.results import smaller_is_better
 
 FINISHED, STOPPED, DIVERGED, FAILED = "finished", "stopped", "diverged", "failed"
 STATUSES = (FINISHED, STOPPED, DIVERGED, FAILED)

@@ -13,15 +13,21 @@ from recbole_mirec.evaluation import (
     auc,
     average_precision,
     first_rank,
+    hit_at,
     ndcg_at,
     per_brand_metrics,
+    precision_at,
     recall_at,
     reciprocal_rank,
     summarise,
     tie_ranks,
+    usual_columns,
 )
 
 KS = (2, 5)
+AT_CUTOFF = ("NDCG", "MRR", "MAP", "Hit", "Precision")
+COLUMNS = [name for name in usual_columns(KS) if name != "cAUC"]
+COLUMNS += [f"{kind}@{k}" for k in KS for kind in AT_CUTOFF]
 
 
 def values_of_order(hits):
@@ -29,15 +35,30 @@ def values_of_order(hits):
     ranks = [rank for rank, hit in enumerate(hits, start=1) if hit]
     n_negatives = len(hits) - len(ranks)
     wins = [n_negatives - (rank - nth) for nth, rank in enumerate(ranks, start=1)]
-    ideal = sum(1 / math.log2(1 + rank) for rank in range(1, min(len(ranks), 10) + 1))
     return {
         "AUC": sum(wins) / (len(ranks) * n_negatives) if n_negatives else math.nan,
         "Recall@2": sum(rank <= 2 for rank in ranks) / len(ranks),
         "Recall@5": sum(rank <= 5 for rank in ranks) / len(ranks),
-        "NDCG@10": sum(1 / math.log2(1 + rank) for rank in ranks if rank <= 10) / ideal,
+        "NDCG@10": values_at(ranks, 10)["NDCG@10"],
         "MRR": 1 / ranks[0],
         "MAP": sum(nth / rank for nth, rank in enumerate(ranks, start=1)) / len(ranks),
         "FirstRank": ranks[0],
+        **values_at(ranks, 2),
+        **values_at(ranks, 5),
+    }
+
+
+def values_at(ranks, k):
+    """Textbook metrics of the first k places, from the ranks of all positives."""
+    found = [rank for rank in ranks if rank <= k]
+    n_ideal = min(len(ranks), k)
+    ideal = sum(1 / math.log2(1 + rank) for rank in range(1, n_ideal + 1))
+    return {
+        f"NDCG@{k}": sum(1 / math.log2(1 + rank) for rank in found) / ideal,
+        f"MRR@{k}": 1 / found[0] if found else 0,
+        f"MAP@{k}": sum(nth / rank for nth, rank in enumerate(found, start=1)) / n_ideal,
+        f"Hit@{k}": float(bool(found)),
+        f"Precision@{k}": len(found) / k,
     }
 
 
@@ -67,8 +88,19 @@ def test_values_worked_by_hand():
         # positives at {2, 3}, {2, 4} or {3, 4}
         "MAP": [((1 / 2 + 2 / 3) + (1 / 2 + 2 / 4) + (1 / 3 + 2 / 4)) / 6, 1, math.nan],
         "FirstRank": [1 + 4 / 3, 1, math.nan],
+        # within two places: the first of the block, which is a positive in two of three orders
+        "NDCG@2": [2 / 3 / log3 / (1 + 1 / log3), 1, math.nan],
+        "MRR@2": [2 / 3 / 2, 1, math.nan],
+        "MAP@2": [2 / 3 / 2 / 2, 1, math.nan],
+        "Hit@2": [2 / 3, 1, math.nan],
+        "Precision@2": [2 / 3 / 2, 1 / 2, math.nan],
+        "NDCG@5": [2 * block_discount / (1 + 1 / log3), 1, math.nan],
+        "MRR@5": [(2 / 2 + 1 / 3) / 3, 1, math.nan],
+        "MAP@5": [((1 / 2 + 2 / 3) + (1 / 2 + 2 / 4) + (1 / 3 + 2 / 4)) / 6, 1, math.nan],
+        "Hit@5": [1, 1, math.nan],
+        "Precision@5": [2 / 5, 1 / 5, math.nan],
     }
-    per_brand = per_brand_metrics(scores, positives, candidates, ks=KS)
+    per_brand = per_brand_metrics(scores, positives, candidates, columns=COLUMNS)
     assert_same(per_brand, expected, 1e-15)
     summary = summarise(per_brand)
     assert summary["AUC"] == 0.75
@@ -99,7 +131,7 @@ def test_cauc_worked_by_hand():
 @settings(max_examples=200)
 @given(rankings(max_brands=3, max_candidates=6))
 def test_expectation_over_every_order_of_the_ties(case):
-    per_brand = per_brand_metrics(case.scores, *case.masks, ks=KS)
+    per_brand = per_brand_metrics(case.scores, *case.masks, columns=COLUMNS)
     for brand, keep in enumerate(case.candidates):
         actual = {name: values[brand] for name, values in per_brand.items()}
         hits = case.positives[brand, keep]
@@ -121,6 +153,47 @@ def test_auc_and_ndcg_with_ties_against_scikit_learn(case):
         for k in (1, 3, 10):
             oracle = ndcg_score(hits[None], values[None], k=k)
             assert ndcg_at(ranks, k)[brand] == pytest.approx(oracle, abs=1e-9)
+
+
+def test_without_ties_the_metrics_of_recbole(recbole_metrics):
+    generator = np.random.default_rng(7)
+    scores = generator.normal(size=(53, 31))
+    positives = generator.random(scores.shape) < 0.15
+    positives[:, 0] = True
+    ranks = tie_ranks(scores, positives, np.ones_like(positives))
+    hits = np.take_along_axis(positives, ranks.order, axis=1)
+    n_positives = positives.sum(axis=1)
+    for k in (1, 3, 10, 31):
+        # Its metrics read an integer 0 or 1 for each of the first k places.
+        for name, theirs in recbole_metrics(hits[:, :k].astype(np.int64), n_positives).items():
+            ours = per_brand_metrics(
+                scores, positives, np.ones_like(positives), columns=[f"{name}@{k}"]
+            )
+            np.testing.assert_allclose(
+                ours[f"{name}@{k}"], theirs[:, -1], rtol=0, atol=1e-12, err_msg=f"{name}@{k}"
+            )
+
+
+@pytest.fixture
+def recbole_metrics():
+    """RecBole's own classes, called without its evaluator; name -> value at each depth."""
+    from recbole.evaluator import metrics
+
+    from recbole_mirec.config import MirecConfig
+
+    config = MirecConfig(
+        config_dict={"model": "BPR", "dataset": "mirec-tiny"}
+    )  # gives NumPy its old names
+
+    def calculate(hits, n_positives):
+        found = {}
+        for name in ("Recall", "NDCG", "MAP", "MRR", "Hit", "Precision"):
+            takes_length = name in ("Recall", "NDCG", "MAP")
+            arguments = (hits, n_positives) if takes_length else (hits,)
+            found[name] = getattr(metrics, name)(config).metric_info(*arguments)
+        return found
+
+    return calculate
 
 
 def test_against_scikit_learn_at_the_size_of_the_published_test_set():
@@ -157,6 +230,16 @@ def test_a_constant_scorer_gets_the_closed_form_of_a_random_order(n_candidates, 
     mrr = math.fsum(share / x for x, share in enumerate(shares, start=1))
     assert reciprocal_rank(ranks)[0] == pytest.approx(mrr, abs=1e-12)
     assert average_precision(ranks)[0] == pytest.approx(math.fsum(precisions) / t, abs=1e-12)
+    # the first ten places: drawn without replacement, each as good as any other
+    assert precision_at(ranks, 10)[0] == pytest.approx(p / t, abs=1e-12)
+    assert hit_at(ranks, 10)[0] == pytest.approx(math.fsum(shares[:10]), abs=1e-12)
+    assert hit_at(ranks, 10)[0] == pytest.approx(1 - math.comb(t - p, 10) / math.comb(t, 10))
+    mrr_10 = math.fsum(share / x for x, share in enumerate(shares[:10], start=1))
+    assert reciprocal_rank(ranks, 10)[0] == pytest.approx(mrr_10, abs=1e-12)
+    map_10 = math.fsum(precisions[:10]) * p / t / min(p, 10)
+    assert average_precision(ranks, 10)[0] == pytest.approx(map_10, abs=1e-12)
+    assert average_precision(ranks, t)[0] == average_precision(ranks)[0]
+    assert reciprocal_rank(ranks, t)[0] == reciprocal_rank(ranks)[0]
     mean_rank = math.fsum(x * share for x, share in enumerate(shares, start=1))
     assert first_rank(ranks)[0] == pytest.approx(mean_rank, rel=1e-12)
 
@@ -170,8 +253,9 @@ def test_a_constant_scorer_gets_what_random_scorers_get_on_average():
         "brand_category": np.zeros(n_draws, dtype=np.int64),
         "candidate_category": np.arange(n_candidates) % 3,
     }
-    drawn = per_brand_metrics(scores, positives, everything, **categories)
-    constant = per_brand_metrics(0 * scores, positives, everything, **categories)
+    columns = [*COLUMNS, "cAUC"]
+    drawn = per_brand_metrics(scores, positives, everything, columns=columns, **categories)
+    constant = per_brand_metrics(0 * scores, positives, everything, columns=columns, **categories)
     for name, values in drawn.items():
         error = values.std() / math.sqrt(n_draws)
         assert abs(values.mean() - constant[name][0]) < 4 * error + 1e-12, name
@@ -237,7 +321,8 @@ def test_a_subset_of_the_candidates_is_ranked_on_its_own(case):
 
 @given(rankings())
 def test_values_stay_in_their_ranges(case):
-    per_brand = per_brand_metrics(case.scores, *case.masks, **case.categories)
+    columns = [*COLUMNS, "cAUC"]
+    per_brand = per_brand_metrics(case.scores, *case.masks, columns=columns, **case.categories)
     first = per_brand.pop("FirstRank")
     has_positives = case.positives.any(axis=1)
     assert (np.isfinite(first) == has_positives).all()
@@ -297,6 +382,12 @@ def test_wrong_parameters_are_named():
             candidate_category=np.array([0, 0, -2]),
         )
     with pytest.raises(ValueError, match=r"at least 1\. Received: 0"):
-        per_brand_metrics(scores, mask, mask, ks=(0,))
+        per_brand_metrics(scores, mask, mask, columns=["Recall@0"])
+    for measure in (ndcg_at, hit_at, precision_at, reciprocal_rank, average_precision):
+        with pytest.raises(ValueError, match=r"at least 1\. Received: 0"):
+            measure(tie_ranks(scores, mask, mask), 0)
+    for name in ("recall@10", "Recall", "MedR", "AUC@3"):
+        with pytest.raises(ValueError, match=f"No metric has the name .* Received: '{name}'"):
+            per_brand_metrics(scores, mask, mask, columns=[name])
     with pytest.raises(ValueError, match=r"at least 1\. Received: -1"):
         ndcg_at(tie_ranks(scores, mask, mask), -1)

@@ -117,7 +117,13 @@ def stock(_data_path: str) -> Any:
     recbole_mirec.register()
     from recbole.quick_start import load_data_and_model, run_recbole
 
-    given = {"epochs": 20, "learning_rate": 0.01, "state": "WARNING", "show_progress": False, "gpu_id": ""}
+    given = {
+        "epochs": 20,
+        "learning_rate": 0.01,
+        "state": "WARNING",
+        "show_progress": False,
+        "gpu_id": "",
+    }
     result = run_recbole(model="BPR", dataset="ml-100k", config_dict=given)
     (path,) = Path("saved").glob("BPR-*")
     config, model, _, _, _, test_data = load_data_and_model(str(path))

@@ -3,7 +3,7 @@
 import math
 
 from dataset_convert import schema
-from recbole_mirec.results import PAPER, UNSEEN
+from recbole_mirec.metric_names import PAPER, UNSEEN
 from recbole_mirec.tables import RANK_TITLE, metric_title
 
 MISSING, MINUS = "\u2013", "\u2212"
