@@ -28,6 +28,7 @@ from recbole.model.general_recommender import (
     admmslim,
     dgcf,
     diffrec,
+    enmf,
     ldiffrec,
     macridvae,
     multivae,
@@ -116,6 +117,12 @@ def _count_training_items(model: Any, _config: Any, dataset: Any) -> None:
     counts = torch.bincount(items, minlength=dataset.item_num)
     model.item_cnt = counts.unsqueeze(1).to(model.device)
     model.max_cnt = model.item_cnt.max(dim=0).values
+
+
+def _clear_padding(model: Any, _config: Any, _dataset: Any) -> None:
+    with torch.no_grad():
+        for embedding in (model.user_embedding, model.item_embedding):
+            embedding.weight[0].zero_()
 
 
 def _count_once() -> None:
@@ -365,6 +372,15 @@ REPAIRS: tuple[Repair, ...] = (
         delete_when="RecBole counts the training interactions",
         needed=lambda: not _is_longer(pop.Pop),
         apply=_count_once,
+    ),
+    Repair(
+        name="padding of ENMF",
+        cause="ENMF sums over histories that are filled up with id 0, whose embedding its "
+        "initialisation overwrites: padding counts as collaborations",
+        upstream="none filed",
+        delete_when="RecBole keeps the row at zero, or masks it",
+        needed=lambda: not _is_longer(enmf.ENMF),
+        apply=lambda: _add_to_constructor(enmf.ENMF, last=_clear_padding),
     ),
     Repair(
         name="dok_matrix._update",

@@ -21,7 +21,7 @@ from recbole_mirec.experiment import check_valid_metric, load_dataset
 from recbole_mirec.outside import is_outside
 from recbole_mirec.patches import divert, is_diverted
 from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
-from recbole_mirec.registry import find_model, model_names
+from recbole_mirec.registry import find_model, is_only_ours
 from recbole_mirec.trainer import MirecTrainer, trainer_class
 
 
@@ -63,13 +63,7 @@ def _is_run_of_ours(
         # what RecBole says about it
         return False
     name = str(settings.get("model"))
-    return _is_only_ours(name) or _follows_schema(settings)
-
-
-def _is_only_ours(model: str) -> bool:
-    """Whether a model is one of ours, under a name that RecBole has no model of."""
-    ours = set(model_names(room="ours"))
-    return model in ours - set(model_names(room="general")) - set(model_names(room="context"))
+    return is_only_ours(name) or _follows_schema(settings)
 
 
 def _follows_schema(settings: Any) -> bool:
@@ -102,7 +96,7 @@ def _new_trainer(cls: type, config: Any, _model: Any) -> Any:
 
 
 def _get_model(original: Any, model_name: str) -> type:
-    if _is_only_ours(model_name) or is_outside(model_name):
+    if is_only_ours(model_name) or is_outside(model_name):
         return find_model(model_name)
     found: type = original(model_name)
     return found

@@ -76,6 +76,14 @@ def require_packages(model: str) -> None:
             raise UsageError(f"Model {model} needs a package: pip install {package}")
 
 
+def is_only_ours(name: str) -> bool:
+    """Whether a model is one of ours, under a name that RecBole has no model of."""
+    ours, *theirs = (
+        {found.name for found in pkgutil.iter_modules(room.__path__)} for room in _ROOMS
+    )
+    return name.lower() in ours.difference(*theirs)
+
+
 def is_ours(model_class: type) -> bool:
     """Whether a model is this project's own and not RecBole's."""
     return model_class.__module__.startswith("recbole_mirec.")
