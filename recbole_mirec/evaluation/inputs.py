@@ -4,17 +4,14 @@ The shapes are left open in these signatures on purpose: a wrong shape has to re
 its message, with or without a run-time type checker.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Shaped
-from numpy.typing import NDArray
 
 
 def check_ranking_inputs(
-    scores: Shaped[NDArray[Any], "..."],
-    positives: Shaped[NDArray[Any], "..."],
-    candidates: Shaped[NDArray[Any], "..."],
+    scores: Shaped[np.ndarray, "..."],
+    positives: Shaped[np.ndarray, "..."],
+    candidates: Shaped[np.ndarray, "..."],
 ) -> None:
     """Raise unless scores and masks describe one ranking a brand.
 
@@ -53,7 +50,7 @@ def check_ranking_inputs(
     )
 
 
-def check_categories(name: str, category: Shaped[NDArray[Any], "..."], n_accounts: int) -> None:
+def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts: int) -> None:
     """Raise unless 'category' holds one category index an account, -1 where unknown.
 
     Args:
@@ -90,7 +87,7 @@ def check_cutoff(k: int) -> None:
         raise ValueError(f"A cut-off k must be at least 1. Received: {k}")
 
 
-def _check_cells(wrong: Shaped[NDArray[Any], "..."], requirement: str) -> None:
+def _check_cells(wrong: Shaped[np.ndarray, "..."], requirement: str) -> None:
     cells = np.argwhere(wrong)
     if len(cells):
         brand, candidate = cells[0]

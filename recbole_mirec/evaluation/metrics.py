@@ -6,11 +6,9 @@ A brand without the value (no positive; for AUC no negative) has NaN and is left
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from recbole_mirec.evaluation.aggregate import (
     divide_or_nan,
@@ -33,14 +31,14 @@ def usual_columns(ks: Sequence[int] = (10, 50)) -> list[str]:
 
 
 def per_brand_metrics(
-    scores: Float[NDArray[Any], "brand candidate"],
-    positives: Bool[NDArray[Any], "brand candidate"],
-    candidates: Bool[NDArray[Any], "brand candidate"],
+    scores: Float[np.ndarray, "brand candidate"],
+    positives: Bool[np.ndarray, "brand candidate"],
+    candidates: Bool[np.ndarray, "brand candidate"],
     *,
-    brand_category: Int[NDArray[Any], " brand"] | None = None,
-    candidate_category: Int[NDArray[Any], " candidate"] | None = None,
+    brand_category: Int[np.ndarray, " brand"] | None = None,
+    candidate_category: Int[np.ndarray, " candidate"] | None = None,
     columns: Sequence[str] | None = None,
-) -> dict[str, Float[NDArray[Any], " brand"]]:
+) -> dict[str, Float[np.ndarray, " brand"]]:
     """Standard metrics of every brand.
 
     Metrics over a subset of the candidates come from the same call with both masks restricted, for
@@ -84,14 +82,14 @@ def per_brand_metrics(
     return values
 
 
-def _value(ranks: TieRanks, name: str) -> Float[NDArray[Any], " brand"]:
+def _value(ranks: TieRanks, name: str) -> Float[np.ndarray, " brand"]:
     kind, at, k = name.partition("@")
     if kind not in (AT_CUTOFF if at else OVERALL):
         raise ValueError(f"No metric has the name of a column. Received: '{name}'")
     return AT_CUTOFF[kind](ranks, int(k)) if at else OVERALL[kind](ranks)
 
 
-def summarise(per_brand: Mapping[str, Float[NDArray[Any], " brand"]]) -> dict[str, float]:
+def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
     """Means over the brands that have the value; `MedR`, the median of `FirstRank`, in its place.
 
     The median of an even number of brands is the mean of the middle two. NaN where no brand has the
@@ -107,7 +105,7 @@ def summarise(per_brand: Mapping[str, Float[NDArray[Any], " brand"]]) -> dict[st
     return summary
 
 
-def auc(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
+def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Share of a brand's (positive, negative) pairs in the right order; a tie counts one half.
 
     Negatives are the candidates that are no positives. In [0, 1]; NaN without either class. The
@@ -120,7 +118,7 @@ def auc(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
     return 1 - divide_or_nan(lost, n_negatives * ranks.n_positives)
 
 
-def recall_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Expected share of a brand's positives among its first k candidates; NaN without positives.
 
     In [0, 1]. The denominator is the number of positives, also where it exceeds k.
@@ -132,7 +130,7 @@ def recall_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
 
 
-def precision_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Expected share of positives among a brand's first k candidates; NaN without positives.
 
     In [0, 1]. The denominator is k, also where the brand has fewer candidates or positives, as in
@@ -147,7 +145,7 @@ def precision_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return mean_over_positives(ranks, within * ranks.n_positives[ranks.brand] / k)
 
 
-def hit_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Probability that a brand's first k candidates hold a positive; NaN without positives.
 
     In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
@@ -161,7 +159,7 @@ def hit_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return value_of_brands(ranks, brand, np.minimum((chance * (place <= k)).sum(axis=1), 1))
 
 
-def ndcg_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
+def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Normalised discounted cumulative gain of the first k, binary gains, discount 1 / log2(1 + r).
 
     In [0, 1]; the ideal ranking holds min(n_positives, k) hits; NaN without positives. Ties are
@@ -179,7 +177,7 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[NDArray[Any], " brand"]:
     return divide_or_nan(sum_over_positives(ranks, gains), ideal)
 
 
-def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[NDArray[Any], " brand"]:
+def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
     """Expected 1 / rank of a brand's first positive; NaN without positives.
 
     Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
@@ -199,9 +197,9 @@ def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[NDArray[Any]
 def _first_place(
     ranks: TieRanks,
 ) -> tuple[
-    Int[NDArray[Any], " known"],
-    Int[NDArray[Any], "known place"],
-    Float[NDArray[Any], "known place"],
+    Int[np.ndarray, " known"],
+    Int[np.ndarray, "known place"],
+    Float[np.ndarray, "known place"],
 ]:
     """Brands with positives, the places of their first positive, and each place's probability.
 
@@ -218,7 +216,7 @@ def _first_place(
     return brand, ranks.n_above[entry, None] + passed + 1, none_before * hits / left
 
 
-def average_precision(ranks: TieRanks, k: int | None = None) -> Float[NDArray[Any], " brand"]:
+def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
     """Expected mean of the precision at each positive; NaN without positives.
 
     Over the full list in (0, 1]. With k, positives below place k add nothing and the sum is divided
@@ -247,7 +245,7 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[NDArray[An
     return divide_or_nan(sum_over_positives(ranks, precision), divisor)
 
 
-def first_rank(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
+def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Expected rank of a brand's first positive, from 1; NaN without positives.
 
     With p positives among t tied candidates below a others it is a + (t + 1) / (p + 1): the average
@@ -259,8 +257,8 @@ def first_rank(ranks: TieRanks) -> Float[NDArray[Any], " brand"]:
     return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
 
 
-Metric = Callable[[TieRanks], Float[NDArray[Any], " brand"]]
-MetricAt = Callable[[TieRanks, int], Float[NDArray[Any], " brand"]]
+Metric = Callable[[TieRanks], Float[np.ndarray, " brand"]]
+MetricAt = Callable[[TieRanks, int], Float[np.ndarray, " brand"]]
 
 # Metrics of the whole ranking, and metrics of its first k places, by the names of their columns.
 OVERALL: dict[str, Metric] = {

@@ -8,11 +8,9 @@ it wins no comparison, and every tied candidate takes the worst rank of its bloc
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from recbole_mirec.evaluation.aggregate import (
     divide_or_nan,
@@ -30,13 +28,13 @@ WON, COMPARED = "_won", "_compared"
 
 
 def paper_per_brand(
-    scores: Float[NDArray[Any], "brand candidate"],
-    positives: Bool[NDArray[Any], "brand candidate"],
-    candidates: Bool[NDArray[Any], "brand candidate"],
+    scores: Float[np.ndarray, "brand candidate"],
+    positives: Bool[np.ndarray, "brand candidate"],
+    candidates: Bool[np.ndarray, "brand candidate"],
     *,
-    brand_category: Int[NDArray[Any], " brand"] | None = None,
+    brand_category: Int[np.ndarray, " brand"] | None = None,
     ks: Sequence[int] = (10, 50),
-) -> dict[str, Float[NDArray[Any], " brand"]]:
+) -> dict[str, Float[np.ndarray, " brand"]]:
     """What each brand contributes to the metrics by the published rules.
 
     Args:
@@ -78,7 +76,7 @@ def paper_per_brand(
     return values
 
 
-def paper_summarise(per_brand: Mapping[str, Float[NDArray[Any], " brand"]]) -> dict[str, float]:
+def paper_summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
     """The published figures from the brands' parts.
 
     `paper_auc` and `paper_cauc` are pooled: all quadruples won over all compared. `paper_medr` is
@@ -106,10 +104,10 @@ def paper_summarise(per_brand: Mapping[str, Float[NDArray[Any], " brand"]]) -> d
 def _pooled_auc(
     name: str,
     ranks: TieRanks,
-    positives: Bool[NDArray[Any], "brand candidate"],
-    candidates: Bool[NDArray[Any], "brand candidate"],
-    rivals: Bool[NDArray[Any], "brand brand"],
-) -> dict[str, Float[NDArray[Any], " brand"]]:
+    positives: Bool[np.ndarray, "brand candidate"],
+    candidates: Bool[np.ndarray, "brand candidate"],
+    rivals: Bool[np.ndarray, "brand brand"],
+) -> dict[str, Float[np.ndarray, " brand"]]:
     """Quadruples (b, i, b2, i2), b2 a rival of b: how many each brand b wins and compares.
 
     A candidate stands for as many quadruples as rivals of b have it as a positive, so one weight a
@@ -130,6 +128,6 @@ def _pooled_auc(
     }
 
 
-def _lower_median(values: Float[NDArray[Any], " brand"]) -> float:
+def _lower_median(values: Float[np.ndarray, " brand"]) -> float:
     known = np.sort(values[~np.isnan(values)])
     return float(known[(len(known) - 1) // 2]) if len(known) else np.nan

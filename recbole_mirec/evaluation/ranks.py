@@ -5,11 +5,9 @@ of the positives among both. The metrics are closed forms in these, so no tie is
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from recbole_mirec.evaluation.inputs import check_ranking_inputs
 
@@ -31,21 +29,21 @@ class TieRanks:
             are no candidates stand last.
     """
 
-    brand: Int[NDArray[Any], " positive"]
-    candidate: Int[NDArray[Any], " positive"]
-    n_above: Int[NDArray[Any], " positive"]
-    n_tied: Int[NDArray[Any], " positive"]
-    n_positives_above: Int[NDArray[Any], " positive"]
-    n_positives_tied: Int[NDArray[Any], " positive"]
-    n_candidates: Int[NDArray[Any], " brand"]
-    n_positives: Int[NDArray[Any], " brand"]
-    order: Int[NDArray[Any], "brand candidate"]
+    brand: Int[np.ndarray, " positive"]
+    candidate: Int[np.ndarray, " positive"]
+    n_above: Int[np.ndarray, " positive"]
+    n_tied: Int[np.ndarray, " positive"]
+    n_positives_above: Int[np.ndarray, " positive"]
+    n_positives_tied: Int[np.ndarray, " positive"]
+    n_candidates: Int[np.ndarray, " brand"]
+    n_positives: Int[np.ndarray, " brand"]
+    order: Int[np.ndarray, "brand candidate"]
 
 
 def tie_ranks(
-    scores: Float[NDArray[Any], "brand candidate"],
-    positives: Bool[NDArray[Any], "brand candidate"],
-    candidates: Bool[NDArray[Any], "brand candidate"],
+    scores: Float[np.ndarray, "brand candidate"],
+    positives: Bool[np.ndarray, "brand candidate"],
+    candidates: Bool[np.ndarray, "brand candidate"],
 ) -> TieRanks:
     """Rank every positive among its brand's candidates, in float64.
 
@@ -87,8 +85,8 @@ def tie_ranks(
 
 
 def cumulative(
-    values: Int[NDArray[Any], "brand candidate"],
-) -> Int[NDArray[Any], "brand candidate+1"]:
+    values: Int[np.ndarray, "brand candidate"],
+) -> Int[np.ndarray, "brand candidate+1"]:
     """Sums of the first 0, 1, ..., all values of each row."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64)
     np.cumsum(values, axis=1, out=sums[:, 1:])
@@ -96,9 +94,9 @@ def cumulative(
 
 
 def _tie_blocks(
-    values: Float[NDArray[Any], "brand candidate"],
-    candidates: Bool[NDArray[Any], "brand candidate"],
-) -> tuple[Int[NDArray[Any], "brand candidate"], Int[NDArray[Any], "brand candidate"]]:
+    values: Float[np.ndarray, "brand candidate"],
+    candidates: Bool[np.ndarray, "brand candidate"],
+) -> tuple[Int[np.ndarray, "brand candidate"], Int[np.ndarray, "brand candidate"]]:
     """First position of each ranked entry's tie block, and the first position after the block."""
     n_columns = values.shape[1]
     position = np.arange(n_columns)

@@ -10,16 +10,15 @@ third source, the training data, is the same for all runs here and is not covere
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from numpy.typing import NDArray
 from scipy import stats
 
 # (run, brand); left open, so that a wrong shape reaches the check and its message
-Layout = Float[NDArray[Any], "..."]
-Summary = Callable[..., Shaped[NDArray[Any], "..."]]
+Layout = Float[np.ndarray, "..."]
+Summary = Callable[..., Shaped[np.ndarray, "..."]]
 _BATCH = 500
 
 
@@ -275,11 +274,11 @@ def bootstrap_interval(
 
 
 def pooled_share(
-    won: Shaped[NDArray[Any], "*any brand"],
-    compared: Shaped[NDArray[Any], "*any brand"],
+    won: Shaped[np.ndarray, "*any brand"],
+    compared: Shaped[np.ndarray, "*any brand"],
     *,
     axis: int = -1,
-) -> Shaped[NDArray[Any], "..."]:
+) -> Shaped[np.ndarray, "..."]:
     """All that was won over all that was compared: the published AUC. In [0, 1]; NaN of nothing."""
     total = np.asarray(compared.sum(axis=axis), dtype=np.float64)
     share = np.full(total.shape, np.nan)
@@ -317,7 +316,7 @@ def variance_components(values: Layout) -> Components:
 
 
 def sign_flip_test(
-    difference: Float[NDArray[Any], " brand"],
+    difference: Float[np.ndarray, " brand"],
     *,
     generator: np.random.Generator,
     n_resamples: int = 9999,
@@ -346,7 +345,7 @@ def sign_flip_test(
     # flips that give the same sum in another order of adding count as ties
     least = abs(difference.sum()) - 1e-12 * np.abs(difference).sum()
 
-    def as_far(flipped: Shaped[NDArray[Any], "flip brand"]) -> int:
+    def as_far(flipped: Shaped[np.ndarray, "flip brand"]) -> int:
         return int((np.abs(difference.sum() - 2 * (flipped @ difference)) >= least).sum())
 
     if 2**n_brands <= n_resamples:
@@ -359,7 +358,7 @@ def sign_flip_test(
     return (1 + n_as_far) / (1 + n_resamples)
 
 
-def wilcoxon_test(difference: Float[NDArray[Any], " brand"]) -> float:
+def wilcoxon_test(difference: Float[np.ndarray, " brand"]) -> float:
     """Two-sided p of Wilcoxon's signed-rank test, by `scipy.stats.wilcoxon`.
 
     Differences of 0 take part in the ranking and their ranks are then left out of both sums (J.
@@ -381,7 +380,7 @@ def wilcoxon_test(difference: Float[NDArray[Any], " brand"]) -> float:
     return float(stats.wilcoxon(difference, zero_method="pratt").pvalue)
 
 
-def holm(p: Float[NDArray[Any], " test"]) -> Float[NDArray[Any], " test"]:
+def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
     """Adjusted p of several tests: the chance of any false one stays below the level.
 
     S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (Scandinavian Journal of
@@ -411,7 +410,7 @@ def holm(p: Float[NDArray[Any], " test"]) -> Float[NDArray[Any], " test"]:
     return adjusted
 
 
-def cohens_d(difference: Float[NDArray[Any], " brand"]) -> float:
+def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
     """Mean of the paired differences over their sample standard deviation (d_z).
 
     In (-inf, inf), 0 without difference; infinite where all brands differ by the same.
@@ -426,7 +425,7 @@ def cohens_d(difference: Float[NDArray[Any], " brand"]) -> float:
     return mean / float(difference.std(ddof=1))
 
 
-def rank_biserial(difference: Float[NDArray[Any], " brand"]) -> float:
+def rank_biserial(difference: Float[np.ndarray, " brand"]) -> float:
     """Share of the ranks of |difference| on the positive side minus that on the negative side.
 
     The matched-pairs rank-biserial correlation (D. Kerby, "The Simple Difference Formula",
@@ -442,7 +441,7 @@ def rank_biserial(difference: Float[NDArray[Any], " brand"]) -> float:
     return float(ranks @ np.sign(difference)) / float(total) if total else 0.0
 
 
-def superiority(difference: Float[NDArray[Any], " brand"]) -> float:
+def superiority(difference: Float[np.ndarray, " brand"]) -> float:
     """Share of the brands on which a is better; a tie counts one half. In [0, 1].
 
     Raises:
@@ -452,14 +451,14 @@ def superiority(difference: Float[NDArray[Any], " brand"]) -> float:
     return float((1 + np.sign(difference)).mean() / 2)
 
 
-def _brand_differences(a: Layout, b: Layout) -> Float[NDArray[Any], " brand"]:
+def _brand_differences(a: Layout, b: Layout) -> Float[np.ndarray, " brand"]:
     """Difference of the means over runs; what averaging rounds off makes no brand differ."""
     unit = 4096 * np.spacing(max(np.abs(a).max(), np.abs(b).max()))
     return np.asarray(np.round((a.mean(axis=0) - b.mean(axis=0)) / unit) * unit)
 
 
 def _two_source_error(
-    brand_variance: float, n_brands: int, runs: Sequence[Float[NDArray[Any], " _"]]
+    brand_variance: float, n_brands: int, runs: Sequence[Float[np.ndarray, " _"]]
 ) -> tuple[float, float]:
     """Standard error and Satterthwaite's degrees of freedom; a model with one run adds nothing."""
     terms = [(brand_variance, n_brands - 1)]
@@ -479,7 +478,7 @@ def _two_sided(value: float, error: float, freedom: float) -> float:
 
 def _widened(
     value: float,
-    drawn: Float[NDArray[Any], " resample"],
+    drawn: Float[np.ndarray, " resample"],
     spread: float,
     error: float,
     freedom: float,
@@ -496,8 +495,8 @@ def _widened(
 
 
 def _difference(
-    models: Sequence[Sequence[Layout]], summary: Summary, brands: Shaped[NDArray[Any], "draw brand"]
-) -> Float[NDArray[Any], " draw"]:
+    models: Sequence[Sequence[Layout]], summary: Summary, brands: Shaped[np.ndarray, "draw brand"]
+) -> Float[np.ndarray, " draw"]:
     """The first model's summary of each draw of brands minus the other's, means over runs."""
     first, *rest = (
         summary(*(layout[:, brands] for layout in model), axis=-1).mean(axis=0) for model in models
@@ -553,7 +552,7 @@ def _check_runs(layout: Layout, deterministic: bool) -> None:
         )
 
 
-def _check_difference(difference: Float[NDArray[Any], " brand"]) -> None:
+def _check_difference(difference: Float[np.ndarray, " brand"]) -> None:
     if not len(difference) or not np.isfinite(difference).all():
         raise ValueError(
             "The 'difference' parameter must hold at least one brand and finite numbers only. "

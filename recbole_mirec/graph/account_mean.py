@@ -1,10 +1,7 @@
 """An account's attribute vector: the mean of its attributes' node embeddings."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recbole_mirec.graph.incidence import binary_incidence
@@ -12,9 +9,9 @@ from recbole_mirec.graph.incidence import binary_incidence
 
 def account_mean(
     incidence: csr_array,
-    node_embeddings: Float[NDArray[Any], "node dimension"],
-    node_mask: Bool[NDArray[Any], " node"],
-) -> tuple[Float32[NDArray[Any], "account dimension"], Bool[NDArray[Any], " account"]]:
+    node_embeddings: Float[np.ndarray, "node dimension"],
+    node_mask: Bool[np.ndarray, " node"],
+) -> tuple[Float32[np.ndarray, "account dimension"], Bool[np.ndarray, " account"]]:
     """Average the embeddings of each account's attributes.
 
     Source: Wang et al., IEEE TMM 25 (2023), the input of equation (18). The paper does not say what

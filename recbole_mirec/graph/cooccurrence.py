@@ -1,11 +1,9 @@
 """Exact co-occurrence counts of attributes over training positives, and their edge weights."""
 
 import math
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from recbole_mirec.graph.incidence import binary_incidence
@@ -14,7 +12,7 @@ from recbole_mirec.graph.incidence import binary_incidence
 def cooccurrence_counts(
     brand_attributes: csr_array,
     influencer_attributes: csr_array,
-    pairs: Int[NDArray[Any], "pair 2"],
+    pairs: Int[np.ndarray, "pair 2"],
 ) -> csr_array:
     """Count how often two attributes meet in the training positives.
 
@@ -84,7 +82,7 @@ def edge_weights(counts: csr_array, eta: float = 2.0) -> csr_array:
     return weights
 
 
-def _check_rows(rows: Int[NDArray[Any], " pair"], n_rows: int, side: str) -> None:
+def _check_rows(rows: Int[np.ndarray, " pair"], n_rows: int, side: str) -> None:
     outside = np.flatnonzero((rows < 0) | (rows >= n_rows))
     if outside.size:
         raise ValueError(

@@ -8,11 +8,9 @@ import zlib
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recbole_mirec.files import whole_file
@@ -61,7 +59,7 @@ def node_embeddings(
     weights: csr_array,
     settings: NetMFSettings | Node2VecSettings,
     cache_folder: Path | None = None,
-) -> tuple[Float32[NDArray[Any], "node dimension"], Bool[NDArray[Any], " node"]]:
+) -> tuple[Float32[np.ndarray, "node dimension"], Bool[np.ndarray, " node"]]:
     """Embed the nodes of a graph by the method that the settings name, or load what was kept.
 
     A cache file that cannot be read, or belongs to other inputs, is computed anew with a warning in
@@ -95,7 +93,7 @@ def node_embeddings(
 
 def _embed(
     weights: csr_array, settings: NetMFSettings | Node2VecSettings
-) -> tuple[Float32[NDArray[Any], "node dimension"], Bool[NDArray[Any], " node"]]:
+) -> tuple[Float32[np.ndarray, "node dimension"], Bool[np.ndarray, " node"]]:
     if isinstance(settings, NetMFSettings):
         return embed_netmf(weights, settings)
     return embed_node2vec(weights, settings)
@@ -103,7 +101,7 @@ def _embed(
 
 def _load(
     path: Path, fingerprint: str, shape: tuple[int, int]
-) -> tuple[Float32[NDArray[Any], "node dimension"], Bool[NDArray[Any], " node"]]:
+) -> tuple[Float32[np.ndarray, "node dimension"], Bool[np.ndarray, " node"]]:
     # Opened here, because numpy leaves a file open whose archive turns out to be truncated.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         stored = str(archive["fingerprint"])
@@ -123,8 +121,8 @@ def _load(
 def _save(
     path: Path,
     fingerprint: str,
-    vectors: Float32[NDArray[Any], "node dimension"],
-    mask: Bool[NDArray[Any], " node"],
+    vectors: Float32[np.ndarray, "node dimension"],
+    mask: Bool[np.ndarray, " node"],
 ) -> None:
     with whole_file(path) as file:
         np.savez(file, fingerprint=np.array(fingerprint), vectors=vectors, mask=mask)

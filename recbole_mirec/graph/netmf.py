@@ -1,11 +1,9 @@
 """NetMF: node embeddings by the closed form of DeepWalk on a weighted graph."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
@@ -38,7 +36,7 @@ class NetMFSettings:
 
 def embed_netmf(
     weights: csr_array, settings: NetMFSettings
-) -> tuple[Float32[NDArray[Any], "node dimension"], Bool[NDArray[Any], " node"]]:
+) -> tuple[Float32[np.ndarray, "node dimension"], Bool[np.ndarray, " node"]]:
     """Embed the nodes of a weighted undirected graph by factorising DeepWalk's matrix.
 
     Source: Qiu et al., "Network Embedding as Matrix Factorization", WSDM 2018, algorithm for small
@@ -75,8 +73,8 @@ def embed_netmf(
 
 
 def _log_deepwalk_matrix(
-    adjacency: Float[NDArray[Any], "node node"], settings: NetMFSettings
-) -> Float[NDArray[Any], "node node"]:
+    adjacency: Float[np.ndarray, "node node"], settings: NetMFSettings
+) -> Float[np.ndarray, "node node"]:
     degree = adjacency.sum(axis=1)
     root = 1.0 / np.sqrt(degree)
     # D^-1/2 A D^-1/2 in place of D^-1 A: the same sum of powers, and symmetric throughout.
@@ -86,19 +84,17 @@ def _log_deepwalk_matrix(
         powers = normalised + normalised @ powers
     scale = degree.sum() / (settings.negative * settings.window)
     matrix = scale * root[:, None] * powers * root
-    logarithm: Float[NDArray[Any], "node node"] = np.log(np.maximum((matrix + matrix.T) / 2, 1.0))
+    logarithm: Float[np.ndarray, "node node"] = np.log(np.maximum((matrix + matrix.T) / 2, 1.0))
     return logarithm
 
 
 def _symmetric_factor(
-    matrix: Float[NDArray[Any], "node node"],
-) -> Float[NDArray[Any], "node node"]:
+    matrix: Float[np.ndarray, "node node"],
+) -> Float[np.ndarray, "node node"]:
     eigenvalues, eigenvectors = eigh(matrix)
     order = np.argsort(-np.abs(eigenvalues), kind="stable")
     vectors = eigenvectors[:, order]
     columns = np.arange(vectors.shape[1])
     sign = np.where(vectors[np.argmax(np.abs(vectors), axis=0), columns] < 0, -1.0, 1.0)
-    factor: Float[NDArray[Any], "node node"] = vectors * (
-        sign * np.sqrt(np.abs(eigenvalues[order]))
-    )
+    factor: Float[np.ndarray, "node node"] = vectors * (sign * np.sqrt(np.abs(eigenvalues[order])))
     return factor

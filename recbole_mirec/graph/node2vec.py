@@ -2,11 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recbole_mirec.graph.random_walks import random_walks
@@ -74,7 +72,7 @@ class Node2VecSettings:
 
 def embed_node2vec(
     weights: csr_array, settings: Node2VecSettings
-) -> tuple[Float32[NDArray[Any], "node dimension"], Bool[NDArray[Any], " node"]]:
+) -> tuple[Float32[np.ndarray, "node dimension"], Bool[np.ndarray, " node"]]:
     """Embed the nodes of a weighted undirected graph by node2vec.
 
     Source: Grover and Leskovec, "node2vec: Scalable Feature Learning for Networks", KDD 2016; walks
@@ -109,10 +107,10 @@ def embed_node2vec(
 
 
 def _skip_gram(
-    walks: Int[NDArray[Any], "walk step"],
-    nodes: Int[NDArray[Any], " kept"],
+    walks: Int[np.ndarray, "walk step"],
+    nodes: Int[np.ndarray, " kept"],
     settings: Node2VecSettings,
-) -> Float32[NDArray[Any], "kept dimension"]:
+) -> Float32[np.ndarray, "kept dimension"]:
     # gensim takes a second to import, and whoever only reads the settings must not wait for it.
     from gensim.models import Word2Vec
 
@@ -131,5 +129,5 @@ def _skip_gram(
         workers=1,
         seed=settings.seed,
     )
-    vectors: Float32[NDArray[Any], "kept dimension"] = model.wv[names[nodes].tolist()]
+    vectors: Float32[np.ndarray, "kept dimension"] = model.wv[names[nodes].tolist()]
     return vectors

@@ -5,11 +5,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 
@@ -69,7 +67,7 @@ def read_edge_list(path: Path) -> EdgeList:
 
 def read_word2vec_text(
     path: Path,
-) -> tuple[tuple[str, ...], Float32[NDArray[Any], "node dimension"]]:
+) -> tuple[tuple[str, ...], Float32[np.ndarray, "node dimension"]]:
     """Read precomputed node embeddings in word2vec's text format.
 
     The first line holds the number of nodes and the dimension, every other line an id (or a name

@@ -1,10 +1,7 @@
 """Biased second-order random walks over a weighted undirected graph, all walkers at once."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recbole_mirec.graph.weighted_graph import checked_weights, connected_mask
@@ -18,7 +15,7 @@ def random_walks(
     p: float,
     q: float,
     generator: np.random.Generator,
-) -> Int64[NDArray[Any], "walk step"]:
+) -> Int64[np.ndarray, "walk step"]:
     """Walk from every connected node, each step biased by the step before.
 
     Source: Grover and Leskovec, "node2vec: Scalable Feature Learning for Networks", KDD 2016. After
@@ -71,18 +68,18 @@ class _Steps:
         self._bias_return, self._bias_out = 1.0 / p, 1.0 / q
         self._generator = generator
 
-    def by_weight(self, current: Int[NDArray[Any], " walk"]) -> Int64[NDArray[Any], " walk"]:
+    def by_weight(self, current: Int[np.ndarray, " walk"]) -> Int64[np.ndarray, " walk"]:
         position = current + self._generator.random(len(current))
         edges = np.searchsorted(self._cumulative, position, side="right")
         # node + u can round up to node + 1, which is the next node's row.
-        chosen: Int64[NDArray[Any], " walk"] = self._neighbours[
+        chosen: Int64[np.ndarray, " walk"] = self._neighbours[
             np.minimum(edges, self._row_ends[current] - 1)
         ]
         return chosen
 
     def biased(
-        self, previous: Int[NDArray[Any], " walk"], current: Int[NDArray[Any], " walk"]
-    ) -> Int64[NDArray[Any], " walk"]:
+        self, previous: Int[np.ndarray, " walk"], current: Int[np.ndarray, " walk"]
+    ) -> Int64[np.ndarray, " walk"]:
         largest = max(self._bias_return, 1.0, self._bias_out)
         chosen = np.empty(len(current), dtype=np.int64)
         pending = np.arange(len(current))
@@ -97,21 +94,21 @@ class _Steps:
         return chosen
 
     def _are_adjacent(
-        self, source: Int[NDArray[Any], " walk"], target: Int[NDArray[Any], " walk"]
-    ) -> Bool[NDArray[Any], " walk"]:
+        self, source: Int[np.ndarray, " walk"], target: Int[np.ndarray, " walk"]
+    ) -> Bool[np.ndarray, " walk"]:
         keys = source * len(self._row_ends) + target
         found = np.minimum(np.searchsorted(self._edge_keys, keys), len(self._edge_keys) - 1)
-        adjacent: Bool[NDArray[Any], " walk"] = self._edge_keys[found] == keys
+        adjacent: Bool[np.ndarray, " walk"] = self._edge_keys[found] == keys
         return adjacent
 
 
 def _cumulative_by_row(
-    graph: csr_array, rows: Int[NDArray[Any], " edge"]
-) -> Float[NDArray[Any], " edge"]:
+    graph: csr_array, rows: Int[np.ndarray, " edge"]
+) -> Float[np.ndarray, " edge"]:
     """Return node + P(next node is at or before this edge's), so one sorted array serves all."""
     probability = graph.data / np.asarray(graph.sum(axis=1))[rows]
     running = np.cumsum(probability)
     first = graph.indptr[rows]
     within = running - running[first] + probability[first]
-    cumulative: Float[NDArray[Any], " edge"] = rows + np.minimum(within, 1.0)
+    cumulative: Float[np.ndarray, " edge"] = rows + np.minimum(within, 1.0)
     return cumulative

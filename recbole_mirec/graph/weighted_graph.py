@@ -1,10 +1,7 @@
 """The weighted undirected graph as a sparse matrix: its invariants and its isolated nodes."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Bool
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 
@@ -43,7 +40,7 @@ def checked_weights(weights: csr_array) -> csr_array:
     return graph
 
 
-def connected_mask(graph: csr_array) -> Bool[NDArray[Any], " node"]:
+def connected_mask(graph: csr_array) -> Bool[np.ndarray, " node"]:
     """Return True for the nodes that have an edge; `graph` comes from `checked_weights`."""
-    connected: Bool[NDArray[Any], " node"] = np.diff(graph.indptr) > 0
+    connected: Bool[np.ndarray, " node"] = np.diff(graph.indptr) > 0
     return connected

@@ -225,7 +225,7 @@ def main() -> int:
     lines = [f"{name}: only one side has it" for name in golden.keys() ^ found.keys()]
     for name in golden.keys() & found.keys():
         lines += differences(golden[name], found[name], name)
-    print("\n".join(lines[:50]) or f"{len(golden)} golden files: the same within {TOLERANCE:g}")
+    print("\n".join(lines[:2000]) or f"{len(golden)} golden files: the same within {TOLERANCE:g}")
     return bool(lines)
 
 
