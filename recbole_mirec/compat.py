@@ -2,8 +2,8 @@
 
 A repair names its cause, where upstream discusses it and when it can be deleted, checks that it
 is needed, and leaves alone what works. The dependency bounds in `setup.cfg` keep away the
-breakages of numpy 2, pandas 3 and setuptools 82; the project's own quick start, trainer and
-checkpoints replace those of RecBole, so their breakages need no repair here.
+breakages of numpy 2, pandas 3 and setuptools 82; the project's own quick start and trainer
+replace those of RecBole, so their breakages need no repair here.
 """
 
 import random

@@ -32,12 +32,17 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
             partial.unlink(missing_ok=True)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or what a user may have of it, is full or broken."""
+    return isinstance(error, OSError) and error.errno in _UNWRITTEN
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Give errors of writing the name of the file, which they lack where a disk is full."""
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno not in _UNWRITTEN:
+        if error.filename is not None or not is_full(error):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
