@@ -19,6 +19,7 @@ from recbole_mirec.data.dataset import MirecDataset, SplitDataset
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import training_loader
 from recbole_mirec.errors import UsageError
+from recbole_mirec.files import naming
 from recbole_mirec.logs import start_logging
 from recbole_mirec.registry import is_ours, require_packages
 from recbole_mirec.results import evaluate_scores
@@ -104,7 +105,8 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
     folder = Path(config["data_path"])
     if config["dataset"] in SPECS and not folder.exists():
         getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
-        synthesize.write_synthetic(config["dataset"], folder)
+        with naming(folder):
+            synthesize.write_synthetic(config["dataset"], folder)
     return MirecDataset(config)
 
 

@@ -5,19 +5,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to be written under a temporary name, and rename it when the block ends well.
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file under a temporary name and rename it.
 
     A process that is killed leaves the old file or the new one, never half of one.
 
     Args:
         path: the file; its folder is made.
+        parts: what it holds, one behind the other.
 
     Raises:
         OSError: it cannot be written, the disk being full for one; `filename` says which.
@@ -27,10 +26,15 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     with naming(path):
         try:
             with partial.open("wb") as file:
-                yield file
+                file.writelines(parts)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or what a user may have of it, is full or broken."""
+    return isinstance(error, OSError) and error.errno in _UNWRITTEN
 
 
 @contextmanager
@@ -39,6 +43,6 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None or error.errno not in _UNWRITTEN:
+        if error.filename is not None or not is_full(error):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error

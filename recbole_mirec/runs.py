@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from recbole_mirec.errors import UsageError
-from recbole_mirec.files import whole_file
+from recbole_mirec.files import write_whole
 
 RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
 RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
@@ -63,8 +63,7 @@ def versions() -> dict[str, str]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with whole_file(path) as file:
-        file.write(text.encode())
+    write_whole(path, text.encode())
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

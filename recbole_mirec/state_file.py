@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from recbole_mirec.errors import UsageError
-from recbole_mirec.files import whole_file
+from recbole_mirec.files import write_whole
 from recbole_mirec.state_tree import pack, unpack
 
 FORMAT = 2
@@ -49,10 +49,8 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
     header = {_KEY: json.dumps(words, allow_nan=False, separators=(",", ":"))}
     content = memoryview(save(tensors, header))
     assert content[8 : _DIGITS.start] == _MARK, "safetensors writes its header in another way"
-    with whole_file(path) as file:
-        file.write(content[: _DIGITS.start])
-        file.write(sha256(content).hexdigest().encode())
-        file.write(content[_DIGITS.stop :])
+    digits = sha256(content).hexdigest().encode()
+    write_whole(path, content[: _DIGITS.start], digits, content[_DIGITS.stop :])
 
 
 def load_state(path: Path, device: torch.device = CPU) -> dict[str, Any]:

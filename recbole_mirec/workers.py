@@ -29,6 +29,13 @@ class Death:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What a worker sends instead of a result where the system refused something."""
+
+    error: OSError
+
+
 def run_in_workers(
     work: Callable[[Job], Result],
     propose: Callable[[], Job | None],
@@ -43,8 +50,8 @@ def run_in_workers(
     this process, even if it is killed. An interrupt from the keyboard reaches this process alone.
 
     Args:
-        work: does a job; can be pickled, and so can jobs and results. Whatever it raises ends its
-            worker.
+        work: does a job; can be pickled, and so can jobs and results. An OSError that it raises
+            is raised here; whatever else ends its worker.
         propose: the next job; None where there is none, or none until another is reported.
         report: called here with each job as it ends.
         n_workers: jobs at a time.
@@ -64,10 +71,8 @@ def run_in_workers(
             ready = wait(list(busy))
             for connection in [one for one in busy if one in ready]:
                 worker = busy.pop(connection)
-                ended, result = worker.job, worker.result()
-                if worker.alive:
-                    idle.append(worker)
-                report(ended, result)
+                idle.append(worker)
+                report(worker.job, worker.result())
     finally:
         for worker in (*idle, *busy.values()):
             worker.end()
@@ -100,14 +105,16 @@ class _Worker(Generic[Job, Result]):
     def result(self) -> Result | Death:
         """What the job gave; of a dead worker, how it died."""
         try:
-            result: Result = self.connection.recv()
+            found: Result | _Failure = self.connection.recv()
         except (EOFError, OSError):
             # its own end first, whose exit code is the reason
             self._process.join(PATIENCE)
             self.end()
             return Death(_words(self._process.exitcode))
         self.idle = True
-        return result
+        if isinstance(found, _Failure):
+            raise found.error
+        return found
 
     def end(self) -> None:
         """End the process: at once where it does a job, otherwise as it would itself."""
@@ -133,7 +140,13 @@ def _work(work: Callable[[Job], Result], connection: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while True:
-            connection.send(work(connection.recv()))
+            job = connection.recv()
+            found: Result | _Failure
+            try:
+                found = work(job)
+            except OSError as error:
+                found = _Failure(error)
+            connection.send(found)
 
 
 @contextlib.contextmanager

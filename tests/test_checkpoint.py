@@ -1,112 +1,356 @@
+"""Files of states: what comes back, what is refused, and that nothing is unpickled."""
+
+import json
 import os
 import pickle
 import random
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from little_data import settings
+from safetensors import safe_open
 from scipy import sparse
 
 from recbole_mirec.checkpoint import (
-    FORMAT,
-    decode,
-    encode,
+    is_checkpoint,
     random_state,
     read_checkpoint,
     restore_random_state,
     write_checkpoint,
 )
 from recbole_mirec.errors import UsageError
+from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.state_file import FORMAT, load_state, save_state
+from recbole_mirec.state_tree import pack, unpack
+from recbole_mirec.trainer import BEST, LAST
 
 CPU = torch.device("cpu")
 STATE = {"data_fingerprint": "f" * 64, "epoch": 3}
+DAMAGED = "cannot be read: it is truncated, damaged or not of this program. Train again, or use"
 
 
 def read(path: Path, fingerprint: str = "f" * 64) -> dict[str, Any]:
     return read_checkpoint(path, fingerprint=fingerprint, device=CPU)
 
 
+def there_and_back(state: dict[str, Any], folder: Path) -> dict[str, Any]:
+    save_state(folder / "state.safetensors", state)
+    return load_state(folder / "state.safetensors")
+
+
+# What comes back
+
+
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "best.pth"
-    matrix = sparse.random(5, 7, density=0.4, random_state=1)
-    state = STATE | {
-        "tensor": torch.arange(6.0).reshape(2, 3),
-        "nested": {"list": [1, "two", None, {"deep": torch.tensor([True])}], 5: 0.25},
-        "pair": (1, 2),
-        "array": np.arange(6, dtype=np.int32).reshape(3, 2),
-        "column_order": np.asfortranarray(np.eye(2, 3)),
-        "number": np.float64(0.1),
-    }
-    layouts = {layout: matrix.asformat(layout) for layout in ("csr", "csc", "coo", "lil", "dok")}
-    write_checkpoint(path, state | {"sparse": layouts})
+    path = tmp_path / "new" / "best.safetensors"
+    weight = torch.arange(6.0).reshape(2, 3)
+    state = STATE | {"state_dict": OrderedDict([("layer.weight", weight)]), "note": "é\n\udcff"}
+    write_checkpoint(path, state)
     back = read(path)
-    assert torch.equal(back["tensor"], state["tensor"])
-    assert back["nested"]["list"][:3] == [1, "two", None]
-    assert torch.equal(back["nested"]["list"][3]["deep"], torch.tensor([True]))
-    assert back["nested"][5] == 0.25
-    assert back["pair"] == [1, 2]
-    assert back["array"].dtype == np.int32
-    assert np.array_equal(back["array"], state["array"])
-    assert np.array_equal(back["column_order"], state["column_order"])
-    assert back["number"] == 0.1
-    for layout, expected in layouts.items():
-        assert back["sparse"][layout].format == layout
-        assert back["sparse"][layout].shape == (5, 7)
-        assert np.array_equal(back["sparse"][layout].toarray(), expected.toarray())
+    assert list(back) == list(state)
+    assert back["epoch"] == 3
+    assert back["note"] == "é\n\udcff"
+    assert torch.equal(back["state_dict"]["layer.weight"], weight)
 
 
-def test_encoding_leaves_tensors_and_plain_values_only() -> None:
-    def leaves(value: Any) -> list[Any]:
-        if isinstance(value, dict):
-            return [leaf for entry in value.values() for leaf in leaves(entry)]
-        if isinstance(value, list):
-            return [leaf for entry in value for leaf in leaves(entry)]
-        return [value]
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor([0.1, -0.0, float("nan"), float("inf"), 1e-45]),
+        torch.tensor([0.1, -3.0], dtype=torch.bfloat16),
+        torch.tensor([0.1, 65504.0], dtype=torch.float16),
+        torch.tensor([0.1, 1e-310], dtype=torch.float64),
+        torch.tensor([True, False]),
+        torch.tensor([2**63 - 1, -(2**63)]),
+        torch.tensor([-128, 127], dtype=torch.int8),
+        torch.tensor(0.25),
+        torch.tensor(7),
+        torch.empty(0),
+        torch.empty(3, 0, 2, dtype=torch.int32),
+        torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2),
+        torch.arange(10)[::3],
+        torch.nn.Parameter(torch.ones(2)),
+    ],
+    ids=lambda tensor: f"{tensor.dtype}{list(tensor.shape)}",
+)
+def test_a_tensor_comes_back_bit_by_bit(tensor: torch.Tensor, tmp_path: Path) -> None:
+    back = there_and_back({"x": tensor}, tmp_path)["x"]
+    assert (back.dtype, back.shape) == (tensor.dtype, tensor.shape)
+    expected = tensor.detach().contiguous().reshape(-1)
+    assert torch.equal(back.reshape(-1).view(torch.uint8), expected.view(torch.uint8))
 
-    state = {"a": sparse.eye(3).tocsr(), "b": (np.float32(2.0), np.ones(2)), "c": [{"d": None}]}
-    plain = torch.Tensor | str | int | float | None
-    assert all(isinstance(leaf, plain) for leaf in leaves(encode(state)))
-    assert decode(encode(state))["b"][0] == 2.0
+
+def test_tensors_that_share_memory_come_back_apart(tmp_path: Path) -> None:
+    whole = torch.arange(6.0)
+    back = there_and_back({"whole": whole, "same": whole, "part": whole[2:4]}, tmp_path)
+    assert back["whole"].tolist() == back["same"].tolist() == list(range(6))
+    assert back["part"].tolist() == [2, 3]
+    back["whole"].zero_()
+    assert back["same"].tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("coalesced", [True, False])
+def test_tensors_by_coordinates_come_back(coalesced: bool, tmp_path: Path) -> None:
+    indices = torch.tensor([[0, 2, 0], [1, 0, 1]])
+    tensor = torch.sparse_coo_tensor(
+        indices, torch.tensor([1.0, 2.0, 4.0]), (3, 5), check_invariants=True
+    )
+    tensor = tensor.coalesce() if coalesced else tensor
+    back = there_and_back({"x": tensor}, tmp_path)["x"]
+    assert (back.layout, back.shape) == (torch.sparse_coo, (3, 5))
+    assert back.is_coalesced() == coalesced
+    assert torch.equal(back._values(), tensor._values())
+    assert torch.equal(back.to_dense(), tensor.to_dense())
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_tensors_by_rows_come_back(tmp_path: Path) -> None:
+    tensor = torch.tensor([[0.0, 1.5, 0.0], [2.0, 0.0, 3.0]]).to_sparse_csr()
+    back = there_and_back({"x": tensor}, tmp_path)["x"]
+    assert back.layout == torch.sparse_csr
+    assert torch.equal(back.to_dense(), tensor.to_dense())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=np.int32).reshape(3, 2),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.arange(6)[::-2],
+        np.array(0.5, dtype=np.float16),
+        np.array([], dtype=np.uint8),
+        np.array([True, False]),
+        np.array([2**64 - 1], dtype=np.uint64),
+        np.broadcast_to(np.float32(1.5), (2, 2)),
+    ],
+    ids=lambda array: f"{array.dtype}{list(array.shape)}",
+)
+def test_an_array_comes_back(array: Any, tmp_path: Path) -> None:
+    back = there_and_back({"x": array}, tmp_path)["x"]
+    assert type(back) is np.ndarray
+    assert (back.dtype, back.shape) == (array.dtype, array.shape)
+    assert np.array_equal(back, array)
+    assert back.flags.writeable
+
+
+def test_a_matrix_of_numpy_stays_one(tmp_path: Path) -> None:
+    matrix = sparse.csr_matrix(np.eye(2)) + np.ones((2, 2))
+    back = there_and_back({"x": matrix}, tmp_path)["x"]
+    assert type(back) is type(matrix) is np.matrix
+    assert np.array_equal(back, matrix)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+@pytest.mark.parametrize("array", [False, True])
+def test_sparse_matrices_keep_layout_and_kind(layout: str, array: bool, tmp_path: Path) -> None:
+    dense = np.random.default_rng(1).random((5, 7), dtype=np.float32)
+    dense[dense < 0.6] = 0
+    made = sparse.csr_array if array else sparse.csr_matrix
+    matrix = made(dense).asformat(layout)
+    back = there_and_back({"x": matrix}, tmp_path)["x"]
+    assert type(back) is type(matrix)
+    assert (back.dtype, back.shape) == (np.float32, (5, 7))
+    assert np.array_equal(back.toarray(), dense)
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=2**63)
+    | st.floats()
+    | st.text()
+    | st.sampled_from([np.float32(0.1), np.int64(-3), np.bool_(1), np.float64("nan")]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.just("__kind__"), inner, max_size=3)
+        | st.dictionaries(st.integers() | st.tuples(st.text(), st.booleans()), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_plain_values_come_back_as_they_were(value: Any) -> None:
+    tree, tensors = pack({"x": value})
+    text = json.dumps(tree, allow_nan=False)
+    back = unpack(json.loads(text), tensors, CPU)["x"]
+    # repr tells types, the order of keys, -0.0 and nan
+    assert repr(back) == repr(value)
+
+
+def test_a_state_of_an_optimizer_comes_back(tmp_path: Path) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([weight], betas=(0.8, 0.9))
+    weight.sum().backward()
+    optimizer.step()
+    back = there_and_back({"optimizers": [optimizer.state_dict()]}, tmp_path)["optimizers"][0]
+    assert back["param_groups"] == optimizer.state_dict()["param_groups"]
+    assert list(back["state"]) == [0]
+    for name, value in optimizer.state_dict()["state"][0].items():
+        assert torch.equal(back["state"][0][name], value)
+
+
+def test_huge_integers_come_back(tmp_path: Path) -> None:
+    huge = {"x": [7**9999, -(2**64), 2**63, -(2**63), 2**53 + 1]}
+    assert there_and_back(huge, tmp_path) == huge
+
+
+class Unknown:
+    """Nothing that a checkpoint holds."""
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (Unknown(), "Unknown"),
+        (b"bytes", "builtins.bytes"),
+        ({1, 2}, "builtins.set"),
+        (print, "builtin_function_or_method"),
+        (np.array(["word"]), "numpy.ndarray <U4"),
+        (np.array([None]), "numpy.ndarray object"),
+        (np.ma.masked_array([1, 2]), "MaskedArray int64"),
+        (np.datetime64("2020-01-01"), "datetime64"),
+        (np.clongdouble(1), "numpy.c"),
+        (torch.tensor([1j]), "torch.Tensor torch.complex64"),
+    ],
+)
+def test_anything_else_is_our_own_fault_and_named(value: Any, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"A checkpoint cannot hold 'a\.1\.b'") as caught:
+        save_state(tmp_path / "x", {"a": [0, {"b": value}]})
+    assert kind in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+# The file
+
+
+def test_anybody_s_safetensors_opens_it(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    state = {
+        "state_dict": {"layer.weight": torch.ones(2)},
+        "optimizers": [{"state": {3: {"exp_avg": torch.zeros(2)}}}],
+        "array": np.arange(3),
+    }
+    save_state(path, state)
+    with safe_open(path, framework="pt") as file:
+        names = ["array", "optimizers.0.state.3.exp_avg", "state_dict.layer.weight"]
+        assert sorted(file.keys()) == names
+        assert torch.equal(file.get_tensor("state_dict.layer.weight"), torch.ones(2))
+        words = json.loads(file.metadata()["recbole_mirec"])
+    assert list(words) == ["sha256", "format", "values"]
+    assert words["format"] == FORMAT
+
+
+def test_names_that_would_meet_are_kept_apart(tmp_path: Path) -> None:
+    state = {
+        "a.b": {"c": torch.tensor(1)},
+        "a": {"b.c": torch.tensor(2), "b": {"c": torch.tensor(3)}},
+        "__metadata__": torch.tensor(4),
+        "\udcff": torch.tensor(5),
+        1: torch.tensor(6),
+        "1": torch.tensor(7),
+    }
+    assert there_and_back(state, tmp_path) == state
+
+
+def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
+    code = (
+        "import sys, torch; from pathlib import Path; from recbole_mirec.state_file import *; "
+        "save_state(Path(sys.argv[1]), {'b': torch.ones(3), 'a': [1, {2: torch.zeros(2)}]})"
+    )
+    files = [tmp_path / "one", tmp_path / "two"]
+    for seed, path in enumerate(files):
+        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "best.safetensors"
+    write_checkpoint(path, STATE)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(path, STATE | {"epoch": 4})
+    assert read(path)["epoch"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+# What is refused
 
 
 def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"Checkpoint '.*best\.pth' does not exist. Train"):
-        read(tmp_path / "best.pth")
-
-
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
-def test_a_truncated_checkpoint_is_an_error(tmp_path: Path, share: float) -> None:
-    path = tmp_path / "best.pth"
-    write_checkpoint(path, STATE | {"tensor": torch.randn(100)})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(UsageError, match=r"best\.pth' cannot be read: it is truncated, damaged"):
-        read(path)
+    with pytest.raises(UsageError, match=r"Checkpoint '.*best\.safetensors' does not exist. Trai"):
+        read(tmp_path / "best.safetensors")
 
 
 def test_a_checkpoint_of_other_data_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "best.pth"
+    path = tmp_path / "best.safetensors"
     write_checkpoint(path, STATE)
     message = r"trained on another data set .*: data fingerprint ffffffffffff, now 000000000000"
     with pytest.raises(UsageError, match=message):
         read(path, "0" * 64)
 
 
-@pytest.mark.parametrize("content", [{"format": FORMAT + 1}, {"state_dict": {}}, [1, 2]])
-def test_a_foreign_file_is_an_error(tmp_path: Path, content: Any) -> None:
-    path = tmp_path / "best.pth"
-    torch.save(content, path)
-    with pytest.raises(UsageError, match=f"is not of this project's format {FORMAT}"):
-        read(path)
-
-
 def test_a_checkpoint_without_a_fingerprint_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "best.pth"
+    path = tmp_path / "best.safetensors"
     write_checkpoint(path, {"epoch": 1})
     with pytest.raises(UsageError, match=r"another data set .*: data fingerprint None, now ffff"):
         read(path)
+
+
+def test_another_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbole_mirec.state_file.FORMAT", FORMAT + 1)
+    save_state(tmp_path / "x", STATE)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=f"is of format {FORMAT + 1}, not {FORMAT}: another vers"):
+        load_state(tmp_path / "x")
+
+
+def test_files_of_other_programs_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "x"
+    save_file({"a": torch.ones(2)}, path)
+    with pytest.raises(UsageError, match=DAMAGED):
+        load_state(path)
+    path.write_bytes(b"")
+    with pytest.raises(UsageError, match=DAMAGED):
+        load_state(path)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"x": {"__kind__": "eval", "value": "1"}},
+        {"x": {"__kind__": "tensor", "name": "nowhere"}},
+        {"x": {"__kind__": "scalar", "dtype": "float32", "value": "many"}},
+        {"x": {"__kind__": []}},
+    ],
+)
+def test_a_state_made_to_confuse_is_refused(
+    tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recbole_mirec.state_file.pack", lambda _: (tree, {}))
+    save_state(tmp_path / "x", {})
+    with pytest.raises(UsageError, match=DAMAGED):
+        load_state(tmp_path / "x")
 
 
 class Attack:
@@ -119,34 +363,88 @@ class Attack:
         return (Path.touch, (self.path,))
 
 
-def test_no_code_in_a_file_is_executed(tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    for name in ("zip.pth", "plain.pth"):
-        path = tmp_path / name
-        if name == "zip.pth":
-            torch.save({"format": FORMAT, "x": Attack(trace)}, path)
-        else:
-            path.write_bytes(pickle.dumps({"format": FORMAT, "x": Attack(trace)}))
-        with pytest.raises(UsageError, match="holds more than tensors and plain values"):
+def test_pickles_are_refused_unopened(tmp_path: Path) -> None:
+    trace, path = tmp_path / "trace", tmp_path / "best.safetensors"
+    for write in (
+        lambda: torch.save({"x": Attack(trace)}, path),
+        lambda: torch.save({"x": Attack(trace)}, path, _use_new_zipfile_serialization=False),
+        lambda: path.write_bytes(pickle.dumps({"x": Attack(trace)})),
+    ):
+        write()
+        with pytest.raises(UsageError, match=r"is of an older .* not opened\. Train again\."):
             read(path)
         assert not trace.exists()
 
 
-def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["best.pth", "last.pth"])
+def test_an_old_run_is_refused(name: str, tmp_path: Path) -> None:
+    assert not is_checkpoint(tmp_path / LAST)
+    torch.save({"format": 1}, tmp_path / name)
+    for look in (is_checkpoint, read):
+        with pytest.raises(UsageError, match=rf"{name}' is of an older version .* Train again\."):
+            look(tmp_path / LAST)
+
+
+def test_nothing_of_ours_loads_or_saves_by_torch_or_pickle() -> None:
+    folder = Path(__file__).parent.parent / "recbole_mirec"
+    for path in folder.rglob("*.py"):
+        text = path.read_text()
+        for word in ("import pickle", "from pickle", "torch.load(", "torch.save(", "cPickle"):
+            assert word not in text, path
+
+
+@pytest.fixture(scope="module")
+def checkpoints(workplace: Path) -> Iterator[dict[tuple[str, str], bytes]]:
+    """The checkpoints of a run of BPR and of MIRec."""
+    found = {}
+    for model in ("BPR", "MIRec"):
+        folder = run_experiment(settings(workplace, model)).run_folder
+        found |= {(model, name): (folder / name).read_bytes() for name in (BEST, LAST)}
+    yield found
+
+
+N_DAMAGES, SEED = 500, 2020
+
+
+def test_every_damage_is_refused_in_one_line(
+    checkpoints: dict[tuple[str, str], bytes], tmp_path: Path
 ) -> None:
-    path = tmp_path / "best.pth"
-    write_checkpoint(path, STATE)
+    """Of each checkpoint 100 flipped bits and 25 truncations, places by chance; 500 in all."""
+    chance = random.Random(SEED)
+    path = tmp_path / "x.safetensors"
+    n_refused = 0
+    for (model, name), whole in checkpoints.items():
+        path.write_bytes(whole)
+        assert load_state(path)["model"] == model
+        for number in range(N_DAMAGES // len(checkpoints)):
+            place = chance.randrange(len(whole))
+            damaged = bytearray(whole)
+            if number % 5:
+                damaged[place] ^= 1 << chance.randrange(8)
+            else:
+                del damaged[place:]
+            path.write_bytes(damaged)
+            with pytest.raises(UsageError, match=DAMAGED) as refusal:
+                load_state(path)
+            assert "\n" not in str(refusal.value), (model, name, number)
+            n_refused += 1
+    assert n_refused == N_DAMAGES
 
-    def half(state: Any, target: Path) -> None:
-        Path(target).write_bytes(b"half")
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(KeyboardInterrupt):
-        write_checkpoint(path, STATE | {"epoch": 4})
-    assert read(path)["epoch"] == 3
-    assert os.listdir(tmp_path) == ["best.pth"]  # noqa: PTH208
+def test_every_bit_of_a_header_counts(tmp_path: Path) -> None:
+    """Length, words, digest and padding: all bits of a small file, one after the other."""
+    path = tmp_path / "x.safetensors"
+    save_state(path, {"a": torch.tensor([1, 2], dtype=torch.uint8)})
+    whole = path.read_bytes()
+    for bit in range(len(whole) * 8):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(UsageError, match=DAMAGED):
+            load_state(path)
+
+
+# Random generators
 
 
 def test_random_state_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -162,10 +460,10 @@ def test_random_state_goes_on_where_it_was(tmp_path: Path) -> None:
 
     before = random_state()
     draw()  # an odd number of normal draws leaves one cached
-    write_checkpoint(tmp_path / "last.pth", STATE | {"random": random_state()})
+    write_checkpoint(tmp_path / LAST, STATE | {"random": random_state()})
     expected = draw()
     draw()
-    restore_random_state(read(tmp_path / "last.pth")["random"])
+    restore_random_state(read(tmp_path / LAST)["random"])
     assert draw() == expected
     restore_random_state(before)
 
@@ -178,8 +476,8 @@ def test_random_state_of_gpus_in_use_is_kept(
     states = [torch.arange(4, dtype=torch.uint8), torch.arange(4, 8, dtype=torch.uint8)]
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
-    write_checkpoint(tmp_path / "last.pth", STATE | {"random": random_state()})
-    saved = read(tmp_path / "last.pth")["random"]
+    write_checkpoint(tmp_path / LAST, STATE | {"random": random_state()})
+    saved = read(tmp_path / LAST)["random"]
     restored: dict[int, list[int]] = {}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(

@@ -247,7 +247,7 @@ def test_stages_start_from_our_checkpoints(settings: Callable[..., dict[str, Any
     actor = run_experiment(stage | {"train_stage": "actor_pretrain"})
     path = str(actor.run_folder / BEST)
     critic = prepare(stage | {"train_stage": "critic_pretrain", "pre_model_path": path})
-    trained = load_state(path)["state_dict"]
+    trained = load_state(Path(path))["state_dict"]
     for name, value in critic.model.state_dict().items():
         assert torch.equal(value, trained[name]), name
 

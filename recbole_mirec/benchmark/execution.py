@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mirec.errors import DivergedError, UsageError
+from recbole_mirec.files import is_full
 from recbole_mirec.quick_start import run_experiment
 from recbole_mirec.runs import RUN_FILE, write_text
 from recbole_mirec.trainer import BEST, LAST
@@ -49,13 +50,16 @@ class RunEnd:
 def execute(job: RunJob) -> RunEnd:
     """Run an experiment, going on where an interrupted one stopped; failures are recorded.
 
-    What the user or the system asks for by KeyboardInterrupt or SystemExit passes.
+    A full disk, and what the user or the system asks for by KeyboardInterrupt or SystemExit,
+    passes.
     """
     started = time.perf_counter()
     try:
         with logged_in(job.folder):
             _run(job)
     except Exception as error:
+        if is_full(error):
+            raise
         status = DIVERGED if isinstance(error, DivergedError) else FAILED
         reason = one_line(error, named=not isinstance(error, UsageError))
         return record_failure(job.folder, status, reason, time.perf_counter() - started)

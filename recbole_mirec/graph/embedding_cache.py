@@ -1,6 +1,7 @@
 """Node embeddings computed once and kept on disk under a fingerprint of their inputs."""
 
 import hashlib
+import io
 import json
 import logging
 import zipfile
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from scipy.sparse import csr_array
 
-from recbole_mirec.files import whole_file
+from recbole_mirec.files import write_whole
 from recbole_mirec.graph.netmf import NetMFSettings, embed_netmf
 from recbole_mirec.graph.node2vec import Node2VecSettings, embed_node2vec
 from recbole_mirec.graph.weighted_graph import checked_weights
@@ -124,5 +125,6 @@ def _save(
     vectors: Float32[np.ndarray, "node dimension"],
     mask: Bool[np.ndarray, " node"],
 ) -> None:
-    with whole_file(path) as file:
-        np.savez(file, fingerprint=np.array(fingerprint), vectors=vectors, mask=mask)
+    archive = io.BytesIO()
+    np.savez(archive, fingerprint=np.array(fingerprint), vectors=vectors, mask=mask)
+    write_whole(path, archive.getbuffer())

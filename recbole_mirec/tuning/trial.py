@@ -11,7 +11,7 @@ from typing import Any
 from dataset_convert import schema
 from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.experiment import prepare
-from recbole_mirec.files import naming
+from recbole_mirec.files import is_full, naming
 from recbole_mirec.locks import PATIENCE, training_in
 from recbole_mirec.metric_names import smaller_is_better
 from recbole_mirec.quick_start import train, validate_best
@@ -84,8 +84,8 @@ class TrialTask:
     ) -> Outcome:
         """Train with the parameters, going on where an interrupted trial stopped.
 
-        Whatever goes wrong becomes the outcome; what the user or the system asks for by
-        KeyboardInterrupt or SystemExit passes.
+        Whatever goes wrong becomes the outcome; a full disk, and what the user or the system asks
+        for by KeyboardInterrupt or SystemExit, passes.
 
         Args:
             number: the trial's, from 1.
@@ -98,6 +98,8 @@ class TrialTask:
             with logged_in(folder):
                 found = self._run(folder, parameters, on_epoch)
         except Exception as error:
+            if is_full(error):
+                raise
             known = isinstance(error, UsageError)
             found = Outcome(FAILED, reason=one_line(error, named=not known))
         return Outcome(**(vars(found) | {"seconds": time.perf_counter() - started}))

@@ -3,6 +3,7 @@
 `python scripted_tasks.py JOBS`: JOBS trials that beat until somebody ends them.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -55,10 +56,15 @@ class Scripted:
             time.sleep(0.01)
 
 
+def _full_disk() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "trials/0002/best.safetensors")
+
+
 _ENDS: dict[str, Callable[[], Any]] = {
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "ends": lambda: os._exit(3),
     "exits": lambda: sys.exit(5),
+    "full": lambda: _full_disk(),
 }
 
 

@@ -56,6 +56,15 @@ def test_a_dead_worker_is_a_failed_trial_with_its_reason(deaths: dict[int, Outco
     assert {deaths[number].score for number in range(3, 6)} == {None}
 
 
+def test_a_full_disk_ends_the_study(tmp_path: Path) -> None:
+    search = Listed({"score": 0.5}, {"end": "full"}, {"score": 0.25}, lag=1)
+    with pytest.raises(OSError, match="No space left") as caught:
+        LocalProcesses(Scripted(tmp_path), 1)(search, search.report)  # type: ignore[arg-type]
+    assert caught.value.filename == "trials/0002/best.safetensors"
+    assert list(search.found) == [1]
+    assert multiprocessing.active_children() == []
+
+
 def test_the_study_goes_on_after_deaths(deaths: dict[int, Outcome]) -> None:
     assert [(deaths[n].status, deaths[n].score) for n in (1, 2, 6)] == [
         (FINISHED, 0.5),
