@@ -262,6 +262,7 @@ class MirecConfig(Config):  # type: ignore[misc]
         """The metrics that are shown; sets `valid_metric` to its name in results."""
         values, asked = self.final_config_dict, self.external_config_dict.get("metrics")
         topk = values["topk"] if isinstance(values["topk"], list) else []
+        topk = [k for k in topk if type(k) is int and k > 0]  # a rule refuses the others
         shown = usual_metrics(topk)
         try:
             values["valid_metric"] = read_metric(values["valid_metric"])
