@@ -160,18 +160,8 @@ def test_a_file_with_a_space_in_its_name_is_one_and_a_list_is_split(
 def test_model_data_set_and_files_have_recboles_short_names() -> None:
     parser = CommandParser(prog="x", allow_abbrev=False)
     add_settings(parser.add_argument, model="the model", config_files="files")
-    given = [
-        "-m",
-        "BPR",
-        "-d",
-        "ml-100k",
-        "--config_files",
-        "a",
-        "b",
-        "--config_files=c d",
-        "--k=1",
-    ]
-    found, rest = parser.parse_known_args([*given, "--k=1"])
+    words = ["-m", "BPR", "-d", "ml-100k", "--config_files", "a", "b", "--k=1"]
+    found, rest = parser.parse_known_args([*words, "--config_files=c d"])
     assert (found.model, found.dataset) == ("BPR", "ml-100k")
     assert found.config_files == ["a", "b", "c d"]
     assert rest == ["--k=1"]
