@@ -267,7 +267,8 @@ class MirecConfig(Config):  # type: ignore[misc]
         try:
             values["valid_metric"] = read_metric(values["valid_metric"])
             if values["valid_metric"].startswith(UNSEEN) and not values["eval_unseen_only"]:
-                raise UsageError(f"{values['valid_metric']} needs eval_unseen_only=True.")
+                name = values["valid_metric"]
+                raise UsageError(f"valid_metric {name} needs eval_unseen_only=True.")
         except UsageError as error:
             self._problems.append(str(error))
         if asked is not None:

@@ -1,16 +1,19 @@
 """RecBole's keys here: understood, without an effect, or refused, all in one message."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from little_data import NAME, settings, write_little
 from recbole.utils import argument_list
 
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.errors import UsageError
 from recbole_mirec.recbole_keys import UNREAD, UNREAD_BY_SCHEMA
+from recbole_mirec.values import Loader
 
 FULL = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}
 
@@ -212,7 +215,9 @@ def test_a_metric_that_validation_needs_stands_beside_the_usual_ones() -> None:
     more = config(valid_metric="Precision@7")["shown_metrics"]
     assert [name for name in more if name not in usual] == ["Precision@7"]
     assert config(valid_metric="NDCG@10")["shown_metrics"] == usual
-    assert refused(valid_metric="unseen_map") == ["unseen_MAP needs eval_unseen_only=True."]
+    assert refused(valid_metric="unseen_map") == [
+        "valid_metric unseen_MAP needs eval_unseen_only=True."
+    ]
     unseen = config(valid_metric="unseen_hit@2", eval_unseen_only=True)
     assert unseen["valid_metric"] == "unseen_Hit@2"
     assert "Hit@2" in unseen["shown_metrics"]
@@ -261,3 +266,30 @@ def test_files_of_our_schema_are_told_by_their_header_too(tmp_path: Path) -> Non
     write_little(tmp_path)
     (tmp_path / NAME / "manifest.json").unlink()
     assert MirecConfig(settings(tmp_path, dataset=NAME))["USER_ID_FIELD"] == "brand_id"
+
+
+def test_the_yaml_of_the_page_is_understood() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "recbole.md").read_text(encoding="utf-8")
+    standard, features = (
+        yaml.load(block, Loader=Loader) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)
+    )
+    made = MirecConfig(standard | {"model": "LightGCN", "dataset": "ml-100k"})
+    shown = ["Recall@10", "MRR@10", "NDCG@10", "Hit@10", "Precision@10", "paper_recall@10"]
+    assert made["shown_metrics"] == shown
+    assert made["valid_metric"] == "MRR@10"
+    for key in ("USER_ID_FIELD", "ITEM_ID_FIELD"):
+        del standard[key]
+    ours = MirecConfig(standard | {"model": "MIRec", "dataset": "mirec-demo"})
+    assert (ours["protocol"], ours["shown_metrics"]) == ("known-brand", shown)
+    (warning,) = remarks(ours, logging.WARNING)
+    for key in ("load_col", "valid_metric_bigger", "embedding_size, n_layers, reg_weight (model"):
+        assert key in warning
+    fm = MirecConfig(features | {"model": "FM", "dataset": "ml-100k"})
+    assert fm["load_col"]["item"] == ["item_id", "class"]
+    assert fm["shown_metrics"][:3] == ["NDCG@5", "NDCG@10", "Recall@5"]
+
+
+def test_the_refusals_of_the_page_are_told_as_it_says() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "recbole.md").read_text(encoding="utf-8")
+    lines = refused(lerning_rate=1, neg_sampling=1, metrics=["RMSE"])
+    assert "error: " + "\n".join(lines) in page

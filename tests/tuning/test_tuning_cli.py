@@ -207,7 +207,7 @@ def test_a_trial_that_diverges_does_not_end_the_study(
         (["--learning_rate=0.1"], "Key 'learning_rate' is set on the command line or in a config"),
         (["--n_layer=1"], "Unknown key 'n_layer' for model LightGCN. Did you mean 'n_layers'?"),
         (["n_layers=1"], "'n_layers=1' is not understood: write keys as --key=value."),
-        (["--metric", "unseen_MAP"], "unseen_MAP needs eval_unseen_only=True."),
+        (["--metric", "unseen_MAP"], "valid_metric unseen_MAP needs eval_unseen_only=True."),
         (["--config_files", "no.yaml"], "Configuration file 'no.yaml' cannot be read: No such fi"),
     ],
 )
