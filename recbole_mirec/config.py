@@ -343,11 +343,13 @@ class MirecConfig(Config):  # type: ignore[misc]
         """The metrics that are shown; sets `valid_metric` to its name in results."""
         values, asked = self.final_config_dict, self.external_config_dict.get("metrics")
         topk = values["topk"] if isinstance(values["topk"], list) else []
+        topk = [k for k in topk if type(k) is int and k > 0]  # a rule refuses the others
         shown = usual_metrics(topk)
         try:
             values["valid_metric"] = read_metric(values["valid_metric"])
             if values["valid_metric"].startswith(UNSEEN) and not values["eval_unseen_only"]:
-                raise UsageError(f"{values['valid_metric']} needs eval_unseen_only=True.")
+                name = values["valid_metric"]
+                raise UsageError(f"valid_metric {name} needs eval_unseen_only=True.")
         except UsageError as error:
             self._problems.append(str(error))
         if asked is not None:

@@ -105,12 +105,12 @@ def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[lis
     Args:
         asked: names; one that takes a depth and has none gets each of `topk`, as in RecBole (MRR
             and MAP, too: their full lists are MRR@all and MAP@all).
-        topk: the depths; another rule refuses wrong ones.
+        topk: the depths.
 
     Returns:
         Standard metrics, each once, then what the paper's rules know of them; and what is wrong.
     """
-    depths = [f"@{k}" for k in topk if type(k) is int and k > 0]
+    depths = [f"@{k}" for k in topk]
     found: list[str] = []
     problems: list[str] = []
     for word in asked:

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from dataset_convert.errors import AtomicFileError
-from recbole_mirec.command import CommandParser, given_settings, run_command
+from recbole_mirec.command import (
+    CommandParser,
+    add_settings,
+    config_paths,
+    given_settings,
+    run_command,
+)
 from recbole_mirec.errors import DivergedError, UsageError
 
 
@@ -128,3 +134,37 @@ def test_words_that_are_no_keys(arguments: list[str], message: str) -> None:
 def test_a_file_that_cannot_be_read_is_named() -> None:
     with pytest.raises(UsageError, match=r"Configuration file 'nowhere.yaml' cannot be read"):
         given_settings(["nowhere.yaml"], [])
+
+
+def test_a_file_with_a_space_in_its_name_is_one_and_a_list_is_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("a.yaml", "b.yaml", "a.yaml b.yaml", "my c.yaml")
+    for number, name in enumerate(names):
+        Path(name).write_text(f"seed: {number}\nx{number}: 1\n")
+    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml b.yaml")]
+    Path("a.yaml b.yaml").unlink()
+    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml"), Path("b.yaml")]
+    assert config_paths(["a.yaml  'my c.yaml'", "b.yaml"]) == [
+        Path("a.yaml"),
+        Path("my c.yaml"),
+        Path("b.yaml"),
+    ]
+    assert config_paths(["my c.yaml", "a.yaml"]) == [Path("my c.yaml"), Path("a.yaml")]
+    assert config_paths(["it's.yaml no.yaml"]) == [Path("it's.yaml"), Path("no.yaml")]
+    assert given_settings(["a.yaml", "my c.yaml"], []) == {"seed": 3, "x0": 1, "x3": 1}
+    assert config_paths([]) == []
+
+
+def test_model_data_set_and_files_have_recboles_short_names() -> None:
+    parser = CommandParser(prog="x", allow_abbrev=False)
+    add_settings(parser.add_argument, model="the model", config_files="files")
+    words = ["-m", "BPR", "-d", "ml-100k", "--config_files", "a", "b", "--k=1"]
+    found, rest = parser.parse_known_args([*words, "--config_files=c d"])
+    assert (found.model, found.dataset) == ("BPR", "ml-100k")
+    assert found.config_files == ["a", "b", "c d"]
+    assert rest == ["--k=1"]
+    assert parser.parse_args([]).config_files == []
+    with pytest.raises(UsageError, match="--dataset is given twice; leave one out"):
+        parser.parse_args(["-d", "x", "--dataset=x"])

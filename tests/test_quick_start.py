@@ -344,8 +344,8 @@ def test_unseen_influencers_on_request(workplace: Path) -> None:
     ("metric", "message"),
     [
         ("MPA", "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
-        ("map@10", "Unknown valid_metric 'map@10'."),
-        ("unseen_MAP", "Unknown valid_metric 'unseen_MAP'."),
+        ("mapp@10", "Unknown valid_metric 'mapp@10'."),
+        ("unseen_MAP", "valid_metric unseen_MAP needs eval_unseen_only"),
         (3, "Unknown valid_metric '3'."),
     ],
 )

@@ -104,3 +104,24 @@ def test_the_brands_of_a_category() -> None:
     unknown = per_category(found.per_brand, [None, "food"])
     assert unknown["brand_category"].tolist() == ["food"]
     assert len(per_category(found.per_brand, [None, None])) == 0
+
+
+def test_only_the_metrics_asked_for_under_both_rules() -> None:
+    chosen = ["Hit@1", "MRR@2", "MedR", "paper_recall@2", "paper_medr", "paper_auc"]
+    found = evaluate_scores(SCORES, split(), metrics=chosen, unseen_only=True)
+    assert list(found.per_brand) == [
+        *("Hit@1", "MRR@2", "FirstRank", "paper_auc", "paper_auc_won", "paper_auc_compared"),
+        *("paper_recall@2", "paper_first_rank", "unseen_Hit@1", "unseen_MRR@2"),
+        "unseen_FirstRank",
+    ]
+    assert list(found.summary) == [
+        *("Hit@1", "MRR@2", "MedR", "paper_auc", "paper_recall@2", "paper_medr"),
+        *("unseen_Hit@1", "unseen_MRR@2", "unseen_MedR"),
+    ]
+    assert found.per_brand["Hit@1"].tolist() == [1.0, 0.0]
+    assert found.per_brand["MRR@2"].tolist() == [1.0, 0.5]
+    usual = evaluate_scores(SCORES, split(), metrics=usual_metrics([2]), unseen_only=True)
+    for name in ("MedR", "paper_medr", "paper_auc", "paper_recall@2", "unseen_MedR"):
+        assert str(found.summary[name]) == str(usual.summary[name]), name
+    standard = evaluate_scores(SCORES, split(), metrics=["Hit@1", "cAUC"])
+    assert list(standard.per_brand) == ["Hit@1"]

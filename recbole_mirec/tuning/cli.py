@@ -44,6 +44,7 @@ def _main(arguments: Sequence[str]) -> int:
     if options.model is not None:
         settings["model"] = options.model
     plan = make_plan(options, {"model": "MIRec"} | settings, command)
+    _tell([plan])
     result = run_study(plan, folder=options.results, root=_root(settings))
     print(study_text(result))
     return 0 if result.winner is not None else NOTHING_FOUND
@@ -69,6 +70,7 @@ def _compare(options: argparse.Namespace, settings: dict[str, Any], command: str
         for protocol in protocols
         for model in _names(options.models, "--models")
     ]
+    _tell(plans)
     budget = " ".join(options.budget)
     folder = options.results or _root(settings) / (
         f"comparison-{plans[0].settings['dataset']}-"
@@ -77,6 +79,15 @@ def _compare(options: argparse.Namespace, settings: dict[str, Any], command: str
     found = compare(plans, folder, budget=f"{budget} a study")
     print(comparison_text(found))
     return 0 if all(result.winner is not None for result in found.results) else NOTHING_FOUND
+
+
+def _tell(plans: Sequence["StudyPlan"]) -> None:
+    """Say once what the logs of the trials say of the settings."""
+    from recbole_mirec.config import MirecConfig
+
+    remarks = [remark for plan in plans for _, remark in MirecConfig(plan.settings).remarks]
+    for remark in dict.fromkeys(remarks):
+        print(remark, file=sys.stderr)
 
 
 def _names(text: str, option: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from recbole_mirec.metric_names import smaller_is_better
+from recbole_mirec.metric_names import rule_prefix, smaller_is_better
 from recbole_mirec.notes import data_title
 from recbole_mirec.tables import format_table, metric_title
 from recbole_mirec.tuning.comparison import TABLE_FILE, WINNERS, Comparison
@@ -12,7 +12,6 @@ from recbole_mirec.tuning.study import StudyResult, study_protocol
 from recbole_mirec.tuning.study_folder import REPORT_FILE, WINNER_FILE
 
 N_TOP = 10
-SHOWN = ("AUC", "cAUC", "Recall@10", "Recall@50", "NDCG@10", "MRR", "MAP", "MedR")
 
 
 def study_text(result: StudyResult) -> str:
@@ -82,7 +81,7 @@ def _parts_table(result: StudyResult) -> str:
     assert result.winner is not None
     parts = {"validation": result.winner.valid, "test": result.winner.test}
     rows = [
-        {"": part, **{metric_title(name): values[name] for name in SHOWN if name in values}}
+        {"": part, **{metric_title(name): values[name] for name in values if not rule_prefix(name)}}
         for part, values in parts.items()
         if values is not None
     ]
@@ -95,8 +94,11 @@ def comparison_text(found: Comparison) -> str:
     data = data_title(str(first.plan.settings["dataset"]), synthetic=first.synthetic)
     lines = [f"Tuned on {data} under one budget: {found.budget}, by validation {first.plan.metric}"]
     frame = found.frame()
+    winners = [result.winner for result in found.results if result.winner is not None]
+    names = dict.fromkeys(name for winner in winners for name in winner.valid)
+    measured = [name for name in names if not rule_prefix(name)]
     for protocol, rows in frame.groupby("protocol", sort=False):
-        metrics = [name for name in SHOWN if name in rows]
+        metrics = [name for name in measured if name in rows]
         shown = pd.DataFrame(
             {
                 "model": rows["model"],

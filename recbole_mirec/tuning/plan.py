@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_mirec.metric_names import read_metric
 from recbole_mirec.tuning.sampling import BAYES
 from recbole_mirec.tuning.space import SearchSpace
 
@@ -51,7 +52,7 @@ class StudyPlan:
     @property
     def metric(self) -> str:
         """What chooses epochs and trials."""
-        return str(self.settings["valid_metric"])
+        return read_metric(self.settings["valid_metric"])
 
     @property
     def parameters(self) -> tuple[str, ...]:

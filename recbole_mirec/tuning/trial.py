@@ -13,7 +13,7 @@ from recbole_mirec.errors import DivergedError, UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.files import is_full, naming
 from recbole_mirec.locks import PATIENCE, training_in
-from recbole_mirec.metric_names import smaller_is_better
+from recbole_mirec.metric_names import read_metric, smaller_is_better
 from recbole_mirec.quick_start import train, validate_best
 
 FINISHED, STOPPED, DIVERGED, FAILED = "finished", "stopped", "diverged", "failed"
@@ -69,7 +69,12 @@ class TrialTask:
     @property
     def bigger(self) -> bool:
         """Whether a larger score is better."""
-        return not smaller_is_better(str(self.settings["valid_metric"]))
+        return not smaller_is_better(self.metric)
+
+    @property
+    def metric(self) -> str:
+        """What chooses epochs and trials, by the name that results give it."""
+        return read_metric(self.settings["valid_metric"])
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and its log."""
@@ -136,7 +141,7 @@ class TrialTask:
             )
         return Outcome(
             status,
-            float(found.summary[str(self.settings["valid_metric"])]),
+            float(found.summary[self.metric]),
             dict(found.summary),
             best_epoch=trainer.best_epoch + 1,
             n_epochs=trainer.n_epochs(),

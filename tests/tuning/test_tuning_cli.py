@@ -123,6 +123,24 @@ def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workp
     assert {"learning_rate", "n_layers", "reg_weight", "embedding_size"} < row.keys()
 
 
+def test_settings_are_fixed_by_the_names_that_results_have(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = cli.build_parser().parse_args(["-m", "BPR", "-d", "mirec-tiny", "--metric", "map@5"])
+    given = {"model": options.model, "eval_args": {"mode": "full"}}
+    fixed = cli.fixed_settings(options, given)
+    assert (fixed["dataset"], fixed["valid_metric"]) == ("mirec-tiny", "MAP@5")
+    assert (fixed["protocol"], fixed["seed"]) == ("known-brand", 2020)
+    films = cli.build_parser().parse_args(["--dataset", "ml-100k"])
+    assert cli.fixed_settings(films, given)["protocol"] == "known-brand"
+    capsys.readouterr()
+    arguments = words(workplace, "--params_file", "rates.hyper", "--metric", "hit@10", epochs=1)
+    assert cli.main([*arguments, "--save_dataset=True", "--topk=5"]) == 0
+    out, err = capsys.readouterr()
+    assert err.count("Keys that have no effect here: save_dataset (data are read afresh and") == 1
+    assert out.splitlines()[2].split()[:2] == ["trial", "Hit@10"]
+
+
 def test_a_variant_has_a_space_of_its_own() -> None:
     options = cli.build_parser().parse_args([])
     spaces = [
@@ -189,7 +207,7 @@ def test_a_trial_that_diverges_does_not_end_the_study(
         (["--learning_rate=0.1"], "Key 'learning_rate' is set on the command line or in a config"),
         (["--n_layer=1"], "Unknown key 'n_layer' for model LightGCN. Did you mean 'n_layers'?"),
         (["n_layers=1"], "'n_layers=1' is not understood: write keys as --key=value."),
-        (["--metric", "unseen_MAP"], "Unknown valid_metric 'unseen_MAP'."),
+        (["--metric", "unseen_MAP"], "valid_metric unseen_MAP needs eval_unseen_only=True."),
         (["--config_files", "no.yaml"], "Configuration file 'no.yaml' cannot be read: No such fi"),
     ],
 )
@@ -256,7 +274,7 @@ def test_wrong_params_files_are_one_line(
         ),
         (
             ["--models", "BPR,LightGNC", "--budget", "trials", "2"],
-            "No search space comes with model LightGNC; write one and name it with --params_file",
+            "Unknown model 'LightGNC'. Did you mean 'LightGCN'?",
         ),
     ],
 )

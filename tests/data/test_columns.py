@@ -1,0 +1,148 @@
+"""Columns of RecBole's own atomic files: what is loaded, and what is refused before reading."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from little_data import settings
+
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.data.dataset import SplitDataset
+from recbole_mirec.errors import UsageError
+from recbole_mirec.experiment import load_dataset, prepare
+
+LOADED = {
+    "inter": ["uid", "film"],
+    "user": ["uid", "age", "city"],
+    "item": ["film", "genres", "length"],
+}
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """Six users and twelve films in RecBole's format, with names of fields of their own."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    pairs = [(user, film) for user in range(6) for film in range(12) if (user + film) % 6]
+    write(folder / "films.inter", "uid:token film:token stars:float place:token", [
+        (f"u{user}", f"f{film}", user % 5 + 1, "home") for user, film in pairs
+    ])  # fmt: skip
+    write(folder / "films.user", "uid:token age:token city:token", [
+        (f"u{user}", 20 + user % 3, "ab"[user % 2]) for user in range(6)
+    ])  # fmt: skip
+    write(folder / "films.item", "film:token genres:token_seq length:float", [
+        (f"f{film}", "war love"[: 3 + 5 * (film % 2)], 90 + film) for film in range(12)
+    ])  # fmt: skip
+    return tmp_path
+
+
+def write(path: Path, header: str, rows: list[tuple[Any, ...]]) -> None:
+    lines = [header.replace(" ", "\t"), *("\t".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def given(folder: Path, model: str = "FM", **changes: Any) -> dict[str, Any]:
+    own = {"USER_ID_FIELD": "uid", "ITEM_ID_FIELD": "film", "load_col": LOADED}
+    made: dict[str, Any] = settings(folder, model, "films", **(own | changes))
+    return made
+
+
+def test_features_of_users_and_items_reach_a_context_aware_model(films: Path) -> None:
+    model = prepare(given(films, numerical_features=["length"])).model
+    assert model.token_field_names == ["uid", "film", "age", "city"]
+    assert model.token_seq_field_names == ["genres"]
+    assert model.float_field_names == ["length"]
+    # padding and what stands in the files
+    assert model.token_field_dims == [7, 13, 4, 3]
+    assert model.token_seq_field_dims == [3]
+
+
+def test_columns_that_are_not_named_stay_out(films: Path) -> None:
+    columns = {"inter": ["uid", "film"], "user": ["uid", "age"], "item": ["film"]}
+    model = prepare(given(films, load_col=columns)).model
+    assert model.token_field_names == ["uid", "film", "age"]
+    assert model.token_seq_field_names == []
+
+
+def test_without_load_col_the_ids_by_their_own_names_are_loaded(films: Path) -> None:
+    named = {"USER_ID_FIELD": "uid", "ITEM_ID_FIELD": "film"}
+    data = load_dataset(MirecConfig(settings(films, "BPR", "films", **named)))
+    assert type(data) is SplitDataset
+    assert sorted(data.field2type) == ["film", "uid"]
+    assert (data.user_num, data.item_num, data.inter_num) == (7, 13, 60)
+
+
+def test_recboles_names_of_users_and_items_need_not_be_said(films: Path) -> None:
+    for path in (films / "films").iterdir():
+        path.write_text(path.read_text().replace("uid:", "user_id:").replace("film:", "item_id:"))
+    config = MirecConfig(settings(films, "BPR", "films"))
+    assert (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]) == ("user_id", "item_id")
+    assert config["protocol"] == "known-brand"
+    assert load_dataset(config).inter_num == 60
+    half = MirecConfig(settings(films, "BPR", "films", USER_ID_FIELD="someone"))
+    assert (half["USER_ID_FIELD"], half["ITEM_ID_FIELD"]) == ("someone", "item_id")
+    assert half["load_col"] == {"inter": ["someone", "item_id"]}
+
+
+def test_intervals_filter_data_that_are_not_ours(films: Path) -> None:
+    data = load_dataset(MirecConfig(given(films, "BPR", val_interval={"length": "[95,inf)"})))
+    assert data.item_num == 1 + 7
+
+
+def test_a_threshold_is_read_where_it_is_set(films: Path) -> None:
+    columns = LOADED | {"inter": ["uid", "film", "stars"]}
+    data = load_dataset(MirecConfig(given(films, load_col=columns, threshold={"stars": 3})))
+    # stars are 1 to 5, one for each user and 1 for the sixth, who have ten films each
+    assert data.inter_feat["label"].sum() == 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        (
+            {"load_col": LOADED | {"user": ["uid", "aeg"]}},
+            ["Key 'load_col': '", "films.user' has no column 'aeg'. Did you mean 'age'?"],
+        ),
+        (
+            {"load_col": LOADED | {"kg": ["head"], "item": ["film", "genre"]}},
+            ["2 settings", "columns of '", "films.kg', which does not", "no column 'genre'"],
+        ),
+        ({"load_col": None, "unload_col": {"inter": ["plaec"]}}, ["no column 'plaec'. Did you"]),
+        (
+            {"load_col": {"inter": ["uid", "stars"]}},
+            ["films.inter' is loaded without 'film', which ITEM_ID_FIELD names"],
+        ),
+        ({"USER_ID_FIELD": "udi"}, ["is loaded without 'udi', which USER_ID_FIELD names. Did you"]),
+        (
+            {"load_col": LOADED | {"inter": ["uid", "film", "place"]}},
+            [
+                "'place' is a feature of interactions",
+                "FM ranks all pairs. Leave it out of",
+            ],
+        ),
+        (
+            {
+                "load_col": LOADED | {"inter": ["uid", "film", "stars"]},
+                "numerical_features": ["stars"],
+            },
+            ["'stars' is a feature of interactions, which pairs that did not happen lack"],
+        ),
+        (
+            {"threshold": {"stars": 3}},
+            ["'films' cannot be read by RecBole: ValueError('Field ["],
+        ),
+        ({"data_path": "nowhere"}, ["films.inter' does not exist. Put RecBole's atomic files the"]),
+    ],
+)
+def test_columns_that_cannot_be_loaded(
+    films: Path, changes: dict[str, Any], messages: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_dataset(MirecConfig(given(films, **changes)))
+    for message in messages:
+        assert message in str(caught.value)
+
+
+def test_a_model_without_features_takes_any_column(films: Path) -> None:
+    columns = LOADED | {"inter": "*"}
+    assert load_dataset(MirecConfig(given(films, "BPR", load_col=columns))).inter_num == 60
