@@ -5,8 +5,8 @@ import logging
 import math
 import os
 import re
+import secrets
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,23 +25,22 @@ for _name, _value in {
     # A Ray of our own listens on this machine alone (127.0.0.1); else its ports are open on all
     # interfaces and take orders from anybody. The name is Ray's and holds on Linux too.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # the new one prints a table even when told to be silent
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C raises KeyboardInterrupt here as everywhere.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Paths in the settings are relative to the user's working folder.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }.items():
     os.environ.setdefault(_name, _value)
 
-with warnings.catch_warnings():
-    # of pkg_resources and np.bool8, which the bounds on setuptools and numpy keep in place
-    warnings.simplefilter("ignore")
-    import ray
-    from ray import tune
-    from ray.air import session
-    from ray.tune.experiment import Trial
-    from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search import Searcher
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.experiment import Trial  # noqa: E402
+from ray.tune.schedulers import ASHAScheduler  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
 
 ASHA = "asha"
 # A trial goes on from a rung where its score is in the best third of those that reached it; the
@@ -126,27 +125,23 @@ class RayTune:
     def _tune(self, search: Proposals, report: Report, folder: Path) -> None:
         # The study says itself what became of its trials.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        # As many workers may start at the same time; by default one waits for the other.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.jobs)
         asha = None if self.max_epochs is None else _Asha(self.max_epochs, self.task.bigger, folder)
-        tune.run(
-            _trainable(self.task, folder if asha else None),
-            name="tune",
-            storage_path=str(folder),
-            num_samples=-1,
-            search_alg=_Searcher(search, self.jobs),
-            scheduler=asha,
-            callbacks=[_Reporter(report)],
-            resources_per_trial=_resources(self.jobs),
-            # another trial in the same process saves the import of the packages
-            reuse_actors=True,
-            max_failures=0,
-            raise_on_failed_trial=False,
-            chdir_to_trial_dir=False,
-            trial_dirname_creator=_trial_name,
-            sync_config=tune.SyncConfig(syncer=None),
-            verbose=0,
-        )
+        trial = _trainable(self.task, folder if asha else None)
+        tune.Tuner(
+            tune.with_resources(trial, _resources(self.jobs)),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                max_concurrent_trials=self.jobs,
+                search_alg=_Searcher(search),
+                scheduler=asha,
+                # another trial in the same process saves the import of the packages
+                reuse_actors=True,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="tune", storage_path=str(folder), callbacks=[_Reporter(report)], verbose=0
+            ),
+        ).fit()
 
 
 @contextlib.contextmanager
@@ -155,6 +150,9 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Other users of this machine reach its loopback too. Without a token of ours Ray would leave
+    # one in the user's home.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         ray.init(
             address="local",
@@ -202,7 +200,7 @@ def _trainable(task: TrialTask, rungs: Path | None) -> Any:
             nonlocal best
             if best is None or (score > best if task.bigger else score < best):
                 best = score
-            session.report({_SCORE: best, _EPOCH: epoch})
+            tune.report({_SCORE: best, _EPOCH: epoch})
             if rungs is not None and _mark(rungs, proposal.number).exists():
                 raise TrialStopped(f"stopped by ASHA after epoch {epoch}")
 
@@ -210,7 +208,7 @@ def _trainable(task: TrialTask, rungs: Path | None) -> Any:
             proposal.number, proposal.parameters, on_epoch if rungs is not None else None
         )
         # Without an epoch, so that the scheduler has no say in it.
-        session.report({_SCORE: math.nan, _OUTCOME: found})
+        tune.report({_SCORE: math.nan, _OUTCOME: found})
 
     return trial
 
@@ -228,29 +226,21 @@ def _mark(folder: Path, number: int) -> Path:
 class _Searcher(Searcher):
     """The project's search, asked for a trial when a job is free."""
 
-    def __init__(self, search: Proposals, jobs: int):
+    def __init__(self, search: Proposals):
         super().__init__()
         self._search = search
-        self._jobs = jobs
-        self._running: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if len(self._running) == self._jobs:
-            return None
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:  # noqa: ARG002
         proposal = self._search.propose()
         if proposal is not None:
-            self._running.add(trial_id)
             return {_PROPOSAL: proposal}
         # Ray's mark of the end is a string, whatever it declares.
         return Searcher.FINISHED if self._search.over else None  # type: ignore[return-value]
 
     def on_trial_complete(
-        self,
-        trial_id: str,
-        result: dict[str, Any] | None = None,  # noqa: ARG002
-        error: bool = False,  # noqa: ARG002
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._running.remove(trial_id)
+        """Do nothing: `_Reporter` hands over what the search has to know."""
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the study's records are what a later run continues from."""
