@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,28 +20,39 @@ from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.trial import FAILED, Outcome, TrialStopped, TrialTask
 
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 # Ray reads these when it is imported or started; what the user has set already stays.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A Ray of our own listens on this machine alone (127.0.0.1); else its ports are open on all
     # interfaces and take orders from anybody. The name is Ray's and holds on Linux too.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    _LOOPBACK: "0",
+    # Where this process is killed, two of Ray's wait so long for one that died with it (60 s).
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
     # the new one prints a table even when told to be silent
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C raises KeyboardInterrupt here as everywhere.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Ray's own words on a dead worker: its trial is reported as failed.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     # Paths in the settings are relative to the user's working folder.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }.items():
     os.environ.setdefault(_name, _value)
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.experiment import Trial  # noqa: E402
-from ray.tune.schedulers import ASHAScheduler  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+try:
+    import ray
+    from ray import tune
+    from ray.tune.experiment import Trial
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search import Searcher
+except ImportError as error:
+    raise UsageError(
+        f"--tool ray needs Ray, which is an extra. Received: {error}. Install it by "
+        f'pip install "recbole-mirec[ray]", or leave --tool out.'
+    ) from error
 
 ASHA = "asha"
 # A trial goes on from a rung where its score is in the best third of those that reached it; the
@@ -150,6 +162,12 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    host = ray.util.get_node_ip_address()
+    if not ip_address(host).is_loopback:
+        raise UsageError(
+            f"Ray must listen on this machine alone. Received: {host}. Unset {_LOOPBACK} and "
+            f"import {__name__} before ray, or start Ray yourself by ray.init()."
+        )
     # Other users of this machine reach its loopback too. Without a token of ours Ray would leave
     # one in the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
