@@ -7,12 +7,15 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 
 from recbole_mirec.errors import UsageError
@@ -27,8 +30,6 @@ for _name, _value in {
     # A Ray of our own listens on this machine alone (127.0.0.1); else its ports are open on all
     # interfaces and take orders from anybody. The name is Ray's and holds on Linux too.
     _LOOPBACK: "0",
-    # Where this process is killed, two of Ray's wait so long for one that died with it (60 s).
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
     # the new one prints a table even when told to be silent
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -61,6 +62,19 @@ REDUCTION, FIRST_RUNG = 3, 10
 FOLDER = "ray"
 # Nothing large is handed over, and Ray's own default is a third of the memory.
 OBJECT_STORE = 100 * 2**20
+
+# Where this process is killed, two agents of Ray stay for a minute, waiting for an answer of what
+# died with it; a watcher, whose standard input ends then, ends them.
+_WATCHER = """
+import contextlib, psutil, sys
+started = []
+for pid in sys.argv[1:]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started.append(psutil.Process(int(pid)))
+sys.stdin.read()
+for left in psutil.wait_procs(started, timeout=3)[1]:
+    left.kill()
+"""
 
 _PROPOSAL, _OUTCOME, _SCORE, _EPOCH = "proposal", "outcome", "score", "epoch"
 
@@ -139,21 +153,22 @@ class RayTune:
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         asha = None if self.max_epochs is None else _Asha(self.max_epochs, self.task.bigger, folder)
         trial = _trainable(self.task, folder if asha else None)
-        tune.Tuner(
+        # not by a Tuner, which would write the whole search down beside its results
+        tune.run(
             tune.with_resources(trial, _resources(self.jobs)),
-            tune_config=tune.TuneConfig(
-                num_samples=-1,
-                max_concurrent_trials=self.jobs,
-                search_alg=_Searcher(search),
-                scheduler=asha,
-                # another trial in the same process saves the import of the packages
-                reuse_actors=True,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name="tune", storage_path=str(folder), callbacks=[_Reporter(report)], verbose=0
-            ),
-        ).fit()
+            name="tune",
+            storage_path=str(folder),
+            num_samples=-1,
+            max_concurrent_trials=self.jobs,
+            search_alg=_Searcher(search),
+            scheduler=asha,
+            callbacks=[_Reporter(report)],
+            # another trial in the same process saves the import of the packages
+            reuse_actors=True,
+            raise_on_failed_trial=False,
+            trial_dirname_creator=_trial_name,
+            verbose=0,
+        )
 
 
 @contextlib.contextmanager
@@ -171,6 +186,8 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
     # Other users of this machine reach its loopback too. Without a token of ours Ray would leave
     # one in the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    before = set(psutil.Process().children(recursive=True))
+    watcher = None
     try:
         ray.init(
             address="local",
@@ -187,9 +204,17 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
             f"can write to."
         ) from error
     else:
+        started = {*psutil.Process().children(recursive=True)} - before
+        watcher = subprocess.Popen(
+            [sys.executable, "-c", _WATCHER, *(str(process.pid) for process in started)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         yield
     finally:
         ray.shutdown()
+        if watcher is not None:
+            watcher.communicate()
 
 
 def _resources(jobs: int) -> dict[str, float]:
