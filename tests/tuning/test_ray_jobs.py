@@ -17,10 +17,9 @@ import pytest
 if find_spec("ray") is None:
     pytest.skip('Ray is not installed: pip install -e ".[ray]"', allow_module_level=True)
 
-from study_cases import rows_without_times, run_in_this_process
+from study_cases import rows_without_times
 
 from recbole_mirec.errors import UsageError
-from recbole_mirec.tuning import cli
 from recbole_mirec.tuning.ray_jobs import RayTune
 from recbole_mirec.tuning.trial import TrialTask
 
@@ -161,25 +160,23 @@ def _epochs(outcomes: dict[str, Any]) -> list[int]:
 def test_a_killed_study_goes_on_and_finds_what_one_process_finds(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "rates.hyper").write_text("learning_rate choice [0.002,0.1,0.01,0.05]\n")
-    given = ["--model", "LightGCN", "--dataset", "mirec-tiny", "--params_file", "rates.hyper"]
-    given += [f"--data_path={workplace}", "--protocol=known-brand", "--epochs=20", "--gpu_id="]
-    by_ray = [*given, "--jobs", "2", "--tool", "ray", "--scheduler", "none", "--results", "by-ray"]
-    command = [sys.executable, "-m", "recbole_mirec.tuning", *by_ray]
     monkeypatch.chdir(tmp_path)
-    with subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE) as process:
-        while not Path("by-ray/trials.csv").exists():
+    Path("rates.hyper").write_text("learning_rate choice [0.002,0.1,0.01,0.05]\n")
+    command = [sys.executable, "-m", "recbole_mirec.tuning", "--model", "LightGCN"]
+    command += ["--dataset", "mirec-tiny", "--params_file", "rates.hyper"]
+    command += [f"--data_path={workplace}", "--protocol=known-brand", "--epochs=20", "--gpu_id="]
+    by_ray = [*command, "--tool", "ray", "--scheduler", "none", "--jobs", "2", "--results", "ray"]
+    with subprocess.Popen(by_ray, env=environment(tmp_path), stderr=subprocess.PIPE) as process:
+        while not Path("ray/trials.csv").exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         process.kill()
-    assert len(rows_without_times(Path("by-ray"))) < 4
-    subprocess.run(command, env=environment(tmp_path), check=True)
-
-    run_in_this_process(monkeypatch)
-    assert cli.main([*given, "--results", "here"]) == 0
-    rows = rows_without_times(Path("here"))
+    assert len(rows_without_times(Path("ray"))) < 4
+    for rest in (by_ray, [*command, "--results", "local"]):
+        subprocess.run(rest, env=environment(tmp_path), check=True)
+    rows = rows_without_times(Path("local"))
     assert [row["status"] for row in rows] == ["finished"] * 4
-    assert rows_without_times(Path("by-ray")) == rows
+    assert rows_without_times(Path("ray")) == rows
 
 
 @pytest.mark.slow
