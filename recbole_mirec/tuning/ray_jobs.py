@@ -5,13 +5,17 @@ import logging
 import math
 import os
 import re
+import secrets
 import shutil
-import warnings
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 
 from recbole_mirec.errors import UsageError
@@ -19,29 +23,37 @@ from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.trial import FAILED, Outcome, TrialStopped, TrialTask
 
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 # Ray reads these when it is imported or started; what the user has set already stays.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A Ray of our own listens on this machine alone (127.0.0.1); else its ports are open on all
     # interfaces and take orders from anybody. The name is Ray's and holds on Linux too.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    _LOOPBACK: "0",
+    # the new one prints a table even when told to be silent
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C raises KeyboardInterrupt here as everywhere.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Ray's own words on a dead worker: its trial is reported as failed.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    # Paths in the settings are relative to the user's working folder.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }.items():
     os.environ.setdefault(_name, _value)
 
-with warnings.catch_warnings():
-    # of pkg_resources and np.bool8, which the bounds on setuptools and numpy keep in place
-    warnings.simplefilter("ignore")
+try:
     import ray
     from ray import tune
-    from ray.air import session
     from ray.tune.experiment import Trial
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search import Searcher
+except ImportError as error:
+    raise UsageError(
+        f"--tool ray needs Ray, which is an extra. Received: {error}. Install it by "
+        f'pip install "recbole-mirec[ray]", or leave --tool out.'
+    ) from error
 
 ASHA = "asha"
 # A trial goes on from a rung where its score is in the best third of those that reached it; the
@@ -50,6 +62,19 @@ REDUCTION, FIRST_RUNG = 3, 10
 FOLDER = "ray"
 # Nothing large is handed over, and Ray's own default is a third of the memory.
 OBJECT_STORE = 100 * 2**20
+
+# Where this process is killed, two agents of Ray stay for a minute, waiting for an answer of what
+# died with it; a watcher, whose standard input ends then, ends them.
+_WATCHER = """
+import contextlib, psutil, sys
+started = []
+for pid in sys.argv[1:]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started.append(psutil.Process(int(pid)))
+sys.stdin.read()
+for left in psutil.wait_procs(started, timeout=3)[1]:
+    left.kill()
+"""
 
 _PROPOSAL, _OUTCOME, _SCORE, _EPOCH = "proposal", "outcome", "score", "epoch"
 
@@ -126,25 +151,22 @@ class RayTune:
     def _tune(self, search: Proposals, report: Report, folder: Path) -> None:
         # The study says itself what became of its trials.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        # As many workers may start at the same time; by default one waits for the other.
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.jobs)
         asha = None if self.max_epochs is None else _Asha(self.max_epochs, self.task.bigger, folder)
+        trial = _trainable(self.task, folder if asha else None)
+        # not by a Tuner, which would write the whole search down beside its results
         tune.run(
-            _trainable(self.task, folder if asha else None),
+            tune.with_resources(trial, _resources(self.jobs)),
             name="tune",
             storage_path=str(folder),
             num_samples=-1,
-            search_alg=_Searcher(search, self.jobs),
+            max_concurrent_trials=self.jobs,
+            search_alg=_Searcher(search),
             scheduler=asha,
             callbacks=[_Reporter(report)],
-            resources_per_trial=_resources(self.jobs),
             # another trial in the same process saves the import of the packages
             reuse_actors=True,
-            max_failures=0,
             raise_on_failed_trial=False,
-            chdir_to_trial_dir=False,
             trial_dirname_creator=_trial_name,
-            sync_config=tune.SyncConfig(syncer=None),
             verbose=0,
         )
 
@@ -155,6 +177,17 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    host = ray.util.get_node_ip_address()
+    if not ip_address(host).is_loopback:
+        raise UsageError(
+            f"Ray must listen on this machine alone. Received: {host}. Unset {_LOOPBACK} and "
+            f"import {__name__} before ray, or start Ray yourself by ray.init()."
+        )
+    # Other users of this machine reach its loopback too. Without a token of ours Ray would leave
+    # one in the user's home.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    before = set(psutil.Process().children(recursive=True))
+    watcher = None
     try:
         ray.init(
             address="local",
@@ -171,9 +204,17 @@ def _ray(jobs: int, *, gpu: bool) -> Iterator[None]:
             f"can write to."
         ) from error
     else:
+        started = {*psutil.Process().children(recursive=True)} - before
+        watcher = subprocess.Popen(
+            [sys.executable, "-c", _WATCHER, *(str(process.pid) for process in started)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         yield
     finally:
         ray.shutdown()
+        if watcher is not None:
+            watcher.communicate()
 
 
 def _resources(jobs: int) -> dict[str, float]:
@@ -202,7 +243,7 @@ def _trainable(task: TrialTask, rungs: Path | None) -> Any:
             nonlocal best
             if best is None or (score > best if task.bigger else score < best):
                 best = score
-            session.report({_SCORE: best, _EPOCH: epoch})
+            tune.report({_SCORE: best, _EPOCH: epoch})
             if rungs is not None and _mark(rungs, proposal.number).exists():
                 raise TrialStopped(f"stopped by ASHA after epoch {epoch}")
 
@@ -210,7 +251,7 @@ def _trainable(task: TrialTask, rungs: Path | None) -> Any:
             proposal.number, proposal.parameters, on_epoch if rungs is not None else None
         )
         # Without an epoch, so that the scheduler has no say in it.
-        session.report({_SCORE: math.nan, _OUTCOME: found})
+        tune.report({_SCORE: math.nan, _OUTCOME: found})
 
     return trial
 
@@ -228,29 +269,21 @@ def _mark(folder: Path, number: int) -> Path:
 class _Searcher(Searcher):
     """The project's search, asked for a trial when a job is free."""
 
-    def __init__(self, search: Proposals, jobs: int):
+    def __init__(self, search: Proposals):
         super().__init__()
         self._search = search
-        self._jobs = jobs
-        self._running: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        if len(self._running) == self._jobs:
-            return None
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:  # noqa: ARG002
         proposal = self._search.propose()
         if proposal is not None:
-            self._running.add(trial_id)
             return {_PROPOSAL: proposal}
         # Ray's mark of the end is a string, whatever it declares.
         return Searcher.FINISHED if self._search.over else None  # type: ignore[return-value]
 
     def on_trial_complete(
-        self,
-        trial_id: str,
-        result: dict[str, Any] | None = None,  # noqa: ARG002
-        error: bool = False,  # noqa: ARG002
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._running.remove(trial_id)
+        """Do nothing: `_Reporter` hands over what the search has to know."""
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the study's records are what a later run continues from."""

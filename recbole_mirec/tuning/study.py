@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,10 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         UsageError: anything the user can mend; before the first trial.
     """
     check_space(plan.space, plan.settings)
-    # What cannot be searched is said before anything is written.
+    # What cannot be searched, and that Ray is missing, is said before anything is written.
     Search(plan.space, plan.algorithm, seed=0, max_trials=plan.max_trials)
+    if plan.tool == RAY:
+        import_module("recbole_mirec.tuning.ray_jobs")
     data = _look_at_data(plan)
     identity = plan.identity(data.fingerprint)
     place = StudyFolder(folder or default_folder(plan, identity, root), plan.parameters)

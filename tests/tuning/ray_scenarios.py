@@ -16,7 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.tuning.local_jobs import InProcess
+import psutil
+
+from recbole_mirec.tuning.hyper_tuning import Driver
+from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.ray_jobs import RayTune, ray
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.trial import (
@@ -25,7 +28,6 @@ from recbole_mirec.tuning.trial import (
     OnEpoch,
     Outcome,
     TrialStopped,
-    TrialTask,
 )
 
 N_EPOCHS = 9
@@ -74,7 +76,6 @@ def _raise() -> None:
 
 _ENDS: dict[str, Callable[[], Any]] = {
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "exits": lambda: os._exit(3),
     "raises": _raise,
 }
 
@@ -100,9 +101,7 @@ class Listed:
         return Proposal(self._proposed, self._parameters[self._proposed - 1])
 
 
-def outcomes(
-    driver: RayTune | InProcess, *parameters: dict[str, Any], lag: int = 2
-) -> dict[int, Any]:
+def outcomes(driver: Driver, *parameters: dict[str, Any], lag: int = 2) -> dict[int, Any]:
     search = Listed(*parameters, lag=lag)
     found = {}
 
@@ -116,19 +115,42 @@ def outcomes(
     return found
 
 
+def listening() -> set[str]:
+    """The addresses on which this process and all it has started take connections."""
+    this = psutil.Process()
+    connections = [
+        found
+        for process in (this, *this.children(recursive=True))
+        for found in process.net_connections("inet")
+    ]
+    heard = [found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN]
+    return {address.removeprefix("::ffff:") for address in heard}
+
+
 def own(_folder: Path) -> dict[str, Any]:
-    """With a Ray of its own, from a relative folder: good trials and all ways to fail."""
+    """With a Ray of its own, from a relative folder: good trials, an error and a dead worker."""
     task = Scripted(Path("study"), {"gpu_id": ""})
     task.folder.mkdir()
+    heard = set()
+
+    def driver(search: Proposals, report: Report) -> None:
+        def listen_and_report(number: int, parameters: dict[str, Any], outcome: Outcome) -> None:
+            heard.update(listening())
+            report(number, parameters, outcome)
+
+        RayTune(task, jobs=2)(search, listen_and_report)
+
     nested = {"score": 0.5, "sizes": [64, {"a": None}], "grid_search": [1], "sleep": 0.2}
-    fails = [{"end": end} for end in ("killed", "raises", "exits")]
-    found = outcomes(RayTune(task, jobs=2), nested, {"score": 0.25, "sleep": 0.2}, *fails, nested)
+    fails = [{"end": "killed"}, {"end": "raises"}]
+    found = outcomes(driver, nested, {"score": 0.25, "sleep": 0.2}, *fails, nested)
     left = sorted(path.name for path in task.folder.rglob("*"))
-    return {"outcomes": found, "left": left, "running": ray.is_initialized()}
+    running = ray.is_initialized()
+    return {"outcomes": found, "left": left, "running": running, "heard": sorted(heard)}
 
 
 def shared(folder: Path) -> dict[str, Any]:
     """With a Ray that runs already and believes that there is a GPU: ASHA, and a failing report."""
+    os.environ["RAY_AUTH_TOKEN"] = "0" * 64
     ray.init(
         address="local",
         num_cpus=2,
@@ -159,27 +181,6 @@ def shared(folder: Path) -> dict[str, Any]:
     return {**found, "running": ray.is_initialized(), "left": (folder / "ray").exists()}
 
 
-def real(folder: Path) -> dict[str, Any]:
-    """The same trials in this process and by Ray, on `mirec-tiny` (synthetic) in `data`."""
-    settings = {
-        "model": "LightGCN",
-        "dataset": "mirec-tiny",
-        "data_path": "data",
-        "protocol": "known-brand",
-        "valid_metric": "MAP",
-        "epochs": 5,
-        "gpu_id": "",
-        "torch_threads": 1,
-        "show_progress": False,
-    }
-    trials = [{"learning_rate": rate} for rate in (0.01, 0.003, 0.001)]
-    drivers = {
-        "local": InProcess(TrialTask(settings, folder / "local").run),
-        "ray": RayTune(TrialTask(settings, folder / "ray"), jobs=2),
-    }
-    return {name: outcomes(driver, *trials) for name, driver in drivers.items()}
-
-
 def endless(folder: Path) -> dict[str, Any]:
     """A trial that beats until somebody ends it."""
     with contextlib.suppress(KeyboardInterrupt):
@@ -187,7 +188,7 @@ def endless(folder: Path) -> dict[str, Any]:
     return {"running": ray.is_initialized(), "left": (folder / "ray").exists()}
 
 
-SCENARIOS = {"own": own, "shared": shared, "real": real, "endless": endless}
+SCENARIOS = {"own": own, "shared": shared, "endless": endless}
 
 if __name__ == "__main__":
     scenario, where = sys.argv[1:]

@@ -179,6 +179,35 @@ def test_a_trial_that_diverges_does_not_end_the_study(
     ]
 
 
+def test_without_ray_its_engine_is_one_line_that_says_what_to_install(
+    folder: Path,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delitem(sys.modules, "recbole_mirec.tuning.ray_jobs", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
+    said = refused(words(workplace, "--tool", "ray"), capsys)
+    assert said.startswith("--tool ray needs Ray, which is an extra. Received: ")
+    assert said.endswith('Install it by pip install "recbole-mirec[ray]", or leave --tool out.')
+
+
+def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("raise SystemExit('imported, here or in a worker')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    arguments = words(workplace, "--budget", "trials", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "recbole_mirec.tuning", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "finished" in done.stdout
+    assert "imported" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
