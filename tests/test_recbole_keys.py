@@ -19,7 +19,7 @@ FULL = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mo
 
 
 def config(**changes: Any) -> MirecConfig:
-    return MirecConfig({"model": "MIRec", "dataset": "mirec-tiny"} | changes)
+    return MirecConfig(config_dict={"model": "MIRec", "dataset": "mirec-tiny"} | changes)
 
 
 def refused(**changes: Any) -> list[str]:
@@ -230,12 +230,14 @@ def test_recboles_auc_is_told_to_be_another() -> None:
 
 
 def test_foreign_data_know_one_protocol_and_a_line_says_so(tmp_path: Path) -> None:
-    made = MirecConfig({"model": "BPR", "dataset": "ml-100k"})
+    made = MirecConfig(config_dict={"model": "BPR", "dataset": "ml-100k"})
     (line,) = remarks(made, logging.INFO)
     assert line.startswith("By data set 'ml-100k', which has no new brands, the protocol is known")
     columns = {"inter": ["user_id", "item_id"], "user": "*"}
     films = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "load_col": columns}
-    foreign = MirecConfig(settings(tmp_path, "BPR", "films", **films, normalize_all=True))
+    foreign = MirecConfig(
+        config_dict=settings(tmp_path, "BPR", "films", **films, normalize_all=True)
+    )
     assert foreign["load_col"] == columns
     assert foreign["normalize_all"] is True
     assert remarks(foreign, logging.WARNING) == []
@@ -257,15 +259,15 @@ def test_foreign_data_know_one_protocol_and_a_line_says_so(tmp_path: Path) -> No
 
 def test_ratings_need_not_be_loaded_for_a_context_aware_model_on_ml_100k() -> None:
     fm = {"model": "FM", "dataset": "ml-100k"}
-    assert MirecConfig(fm)["threshold"] == {"rating": 4}
-    chosen = MirecConfig(fm | {"load_col": {"inter": ["user_id", "item_id"]}})
+    assert MirecConfig(config_dict=fm)["threshold"] == {"rating": 4}
+    chosen = MirecConfig(config_dict=fm | {"load_col": {"inter": ["user_id", "item_id"]}})
     assert chosen["threshold"] is None
 
 
 def test_files_of_our_schema_are_told_by_their_header_too(tmp_path: Path) -> None:
     write_little(tmp_path)
     (tmp_path / NAME / "manifest.json").unlink()
-    assert MirecConfig(settings(tmp_path, dataset=NAME))["USER_ID_FIELD"] == "brand_id"
+    assert MirecConfig(config_dict=settings(tmp_path, dataset=NAME))["USER_ID_FIELD"] == "brand_id"
 
 
 def test_the_yaml_of_the_page_is_understood() -> None:
@@ -273,18 +275,18 @@ def test_the_yaml_of_the_page_is_understood() -> None:
     standard, features = (
         yaml.load(block, Loader=Loader) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)
     )
-    made = MirecConfig(standard | {"model": "LightGCN", "dataset": "ml-100k"})
+    made = MirecConfig(config_dict=standard | {"model": "LightGCN", "dataset": "ml-100k"})
     shown = ["Recall@10", "MRR@10", "NDCG@10", "Hit@10", "Precision@10", "paper_recall@10"]
     assert made["shown_metrics"] == shown
     assert made["valid_metric"] == "MRR@10"
     for key in ("USER_ID_FIELD", "ITEM_ID_FIELD"):
         del standard[key]
-    ours = MirecConfig(standard | {"model": "MIRec", "dataset": "mirec-demo"})
+    ours = MirecConfig(config_dict=standard | {"model": "MIRec", "dataset": "mirec-demo"})
     assert (ours["protocol"], ours["shown_metrics"]) == ("known-brand", shown)
     (warning,) = remarks(ours, logging.WARNING)
     for key in ("load_col", "valid_metric_bigger", "embedding_size, n_layers, reg_weight (model"):
         assert key in warning
-    fm = MirecConfig(features | {"model": "FM", "dataset": "ml-100k"})
+    fm = MirecConfig(config_dict=features | {"model": "FM", "dataset": "ml-100k"})
     assert fm["load_col"]["item"] == ["item_id", "class"]
     assert fm["shown_metrics"][:3] == ["NDCG@5", "NDCG@10", "Recall@5"]
 

@@ -85,7 +85,9 @@ def _tell(plans: Sequence["StudyPlan"]) -> None:
     """Say once what the logs of the trials say of the settings."""
     from recbole_mirec.config import MirecConfig
 
-    remarks = [remark for plan in plans for _, remark in MirecConfig(plan.settings).remarks]
+    remarks = [
+        remark for plan in plans for _, remark in MirecConfig(config_dict=plan.settings).remarks
+    ]
     for remark in dict.fromkeys(remarks):
         print(remark, file=sys.stderr)
 

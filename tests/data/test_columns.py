@@ -66,7 +66,7 @@ def test_columns_that_are_not_named_stay_out(films: Path) -> None:
 
 def test_without_load_col_the_ids_by_their_own_names_are_loaded(films: Path) -> None:
     named = {"USER_ID_FIELD": "uid", "ITEM_ID_FIELD": "film"}
-    data = load_dataset(MirecConfig(settings(films, "BPR", "films", **named)))
+    data = load_dataset(MirecConfig(config_dict=settings(films, "BPR", "films", **named)))
     assert type(data) is SplitDataset
     assert sorted(data.field2type) == ["film", "uid"]
     assert (data.user_num, data.item_num, data.inter_num) == (7, 13, 60)
@@ -75,23 +75,27 @@ def test_without_load_col_the_ids_by_their_own_names_are_loaded(films: Path) -> 
 def test_recboles_names_of_users_and_items_need_not_be_said(films: Path) -> None:
     for path in (films / "films").iterdir():
         path.write_text(path.read_text().replace("uid:", "user_id:").replace("film:", "item_id:"))
-    config = MirecConfig(settings(films, "BPR", "films"))
+    config = MirecConfig(config_dict=settings(films, "BPR", "films"))
     assert (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]) == ("user_id", "item_id")
     assert config["protocol"] == "known-brand"
     assert load_dataset(config).inter_num == 60
-    half = MirecConfig(settings(films, "BPR", "films", USER_ID_FIELD="someone"))
+    half = MirecConfig(config_dict=settings(films, "BPR", "films", USER_ID_FIELD="someone"))
     assert (half["USER_ID_FIELD"], half["ITEM_ID_FIELD"]) == ("someone", "item_id")
     assert half["load_col"] == {"inter": ["someone", "item_id"]}
 
 
 def test_intervals_filter_data_that_are_not_ours(films: Path) -> None:
-    data = load_dataset(MirecConfig(given(films, "BPR", val_interval={"length": "[95,inf)"})))
+    data = load_dataset(
+        MirecConfig(config_dict=given(films, "BPR", val_interval={"length": "[95,inf)"}))
+    )
     assert data.item_num == 1 + 7
 
 
 def test_a_threshold_is_read_where_it_is_set(films: Path) -> None:
     columns = LOADED | {"inter": ["uid", "film", "stars"]}
-    data = load_dataset(MirecConfig(given(films, load_col=columns, threshold={"stars": 3})))
+    data = load_dataset(
+        MirecConfig(config_dict=given(films, load_col=columns, threshold={"stars": 3}))
+    )
     # stars are 1 to 5, one for each user and 1 for the sixth, who have ten films each
     assert data.inter_feat["label"].sum() == 30
 
@@ -138,11 +142,13 @@ def test_columns_that_cannot_be_loaded(
     films: Path, changes: dict[str, Any], messages: list[str]
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        load_dataset(MirecConfig(given(films, **changes)))
+        load_dataset(MirecConfig(config_dict=given(films, **changes)))
     for message in messages:
         assert message in str(caught.value)
 
 
 def test_a_model_without_features_takes_any_column(films: Path) -> None:
     columns = LOADED | {"inter": "*"}
-    assert load_dataset(MirecConfig(given(films, "BPR", load_col=columns))).inter_num == 60
+    assert (
+        load_dataset(MirecConfig(config_dict=given(films, "BPR", load_col=columns))).inter_num == 60
+    )
