@@ -52,7 +52,7 @@ def __getattr__(name: str) -> Any:
     try:
         home = import_module(f"{__name__}.{_HOME_OF[name]}")
     except ModuleNotFoundError as error:
-        if error.name != "recbole":
+        if (error.name or "").partition(".")[0] != "recbole":
             raise
         raise ModuleNotFoundError(INSTALL_RECBOLE, name="recbole") from None
     return getattr(home, name)

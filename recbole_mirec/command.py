@@ -95,7 +95,7 @@ def run_command(command: Callable[[], int]) -> int:
         print("\nInterrupted.", *stop.args, file=sys.stderr)
         return INTERRUPTED
     except ModuleNotFoundError as error:
-        if error.name != "recbole":
+        if (error.name or "").partition(".")[0] != "recbole":
             raise
         print(f"error: {INSTALL_RECBOLE}", file=sys.stderr)
         return USAGE_ERROR

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from recbole.config import Config
 from recbole.data.dataset import Dataset, KnowledgeBasedDataset, SequentialDataset
+from recbole.data.interaction import Interaction
 from recbole.evaluator import Collector
 from recbole.model.context_aware_recommender import fwfm, kd_dagfm
 from recbole.model.general_recommender import (
@@ -332,6 +333,14 @@ REPAIRS: tuple[Repair, ...] = (
         cause="tensors share the memory of columns, which pandas 3 gives out for reading only",
         upstream="none filed",
         delete_when="RecBole copies the column",
+    ),
+    _words(
+        Interaction.sort,
+        changes=(("np.argsort(key,", "np.argsort(np.asarray(key),"),),
+        name="sorting of interactions",
+        cause="NumPy 2 calls a tensor's own argsort, whose arguments are others, and warns",
+        upstream="none filed",
+        delete_when="RecBole sorts by torch or by arrays",
     ),
     _words(
         Collector.get_data_struct,

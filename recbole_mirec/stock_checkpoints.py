@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,13 +91,21 @@ STAND_IN = TorchWithoutPickle()
 
 def is_in_place() -> bool:
     """Whether RecBole's modules save and load by the stand-in."""
-    return all(getattr(import_module(name), "torch") is STAND_IN for name in MODULES)  # noqa: B009
+    return all(getattr(module, "torch") is STAND_IN for module in _modules())  # noqa: B009
 
 
 def put_in_place() -> None:
     """Let RecBole's modules save and load by the stand-in."""
-    for name in MODULES:
-        setattr(import_module(name), "torch", STAND_IN)  # noqa: B010
+    for module in _modules():
+        setattr(module, "torch", STAND_IN)  # noqa: B010
+
+
+def _modules() -> list[ModuleType]:
+    # A model beside S3Rec, SINE, switches torch's slow search for anomalies on when it is imported.
+    before = torch.is_anomaly_enabled()
+    modules = [import_module(name) for name in MODULES]
+    torch.autograd.set_detect_anomaly(before)
+    return modules
 
 
 def _plain(value: Any) -> Any:

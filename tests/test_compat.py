@@ -116,7 +116,7 @@ def test_a_pickled_item_embedding_is_refused_unopened(tmp_path: Path) -> None:
 
 def test_an_item_embedding_of_numbers_is_let_through(tmp_path: Path) -> None:
     np.save(tmp_path / "item_emb.npy", np.eye(2, 3))
-    compat._check_item_embedding({"n_cate": 2}, SimpleNamespace(dataset_path=tmp_path))
+    compat._check_item_embedding(None, {"n_cate": 2}, SimpleNamespace(dataset_path=tmp_path))
 
 
 def test_kd_dagfm_does_not_evaluate_its_teacher(tmp_path: Path) -> None:

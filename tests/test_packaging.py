@@ -41,17 +41,13 @@ def test_every_file_of_properties_travels() -> None:
             assert f"*{path.suffix}" in patterns[package].split(", "), path
 
 
-def test_every_bound_has_its_reason() -> None:
-    text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
-    block = text.split("install_requires =\n")[1].split("\n\n")[0].splitlines()
-    requirements = [position for position, line in enumerate(block) if "#" not in line]
-    assert requirements
-    assert all(block[position - 1].lstrip().startswith("#") for position in requirements)
-
-
-def test_torch_is_bounded_by_the_newest_version_tested() -> None:
+def test_nothing_is_bounded_above_and_recbole_is_installed_without_its_pins() -> None:
     requirements = _setup()["options"]["install_requires"]
-    assert "torch>=2.13,<2.14" in requirements
+    assert "<" not in requirements
+    assert "recbole" not in requirements
+    for text in ("README.md", ".ci/run"):
+        lines = (ROOT / text).read_text(encoding="utf-8")
+        assert re.search(r"pip install (--quiet )?--no-deps recbole==1\.2\.1", lines)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from packaging.version import Version
 
 from dataset_convert import schema
 from recbole_mirec.benchmark.execution import RunEnd, read_end
@@ -63,6 +64,12 @@ def per_brand_frame(ends: Mapping[PlannedRun, RunEnd | None], folder: Path) -> p
     return _joined(frames)
 
 
+# pandas reads numbers to the last digit by itself since 3.1, and deprecates being told to.
+_EXACT: dict[str, Any] = (
+    {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
+)
+
+
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*KEY_COLUMNS])
@@ -78,7 +85,7 @@ def _brands(run: PlannedRun, part: str, path: Path) -> pd.DataFrame:
         dtype={schema.BRAND_ID: str, schema.BRAND_CATEGORY: str},
         keep_default_na=False,
         na_values=[""],
-        float_precision="round_trip",
+        **_EXACT,
     )
     keys: tuple[Any, ...] = (run.entry.label, run.protocol, run.seed, run.fold, part)
     for name, value in zip(KEY_COLUMNS, keys, strict=False):

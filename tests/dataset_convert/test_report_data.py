@@ -367,11 +367,11 @@ def hostile(word: str) -> AtomicData:
 
 
 NASTY = st.one_of(
-    st.text(st.characters(), min_size=1, max_size=30),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),
     st.sampled_from(
         ["<script>alert('x')</script>", '" onload="alert(1)', "&lt;b&gt;", "]]>", "<!--",
          "</style></title>", "\u202e\u05e9\u05dc\u05d5\u05dd\u2066", "\x00\x1b[2J", "w" * 500,
-         "\ud800", "%3Cb%3E"]
+         "%3Cb%3E"]
     ),
 )  # fmt: skip
 

@@ -118,11 +118,11 @@ def outcomes(driver: Driver, *parameters: dict[str, Any], lag: int = 2) -> dict[
 def listening() -> set[str]:
     """The addresses on which this process and all it has started take connections."""
     this = psutil.Process()
-    connections = [
-        found
-        for process in (this, *this.children(recursive=True))
-        for found in process.net_connections("inet")
-    ]
+    connections = []
+    for process in (this, *this.children(recursive=True)):
+        # a process may end while it is looked at
+        with contextlib.suppress(psutil.Error, OSError):
+            connections += process.net_connections("inet")
     heard = [found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN]
     return {address.removeprefix("::ffff:") for address in heard}
 

@@ -46,7 +46,7 @@ def found(workplace: Path) -> Iterator[Comparison]:
 
 
 def read_table(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "comparison.csv", float_precision="round_trip")
+    return pd.read_csv(folder / "comparison.csv")
 
 
 def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -> None:

@@ -190,7 +190,7 @@ def test_the_texts_of_a_csv_file_mean_the_same_as_the_values() -> None:
     texts = trials.copy()
     written = {repr(None): "null"}
     for name in ("learning_rate", "dropout_prob", "mlp_hidden_size"):
-        texts[name] = [written.get(repr(value), repr(value)) for value in trials[name]]
+        texts[name] = [written.get(repr(value), str(value)) for value in trials[name]]
     first = parameter_importance(trials, parameters, seed=1)
     second = parameter_importance(texts, parameters, seed=1)
     assert first is not None

@@ -266,9 +266,7 @@ def test_importance_is_explained_and_its_weakness_named(tmp_path: Path) -> None:
     assert "None found: the trials' scores" in page_of(tmp_path, study_of(chance, winner=4)).words
 
 
-HOSTILE = (
-    "</title></style></pre><script>alert('x')</script><img src=x onerror=\"alert(1)\">\x00\udcff"
-)
+HOSTILE = "</title></style></pre><script>alert('x')</script><img src=x onerror=\"alert(1)\">\x00"
 
 
 def test_no_text_of_a_study_can_become_markup(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -355,7 +356,7 @@ def test_the_winners_folder_is_a_run(
     assert finished.winner is not None
     folder = finished.folder / "trials" / f"{finished.winner.trial.number:04d}"
     assert {path.name for path in folder.iterdir()} == {
-        *("run.json", "config.yaml", BEST, LAST, "log.txt"),
+        *("run.json", "config.yaml", BEST, LAST, "log.txt", ".lock"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
         *("ranks.valid.csv", "ranks.test.csv"),
@@ -456,11 +457,17 @@ def test_a_study_in_use_is_left_alone(
     plan = make_plan(workplace)
     lines: list[str] = []
 
+    def another() -> None:
+        with pytest.raises(UsageError) as caught:
+            run_study(plan, folder=tmp_path / "study")
+        lines.append(str(caught.value))
+
     def start_another(number: int) -> None:
         if number == 2:
-            with pytest.raises(UsageError) as caught:
-                run_study(plan, folder=tmp_path / "study")
-            lines.append(str(caught.value))
+            # another thread holds no lock of this one's, as another process would not
+            thread = Thread(target=another)
+            thread.start()
+            thread.join()
 
     on_trial(monkeypatch, start_another)
     run_study(plan, folder=tmp_path / "study")
