@@ -236,7 +236,7 @@ def test_foreign_data_know_one_protocol_and_a_line_says_so(tmp_path: Path) -> No
     columns = {"inter": ["user_id", "item_id"], "user": "*"}
     films = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "load_col": columns}
     foreign = MirecConfig(
-       config_dict= config_dict=settings(tmp_path, "BPR", "films", **films, normalize_all=True)
+        config_dict=settings(tmp_path, "BPR", "films", **films, normalize_all=True)
     )
     assert foreign["load_col"] == columns
     assert foreign["normalize_all"] is True

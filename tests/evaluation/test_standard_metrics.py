@@ -182,7 +182,7 @@ def recbole_metrics():
     from recbole_mirec.config import MirecConfig
 
     config = MirecConfig(
-       config_dict= config_dict={"model": "BPR", "dataset": "mirec-tiny"}
+        config_dict={"model": "BPR", "dataset": "mirec-tiny"}
     )  # gives NumPy its old names
 
     def calculate(hits, n_positives):
