@@ -80,7 +80,7 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _brands(run: PlannedRun, part: str, path: Path) -> pd.DataFrame:
     # an empty cell is missing; a brand or a category may be called NA
-    frame = pd.read_csv(
+    frame: pd.DataFrame = pd.read_csv(
         path,
         dtype={schema.BRAND_ID: str, schema.BRAND_CATEGORY: str},
         keep_default_na=False,
