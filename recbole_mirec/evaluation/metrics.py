@@ -140,9 +140,8 @@ def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     Raises:
         ValueError: 'k' below 1.
     """
-    check_cutoff(k)
-    within = np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1)
-    return mean_over_positives(ranks, within * ranks.n_positives[ranks.brand] / k)
+    precision: Float[np.ndarray, " brand"] = recall_at(ranks, k) * ranks.n_positives / k
+    return precision
 
 
 def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
