@@ -9,14 +9,9 @@ import numpy as np
 import torch
 
 from recbole_mirec.errors import UsageError
-from recbole_mirec.state_file import load_state, old_checkpoint, save_state
+from recbole_mirec.state_file import load_state, old_checkpoint
 
 _OLD = ("best.pth", "last.pth")
-
-
-def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all; `save_state` says what it may hold."""
-    save_state(path, state)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -16,7 +16,6 @@ from recbole_mirec.checkpoint import (
     random_state,
     read_checkpoint,
     restore_random_state,
-    write_checkpoint,
 )
 from recbole_mirec.data.evaluation_split import EvaluationSplit
 from recbole_mirec.data.loaders import EvaluationLoader
@@ -25,7 +24,7 @@ from recbole_mirec.files import naming
 from recbole_mirec.results import Evaluation, Figures, evaluate_scores
 from recbole_mirec.runs import new_run_folder
 from recbole_mirec.scoring import score_matrix
-from recbole_mirec.state_file import load_state
+from recbole_mirec.state_file import load_state, save_state
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 DIVERGED = "Training diverged: lower learning_rate, and look at the data's magnitudes."
@@ -199,7 +198,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
         state = {"state_dict": self.model.state_dict(), "epoch": epoch}
-        write_checkpoint(Path(saved_model_file), state)
+        save_state(Path(saved_model_file), state)
         self._save_checkpoint(epoch, verbose=False)
 
     def _valid_epoch(
@@ -295,7 +294,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         }
 
     def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
-        write_checkpoint(self.run_folder / BEST, self._model_state(epoch))
+        save_state(self.run_folder / BEST, self._model_state(epoch))
         if verbose:
             self.logger.info(f"Saved the best epoch so far in {self.run_folder / BEST}")
 
@@ -311,7 +310,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             "loader": self.train_data.generator.get_state(),
             "sampler": None if sampler is None else sampler.state(),
         }
-        write_checkpoint(self.run_folder / LAST, state)
+        save_state(self.run_folder / LAST, state)
 
 
 def checkpoint_settings(path: Path) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from recbole_mirec.checkpoint import (
     random_state,
     read_checkpoint,
     restore_random_state,
-    write_checkpoint,
 )
 from recbole_mirec.errors import UsageError
 from recbole_mirec.quick_start import run_experiment
@@ -54,7 +53,7 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "best.safetensors"
     weight = torch.arange(6.0).reshape(2, 3)
     state = STATE | {"state_dict": OrderedDict([("layer.weight", weight)]), "note": "é\n\udcff"}
-    write_checkpoint(path, state)
+    save_state(path, state)
     back = read(path)
     assert list(back) == list(state)
     assert back["epoch"] == 3
@@ -280,14 +279,14 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "best.safetensors"
-    write_checkpoint(path, STATE)
+    save_state(path, STATE)
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        write_checkpoint(path, STATE | {"epoch": 4})
+        save_state(path, STATE | {"epoch": 4})
     assert read(path)["epoch"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
 
@@ -302,7 +301,7 @@ def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_data_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
-    write_checkpoint(path, STATE)
+    save_state(path, STATE)
     message = r"trained on another data set .*: data fingerprint ffffffffffff, now 000000000000"
     with pytest.raises(UsageError, match=message):
         read(path, "0" * 64)
@@ -310,7 +309,7 @@ def test_a_checkpoint_of_other_data_is_an_error(tmp_path: Path) -> None:
 
 def test_a_checkpoint_without_a_fingerprint_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
-    write_checkpoint(path, {"epoch": 1})
+    save_state(path, {"epoch": 1})
     with pytest.raises(UsageError, match=r"another data set .*: data fingerprint None, now ffff"):
         read(path)
 
@@ -460,7 +459,7 @@ def test_random_state_goes_on_where_it_was(tmp_path: Path) -> None:
 
     before = random_state()
     draw()  # an odd number of normal draws leaves one cached
-    write_checkpoint(tmp_path / LAST, STATE | {"random": random_state()})
+    save_state(tmp_path / LAST, STATE | {"random": random_state()})
     expected = draw()
     draw()
     restore_random_state(read(tmp_path / LAST)["random"])
@@ -476,7 +475,7 @@ def test_random_state_of_gpus_in_use_is_kept(
     states = [torch.arange(4, dtype=torch.uint8), torch.arange(4, 8, dtype=torch.uint8)]
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
-    write_checkpoint(tmp_path / LAST, STATE | {"random": random_state()})
+    save_state(tmp_path / LAST, STATE | {"random": random_state()})
     saved = read(tmp_path / LAST)["random"]
     restored: dict[int, list[int]] = {}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
