@@ -127,7 +127,7 @@ def _clear_padding(model: Any, _config: Any, _dataset: Any) -> None:
 
 
 def _count_once() -> None:
-    _add_to_constructor(pop.Pop, last=_count_training_items)
+    _add_to_constructor(pop.Pop, _count_training_items)
     pop.Pop.calculate_loss = lambda model, _batch: model.fake_loss.sum()
 
 
@@ -183,24 +183,19 @@ def _check_teacher(_model: Any, config: Any, _dataset: Any) -> None:
         raise UsageError(f"Unknown teacher '{teacher}'.{nearest(str(teacher), KD_DAGFM_TEACHERS)}")
 
 
-def _nothing(_model: Any, _config: Any, _dataset: Any) -> None:
-    pass
-
-
 def _add_to_constructor(
-    model: Any,
-    *,
-    first: Callable[[Any, Any, Any], None] = _nothing,
-    last: Callable[[Any, Any, Any], None] = _nothing,
+    model: Any, addition: Callable[[Any, Any, Any], None], *, first: bool = False
 ) -> None:
-    """Let a model's constructor begin or end with something, given model, config and data set."""
+    """Let a model's constructor end, or begin, with something, given what it is given itself."""
     construct = model.__init__
 
     @wraps(construct)
     def longer(self: Any, config: Any, dataset: Any) -> None:
-        first(self, config, dataset)
+        if first:
+            addition(self, config, dataset)
         construct(self, config, dataset)
-        last(self, config, dataset)
+        if not first:
+            addition(self, config, dataset)
 
     model.__init__ = longer
 
@@ -389,7 +384,7 @@ REPAIRS: tuple[Repair, ...] = (
         upstream="none filed",
         delete_when="RecBole keeps the row at zero, or masks it",
         needed=lambda: not _is_longer(enmf.ENMF),
-        apply=lambda: _add_to_constructor(enmf.ENMF, last=_clear_padding),
+        apply=lambda: _add_to_constructor(enmf.ENMF, _clear_padding),
     ),
     Repair(
         name="dok_matrix._update",
@@ -433,7 +428,7 @@ REPAIRS: tuple[Repair, ...] = (
         upstream="none filed",
         delete_when="RecBole loads it with allow_pickle=False",
         needed=lambda: not _is_longer(ldiffrec.LDiffRec),
-        apply=lambda: _add_to_constructor(ldiffrec.LDiffRec, first=_check_item_embedding),
+        apply=lambda: _add_to_constructor(ldiffrec.LDiffRec, _check_item_embedding, first=True),
     ),
     Repair(
         name="KD_DAGFM's teacher",
@@ -442,7 +437,7 @@ REPAIRS: tuple[Repair, ...] = (
         upstream="none filed",
         delete_when="RecBole looks the name up",
         needed=lambda: not _is_longer(kd_dagfm.KD_DAGFM),
-        apply=lambda: _add_to_constructor(kd_dagfm.KD_DAGFM, first=_check_teacher),
+        apply=lambda: _add_to_constructor(kd_dagfm.KD_DAGFM, _check_teacher, first=True),
     ),
     Repair(
         name="log lines without a place for their arguments",
