@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import pkgutil
+from types import ModuleType
 
 from recbole.model import context_aware_recommender, general_recommender
 from recbole.utils import ModelType
@@ -19,12 +20,14 @@ _PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
 _DRAWING = ("SLIMElastic", "Random")
 
 
+def _file_names(room: ModuleType) -> list[str]:
+    return [found.name for found in pkgutil.iter_modules(room.__path__)]
+
+
 def model_modules() -> dict[str, str]:
     """Importable modules of all models, by the lower-case model name."""
     return {
-        found.name: f"{room.__name__}.{found.name}"
-        for room in reversed(_ROOMS)
-        for found in pkgutil.iter_modules(room.__path__)
+        name: f"{room.__name__}.{name}" for room in reversed(_ROOMS) for name in _file_names(room)
     }
 
 
@@ -38,12 +41,12 @@ def model_names(*, room: str | None = None) -> list[str]:
     rooms = _ROOMS if room is None else (chosen[room],)
     names = []
     for package in rooms:
-        for found in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{found.name}")
+        for file_name in _file_names(package):
+            module = importlib.import_module(f"{package.__name__}.{file_name}")
             names += [
                 name
                 for name, value in vars(module).items()
-                if isinstance(value, type) and name.lower() == found.name
+                if isinstance(value, type) and name.lower() == file_name
             ]
     return sorted(names)
 
@@ -78,10 +81,8 @@ def require_packages(model: str) -> None:
 
 def is_only_ours(name: str) -> bool:
     """Whether a model is one of ours, under a name that RecBole has no model of."""
-    ours, *theirs = (
-        {found.name for found in pkgutil.iter_modules(room.__path__)} for room in _ROOMS
-    )
-    return name.lower() in ours.difference(*theirs)
+    ours, *theirs = map(_file_names, _ROOMS)
+    return name.lower() in set(ours).difference(*theirs)
 
 
 def is_ours(model_class: type) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mirec.metric_names import read_metric
+from recbole_mirec.outside import class_name
 from recbole_mirec.tuning.sampling import BAYES
 from recbole_mirec.tuning.space import SearchSpace
 
@@ -88,6 +89,5 @@ def short_digest(identity: Mapping[str, Any]) -> str:
 
 def default_folder(plan: StudyPlan, identity: Mapping[str, Any], root: Path) -> Path:
     """Where a study stands if nobody says: the same plan finds the same folder again."""
-    names = [str(plan.settings[key]) for key in ("model", "dataset", "protocol")]
-    names[0] = names[0].rpartition(":")[2]
-    return root / "-".join([*names, plan.algorithm, short_digest(identity)])
+    model, *names = (str(plan.settings[key]) for key in ("model", "dataset", "protocol"))
+    return root / "-".join([class_name(model), *names, plan.algorithm, short_digest(identity)])
