@@ -21,6 +21,7 @@ from recbole_mirec.data.loaders import training_loader
 from recbole_mirec.errors import UsageError
 from recbole_mirec.files import naming
 from recbole_mirec.logs import start_logging
+from recbole_mirec.metric_names import with_metric
 from recbole_mirec.registry import is_ours, require_packages
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.trainer import MirecTrainer, make_trainer
@@ -93,9 +94,18 @@ def open_data(
     """
     dataset = load_dataset(config)
     dataset.closed_parts = frozenset(closed_parts)
+    return dataset, training_part(config, dataset)
+
+
+def training_part(config: MirecConfig, dataset: SplitDataset) -> Any:
+    """Build a data set; returns its training part.
+
+    Raises:
+        UsageError: the data cannot be split, or `valid_metric` cannot be computed on them.
+    """
     train_dataset = dataset.build()[0]
-    check_valid_metric(config, dataset.evaluation_split(schema.VALID))
-    return dataset, train_dataset
+    _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
+    return train_dataset
 
 
 def load_dataset(config: MirecConfig) -> SplitDataset:
@@ -134,12 +144,7 @@ def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
         raise UsageError(f"Model {name} cannot be made: {error!r}.") from error
 
 
-def check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
-    """Check that the metric that chooses the epoch can be computed on the validation part.
-
-    Raises:
-        UsageError: it is undefined there.
-    """
+def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
     name = str(config["valid_metric"])
     no_category = split is not None and (
         split.candidate_category is None if name == "cAUC" else split.brand_category is None
@@ -152,7 +157,7 @@ def check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> No
     constant = evaluate_scores(
         np.zeros(split.mask.shape),
         split,
-        metrics=config["shown_metrics"],
+        metrics=with_metric((), name),
         unseen_only=config["eval_unseen_only"],
     )
     if not np.isfinite(constant.summary[name]):

@@ -15,9 +15,9 @@ from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import stock_checkpoints
 from recbole_mirec.config import MirecConfig, merged_settings
-from recbole_mirec.data.loaders import evaluation_loader, training_loader
+from recbole_mirec.data.loaders import evaluation_loaders, training_loader
 from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import check_valid_metric, load_dataset
+from recbole_mirec.experiment import load_dataset, training_part
 from recbole_mirec.outside import is_outside
 from recbole_mirec.patches import divert, is_diverted
 from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
@@ -51,19 +51,20 @@ def register() -> None:
     Trainer.__new__ = staticmethod(_new_trainer)
 
 
-def _is_run_of_ours(
+def _settings_of_ours(
     model: str | type | None,
     dataset: str | None,
     config_file_list: Sequence[str | Path] | None,
     config_dict: Any,
-) -> bool:
+) -> dict[str, Any] | None:
+    """What the arguments of one of RecBole's calls set; None where the run is RecBole's own."""
     try:
         settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
     except UsageError:
         # what RecBole says about it
-        return False
-    name = str(settings.get("model"))
-    return is_only_ours(name) or _follows_schema(settings)
+        return None
+    ours = is_only_ours(str(settings.get("model"))) or _follows_schema(settings)
+    return settings if ours else None
 
 
 def _follows_schema(settings: Any) -> bool:
@@ -82,7 +83,7 @@ def _new_config(cls: type, *given: Any, **named: Any) -> Any:
     names = ("model", "dataset", "config_file_list", "config_dict")
     arguments = dict.fromkeys(names) | dict(zip(names, given, strict=False)) | named
     # Copies are made without arguments.
-    if cls is not Config or not (given or named) or not _is_run_of_ours(**arguments):
+    if cls is not Config or not (given or named) or _settings_of_ours(**arguments) is None:
         return object.__new__(cls)
     config = object.__new__(MirecConfig)
     config.reads_command_line = True
@@ -109,10 +110,8 @@ def _create_dataset(original: Any, config: Any) -> Any:
 def _data_preparation(original: Any, config: Any, dataset: Any) -> Any:
     if not isinstance(config, MirecConfig):
         return original(config, dataset)
-    train_data = training_loader(config, dataset.build()[0])
-    check_valid_metric(config, dataset.evaluation_split(schema.VALID))
-    parts = (evaluation_loader(dataset, part) for part in (schema.VALID, schema.TEST))
-    return train_data, *parts
+    train_data = training_loader(config, training_part(config, dataset))
+    return train_data, *evaluation_loaders(dataset)
 
 
 def _run_recbole(
@@ -124,9 +123,9 @@ def _run_recbole(
     saved: bool = True,
     queue: Any = None,
 ) -> Any:
-    if not _is_run_of_ours(model, dataset, config_file_list, config_dict):
+    settings = _settings_of_ours(model, dataset, config_file_list, config_dict)
+    if settings is None:
         return original(model, dataset, config_file_list, config_dict, saved, queue)
-    settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
     if queue is not None:
         raise UsageError("Training in several processes is not available here; leave nproc out.")
     return run_recbole_mirec(config_dict=settings, saved=saved)
@@ -135,9 +134,10 @@ def _run_recbole(
 def _objective_function(
     original: Any, config_dict: Any = None, config_file_list: Any = None, saved: bool = True
 ) -> Any:
-    if not _is_run_of_ours(None, None, config_file_list, config_dict):
+    settings = _settings_of_ours(None, None, config_file_list, config_dict)
+    if settings is None:
         return original(config_dict, config_file_list, saved)
-    return _run_recbole(original, None, None, config_file_list, config_dict, saved)
+    return run_recbole_mirec(config_dict=settings, saved=saved)
 
 
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:

@@ -16,7 +16,7 @@ from dataset_convert import schema
 from recbole_mirec import runs
 from recbole_mirec.config import merged_settings
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.loaders import evaluation_loader
+from recbole_mirec.data.loaders import evaluation_loader, evaluation_loaders
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.locks import training_in
 from recbole_mirec.metric_names import smaller_is_better
@@ -59,20 +59,16 @@ class ExperimentResult:
 
 
 def run_experiment(
-    settings: Mapping[str, Any],
-    *,
-    resume: Path | None = None,
-    log_file: Path | None = None,
-    run_folder: Path | None = None,
+    settings: Mapping[str, Any], *, resume: Path | None = None, log_file: Path | None = None
 ) -> ExperimentResult:
     """Train a model, choose its epoch on validation, read the test part once.
 
     Args:
         settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
             them.
-        resume: folder of an interrupted run with these settings, to go on with.
+        resume: folder of an interrupted run with these settings, to go on with, or of none yet, to
+            begin in; default: a new one in `checkpoint_dir`.
         log_file: takes the log lines instead of the screen and the usual file.
-        run_folder: takes the run's files; default: a new one in `checkpoint_dir`.
 
     Returns:
         The results, which also stand in the run's folder: `run.json`, `per_brand.<part>.csv`,
@@ -84,7 +80,7 @@ def run_experiment(
     """
     started = time.perf_counter()
     with nullcontext() if resume is None else training_in(resume):
-        experiment = prepare(settings, run_folder=resume or run_folder, log_file=log_file)
+        experiment = prepare(settings, run_folder=resume, log_file=log_file)
         with training_in(experiment.run_folder):
             return _run(experiment, started)
 
@@ -137,7 +133,7 @@ def run_recbole_mirec(
     if saved:
         return _recbole_result(run_experiment(settings), saved=True)
     with TemporaryDirectory(prefix="recbole_mirec-") as folder:
-        return _recbole_result(run_experiment(settings, run_folder=Path(folder)), saved=False)
+        return _recbole_result(run_experiment(settings, resume=Path(folder)), saved=False)
 
 
 def _recbole_result(result: ExperimentResult, *, saved: bool) -> dict[str, Any]:
@@ -177,11 +173,8 @@ def load_data_and_model(model_file: str | Path) -> tuple[Any, Any, Any, Any, Any
     path = path / BEST if path.is_dir() else path
     experiment = prepare(checkpoint_settings(path), run_folder=path.parent)
     experiment.trainer.load_best(path)
-    valid, test = (
-        evaluation_loader(experiment.dataset, part) for part in (schema.VALID, schema.TEST)
-    )
-    train_data = experiment.trainer.train_data
-    return experiment.config, experiment.model, experiment.dataset, train_data, valid, test
+    loaders = experiment.trainer.train_data, *evaluation_loaders(experiment.dataset)
+    return experiment.config, experiment.model, experiment.dataset, *loaders
 
 
 def train(

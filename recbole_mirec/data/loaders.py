@@ -109,3 +109,8 @@ def evaluation_loader(dataset: Any, part: str) -> EvaluationLoader | None:
     """The loader of `valid` or `test`; None where the data set has no such part."""
     split = dataset.evaluation_split(part)
     return None if split is None else EvaluationLoader(dataset, split)
+
+
+def evaluation_loaders(dataset: Any) -> tuple[EvaluationLoader | None, EvaluationLoader | None]:
+    """The loaders of `valid` and `test`."""
+    return evaluation_loader(dataset, schema.VALID), evaluation_loader(dataset, schema.TEST)
