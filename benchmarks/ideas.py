@@ -37,10 +37,9 @@ from idea_scores import (
 from tqdm import tqdm
 
 from dataset_convert import schema
-from recbole_mirec.data.evaluation_split import EvaluationSplit
+from recbole_mirec.data.dataset import EvaluationSplit
 from recbole_mirec.evaluation import Comparison, average_precision, compare, holm, tie_ranks
-from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.quick_start import train
+from recbole_mirec.experiment import Experiment, prepare, train
 
 Settings = Mapping[str, Any]
 Parameters = dict[str, torch.Tensor]

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recbole_mirec.config import MirecConfig
-    from recbole_mirec.experiment import Experiment, prepare
-    from recbole_mirec.plugin import register
-    from recbole_mirec.quick_start import (
+    from recbole_mirec.experiment import (
+        Experiment,
         ExperimentResult,
         load_data_and_model,
+        prepare,
         run_experiment,
         run_recbole_mirec,
     )
+    from recbole_mirec.plugin import register
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,16 +1,102 @@
 """The command line: parse, call, print. RecBole and torch are imported only when needed."""
 
 import argparse
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_mirec.command import CommandParser, add_settings, given_settings, run_command
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.commands import CommandParser, Once, run_command
+from dataset_convert.common.errors import UsageError
+from dataset_convert.common.values import load_yaml, parse_value
+from recbole_mirec import INSTALL_RECBOLE
 
 if TYPE_CHECKING:
-    from recbole_mirec.quick_start import ExperimentResult
+    from recbole_mirec.experiment import ExperimentResult
     from recbole_mirec.recommend import Shortlist
+
+
+def add_settings(add: Callable[..., Any], *, model: str, config_files: str) -> None:
+    """Add the options that choose model, data set and files of keys, with RecBole's short names.
+
+    Args:
+        add: `add_argument` of a parser or of a group.
+        model: what --model is, for --help.
+        config_files: what the files are, for --help.
+    """
+    add("--model", "-m", action=Once, help=model)
+    add(
+        "--dataset",
+        "-d",
+        action=Once,
+        help="folder name under data_path (default: mirec-demo)",
+    )
+    add(
+        "--config_files",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help=f"{config_files}; later files win, the command line wins over all",
+    )
+
+
+def config_paths(words: Sequence[str]) -> list[Path]:
+    """Files that `--config_files` names: each word one, or as in RecBole several with spaces.
+
+    A word that is a file as it stands is one, spaces and all; otherwise it is split at its spaces,
+    quotation marks keeping together what has spaces of its own.
+    """
+    paths: list[Path] = []
+    for word in words:
+        if Path(word).exists():
+            paths.append(Path(word))
+            continue
+        try:
+            parts = shlex.split(word)
+        except ValueError:
+            parts = word.split()
+        paths += map(Path, parts)
+    return paths
+
+
+def with_recbole(command: Callable[[], int]) -> Callable[[], int]:
+    """A command that says how RecBole is installed where it is not."""
+
+    def command_or_hint() -> int:
+        try:
+            return command()
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "recbole":
+                raise
+            raise UsageError(INSTALL_RECBOLE) from None
+
+    return command_or_hint
+
+
+def given_settings(config_files: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
+    """Keys and values of files and command line, the latter winning.
+
+    Args:
+        config_files: as `config_paths` takes them.
+        arguments: `--key=value` words.
+
+    Raises:
+        UsageError: an argument that is no --key=value, or the same key twice.
+    """
+    settings: dict[str, Any] = {}
+    for path in config_paths(config_files):
+        settings |= load_yaml(path)
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals or not key:
+            raise UsageError(f"'{argument}' is not understood: write keys as --key=value.")
+        if key in given:
+            raise UsageError(f"Key '{key}' is set twice on the command line; leave one out.")
+        given[key] = parse_value(value)
+    return settings | given
+
 
 # Keys that find the run for --predict, and those that may differ when a run is resumed.
 FINDING_KEYS = ("model", "dataset", "protocol", "checkpoint_dir")
@@ -66,7 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 2 for wrong input, 130 when interrupted."""
-    return run_command(lambda: _main(arguments))
+    return run_command(with_recbole(lambda: _main(arguments)))
 
 
 def _main(arguments: Sequence[str] | None) -> int:
@@ -87,7 +173,7 @@ def _dispatch(options: argparse.Namespace, rest: Sequence[str]) -> int:
         _refuse(settings, FINDING_KEYS, "--predict uses a run's own settings")
         print(format_shortlist(_shortlist(options, settings)))
         return 0
-    from recbole_mirec.quick_start import run_experiment
+    from recbole_mirec.experiment import run_experiment
     from recbole_mirec.runs import read_run
 
     if options.resume is not None:
@@ -119,8 +205,8 @@ def gather_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[st
 def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortlist":
     from recbole_mirec import runs
     from recbole_mirec.config import overall_default
-    from recbole_mirec.outside import class_name
     from recbole_mirec.recommend import shortlist
+    from recbole_mirec.registry import class_name
 
     if options.run is not None:
         run = runs.read_run(options.run)
@@ -136,8 +222,7 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortl
 
 def format_shortlist(found: "Shortlist") -> str:
     """The table of a brand's ranked influencers."""
-    from recbole_mirec.notes import data_title
-    from recbole_mirec.tables import format_table
+    from recbole_mirec.results import data_title, format_table
 
     return "\n".join(
         [
@@ -154,6 +239,6 @@ def format_shortlist(found: "Shortlist") -> str:
 
 def format_result(result: "ExperimentResult") -> str:
     """The table at the end of an experiment."""
-    from recbole_mirec.tables import result_table
+    from recbole_mirec.results import result_table
 
     return result_table(result)

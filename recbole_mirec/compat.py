@@ -1,21 +1,18 @@
-"""Every repair that RecBole 1.2.1 needs on the supported stack, applied on import.
+"""Every repair that RecBole 1.2.1 needs on the supported stack, applied on import."""
 
-A repair names its cause, where upstream discusses it and when it can be deleted, checks that it
-is needed, and leaves alone what works. Most replace a few words in an installed function; those
-that depend on a version of NumPy or pandas are right on the older ones as well.
-"""
-
+import inspect
 import random
 import re
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from logging import FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -44,10 +41,69 @@ from scipy import sparse
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
-from recbole_mirec import stock_checkpoints
-from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.files import naming
-from recbole_mirec.patches import is_rewritten, rewrite
+from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.files import naming
+from recbole_mirec import checkpoint
+
+_TABLE = "_recbole_mirec_diverted"
+
+
+def rewrite(function: Any, *changes: tuple[str, str]) -> None:
+    """Compile a function anew from its installed source with some words replaced, in place.
+
+    Args:
+        function: a Python function, or a class's method, that closes over nothing.
+        changes: words that stand in its source, and what shall stand there instead.
+
+    Raises:
+        LookupError: the source does not hold the words: another release than the one repaired.
+    """
+    lines, first = inspect.getsourcelines(function)
+    source = "".join(lines)
+    for old, new in changes:
+        if old not in source:
+            raise LookupError(f"{function.__qualname__} does not hold {old!r}.")
+        source = source.replace(old, new)
+    # Behind as many lines as before, so that tracebacks show the right ones.
+    text = "\n" * (first - 1) + textwrap.dedent(source)
+    made: dict[str, Any] = {}
+    exec(compile(text, inspect.getfile(function), "exec"), function.__globals__, made)
+    function.__code__ = made[function.__name__].__code__
+    function.rewritten = True
+
+
+def is_rewritten(function: Any) -> bool:
+    """Whether `rewrite` has changed a function."""
+    return hasattr(function, "rewritten")
+
+
+def divert(function: Any, ours: Callable[..., Any]) -> None:
+    """Let every call of a function lead to ours, which gets the original function first.
+
+    Args:
+        function: a Python function that closes over nothing.
+        ours: takes the original function, then what the caller gave.
+    """
+    name = function.__name__
+    original = FunctionType(
+        function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
+    )
+    original.__kwdefaults__ = function.__kwdefaults__
+    original.__doc__ = function.__doc__
+    function.__globals__.setdefault(_TABLE, {})[name] = partial(ours, original)
+    made: dict[str, Any] = {}
+    body = f"def {name}(*given, **named): return {_TABLE}[{name!r}](*given, **named)"
+    exec(compile(body, f"<call of {name}>", "exec"), function.__globals__, made)
+    function.__code__ = made[name].__code__
+    function.__defaults__ = function.__kwdefaults__ = None
+    # signature and help stay the original's
+    function.__wrapped__ = original
+
+
+def is_diverted(function: Any) -> bool:
+    """Whether `divert` has changed a function."""
+    return function.__name__ in function.__globals__.get(_TABLE, {})
+
 
 # What these models draw or count outside their parameters, and leave out of their checkpoints.
 STATE: dict[type, list[str]] = {
@@ -261,6 +317,15 @@ def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
 
 
 REPAIRS: tuple[Repair, ...] = (
+    _silence(
+        name="backslashes in docstrings",
+        cause="some of RecBole's docstrings hold backslashes, of which Python 3.12 warns where it "
+        "compiles them: on first use, where an installer left that undone",
+        upstream="none filed",
+        delete_when="the docstrings are raw strings",
+        message="invalid escape sequence",
+        category=SyntaxWarning,
+    ),
     Repair(
         name="import of Ray",
         cause="RecBole's quick start imports ray for one call, which Ray has changed since; its "
@@ -471,8 +536,8 @@ REPAIRS: tuple[Repair, ...] = (
         "refuse to load again, and unpickles what it is told to start from, which can run any code",
         upstream="RecBole #2212, #2215",
         delete_when="RecBole's checkpoints hold tensors and plain values and load as such",
-        needed=lambda: not stock_checkpoints.is_in_place(),
-        apply=stock_checkpoints.put_in_place,
+        needed=lambda: not checkpoint.is_in_place(),
+        apply=checkpoint.put_in_place,
     ),
     _silence(
         name="GradScaler and autocast",

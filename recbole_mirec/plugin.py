@@ -11,17 +11,20 @@ from recbole.trainer import Trainer
 from recbole.utils import utils
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
 from dataset_convert.synthetic.spec import SPECS
+from recbole_mirec import checkpoint
 from recbole_mirec import compat as compat
-from recbole_mirec import stock_checkpoints
+from recbole_mirec.compat import divert, is_diverted
 from recbole_mirec.config import MirecConfig, merged_settings
-from recbole_mirec.data.loaders import evaluation_loaders, training_loader
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import load_dataset, training_part
-from recbole_mirec.outside import is_outside
-from recbole_mirec.patches import divert, is_diverted
-from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
-from recbole_mirec.registry import find_model, is_only_ours
+from recbole_mirec.data.sampling import evaluation_loaders, training_loader
+from recbole_mirec.experiment import (
+    load_data_and_model,
+    load_dataset,
+    run_recbole_mirec,
+    training_part,
+)
+from recbole_mirec.registry import find_model, is_only_ours, is_outside
 from recbole_mirec.trainer import MirecTrainer, trainer_class
 
 
@@ -142,7 +145,7 @@ def _objective_function(
 
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:
     path = Path(model_file)
-    state = {} if path.is_dir() else stock_checkpoints.load(path)
+    state = {} if path.is_dir() else checkpoint.load_stock(path)
     if "config" not in state:
         return load_data_and_model(path)
     config = state["config"]

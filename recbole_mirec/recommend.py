@@ -11,13 +11,13 @@ import torch
 from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.notes import is_synthetic, ranking_notes, score_note
-from recbole_mirec.scoring import score_matrix
+from recbole_mirec.results import is_synthetic, ranking_notes, score_note
+from recbole_mirec.trainer import score_matrix
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,16 +20,19 @@ from little_data import settings
 from safetensors import safe_open
 from scipy import sparse
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.checkpoint import (
+    FORMAT,
     is_checkpoint,
+    load_state,
+    pack,
     random_state,
     read_checkpoint,
     restore_random_state,
+    save_state,
+    unpack,
 )
-from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import FORMAT, load_state, save_state
-from recbole_mirec.state_tree import pack, unpack
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.trainer import BEST, LAST
 
 CPU = torch.device("cpu")
@@ -265,7 +268,7 @@ def test_names_that_would_meet_are_kept_apart(tmp_path: Path) -> None:
 
 def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import sys, torch; from pathlib import Path; from recbole_mirec.state_file import *; "
+        "import sys, torch; from pathlib import Path; from recbole_mirec.checkpoint import *; "
         "save_state(Path(sys.argv[1]), {'b': torch.ones(3), 'a': [1, {2: torch.zeros(2)}]})"
     )
     files = [tmp_path / "one", tmp_path / "two"]
@@ -315,7 +318,7 @@ def test_a_checkpoint_without_a_fingerprint_is_an_error(tmp_path: Path) -> None:
 
 
 def test_another_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbole_mirec.state_file.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("recbole_mirec.checkpoint.FORMAT", FORMAT + 1)
     save_state(tmp_path / "x", STATE)
     monkeypatch.undo()
     with pytest.raises(UsageError, match=f"is of format {FORMAT + 1}, not {FORMAT}: another vers"):
@@ -346,7 +349,7 @@ def test_files_of_other_programs_are_refused(tmp_path: Path) -> None:
 def test_a_state_made_to_confuse_is_refused(
     tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recbole_mirec.state_file.pack", lambda _: (tree, {}))
+    monkeypatch.setattr("recbole_mirec.checkpoint.pack", lambda _: (tree, {}))
     save_state(tmp_path / "x", {})
     with pytest.raises(UsageError, match=DAMAGED):
         load_state(tmp_path / "x")

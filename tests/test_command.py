@@ -8,15 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dataset_convert.common.commands import CommandParser, run_command
+from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.errors import AtomicFileError
-from recbole_mirec.command import (
-    CommandParser,
-    add_settings,
-    config_paths,
-    given_settings,
-    run_command,
-)
-from recbole_mirec.errors import DivergedError, UsageError
+from recbole_mirec.cli import add_settings, config_paths, given_settings
 
 
 @pytest.fixture(autouse=True)

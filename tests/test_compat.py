@@ -19,13 +19,12 @@ from recbole.model.general_recommender.ldiffrec import LDiffRec
 from recbole.trainer import trainer
 from scipy import sparse
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import compat
-from recbole_mirec.data.loaders import evaluation_loader
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import ExperimentResult, run_experiment
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.data.sampling import evaluation_loader
+from recbole_mirec.experiment import ExperimentResult, prepare, run_experiment
 from recbole_mirec.results import Evaluation
-from recbole_mirec.state_file import load_state
 from recbole_mirec.trainer import BEST, LAST
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 from little_data import NAME, settings, write_little
 
+from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.values import load_yaml, parse_value
 from recbole_mirec.config import (
+    RULES,
     MirecConfig,
     model_defaults,
     overall_default,
@@ -13,11 +16,8 @@ from recbole_mirec.config import (
     resolve_presets,
     variants_that_read,
 )
-from recbole_mirec.config_rules import RULES
-from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.registry import model_names
-from recbole_mirec.values import load_yaml, parse_value
 
 
 def config(**changes: Any) -> MirecConfig:

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from little_data import settings
 
+from dataset_convert.common.files import naming, write_whole
 from recbole_mirec.benchmark.execution import RunJob, execute, read_end
-from recbole_mirec.files import naming, write_whole
-from recbole_mirec.logs import start_logging
+from recbole_mirec.runs import start_logging
 from recbole_mirec.tuning.trial import TrialTask
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

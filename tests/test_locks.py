@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from little_data import settings
 
-from recbole_mirec import cli, quick_start
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import cli
+from recbole_mirec import experiment as quick_start
 from recbole_mirec.benchmark.execution import RunJob, execute
-from recbole_mirec.errors import UsageError
-from recbole_mirec.locks import LOCK_FILE, alone_in, training_in
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import run_experiment
+from recbole_mirec.runs import LOCK_FILE, alone_in, training_in
 from recbole_mirec.tuning import trial
 
 HOLDER = """
 import sys
 from pathlib import Path
-from recbole_mirec.locks import training_in
+from recbole_mirec.runs import training_in
 with training_in(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recbole_mirec.errors import UsageError
-from recbole_mirec.metric_names import (
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.results import (
     chosen_metrics,
     metric_remarks,
     read_metric,

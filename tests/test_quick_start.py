@@ -10,17 +10,15 @@ import torch
 import yaml
 from little_data import NAME, SHORT_NETWORK, little, settings, write_little
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import experiment as experiment_room
 from recbole_mirec import runs
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.data.loaders import EvaluationLoader
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import ExperimentResult, run_experiment
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.data.dataset import EvaluationSplit
+from recbole_mirec.data.sampling import EvaluationLoader
+from recbole_mirec.experiment import ExperimentResult, prepare, run_experiment
 from recbole_mirec.results import evaluate_scores
-from recbole_mirec.scoring import score_matrix
-from recbole_mirec.state_file import load_state
-from recbole_mirec.trainer import BEST, LAST, MirecTrainer
+from recbole_mirec.trainer import BEST, LAST, MirecTrainer, score_matrix
 
 # More epochs than the rest of the tests take, so that an interruption has a before and an after.
 EPOCHS = 4

@@ -10,10 +10,9 @@ import yaml
 from little_data import NAME, settings, write_little
 from recbole.utils import argument_list
 
-from recbole_mirec.config import MirecConfig
-from recbole_mirec.errors import UsageError
-from recbole_mirec.recbole_keys import UNREAD, UNREAD_BY_SCHEMA
-from recbole_mirec.values import Loader
+from dataset_convert.common.errors import UsageError
+from dataset_convert.common.values import Loader
+from recbole_mirec.config import UNREAD, UNREAD_BY_SCHEMA, MirecConfig
 
 FULL = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}
 

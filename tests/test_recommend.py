@@ -9,8 +9,7 @@ from little_data import settings
 from dataset_convert.atomic import write_atomic
 from dataset_convert.synthesize import generate
 from recbole_mirec.cli import format_shortlist
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.recommend import Shortlist, shortlist
 from recbole_mirec.runs import read_run
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.metric_names import usual_metrics
+from recbole_mirec.data.dataset import EvaluationSplit
 from recbole_mirec.results import (
     evaluate_scores,
     per_category,
     positive_ranks,
     summary_of,
+    usual_metrics,
 )
 
 # Brand rows: ranks of the positives are 1 and 3 of 4, and 2 of 3 (one candidate masked).

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import runs
-from recbole_mirec.errors import UsageError
 
 RECORD = {
     "model": "BPR",

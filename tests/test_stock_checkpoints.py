@@ -13,12 +13,10 @@ from recbole.data import create_dataset, data_preparation
 from recbole.model.general_recommender import neumf
 from recbole.utils import EvaluatorType, InputType, ModelType, get_model, get_trainer, init_seed
 
-from recbole_mirec import stock_checkpoints
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import load_state
-from recbole_mirec.stock_checkpoints import STAND_IN
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import checkpoint
+from recbole_mirec.checkpoint import STAND_IN, load_state
+from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.trainer import BEST
 
 
@@ -144,7 +142,7 @@ def test_a_whole_model_is_not_pickled(tmp_path: Path) -> None:
 
 
 def test_the_stand_in_is_torch_otherwise() -> None:
-    assert stock_checkpoints.is_in_place()
+    assert checkpoint.is_in_place()
     assert neumf.torch.Tensor is torch.Tensor
     assert neumf.torch.cuda.is_available() == torch.cuda.is_available()
     with pytest.raises(AttributeError, match="no_such_thing"):

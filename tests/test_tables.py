@@ -4,9 +4,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_mirec.quick_start import ExperimentResult
-from recbole_mirec.results import Evaluation
-from recbole_mirec.tables import format_table, result_table
+from recbole_mirec.experiment import ExperimentResult
+from recbole_mirec.results import Evaluation, format_table, result_table
 
 
 def test_columns_are_aligned_and_numbers_rounded() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recbole_mirec.errors import UsageError
-from recbole_mirec.values import load_yaml, parse_value
+from dataset_convert.common.errors import UsageError
+from dataset_convert.common.values import load_yaml, parse_value
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.benchmark.execution import forget_failure
 from recbole_mirec.benchmark.frames import (
     PER_BRAND_FILE,
@@ -25,11 +26,10 @@ from recbole_mirec.benchmark.running import run_all
 from recbole_mirec.benchmark.studies import planned_studies, run_studies, tuning_remarks
 from recbole_mirec.benchmark.summary import RESULTS_FILE, results_frame
 from recbole_mirec.benchmark.tables import Found, write_tables
-from recbole_mirec.claims import Claim, first_difference
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import open_data
-from recbole_mirec.notes import is_synthetic
+from recbole_mirec.results import is_synthetic
+from recbole_mirec.runs import Claim, first_difference
 from recbole_mirec.tuning.trial import FINISHED
 
 ROOT = Path("saved", "benchmarks")

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recbole_mirec.command import CommandParser, given_settings, run_again
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.commands import CommandParser, run_again
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.cli import given_settings, with_recbole
 
 if TYPE_CHECKING:
     from recbole_mirec.benchmark.benchmark import BenchmarkResult
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0; 1 where a run failed; 2 for wrong input; 130 when interrupted.
     """
-    return run_again(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+    return run_again(with_recbole(lambda: _main(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _main(arguments: Sequence[str]) -> int:

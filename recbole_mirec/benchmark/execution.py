@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.errors import DivergedError, UsageError
-from recbole_mirec.files import is_full
-from recbole_mirec.quick_start import run_experiment
+from dataset_convert.common.errors import DivergedError, UsageError
+from dataset_convert.common.files import is_full
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.runs import RUN_FILE, write_text
 from recbole_mirec.trainer import BEST, LAST
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, LOG, logged_in, one_line

@@ -15,7 +15,7 @@ from recbole_mirec.evaluation.paper_rules import (
     PAPER_MEDIAN_RANK,
     WON,
 )
-from recbole_mirec.metric_names import UNSEEN
+from recbole_mirec.results import UNSEEN
 
 
 @dataclass(frozen=True)

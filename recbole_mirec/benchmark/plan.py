@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
-from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.runs import versions
 from recbole_mirec.tuning.search import ALGORITHMS
-from recbole_mirec.values import load_yaml
 
 NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
 OPTIONAL = ("folds", "jobs", "settings", "ablations", "tuning")

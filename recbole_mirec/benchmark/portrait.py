@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import runs
 from recbole_mirec.benchmark.account_cards import BRAND_ROLE, account_card
 from recbole_mirec.benchmark.plane import flattened
@@ -28,14 +29,11 @@ from recbole_mirec.benchmark.portrait_file import (
     Portrait,
     write_portrait_file,
 )
-from recbole_mirec.data.attribute_inputs import training_graph
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.errors import UsageError
+from recbole_mirec.data.attributes import training_graph
+from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.notes import protocol_title
-from recbole_mirec.results import evaluate_scores
-from recbole_mirec.scoring import score_matrix
+from recbole_mirec.results import evaluate_scores, protocol_title
+from recbole_mirec.trainer import score_matrix
 
 N_ATTRIBUTES = 48
 _ETA = 2.0

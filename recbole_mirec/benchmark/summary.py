@@ -16,7 +16,7 @@ from recbole_mirec.benchmark.measures import Measure, measures_of
 from recbole_mirec.benchmark.plan import BenchmarkPlan, ModelEntry
 from recbole_mirec.benchmark.planned import deterministic, leaks
 from recbole_mirec.evaluation import bootstrap_interval, compare, holm
-from recbole_mirec.metric_names import smaller_is_better
+from recbole_mirec.results import smaller_is_better
 
 RESULTS_FILE = "results.csv"
 LEVEL = 0.05

@@ -21,10 +21,8 @@ from recbole_mirec.benchmark.plan import BenchmarkPlan, ModelEntry
 from recbole_mirec.benchmark.planned import PlannedRun, deterministic, leaks
 from recbole_mirec.benchmark.summary import LEVEL
 from recbole_mirec.benchmark.table_text import MISSING, Cell, Table, latex, markdown, number
-from recbole_mirec.metric_names import PAPER, UNSEEN
-from recbole_mirec.notes import data_title
+from recbole_mirec.results import PAPER, RANK_TITLE, UNSEEN, data_title, metric_title
 from recbole_mirec.runs import write_text
-from recbole_mirec.tables import RANK_TITLE, metric_title
 from recbole_mirec.tuning.trial import FINISHED
 
 FOLDER = "tables"

@@ -1,7 +1,8 @@
-"""RecBole's Dataset over our splits, and over checked atomic files where they are ours."""
+"""RecBole's Dataset of our atomic files or of RecBole's own, its columns and its parts."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,153 @@ from recbole.utils import FeatureSource, FeatureType, ModelType
 
 from dataset_convert import schema, splits
 from dataset_convert.atomic import AtomicData, read_atomic
+from dataset_convert.common.errors import UsageError, nearest, refuse
 from recbole_mirec import compat as compat
-from recbole_mirec.data.account_tables import AccountTables, build_account_tables
-from recbole_mirec.data.columns import column_problems
-from recbole_mirec.data.evaluation_split import EvaluationSplit, build_evaluation_split
-from recbole_mirec.errors import UsageError, refuse
+from recbole_mirec.data.accounts import AccountTables, build_account_tables
+
+INTER = "inter"
+
+
+def column_problems(config: Any, folder: Path, name: str) -> Iterator[str]:
+    """What is wrong with the columns that a data set is to be loaded with, one sentence each.
+
+    Args:
+        config: with `load_col`, `unload_col`, the fields of ids and the model's type.
+        folder: of the data set.
+        name: of the data set.
+    """
+    path = folder / f"{name}.{INTER}"
+    if not path.is_file():
+        yield (
+            f"Data set file '{path}' does not exist. Put RecBole's atomic files there; nothing is "
+            f"downloaded."
+        )
+        return
+    for key in ("load_col", "unload_col"):
+        for suffix, columns in (config[key] or {}).items():
+            if columns != "*":
+                yield from _unknown_columns(config, key, folder / f"{name}.{suffix}", columns)
+    loaded = _loaded_columns(config, path)
+    for key in ("USER_ID_FIELD", "ITEM_ID_FIELD"):
+        if config[key] not in loaded:
+            yield (
+                f"'{path}' is loaded without '{config[key]}', which {key} names"
+                f".{nearest(str(config[key]), _header(config, path))}"
+            )
+    if config["MODEL_TYPE"] == ModelType.CONTEXT:
+        yield from _pair_features(config, loaded)
+
+
+def _header(config: Any, path: Path) -> dict[str, str]:
+    """Columns of a file and their types."""
+    with path.open(encoding=config["encoding"]) as file:
+        columns = file.readline().rstrip("\r\n").split(config["field_separator"])
+    return dict(column.partition(":")[::2] for column in columns)
+
+
+def _unknown_columns(config: Any, key: str, path: Path, columns: list[str]) -> Iterator[str]:
+    if not path.is_file():
+        yield f"Key '{key}' names columns of '{path}', which does not exist."
+        return
+    known = _header(config, path)
+    for column in columns:
+        if column not in known:
+            yield f"Key '{key}': '{path}' has no column '{column}'.{nearest(str(column), known)}"
+
+
+def _loaded_columns(config: Any, path: Path) -> dict[str, str]:
+    """Columns of the interactions that RecBole will load, and their types."""
+    chosen = None if config["load_col"] is None else config["load_col"].get(INTER, [])
+    left_out = (config["unload_col"] or {}).get(INTER, [])
+    return {
+        column: kind
+        for column, kind in _header(config, path).items()
+        if (chosen in (None, "*") or column in chosen) and column not in left_out
+    }
+
+
+def _pair_features(config: Any, loaded: dict[str, str]) -> Iterator[str]:
+    """Features of pairs, which a model would miss in every pair that did not happen."""
+    embedded = (FeatureType.TOKEN.value, FeatureType.TOKEN_SEQ.value)
+    for column, kind in loaded.items():
+        if column in (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"], config["LABEL_FIELD"]):
+            continue
+        if kind in embedded or column in (config["numerical_features"] or ()):
+            yield (
+                f"'{column}' is a feature of interactions, which pairs that did not happen lack; "
+                f"{config['model']} ranks all pairs. Leave it out of load_col: inter."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSplit:
+    """Brands, candidates and truth of one part, in internal ids.
+
+    Attributes:
+        protocol: `new-brand` or `known-brand`.
+        part: `valid` or `test`.
+        brands: internal ids (brand), each with at least one positive.
+        candidates: internal ids (candidate) that every brand ranks.
+        positives: bool (brand, candidate), the part's collaborations.
+        mask: bool (brand, candidate), True = the candidate counts for the brand; collaborations
+            of earlier parts are left out.
+        unseen: bool (candidate), True = no training collaboration.
+        brand_category: int (brand), or None where the data set has no categories.
+        candidate_category: int (candidate), -1 unknown, or None; a label in disguise, for cAUC.
+    """
+
+    protocol: str
+    part: str
+    brands: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+    positives: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+    brand_category: NDArray[np.int64] | None = None
+    candidate_category: NDArray[np.int64] | None = None
+
+
+def build_evaluation_split(
+    protocol: str,
+    part: str,
+    pairs: NDArray[np.int64],
+    earlier_pairs: NDArray[np.int64],
+    training_pairs: NDArray[np.int64],
+    n_influencers: int,
+) -> EvaluationSplit:
+    """Lay out one part of a split for ranking.
+
+    Args:
+        protocol: `new-brand`: candidates are the influencers of the part's brands; `known-brand`:
+            all influencers, each brand's collaborations of earlier parts masked.
+        part: `valid` or `test`.
+        pairs: (pair, 2) internal ids of the part's collaborations.
+        earlier_pairs: (pair, 2) collaborations that were known before, masked per brand.
+        training_pairs: (pair, 2), which say what influencers have been seen.
+        n_influencers: number of internal ids, padding included.
+
+    Returns:
+        The split without categories; brands and candidates ascend by internal id.
+    """
+    brands = np.unique(pairs[:, 0])
+    if protocol == schema.NEW_BRAND:
+        candidates = np.unique(pairs[:, 1])
+    else:
+        candidates = np.arange(1, n_influencers, dtype=np.int64)
+    positives = _cells(pairs, brands, candidates)
+    mask = ~_cells(earlier_pairs, brands, candidates) | positives
+    unseen = ~np.isin(candidates, training_pairs[:, 1])
+    return EvaluationSplit(protocol, part, brands, candidates, positives, mask, unseen)
+
+
+def _cells(
+    pairs: NDArray[np.int64], brands: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    inside = np.isin(pairs[:, 0], brands) & np.isin(pairs[:, 1], candidates)
+    cells = np.zeros((len(brands), len(candidates)), dtype=bool)
+    rows = np.searchsorted(brands, pairs[inside, 0])
+    cells[rows, np.searchsorted(candidates, pairs[inside, 1])] = True
+    return cells
 
 
 class SplitDataset(Dataset):  # type: ignore[misc]

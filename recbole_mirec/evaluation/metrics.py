@@ -1,23 +1,45 @@
-"""Standard metrics of a ranking, per brand; under ties, their expectation.
-
-Every value is the mean over all orders of the tied candidates, each equally likely, in closed form.
-A constant scorer therefore gets what a random order gets on average: ties neither win nor lose.
-A brand without the value (no positive; for AUC no negative) has NaN and is left out of the means.
-"""
+"""Metrics of each brand from exact ranks, and their means."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
-from recbole_mirec.evaluation.aggregate import (
-    divide_or_nan,
-    mean_over_positives,
-    sum_over_positives,
-    value_of_brands,
-)
-from recbole_mirec.evaluation.inputs import check_categories, check_cutoff
-from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
+from recbole_mirec.evaluation.ranks import TieRanks, check_categories, check_cutoff, tie_ranks
+
+
+def sum_over_positives(
+    ranks: TieRanks, values: Num[np.ndarray, " positive"]
+) -> Float[np.ndarray, " brand"]:
+    """Sum of a value of the positives over each brand; 0 for a brand without positives."""
+    total = np.bincount(ranks.brand, values, minlength=len(ranks.n_positives))
+    return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
+
+
+def mean_over_positives(
+    ranks: TieRanks, values: Num[np.ndarray, " positive"]
+) -> Float[np.ndarray, " brand"]:
+    """Mean of a value of the positives over each brand; NaN for a brand without positives."""
+    return divide_or_nan(sum_over_positives(ranks, values), ranks.n_positives)
+
+
+def value_of_brands(
+    ranks: TieRanks, brand: Int[np.ndarray, " known"], values: Num[np.ndarray, " known"]
+) -> Float[np.ndarray, " brand"]:
+    """The given values at the given brands; NaN at the other ones."""
+    result = np.full(len(ranks.n_positives), np.nan)
+    result[brand] = values
+    return result
+
+
+def divide_or_nan(
+    numerator: Float[np.ndarray, " brand"], denominator: Num[np.ndarray, " brand"]
+) -> Float[np.ndarray, " brand"]:
+    """Quotient, NaN where the denominator is 0."""
+    result = np.full(len(numerator), np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result
+
 
 FIRST_RANK = "FirstRank"
 MEDIAN_RANK = "MedR"

@@ -12,14 +12,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from recbole_mirec.evaluation.aggregate import (
+from recbole_mirec.evaluation.metrics import (
     divide_or_nan,
     mean_over_positives,
     sum_over_positives,
     value_of_brands,
 )
-from recbole_mirec.evaluation.inputs import check_categories, check_cutoff
-from recbole_mirec.evaluation.ranks import TieRanks, cumulative, tie_ranks
+from recbole_mirec.evaluation.ranks import (
+    TieRanks,
+    check_categories,
+    check_cutoff,
+    cumulative,
+    tie_ranks,
+)
 
 PAPER_FIRST_RANK = "paper_first_rank"
 PAPER_MEDIAN_RANK = "paper_medr"

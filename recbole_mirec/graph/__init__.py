@@ -1,10 +1,14 @@
 """The attribute co-occurrence graph and its node embeddings; no RecBole here."""
 
-from recbole_mirec.graph.account_mean import account_mean
-from recbole_mirec.graph.cooccurrence import cooccurrence_counts, edge_weights
-from recbole_mirec.graph.embedding_cache import embedding_fingerprint, node_embeddings
-from recbole_mirec.graph.netmf import NetMFSettings, embed_netmf
-from recbole_mirec.graph.node2vec import Node2VecSettings, embed_node2vec
+from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
+from recbole_mirec.graph.embeddings import (
+    NetMFSettings,
+    Node2VecSettings,
+    embed_netmf,
+    embed_node2vec,
+    embedding_fingerprint,
+    node_embeddings,
+)
 from recbole_mirec.graph.precomputed import EdgeList, read_edge_list, read_word2vec_text
 
 __all__ = [

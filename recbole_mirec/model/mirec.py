@@ -9,25 +9,26 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from dataset_convert import schema
-from recbole_mirec.data.account_tables import AccountTables
-from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
-from recbole_mirec.data.competence import competence_weights, training_competence
-from recbole_mirec.data.perspectives import (
+from recbole_mirec.data.accounts import (
     LISTS,
+    AccountTables,
     attribute_source,
     check_perspectives,
+    competence_weights,
+    training_competence,
 )
-from recbole_mirec.model.account_features import (
+from recbole_mirec.data.attributes import GraphSettings, graph_features
+from recbole_mirec.model.base import (
     ATTRIBUTE,
     AccountFeatures,
+    ForgetsInTraining,
+    TrainingPairs,
     modality_tables,
     perspectives_in_use,
     require_accounts,
 )
-from recbole_mirec.model.cached import ForgetsInTraining
-from recbole_mirec.model.metric_method import MetricMethod, metric_settings
-from recbole_mirec.model.morning_method import MorningMethod, network_settings
-from recbole_mirec.model.training_pairs import TrainingPairs
+from recbole_mirec.model.metric import MetricMethod, metric_settings
+from recbole_mirec.model.morning import MorningMethod, network_settings
 from recbole_mirec.nn import perspective_scores
 
 MORNING, METRIC = "morning", "metric"

@@ -1,15 +1,36 @@
-"""What models share whose score is the inner product of an account vector of either side."""
+"""Models whose score is the inner product of an account vector of either side."""
 
 from typing import Any
 
+import numpy as np
 import torch
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from dataset_convert import schema
-from recbole_mirec.model.account_features import AccountFeatures
-from recbole_mirec.model.cached import ForgetsInTraining
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.data.accounts import competence_buckets, training_competence
+from recbole_mirec.model.base import (
+    CONTENT,
+    READS_CONTENT,
+    AccountFeatures,
+    ForgetsInTraining,
+    concatenated,
+    content_tables,
+    perspective_tables,
+    perspectives_in_use,
+    require_accounts,
+)
+from recbole_mirec.nn.objective import (
+    draw_from_buckets,
+    list_cross_entropy,
+    pair_cross_entropy,
+    triplet_loss,
+)
+from recbole_mirec.nn.settings import CrossEntropy
+from recbole_mirec.nn.towers import MLP, BilinearTower
 
 ACCOUNTS_AT_ONCE = 1024
 
@@ -85,3 +106,215 @@ class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignor
         ids = torch.arange(self.accounts.n_accounts[side], device=self.device)
         blocks = [self.encode(side, block) for block in torch.split(ids, ACCOUNTS_AT_ONCE)]
         return torch.cat(blocks).unsqueeze(1)
+
+
+class HistoryRecommender(TwoTowerRecommender):
+    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
+
+    Args:
+        config: `topic_tower`, `visual_tower`, `tower_dimension` and `tower_dropout` are read.
+        dataset: brings `accounts`.
+
+    Raises:
+        UsageError: the data set has neither topics nor visual semantics of content.
+    """
+
+    score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        tables = content_tables(dataset, type(self).__name__)
+        for name in CONTENT:
+            if name not in tables[schema.BRAND]:
+                self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
+        self.accounts = AccountFeatures(
+            {
+                side: {name: (_scaled(rows), mask) for name, (rows, mask) in table.items()}
+                for side, table in tables.items()
+            }
+        )
+        hidden = dict(zip(CONTENT, (config["topic_tower"], config["visual_tower"]), strict=True))
+        self.dimension = config["tower_dimension"]
+        self.towers = nn.ModuleDict(
+            {
+                side: BilinearTower(
+                    self.accounts.widths, hidden, self.dimension, config["tower_dropout"]
+                )
+                for side in schema.SIDES
+            }
+        )
+
+    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts by internal id: float32 (account, dimension)."""
+        features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
+        # The root on both sides makes the inner product the mean of the elementwise product.
+        vectors: Tensor = self.towers[side](features, masks) / self.dimension**0.5
+        return vectors
+
+
+def _scaled(rows: Tensor) -> Tensor:
+    """Rows (account, dimension) of mean square 1, zeros where missing.
+
+    Shares of topics and labels are small beside first biases of up to 0.1, which would drown them.
+    """
+    scale: float = rows.shape[1] ** 0.5
+    return functional.normalize(rows) * scale
+
+
+INPUTS = "inputs"
+_READINGS: dict[str, CrossEntropy] = {"bpr": "softmax_pair", "logistic": "softplus"}
+
+
+class ContentTwoTower(TwoTowerRecommender):
+    """Inner product of an MLP's output for the brand and for the influencer.
+
+    It reads what MIRec reads, topics, visual semantics, audience and attributes, each scaled to
+    length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
+    attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
+    precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
+    negative, `logistic` the logistic regression of positives against negatives.
+
+    Args:
+        config: the keys of `properties/model/ContentTwoTower.yaml`.
+        dataset: brings `accounts`.
+
+    Raises:
+        UsageError: the data set has no account features.
+    """
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        tables = require_accounts(dataset, "ContentTwoTower")
+        perspectives = perspectives_in_use(tables, config["perspectives"], self.logger)
+        rows = concatenated(perspective_tables(tables, perspectives), INPUTS)
+        self.accounts = AccountFeatures(rows)
+        self.loss = config["loss"]
+        shared = bool(config["shared_towers"])
+        names = ("account",) if shared else schema.SIDES
+        self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
+        self.towers = nn.ModuleDict({name: self._tower(config) for name in names})
+
+    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts by internal id: float32 (account, dimension)."""
+        rows = self.accounts.features(side, ids)[INPUTS]
+        vectors: Tensor = self.towers[self.tower_of[side]](rows)
+        return vectors
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean loss of the batch's pairs, above 0."""
+        positives, negatives = self.pair_scores(interaction)
+        return pair_cross_entropy(positives, negatives, _READINGS[self.loss])
+
+    def _tower(self, config: Any) -> MLP:
+        return MLP(
+            self.accounts.widths[INPUTS],
+            config["tower_hidden"],
+            config["tower_dimension"],
+            dropout="first_activations",
+            dropout_rate=config["tower_dropout"],
+            initialisation="uniform_0.1",
+        )
+
+
+class MIR(HistoryRecommender):
+    """The first method of the task, on our inputs.
+
+    Source: T. Gan et al., "Seeking Micro-influencers for Brand Promotion", ACM MM 2019. Topics
+    stand for its word2vec text features and visual semantics for its VGG16 features; both are
+    pooled over an account's posts by the conversion. Audience and attributes are not read.
+
+    A training list holds one influencer from each of a brand's competence buckets and negatives,
+    `list_size` together; `sample_num` of `train_neg_sample_args` are negatives. Labels fall from
+    the best bucket, with as much as there are buckets, to the last one, with 1; negatives have 0.
+    The list is made for a collaboration of the training part, whose influencer speaks for its own
+    bucket; the others are drawn anew each time. Buckets that a brand cannot fill are left out of
+    its list. Where no competence is known, all labels are equal, and which bucket an influencer
+    stands in, which then means nothing, follows from its place in the data set.
+
+    Args:
+        config: the keys of `properties/model/MIR.yaml`.
+        dataset: brings `accounts` and `pairs`.
+
+    Raises:
+        UsageError: the data set lacks topics and visual semantics of content, or a list has no
+            room for a collaboration beside its negatives.
+    """
+
+    figure_notes = (f"MIR {READS_CONTENT}",)
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        self.n_negatives = config["train_neg_sample_args"]["sample_num"]
+        n_buckets = config["list_size"] - self.n_negatives
+        if n_buckets < 1:
+            raise UsageError(
+                f"Key 'list_size' must be above sample_num of train_neg_sample_args, "
+                f"{self.n_negatives}. Received: {config['list_size']}."
+            )
+        pairs = dataset.pairs[schema.TRAIN]
+        competence = training_competence(dataset)
+        labels = np.arange(n_buckets, 0, -1)
+        if np.isnan(competence).all():
+            self.logger.info(
+                "No training collaboration has a competence: lists are drawn uniformly from a "
+                "brand's influencers, with equal labels."
+            )
+            competence, labels = np.zeros(len(pairs)), np.ones(n_buckets)
+        buckets = competence_buckets(pairs, competence, self.n_users, n_buckets)
+        self.register_buffer("members", torch.from_numpy(buckets.members), persistent=False)
+        self.register_buffer("sizes", torch.from_numpy(buckets.sizes), persistent=False)
+        labels = np.concatenate([labels, np.zeros(self.n_negatives)]).astype(np.float32)
+        self.register_buffer("labels", torch.from_numpy(labels), persistent=False)
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean listwise cross entropy of the batch's lists."""
+        # RecBole repeats the batch's pairs once for every negative.
+        n_lists = len(interaction) // self.n_negatives
+        brands = interaction[self.USER_ID][:n_lists]
+        negatives = interaction[self.NEG_ITEM_ID].reshape(self.n_negatives, n_lists).T
+        drawn, filled = self._draw(brands, interaction[self.ITEM_ID][:n_lists])
+        influencers = torch.cat([drawn, negatives], dim=1)
+        mask = torch.cat([filled, torch.ones_like(negatives, dtype=torch.bool)], dim=1)
+        chosen, rows = torch.unique(influencers, return_inverse=True)
+        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
+        vectors = self.encode(schema.INFLUENCER, chosen).index_select(0, rows.reshape(-1))
+        brand_vectors = self.encode(schema.BRAND, brands).unsqueeze(1)
+        scores = (brand_vectors * vectors.reshape(*rows.shape, -1)).sum(dim=2)
+        return list_cross_entropy(scores, self.labels.expand_as(scores), mask)
+
+    def _draw(self, brands: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+        """An influencer (list, bucket) of each bucket, and True where the brand fills it."""
+        members, sizes = self.members[brands], self.sizes[brands]
+        places = torch.rand(sizes.shape, device=sizes.device)
+        drawn = draw_from_buckets(members, sizes, places)
+        own = (members == positives[:, None, None]).any(dim=2)
+        return torch.where(own, positives.unsqueeze(1), drawn), sizes > 0
+
+
+class HPTR(HistoryRecommender):
+    """History pooling with triplet ranking, a comparison of MIR's and CAMERA's papers.
+
+    Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
+    is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
+    Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
+    CAMERA.
+
+    Args:
+        config: the keys of `properties/model/HPTR.yaml`.
+        dataset: brings `accounts`.
+
+    Raises:
+        UsageError: the data set lacks topics and visual semantics of content.
+    """
+
+    figure_notes = (f"HPTR {READS_CONTENT}",)
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        self.margin = config["triplet_margin"]
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean hinge of the batch's triplets, at least 0."""
+        positives, negatives = self.pair_scores(interaction)
+        every = torch.ones_like(positives, dtype=torch.bool)
+        return triplet_loss(positives, negatives, every, self.margin, "mean_active")

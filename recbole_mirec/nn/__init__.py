@@ -20,16 +20,7 @@ L', lambda, |theta|_1       `objective`, ``l1_weight``, the sum over `weight_mat
 ==========================  ===================================================================
 """
 
-from recbole_mirec.nn.account_encoder import AccountEncoder
-from recbole_mirec.nn.coattention import (
-    AffinityMaps,
-    CoAttention,
-    affinity,
-    attention_weights,
-    co_attention,
-)
-from recbole_mirec.nn.fusion import Fusion, masked_product
-from recbole_mirec.nn.mlp import MLP
+from recbole_mirec.nn.encoder import AccountEncoder
 from recbole_mirec.nn.objective import (
     masked_mean,
     objective,
@@ -45,6 +36,16 @@ from recbole_mirec.nn.perspectives import (
     Perspective,
 )
 from recbole_mirec.nn.settings import NetworkSettings
+from recbole_mirec.nn.towers import (
+    MLP,
+    AffinityMaps,
+    CoAttention,
+    Fusion,
+    affinity,
+    attention_weights,
+    co_attention,
+    masked_product,
+)
 
 __all__ = [
     "MLP",

@@ -1,14 +1,119 @@
-"""The training objective, term by term."""
+"""Losses: of pairs, triplets and lists, and against all training influencers."""
 
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recbole_mirec.nn.checks import Number
-from recbole_mirec.nn.settings import CrossEntropy, NetworkSettings, TripletReduction
+from recbole_mirec.nn.settings import CrossEntropy, NetworkSettings, Number, TripletReduction
+from recbole_mirec.nn.towers import initialise_
+
+
+def multi_positive_softmax(
+    scores: Float[Tensor, "brand influencer"],
+    positives: Bool[Tensor, "brand influencer"],
+    weights: Float[Tensor, "brand influencer"],
+) -> Float[Tensor, ""]:
+    """Mean of ``-log(e^p / (e^p + sum of e^n))`` over the positives p, n the brand's negatives.
+
+    Source: the contrastive loss of van den Oord et al., "Representation Learning with Contrastive
+    Predictive Coding" (2018), (4), with each positive by itself against the negatives, as in the
+    first form of Khosla et al., "Supervised Contrastive Learning" (NeurIPS 2020), (2). Departure:
+    a brand's other positives stand in no denominator.
+
+    Args:
+        scores: Scores divided by their temperature.
+        positives: True at known collaborations; everything else is a negative.
+        weights: Weight of each positive, at least 0; those of negatives count for nothing.
+
+    Returns:
+        The weighted mean, at least 0; 0, with zero gradient, without positive weight.
+    """
+    against = scores.masked_fill(positives, -torch.inf).logsumexp(dim=1, keepdim=True)
+    losses = torch.nn.functional.softplus(against - scores)
+    # where, not a product: a brand without negatives has an infinite difference
+    weights = torch.where(positives, weights, 0.0)
+    return torch.where(weights > 0, losses * weights, 0.0).sum() / weights.sum().clamp(min=1e-12)
+
+
+def draw_from_buckets(
+    members: Int[Tensor, "list bucket slot"],
+    sizes: Int[Tensor, "list bucket"],
+    places: Float[Tensor, "list bucket"],
+) -> Int[Tensor, "list bucket"]:
+    """One member of each bucket.
+
+    Args:
+        members: Ids, the first ``sizes`` slots of a bucket filled.
+        sizes: Numbers of members.
+        places: Uniform draws in [0, 1), which choose the slot.
+
+    Returns:
+        The ids drawn; whatever stands in slot 0 for an empty bucket.
+    """
+    # rounding may carry a draw just below 1 up to the size itself
+    slots = (places * sizes).long().minimum((sizes - 1).clamp(min=0))
+    return members.gather(2, slots.unsqueeze(2)).squeeze(2)
+
+
+def list_cross_entropy(
+    scores: Float[Tensor, "list item"],
+    labels: Float[Tensor, "list item"],
+    mask: Bool[Tensor, "list item"],
+) -> Float[Tensor, ""]:
+    """Cross entropy between the distribution of a list's labels and the softmax of its scores.
+
+    Source: the top-one listwise loss (Cao et al., ICML 2007, ListNet) as used by Gan et al. (ACM
+    MM 2019). Departure: the labels' distribution is their share of the list's sum, not their
+    softmax, so that a label of 0 has no share.
+
+    Args:
+        scores: Of any size.
+        labels: At least 0, with at least one above 0 among the kept items of a list.
+        mask: True for the items that the list has; others may hold anything.
+
+    Returns:
+        The mean over the lists, at least the mean entropy of the labels' distributions.
+    """
+    shares = torch.where(mask, labels, 0.0)
+    shares = shares / shares.sum(dim=1, keepdim=True)
+    logits = torch.where(mask, scores, -torch.inf).log_softmax(dim=1)
+    # 0 times minus infinity is NaN
+    return -(shares * torch.where(mask, logits, 0.0)).sum(dim=1).mean()
+
+
+class AdaptiveScore(nn.Module):
+    """Each number through a small net of sigmoids, their sum through a sigmoid.
+
+    Source: the endorsement and influence scores of S. Wang et al., "Discover Micro-influencers for
+    Brands via Better Understanding", IEEE TMM 24 (2022): 1 -> 64 -> 1 for each number, sigmoids
+    after both layers. Departure: first values are uniform(-0.1, 0.1).
+
+    Args:
+        n_numbers: How many numbers, at least one.
+        n_hidden: Hidden width of a number's net.
+    """
+
+    def __init__(self, n_numbers: int, n_hidden: int = 64) -> None:
+        super().__init__()
+        self.hidden_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.hidden_bias = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_bias = nn.Parameter(torch.empty(n_numbers))
+        for parameter in self.parameters():
+            initialise_(parameter, "uniform_0.1", None)
+
+    def forward(self, numbers: Float[Tensor, "row number"]) -> Float[Tensor, "row"]:
+        """Factors of rows, between 1/2 and the sigmoid of the number of numbers.
+
+        Args:
+            numbers: On any scale, best near [-1, 1].
+        """
+        hidden = torch.sigmoid(numbers.unsqueeze(2) * self.hidden_weight + self.hidden_bias)
+        outputs = torch.sigmoid((hidden * self.out_weight).sum(dim=2) + self.out_bias)
+        return torch.sigmoid(outputs.sum(dim=1))
 
 
 def perspective_scores(

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from recbole_mirec.command import CommandParser, add_settings
+from dataset_convert.common.commands import CommandParser
+from recbole_mirec.cli import add_settings
 
 MAX_TRIALS = 100
 

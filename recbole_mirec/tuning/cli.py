@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_mirec.command import given_settings, run_again
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.commands import run_again
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.cli import given_settings, with_recbole
 from recbole_mirec.tuning.arguments import MAX_TRIALS, build_parser
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where no trial of a study has a score; 2 for wrong input; 130 when
         interrupted.
     """
-    return run_again(lambda: _main(sys.argv[1:] if arguments is None else arguments))
+    return run_again(with_recbole(lambda: _main(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -2,9 +2,13 @@
 
 import pandas as pd
 
-from recbole_mirec.metric_names import rule_prefix, smaller_is_better
-from recbole_mirec.notes import data_title
-from recbole_mirec.tables import format_table, metric_title
+from recbole_mirec.results import (
+    data_title,
+    format_table,
+    metric_title,
+    rule_prefix,
+    smaller_is_better,
+)
 from recbole_mirec.tuning.comparison import TABLE_FILE, WINNERS, Comparison
 from recbole_mirec.tuning.progress import duration
 from recbole_mirec.tuning.records import N_EPOCHS, REASON, SCORE, SECONDS, STATUS, TRIAL, value_text

@@ -9,8 +9,8 @@ from typing import Any
 
 from recbole.trainer import HyperTuning
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import compat as compat
-from recbole_mirec.errors import UsageError
 from recbole_mirec.tuning.local_jobs import InProcess, Proposals, Report
 from recbole_mirec.tuning.search import EXHAUSTIVE, Proposal, Search
 from recbole_mirec.tuning.space import SearchSpace, read_space, space_from_dict

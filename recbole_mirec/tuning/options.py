@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-from recbole_mirec.values import parse_value
+from dataset_convert.common.values import parse_value
 
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _UNCOMMENTED = re.compile(rf"(?:{_QUOTED}|(?<!\s)#|[^#])*")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Literal, get_args
 
-from recbole_mirec.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError, nearest
 
 Kind = Literal["choice", "uniform", "quniform", "loguniform"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.metric_names import read_metric
-from recbole_mirec.outside import class_name
+from recbole_mirec.registry import class_name
+from recbole_mirec.results import read_metric
 from recbole_mirec.tuning.sampling import BAYES
 from recbole_mirec.tuning.space import SearchSpace
 

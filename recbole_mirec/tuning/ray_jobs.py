@@ -18,7 +18,7 @@ from typing import Any, Literal
 import psutil
 import torch
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.search import Proposal
 from recbole_mirec.tuning.trial import FAILED, Outcome, TrialStopped, TrialTask

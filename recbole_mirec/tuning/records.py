@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.runs import write_text
 from recbole_mirec.tuning.trial import STATUSES, Outcome
 

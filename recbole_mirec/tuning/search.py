@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from recbole_mirec.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec.tuning.sampling import BAYES, RANDOM, Sampler
 from recbole_mirec.tuning.space import SearchSpace
 

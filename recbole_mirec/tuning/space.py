@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.options import (
     ConditionalError,
     plain,

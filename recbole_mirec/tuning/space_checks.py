@@ -4,12 +4,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recbole_mirec.config import MirecConfig, known_keys, model_defaults, variants_that_read
-from recbole_mirec.config_rules import RULES
-from recbole_mirec.data.perspectives import LISTS, VECTOR, check_perspectives
-from recbole_mirec.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError, nearest
+from recbole_mirec.config import (
+    RULES,
+    UNREAD,
+    MirecConfig,
+    known_keys,
+    model_defaults,
+    variants_that_read,
+)
+from recbole_mirec.data.accounts import LISTS, VECTOR, check_perspectives
 from recbole_mirec.model.mirec import check_method
-from recbole_mirec.recbole_keys import UNREAD
 from recbole_mirec.registry import find_model
 from recbole_mirec.tuning.effects import GOVERNORS, NOT_SEARCHED, idle_because, without_steps
 from recbole_mirec.tuning.parameter import Parameter

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import open_data
-from recbole_mirec.notes import experiment_notes, is_synthetic, protocol_title
+from recbole_mirec.results import experiment_notes, is_synthetic, protocol_title
 from recbole_mirec.tuning.hyper_tuning import Driver, MirecHyperTuning
 from recbole_mirec.tuning.local_jobs import LocalProcesses
 from recbole_mirec.tuning.plan import ASHA, RAY, StudyPlan, default_folder

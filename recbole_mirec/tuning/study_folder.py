@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.claims import OTHER_FOLDER, Claim, first_difference
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.runs import OTHER_FOLDER, Claim, first_difference
 from recbole_mirec.trainer import BEST, LAST
 from recbole_mirec.tuning.records import TRIALS_FILE, Trial, read_trials, value_text, write_trials
 

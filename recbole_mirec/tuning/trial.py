@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
-from recbole_mirec.errors import DivergedError, UsageError
-from recbole_mirec.experiment import prepare
-from recbole_mirec.files import is_full, naming
-from recbole_mirec.locks import PATIENCE, training_in
-from recbole_mirec.metric_names import read_metric, smaller_is_better
-from recbole_mirec.quick_start import train, validate_best
+from dataset_convert.common.errors import DivergedError, UsageError
+from dataset_convert.common.files import is_full, naming
+from recbole_mirec.experiment import prepare, train, validate_best
+from recbole_mirec.results import read_metric, smaller_is_better
+from recbole_mirec.runs import PATIENCE, training_in
 
 FINISHED, STOPPED, DIVERGED, FAILED = "finished", "stopped", "diverged", "failed"
 STATUSES = (FINISHED, STOPPED, DIVERGED, FAILED)

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import run_experiment
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.runs import write_text
 from recbole_mirec.tuning.records import Trial
 from recbole_mirec.tuning.study_folder import RESULT_FILE, WINNER_FILE, StudyFolder

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from benchmark_cases import MODELS, content, plan
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.benchmark.plan import find_plan, folder_name, make_plan, read_plan
 from recbole_mirec.benchmark.planned import deterministic, planned_runs
 from recbole_mirec.config import properties_folder
-from recbole_mirec.errors import UsageError
 
 BOTH = ["new-brand", "known-brand"]
 SHIPPED = sorted(path.stem for path in (properties_folder() / "benchmark").glob("*.yaml"))

@@ -16,6 +16,7 @@ from little_data import settings
 from scipy import sparse
 
 from dataset_convert.atomic import read_atomic
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.benchmark.account_cards import LEAST_SHARE, N_TOPICS, account_card
 from recbole_mirec.benchmark.portrait import (
     N_ATTRIBUTES,
@@ -25,8 +26,7 @@ from recbole_mirec.benchmark.portrait import (
     write_portrait,
 )
 from recbole_mirec.benchmark.portrait_file import Portrait, read_portrait_file
-from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import run_experiment
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.kernel_ridge import KernelRidge
 
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.nn.plda import fit_two_covariance
-from recbole_mirec.quick_start import run_experiment
 
 # 3 training brands and 2 to be tested, 5 training influencers and 2 other candidates; row 0 pads
 PAIRS = np.array([[1, 1], [1, 2], [2, 3], [2, 2], [4, 4], [4, 5]])

@@ -8,7 +8,7 @@ from little_data import TRAIN, lists, little, vectors
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
-from recbole_mirec.data.account_tables import AccountTables, build_account_tables
+from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 # Internal ids in no order of the files, padding first.
 TOKENS: dict[schema.Side, Sequence[str]] = {

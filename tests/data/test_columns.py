@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from little_data import settings
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import SplitDataset
-from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import load_dataset, prepare
 
 LOADED = {

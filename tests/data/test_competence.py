@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from little_data import NAME, dataset, little, write_little
 from scipy import sparse
 
-from recbole_mirec.data.competence import (
+from recbole_mirec.data.accounts import (
     competence_buckets,
     competence_weights,
+    influence_numbers,
     mean_competence,
+    standing,
     training_competence,
 )
-from recbole_mirec.data.concepts import rarest_attributes
-from recbole_mirec.data.influence import influence_numbers, standing
+from recbole_mirec.data.attributes import rarest_attributes
 
 VALUES = {
     ("b1", "i1"): 0.5,

@@ -23,11 +23,11 @@ from little_data import (
 
 from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.data.attribute_inputs import training_graph
+from recbole_mirec.data.attributes import training_graph
 from recbole_mirec.data.dataset import MirecDataset, SplitDataset
-from recbole_mirec.data.loaders import training_loader
-from recbole_mirec.errors import UsageError
+from recbole_mirec.data.sampling import training_loader
 
 
 def in_tokens(data: Any, part: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recbole_mirec.data.evaluation_split import build_evaluation_split
+from recbole_mirec.data.dataset import build_evaluation_split
 
 TRAIN = np.array([(1, 1), (1, 2), (2, 2), (3, 4)])
 VALID = np.array([(5, 6), (5, 2), (4, 6)])

@@ -7,7 +7,7 @@ from little_data import settings
 
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.loaders import training_loader
+from recbole_mirec.data.sampling import training_loader
 
 
 def batches(folder: Path, model: str = "BPR", **changes: Any) -> list[Any]:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mirec.data.sampler import TrainInfluencerSampler
+from recbole_mirec.data.sampling import TrainInfluencerSampler
 
 # Influencers 1, 4 and 6 are of validation or test; counts of 2, 3, 5, 7: 3, 2, 1, 1.
 PAIRS = np.array([(1, 2), (1, 3), (2, 3), (2, 2), (2, 5), (3, 2), (3, 7)])

@@ -6,7 +6,7 @@ from hypothesis import given
 from ranking_cases import rankings
 
 from recbole_mirec.evaluation import tie_ranks
-from recbole_mirec.evaluation.inputs import check_categories, check_cutoff, check_ranking_inputs
+from recbole_mirec.evaluation.ranks import check_categories, check_cutoff, check_ranking_inputs
 
 
 def test_counts_worked_by_hand():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from recbole_mirec.graph import account_mean
+from recbole_mirec.graph import cooccurrence as account_mean
 
 # Three accounts, five attributes, two dimensions; attributes 1 and 4 are no nodes of the graph.
 EMBEDDINGS = np.array([[1, 2], [np.nan, 9], [3, -4], [5, 6], [7, 7]], dtype=np.float32)

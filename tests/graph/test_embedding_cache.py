@@ -59,7 +59,7 @@ def test_hit_returns_identical_arrays_without_computing(graph, tmp_path, setting
     def must_not_run(*_):
         raise AssertionError("computed anew in spite of the cache")
 
-    monkeypatch.setattr("recbole_mirec.graph.embedding_cache._embed", must_not_run)
+    monkeypatch.setattr("recbole_mirec.graph.embeddings._embed", must_not_run)
     loaded = node_embeddings(graph, settings, folder)
     for mine, theirs in zip(loaded, computed, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -95,7 +95,7 @@ def test_method_and_format_version_are_in_the_fingerprint(monkeypatch):
     graph = weighted(EDGES, 4)
     before = embedding_fingerprint(graph, NETMF)
     assert before != embedding_fingerprint(graph, NODE2VEC)
-    monkeypatch.setattr("recbole_mirec.graph.embedding_cache._FORMAT_VERSION", 2)
+    monkeypatch.setattr("recbole_mirec.graph.embeddings._FORMAT_VERSION", 2)
     assert before != embedding_fingerprint(graph, NETMF)
 
 
@@ -168,7 +168,7 @@ def test_failed_write_leaves_nothing_behind(graph, tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("recbole_mirec.graph.embedding_cache.np.savez", fail)
+    monkeypatch.setattr("recbole_mirec.graph.embeddings.np.savez", fail)
     with pytest.raises(OSError, match="disk full"):
         node_embeddings(graph, NETMF, tmp_path)
     assert not list(tmp_path.iterdir())

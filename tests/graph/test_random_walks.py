@@ -5,7 +5,7 @@ import pytest
 from graph_samples import weighted
 from scipy.sparse import csr_array
 
-from recbole_mirec.graph.random_walks import random_walks
+from recbole_mirec.graph.embeddings import random_walks
 
 # Triangle 0-1-2 with a tail 2-3-4 and a chord 1-3; node 5 is isolated.
 EDGES = [(0, 1, 1.0), (0, 2, 2.0), (1, 2, 0.5), (2, 3, 1.5), (3, 4, 4.0), (1, 3, 0.3)]
@@ -102,7 +102,7 @@ def test_draw_that_rounds_up_to_the_next_node_stays_in_its_row():
         def permutation(self, nodes):
             return nodes
 
-    from recbole_mirec.graph.random_walks import _Steps
+    from recbole_mirec.graph.embeddings import _Steps
 
     graph = weighted([(0, 1, 1.0), (1, 2, 1.0), (2, 3, 1.0)], 4)
     steps = _Steps(graph, 1.0, 1.0, np.random.default_rng(0))

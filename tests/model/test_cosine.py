@@ -8,7 +8,7 @@ import torch
 from little_data import NAME, little, settings, vectors, write_little
 from recbole.data.interaction import Interaction
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.experiment import prepare
 
 

@@ -13,12 +13,11 @@ from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from dataset_convert.atomic import AtomicData, write_atomic
+from dataset_convert.common.errors import UsageError
 from dataset_convert.synthesize import generate
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.experiment import Experiment, prepare, run_experiment
 from recbole_mirec.model import mirec
-from recbole_mirec.model.metric_method import _peer_loss
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.model.metric import _peer_loss
 
 ALL = ("content", "audience", "attribute")
 # Nothing but the learnt metric, and the learnt metric and one part more.

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
-from recbole_mirec import scoring
-from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import Experiment, prepare
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import trainer as scoring
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.data.attributes import GraphSettings, graph_features
+from recbole_mirec.experiment import Experiment, prepare, run_experiment
 from recbole_mirec.nn import (
     PERSPECTIVE_MODALITIES,
     PERSPECTIVES,
@@ -24,8 +25,6 @@ from recbole_mirec.nn import (
     perspective_scores,
     weight_matrices,
 )
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import load_state
 
 ALL = ("content", "audience", "attribute")
 REFERENCE = {"variant": "reference"}

@@ -8,8 +8,7 @@ import pytest
 from little_data import settings
 from planted_data import NAME, write_planted
 
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import prepare, run_experiment
 
 # Parameters are few, so the penalty that suits a full network would leave nothing of them.
 SMALL = {"dimension": 16, "l1_weight": 1e-5, "learning_rate": 0.005, "epochs": 60}

@@ -13,9 +13,8 @@ from planted_data import write_planted
 from recbole.data.interaction import Interaction
 from torch.nn import functional
 
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.registry import find_model
 
 TWO_TOWERS = ("ContentTwoTower", "MIR", "HPTR", "CATR")
@@ -330,7 +329,7 @@ def test_camera_ranks_pair_by_pair_whatever_the_block(
     experiment = made(write_little(tmp_path), "CAMERA")
     split = experiment.dataset.evaluation_split("test")
     whole = experiment.trainer.evaluate_split(split).per_brand
-    monkeypatch.setattr("recbole_mirec.model.camera.PAIRS_AT_ONCE", 1)
+    monkeypatch.setattr("recbole_mirec.model.concepts.PAIRS_AT_ONCE", 1)
     assert experiment.trainer.evaluate_split(split).per_brand.equals(whole)
 
 

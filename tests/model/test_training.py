@@ -10,9 +10,8 @@ import torch
 from little_data import settings
 from recbole.trainer import Trainer
 
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import ExperimentResult, run_experiment
-from recbole_mirec.state_file import load_state
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.experiment import ExperimentResult, prepare, run_experiment
 
 EPOCHS = 4
 

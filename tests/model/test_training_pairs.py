@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mirec.model.training_pairs import TrainingPairs
+from recbole_mirec.model.base import TrainingPairs
 
 # Brands 1 to 4 of 5 internal ids, influencers of 8; 3 and 6 are in no pair.
 PAIRS = np.array([[1, 2], [1, 5], [2, 5], [4, 1], [4, 7], [4, 4]])

@@ -11,7 +11,7 @@ from little_data import NAME, little, settings, write_little
 from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.experiment import prepare
 from recbole_mirec.registry import model_names
 

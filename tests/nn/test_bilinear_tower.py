@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recbole_mirec.nn.bilinear_tower import BilinearTower
+from recbole_mirec.nn.towers import BilinearTower
 
 WIDTHS = {"topics": 2, "visual": 3}
 HIDDEN = {"topics": [5], "visual": [7]}

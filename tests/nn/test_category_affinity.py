@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from recbole_mirec.nn.category_affinity import category_log_posterior
+from recbole_mirec.nn.metric import category_log_posterior
 
 N_CATEGORIES = 5
 MEMBERS = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 3])

@@ -5,8 +5,8 @@ from math import exp
 import pytest
 import torch
 
-from recbole_mirec.nn.adaptive_score import AdaptiveScore
-from recbole_mirec.nn.concept_attention import ConceptAttention, weighted_concepts
+from recbole_mirec.nn.concepts import ConceptAttention, weighted_concepts
+from recbole_mirec.nn.objective import AdaptiveScore
 
 
 def network() -> ConceptAttention:

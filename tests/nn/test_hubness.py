@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mirec.nn import hubness as room
-from recbole_mirec.nn.hubness import hubness
+from recbole_mirec.nn import metric as room
+from recbole_mirec.nn.metric import hubness
 
 
 def vectors(n: int, seed: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from math import exp, log
 import pytest
 import torch
 
-from recbole_mirec.nn.listwise import draw_from_buckets, list_cross_entropy
+from recbole_mirec.nn.objective import draw_from_buckets, list_cross_entropy
 
 
 def test_a_draw_takes_each_member_of_a_bucket_equally_often() -> None:

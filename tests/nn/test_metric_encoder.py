@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recbole_mirec.nn.metric_encoder import MetricEncoder
+from recbole_mirec.nn.metric import MetricEncoder
 
 WIDTHS = {"topics": 5, "labels": 7, "words": 3}
 PERSPECTIVES = {"content": ("topics", "labels"), "attribute": ("words",)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recbole_mirec.nn.metric_settings import MetricSettings
+from recbole_mirec.nn.metric import MetricSettings
 
 VALID: dict[str, Any] = {
     "square_roots": True,

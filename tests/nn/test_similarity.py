@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mirec.nn.similarity import (
+from recbole_mirec.nn.metric import (
     centred_product,
     centred_rows,
     hellinger_rows,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from recbole_mirec.nn.softmax_loss import multi_positive_softmax
+from recbole_mirec.nn.objective import multi_positive_softmax
 
 SCORES = torch.randn(3, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 POSITIVES = torch.tensor(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from recbole_mirec.nn.standardise import principal_axes, standardised_rows
+from recbole_mirec.nn.metric import principal_axes, standardised_rows
 
 # Five accounts of three shares; the fourth lacks the modality, the last is in no training pair.
 ROWS = torch.tensor(

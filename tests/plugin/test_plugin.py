@@ -16,8 +16,8 @@ from recbole.model.general_recommender.pop import Pop
 from recbole.utils import InputType
 
 import recbole_mirec
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.cli import main
-from recbole_mirec.errors import UsageError
 from recbole_mirec.runs import read_run
 
 SCENARIOS = Path(__file__).with_name("plugin_scenarios.py")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recbole.trainer import HyperTuning
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning import hyper_tuning
 from recbole_mirec.tuning.hyper_tuning import MirecHyperTuning, Report
 from recbole_mirec.tuning.local_jobs import Proposals

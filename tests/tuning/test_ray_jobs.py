@@ -19,7 +19,7 @@ if find_spec("ray") is None:
 
 from study_cases import rows_without_times
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.ray_jobs import RayTune
 from recbole_mirec.tuning.trial import TrialTask
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.search import Proposal, Search
 from recbole_mirec.tuning.space import SearchSpace, space_from_dict
 

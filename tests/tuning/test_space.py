@@ -9,7 +9,7 @@ from hyperopt.pyll.stochastic import sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.space import Parameter, SearchSpace, read_space, space_from_dict
 
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.errors import UsageError
 from recbole_mirec.tuning.effects import IDLE, NOT_SEARCHED
 from recbole_mirec.tuning.space import SearchSpace, read_space, space_from_dict
 from recbole_mirec.tuning.space_checks import check_space, samples

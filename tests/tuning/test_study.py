@@ -17,10 +17,9 @@ from hyperopt import tpe
 from little_data import NAME, little, settings, write_little
 from study_cases import LIGHTGCN, make_plan, rows_without_times, run_in_this_process
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import cli, runs
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.errors import UsageError
+from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 from recbole_mirec.tuning import study as study_room
 from recbole_mirec.tuning import trial as trial_room

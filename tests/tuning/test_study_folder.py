@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.runs import versions
 from recbole_mirec.trainer import BEST, LAST
 from recbole_mirec.tuning.plan import StudyPlan

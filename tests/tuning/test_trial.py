@@ -9,11 +9,9 @@ import pytest
 import torch
 from little_data import settings
 
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import load_state
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
+from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 from recbole_mirec.tuning import trial as trial_room
 from recbole_mirec.tuning.trial import (

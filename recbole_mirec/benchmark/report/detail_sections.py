@@ -22,8 +22,7 @@ from recbole_mirec.benchmark.report.figures import (
 )
 from recbole_mirec.benchmark.report.view import HEADLINE, View
 from recbole_mirec.benchmark.report.words import metric_text, title_of
-from recbole_mirec.metric_names import UNSEEN, smaller_is_better
-from recbole_mirec.results import per_category
+from recbole_mirec.results import UNSEEN, per_category, smaller_is_better
 
 _HEATED = ("MAP", "AUC", "Recall@50", "MRR")
 _N_CUTS = 90

@@ -20,7 +20,7 @@ from recbole_mirec.benchmark.report.words import (
     title_of,
 )
 from recbole_mirec.benchmark.summary import LEVEL
-from recbole_mirec.metric_names import PAPER, smaller_is_better
+from recbole_mirec.results import PAPER, smaller_is_better
 
 _MARK = "†"
 _INTERVALS_TOLD = (

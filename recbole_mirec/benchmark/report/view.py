@@ -10,7 +10,7 @@ import pandas as pd
 
 from dataset_convert import schema
 from recbole_mirec.benchmark.report.contents import FINISHED, Contents
-from recbole_mirec.metric_names import PAPER, UNSEEN, smaller_is_better
+from recbole_mirec.results import PAPER, UNSEEN, smaller_is_better
 
 STANDARD = ("AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MAP", "MedR")
 HEADLINE = "MAP"

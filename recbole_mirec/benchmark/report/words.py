@@ -3,8 +3,7 @@
 import math
 
 from dataset_convert import schema
-from recbole_mirec.metric_names import PAPER, UNSEEN
-from recbole_mirec.tables import RANK_TITLE, metric_title
+from recbole_mirec.results import PAPER, RANK_TITLE, UNSEEN, metric_title
 
 MISSING, MINUS = "\u2013", "\u2212"
 PROTOCOL_TITLES = {schema.NEW_BRAND: "New brands", schema.KNOWN_BRAND: "Known brands"}

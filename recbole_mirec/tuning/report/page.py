@@ -11,7 +11,7 @@ import pandas as pd
 from dataset_convert.page.document import document
 from dataset_convert.page.markup import Child, append, element
 from dataset_convert.page.tables import note, table
-from recbole_mirec.notes import data_title
+from recbole_mirec.results import data_title
 from recbole_mirec.runs import write_text
 from recbole_mirec.tuning.parameter import Parameter
 from recbole_mirec.tuning.report.axis import value_label

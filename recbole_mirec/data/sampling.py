@@ -1,0 +1,226 @@
+"""Negatives from training influencers, and the loaders that bring them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from recbole.data.dataloader import TrainDataLoader
+from recbole.data.utils import get_dataloader
+from torch import Tensor
+
+from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import compat as compat
+from recbole_mirec.data.dataset import EvaluationSplit
+
+
+class TrainInfluencerSampler:
+    """Draws negative influencers for brands, by the interface of RecBole's Sampler.
+
+    RecBole draws from all items, those of validation and test included; here candidates are the
+    influencers of the training pairs, for every model.
+
+    Args:
+        pairs: (pair, 2) training collaborations in internal ids.
+        distribution: `uniform` over training influencers, or `popularity`: proportional to the
+            number of training collaborations to the power `alpha`.
+        alpha: the power; without effect for `uniform`.
+        seed: seed of the sampler's own generator.
+        static: draw the negatives of every training pair once and give the same ones ever after;
+            they follow from pairs and seed alone.
+
+    Raises:
+        ValueError: a brand collaborates with every training influencer, so no negative exists.
+    """
+
+    def __init__(
+        self,
+        pairs: NDArray[np.int64],
+        *,
+        distribution: str = "uniform",
+        alpha: float = 1.0,
+        seed: int,
+        static: bool = False,
+    ):
+        influencers, counts = np.unique(pairs[:, 1], return_counts=True)
+        brands, degrees = np.unique(pairs[:, 0], return_counts=True)
+        if (degrees >= len(influencers)).any():
+            full = brands[degrees >= len(influencers)][0]
+            raise ValueError(
+                "Negatives need a training influencer that the brand has not worked with. "
+                f"Received: brand with internal id {full}, which has worked with all "
+                f"{len(influencers)}. Add influencers or collaborations."
+            )
+        self.influencers = influencers
+        weights = counts.astype(np.float64) ** alpha if distribution == "popularity" else None
+        self._cumulative = None if weights is None else np.cumsum(weights / weights.sum())
+        self._width = int(pairs[:, 1].max()) + 1
+        self._positive_keys = np.unique(pairs[:, 0] * self._width + pairs[:, 1])
+        self._generator = np.random.default_rng(seed)
+        self._seed = seed
+        self._static = static
+        self._table = np.zeros((0, 0), dtype=np.int64)
+
+    def sample_by_user_ids(
+        self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int
+    ) -> Tensor:
+        """Negatives for each pair, in RecBole's order.
+
+        Args:
+            user_ids: (pair) brands.
+            item_ids: (pair) their positives; only static negatives depend on them.
+            num: negatives a pair.
+
+        Returns:
+            int64 tensor (num * pair): the first negative of every pair, then the second, ...
+        """
+        brands = np.asarray(user_ids, dtype=np.int64)
+        if not self._static:
+            return torch.from_numpy(self._draw(np.tile(brands, num)))
+        if self._table.shape[1] != num:
+            # All pairs at once and from the start of the seed's stream, so that the table depends
+            # neither on the order of batches nor on whether training was interrupted.
+            self._generator = np.random.default_rng(self._seed)
+            self._table = self._draw(np.repeat(self._positive_keys // self._width, num))
+            self._table = self._table.reshape(-1, num)
+        keys = brands * self._width + np.asarray(item_ids, dtype=np.int64)
+        rows = self._table[np.searchsorted(self._positive_keys, keys)]
+        return torch.from_numpy(rows.T.reshape(-1).copy())
+
+    def state(self) -> dict[str, int | str]:
+        """The generator's position, as plain values for a checkpoint."""
+        state = self._generator.bit_generator.state
+        inner = state["state"]
+        return {
+            "state": str(inner["state"]),
+            "inc": str(inner["inc"]),
+            "has_uint32": int(state["has_uint32"]),
+            "uinteger": int(state["uinteger"]),
+        }
+
+    def load_state(self, saved: dict[str, int | str]) -> None:
+        """Put the generator where `state` found it."""
+        self._generator.bit_generator.state = {
+            "bit_generator": "PCG64",
+            "state": {"state": int(saved["state"]), "inc": int(saved["inc"])},
+            "has_uint32": int(saved["has_uint32"]),
+            "uinteger": int(saved["uinteger"]),
+        }
+
+    def _draw(self, brands: NDArray[np.int64]) -> NDArray[np.int64]:
+        negatives = np.zeros(len(brands), dtype=np.int64)
+        open_rows = np.arange(len(brands))
+        while len(open_rows):
+            negatives[open_rows] = self._candidates(len(open_rows))
+            keys = brands[open_rows] * self._width + negatives[open_rows]
+            open_rows = open_rows[np.isin(keys, self._positive_keys)]
+        return negatives
+
+    def _candidates(self, n_draws: int) -> NDArray[np.int64]:
+        if self._cumulative is None:
+            return self._generator.choice(self.influencers, size=n_draws)
+        places = np.searchsorted(self._cumulative, self._generator.random(n_draws), side="right")
+        drawn: NDArray[np.int64] = self.influencers[np.minimum(places, len(self.influencers) - 1)]
+        return drawn
+
+
+class FullBatchLoader(TrainDataLoader):  # type: ignore[misc]
+    """Batches of one size: the last partial one is dropped, unless it is the only one."""
+
+    def __len__(self) -> int:
+        whole: int = self.sample_size // self.step
+        return max(whole, 1)
+
+    def __iter__(self) -> Iterator[Any]:
+        n_batches = len(self)
+        for position, batch in enumerate(super().__iter__()):
+            if position == n_batches:
+                return
+            yield batch
+
+
+def training_loader(config: Any, train_dataset: Any) -> Any:
+    """The loader that the model trains from.
+
+    Args:
+        config: the resolved configuration.
+        train_dataset: the training part, with `pairs` set by `SplitDataset.build`.
+
+    Raises:
+        UsageError: the training part is empty, or a brand leaves no negative.
+    """
+    pairs = train_dataset.pairs[schema.TRAIN]
+    if not len(pairs):
+        raise UsageError("The training part holds no collaboration. Check the split files.")
+    arguments = config["train_neg_sample_args"]
+    sampler = None
+    if arguments["distribution"] != "none":
+        try:
+            sampler = TrainInfluencerSampler(
+                pairs,
+                distribution=arguments["distribution"],
+                alpha=arguments["alpha"],
+                seed=config["seed"],
+                static=config["static_negatives"],
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    loader_class = get_dataloader(config, "train")
+    if config["drop_last"] and loader_class is TrainDataLoader:
+        loader_class = FullBatchLoader
+    return loader_class(config, train_dataset, sampler, shuffle=config["shuffle"])
+
+
+class EvaluationLoader:
+    """A part of a split where RecBole's calls expect a loader; truthy, and never iterated.
+
+    Attributes:
+        split: brands, candidates and truth.
+        dataset: joins features to ids.
+        is_sequential: False; for RecBole's `full_sort_topk`.
+        uid2history_item: for a list of brands, the influencers that do not count for each: no
+            candidates, or collaborations of earlier parts. `full_sort_topk` leaves them out.
+    """
+
+    is_sequential = False
+
+    def __init__(self, dataset: Any, split: EvaluationSplit):
+        self.dataset = self._dataset = dataset
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split.brands)
+
+    @property
+    def uid2history_item(self) -> "EvaluationLoader":
+        """This loader: RecBole indexes it by brands."""
+        return self
+
+    def __getitem__(self, brands: Sequence[int | Tensor]) -> list[Tensor]:
+        return [self._left_out(int(brand)) for brand in brands]
+
+    def _left_out(self, brand: int) -> Tensor:
+        split = self.split
+        counts = np.zeros(self.dataset.item_num, dtype=bool)
+        (row,) = np.nonzero(split.brands == brand)
+        if len(row):
+            counts[split.candidates] = split.mask[row[0]]
+        else:
+            counts[split.candidates] = True
+            earlier = schema.PARTS[: schema.PARTS.index(split.part)]
+            pairs = np.concatenate([self.dataset.pairs[part] for part in earlier])
+            counts[pairs[pairs[:, 0] == brand, 1]] = False
+        return torch.from_numpy(np.flatnonzero(~counts))
+
+
+def evaluation_loader(dataset: Any, part: str) -> EvaluationLoader | None:
+    """The loader of `valid` or `test`; None where the data set has no such part."""
+    split = dataset.evaluation_split(part)
+    return None if split is None else EvaluationLoader(dataset, split)
+
+
+def evaluation_loaders(dataset: Any) -> tuple[EvaluationLoader | None, EvaluationLoader | None]:
+    """The loaders of `valid` and `test`."""
+    return evaluation_loader(dataset, schema.VALID), evaluation_loader(dataset, schema.TEST)

@@ -1,0 +1,110 @@
+"""CAMERA's representation of an account by the concepts that matter to the other account."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from recbole_mirec.nn.settings import Number
+from recbole_mirec.nn.towers import MLP
+
+
+def weighted_concepts(
+    logits: Float[Tensor, "pair concept"],
+    concepts: Float[Tensor, "pair concept dim"],
+    mask: Bool[Tensor, "pair concept"],
+) -> Float[Tensor, "pair dim"]:
+    """Sum of concept vectors, weighted by the softmax of their logits.
+
+    Args:
+        logits: How much each concept matters.
+        concepts: The concepts' vectors.
+        mask: True where there is a concept; others may hold anything but NaN.
+
+    Returns:
+        A weighted mean of the concepts that are there; zeros where there is none.
+    """
+    shares = torch.where(mask, logits, -torch.inf).softmax(dim=1)
+    # the softmax of nothing is NaN
+    shares = torch.where(mask, shares, 0.0)
+    return (shares.unsqueeze(2) * concepts).sum(dim=1)
+
+
+class ConceptAttention(nn.Module):
+    """psi, rho and gamma of CAMERA, shared by brands and influencers.
+
+    Source: S. Wang et al., "Discover Micro-influencers for Brands via Better Understanding", IEEE
+    TMM 24 (2022). psi maps an account's history and rho a concept into one space; the mean of the
+    elementwise product of the other account's psi and a concept's rho is the concept's logit.
+    gamma maps history and weighted concepts, concatenated, to the account's vector. Leaky ReLU of
+    slope 0.01, dropout on the first layers' weights of psi and rho. Departure: first values are
+    uniform(-0.1, 0.1), since the paper names none.
+
+    Args:
+        n_history: Width of the history (100 in the paper).
+        n_concept: Width of a concept's vector (100).
+        hidden: Hidden widths of psi and rho (1024).
+        fusion_hidden: Hidden widths of gamma (1024, 1024).
+        dimension: Width of what psi, rho and gamma return (512).
+        dropout_rate: Share of weights dropped in training, in [0, 1) (0.4).
+    """
+
+    def __init__(
+        self,
+        n_history: int,
+        n_concept: int,
+        hidden: Sequence[int],
+        fusion_hidden: Sequence[int],
+        dimension: int,
+        dropout_rate: Number,
+    ) -> None:
+        super().__init__()
+
+        def mlp(n_inputs: int, widths: Sequence[int], rate: Number) -> MLP:
+            return MLP(
+                n_inputs,
+                widths,
+                dimension,
+                dropout="first_weights",
+                dropout_rate=rate,
+                initialisation="uniform_0.1",
+            )
+
+        self.psi = mlp(n_history, hidden, dropout_rate)
+        self.rho = mlp(n_concept, hidden, dropout_rate)
+        self.gamma = mlp(n_history + n_concept, fusion_hidden, 0.0)
+
+    def logits(
+        self,
+        histories: Float[Tensor, "account n_history"],
+        concepts: Float[Tensor, "concept n_concept"],
+    ) -> Float[Tensor, "account concept"]:
+        """How much every concept matters to every account.
+
+        Args:
+            histories: The accounts that look.
+            concepts: The concepts they look at.
+        """
+        looking, seen = self.psi(histories), self.rho(concepts)
+        logits: Tensor = looking @ seen.T / seen.shape[1]
+        return logits
+
+    def represent(
+        self,
+        histories: Float[Tensor, "pair n_history"],
+        logits: Float[Tensor, "pair place"],
+        concepts: Float[Tensor, "pair place n_concept"],
+        mask: Bool[Tensor, "pair place"],
+    ) -> Float[Tensor, "pair dim"]:
+        """Vectors of accounts, each as the account that it is paired with sees it.
+
+        Args:
+            histories: Each account's own history.
+            logits: Its concepts' logits by the other account.
+            concepts: Its concepts' vectors.
+            mask: True where there is a concept.
+        """
+        marketing = weighted_concepts(logits, concepts, mask)
+        vectors: Tensor = self.gamma(torch.cat([histories, marketing], dim=1))
+        return vectors
