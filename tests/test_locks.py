@@ -14,9 +14,9 @@ from little_data import settings
 from dataset_convert.common.errors import UsageError
 from recbole_mirec import cli
 from recbole_mirec import experiment as quick_start
-from recbole_mirec.benchmark.execution import RunJob, execute
 from recbole_mirec.experiment import run_experiment
 from recbole_mirec.runs import LOCK_FILE, alone_in, training_in
+from recbole_mirec.sweep import Job, run_job
 from recbole_mirec.tuning import trial
 
 HOLDER = """
@@ -140,10 +140,10 @@ def test_a_trial_and_a_run_of_a_benchmark_do_not_join_another(
         assert task.run(2, {}).status == "finished"
     assert task.run(1, {}).status == "finished"
 
-    job = RunJob(tmp_path / "benchmark", given)
-    assert execute(job).status == "finished"
+    job = Job(tmp_path / "benchmark", given)
+    assert run_job(job).status == "finished"
     files = {path.name for path in job.folder.iterdir()}
     with held(job.folder):
-        assert execute(job).reason.startswith("Another process trains in ")
+        assert run_job(job).reason.startswith("Another process trains in ")
     # its checkpoints above all, which are otherwise deleted where they cannot be gone on with
     assert {path.name for path in job.folder.iterdir()} == files | {"failure.json"}

@@ -1,65 +1,36 @@
 """A benchmark from its plan to its files: begun, gone on with, or written anew."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.benchmark.execution import forget_failure
-from recbole_mirec.benchmark.frames import (
-    PER_BRAND_FILE,
-    RUNS_FILE,
-    per_brand_frame,
-    run_ends,
-    runs_frame,
-    write_frame,
-)
-from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
-from recbole_mirec.benchmark.planned import PlannedRun, leaks, planned_runs
+from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
 from recbole_mirec.benchmark.report.page import write_report
 from recbole_mirec.benchmark.report.view import About
-from recbole_mirec.benchmark.running import run_all
-from recbole_mirec.benchmark.studies import planned_studies, run_studies, tuning_remarks
-from recbole_mirec.benchmark.summary import RESULTS_FILE, results_frame
-from recbole_mirec.benchmark.tables import Found, write_tables
+from recbole_mirec.benchmark.summary import (
+    BenchmarkResult,
+    per_brand_frame,
+    results_frame,
+    runs_found,
+)
+from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
-from recbole_mirec.runs import Claim, first_difference
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.runs import Claim, first_difference, write_text
+from recbole_mirec.sweep import FINISHED, Job, forget_failure, run_jobs
+from recbole_mirec.tuning.plan import StudyPlan
+from recbole_mirec.tuning.shipped import shipped_space
+from recbole_mirec.tuning.space_checks import check_space
+from recbole_mirec.tuning.study import run_study
+from recbole_mirec.tuning.winner import winner_settings
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
-
-
-@dataclass(frozen=True, eq=False)
-class BenchmarkResult:
-    """What a benchmark found.
-
-    Attributes:
-        plan: what was asked for.
-        folder: where everything stands.
-        runs: as `frames.runs_frame` gives them.
-        results: as `summary.results_frame` gives them.
-        synthetic: whether the data set says that it is synthetic.
-    """
-
-    plan: BenchmarkPlan
-    folder: Path
-    runs: pd.DataFrame
-    results: pd.DataFrame
-    synthetic: bool
-
-
-@dataclass(frozen=True)
-class _Data:
-    fingerprint: str
-    synthetic: bool
-    metric: str
+# Runs whose models are to be tuned first, and how.
+Studies = Mapping[PlannedRun, StudyPlan]
 
 
 def run_benchmark(
@@ -70,6 +41,8 @@ def run_benchmark(
     retry_failed: bool = False,
     report_only: bool = False,
     command: str = "",
+    engine: str = "local",
+    ray_address: str | None = None,
 ) -> BenchmarkResult:
     """Run a benchmark, or what is left of it, and write its files.
 
@@ -80,89 +53,167 @@ def run_benchmark(
         retry_failed: run those runs again that failed before.
         report_only: run nothing, and write the files from the runs that have ended.
         command: how the benchmark can be asked for again; the page says it.
+        engine: what does the runs, as `sweep.run_jobs` takes it.
+        ray_address: of a Ray cluster, likewise.
 
     Raises:
         UsageError: anything the user can mend; before the first run.
     """
-    runs = planned_runs(plan)
-    check_settings(runs)
-    studies = planned_studies(plan)
-    data = _look_at_data(runs)
-    identity = plan.identity(data.fingerprint)
+    runs, studies = checked_plan(plan)
+    # The data are read once a protocol before any run, so that what is wrong is said at once.
+    for run in {run.protocol: run for run in reversed(runs)}.values():
+        config = MirecConfig(config_dict=run.settings)
+        dataset, _ = open_data(config)
+    identity = plan.identity(dataset.fingerprint())
     place = folder or root / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
     with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
         if not report_only:
-            tuned = run_studies(studies, place)
-            if retry_failed:
-                for run in runs:
-                    forget_failure(place / run.folder)
-            run_all(runs, place, jobs=plan.jobs, metric=data.metric, tuned=tuned)
-        return _written(plan, place, runs, data, command)
+            tuned = _run_studies(studies, place)
+            jobs = {}
+            for run in runs:
+                own = {**tuned.get(run.tuned_as, {}), "checkpoint_dir": str(place)}
+                job = Job(place / run.folder, {**run.settings, **own})
+                jobs[job.folder] = job, run
+                if retry_failed:
+                    forget_failure(job.folder)
+            run_jobs(
+                [job for job, _ in jobs.values()],
+                n_jobs=plan.jobs,
+                engine=engine,
+                ray_address=ray_address,
+                title=lambda job: jobs[job.folder][1].title,
+                metric=str(config["valid_metric"]),
+            )
+        return _written(plan, place, runs, studies, is_synthetic(dataset), command)
 
 
-def check_settings(runs: list[PlannedRun]) -> None:
-    """Refuse what a run could not be configured with, before anything is run.
+def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
+    """The runs of a plan and their studies, none of which is refused by its configuration.
+
+    A model with a search space is tuned once a protocol and fold, where the plan says so. A fold's
+    study sees the validation brands of that fold, so that no model is tuned on the brands that it
+    is measured on. Ablations take the settings that their full model is given.
 
     Raises:
         UsageError: names the model and the key.
     """
+    runs, studies = planned_runs(plan), {}
     for run in runs:
         try:
-            MirecConfig(config_dict=run.settings)
+            metric = MirecConfig(config_dict=run.settings)["valid_metric"]
         except UsageError as error:
             raise UsageError(f"{run.title}: {error}") from None
+        space = shipped_space(run.entry.model, run.settings.get("variant"))
+        again = run.entry.perspectives is not None or run.seed != plan.seeds[0]
+        if plan.tuning is None or space is None or again:
+            continue
+        settings = {**run.settings, "valid_metric": metric}
+        check_space(space, settings)
+        studies[run] = StudyPlan(
+            settings=settings,
+            space=space,
+            algorithm=plan.tuning.algo,
+            max_trials=plan.tuning.max_evals,
+            early_stop=plan.tuning.early_stop,
+            jobs=plan.jobs,
+        )
+    return runs, studies
 
 
-def _look_at_data(runs: list[PlannedRun]) -> _Data:
-    """Read the data once a protocol before any run, so that what is wrong is said at once."""
-    first = {run.protocol: run for run in reversed(runs)}
-    for run in first.values():
-        config = MirecConfig(config_dict=run.settings)
-        dataset, _ = open_data(config)
-    return _Data(dataset.fingerprint(), is_synthetic(dataset), str(config["valid_metric"]))
+def study_folder(run: PlannedRun) -> Path:
+    """Where the study of a run's model stands in the benchmark's folder."""
+    name = f"{run.protocol}-fold-{run.fold}" if run.fold else run.protocol
+    return Path("tuning", run.entry.slug, name)
+
+
+def _run_studies(studies: Studies, place: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Run studies, or what is left of them; returns what the winners set.
+
+    A study in which no trial has a score sets nothing.
+    """
+    found = {}
+    for run, study in studies.items():
+        winner = run_study(study, folder=place / study_folder(run)).winner
+        if winner is not None:
+            whole, fixed = winner_settings(study.settings, winner.trial), study.settings
+            own = {key: value for key, value in whole.items() if fixed.get(key) != value}
+            found[run.tuned_as] = own
+    return found
+
+
+def _tuning_remarks(plan: BenchmarkPlan, studies: Studies) -> tuple[str, ...]:
+    """What a reader of the figures has to know of the models' settings."""
+    if plan.tuning is None:
+        return ("No model was tuned for this benchmark: each has the settings of its plan.",)
+    tuned = {run.entry.label for run in studies}
+    rest = [label for label in plan.models if label not in tuned]
+    budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search on validation"
+    remarks = [f"Tuned, with {budget} each: {', '.join(sorted(tuned)) or 'none'}."]
+    if rest:
+        remarks.append(f"Without a search space, so with their defaults: {', '.join(rest)}.")
+    return tuple(remarks)
+
+
+def plan_text(plan: BenchmarkPlan) -> str:
+    """The studies and the runs of a plan, one a line.
+
+    Raises:
+        UsageError: a run that could not be configured.
+    """
+    runs, studies = checked_plan(plan)
+    lines = [f"{plan.name} on {plan.dataset}: {len(runs)} runs, {plan.jobs} at a time"]
+    if plan.tuning is not None:
+        budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search"
+        lines += [f"before them {len(studies)} studies, {budget} each"]
+        lines += [f"  study: {study_folder(run)}" for run in studies]
+    return "\n".join([*lines, *(f"  {run.folder}" for run in runs)])
 
 
 def _written(
     plan: BenchmarkPlan,
     place: Path,
-    runs: list[PlannedRun],
-    data: _Data,
+    runs: Sequence[PlannedRun],
+    studies: Studies,
+    synthetic: bool,
     command: str,
 ) -> BenchmarkResult:
-    ends = run_ends(runs, place)
-    table, per_brand = runs_frame(ends), per_brand_frame(ends, place)
-    results = results_frame(plan, per_brand)
-    for name, frame in (
-        (RUNS_FILE, table),
-        (PER_BRAND_FILE, per_brand),
-        (RESULTS_FILE, results),
-    ):
-        write_frame(place / name, frame)
-    remarks = tuning_remarks(plan)
-    write_tables(place, Found(plan, data.synthetic, ends, per_brand, results, remarks))
-    if (table["status"] == FINISHED).any():
-        _write_page(plan, place, table, remarks, command)
-    return BenchmarkResult(plan, place, table, results, data.synthetic)
+    found = runs_found(runs, place)
+    per_brand = per_brand_frame(found, place)
+    result = BenchmarkResult(
+        plan=plan,
+        folder=place,
+        synthetic=synthetic,
+        found=found,
+        per_brand=per_brand,
+        results=results_frame(plan, per_brand),
+        remarks=_tuning_remarks(plan, studies),
+    )
+    frames = {"runs": result.runs, "per_brand": per_brand, "results": result.results}
+    for name, frame in frames.items():
+        write_text(place / f"{name}.csv", frame.to_csv(index=False, float_format="%.12g"))
+    write_tables(result)
+    if any(one.status == FINISHED for one in found):
+        _write_page(result, command)
+    return result
 
 
-def _write_page(
-    plan: BenchmarkPlan, place: Path, table: pd.DataFrame, remarks: tuple[str, ...], command: str
-) -> None:
+def _write_page(result: BenchmarkResult, command: str) -> None:
+    plan, entries = result.plan, result.plan.entries
     about = About(
         name=plan.name,
         main=plan.main,
         command=command,
-        ablations=[entry.label for entry in plan.ablations],
-        ablated=plan.ablated or "",
-        leaking=[entry.label for entry in plan.models if leaks(entry)],
-        remarks=remarks,
+        ablations=[entry.label for entry in entries if entry.perspectives is not None],
+        ablated=plan.ablations.model if plan.ablations else "",
+        leaking=[entry.label for entry in entries if entry.perspectives is None and entry.leaks],
+        remarks=result.remarks,
     )
-    run = portrait_run(place, table, plan.main)
+    run = portrait_run(result.folder, result.runs, plan.main)
     if run is not None:
-        write_portrait(place, run, plan.main)
-    write_report(place, about)
+        write_portrait(result.folder, run, plan.main)
+    write_report(result.folder, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

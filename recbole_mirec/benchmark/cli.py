@@ -4,7 +4,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from dataset_convert.common.errors import UsageError
 from recbole_mirec.cli import given_settings, with_recbole
 
 if TYPE_CHECKING:
-    from recbole_mirec.benchmark.benchmark import BenchmarkResult
+    from recbole_mirec.benchmark.summary import BenchmarkResult
 
 SOME_FAILED = 1
 
@@ -70,15 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str]) -> int:
     options, rest = build_parser().parse_known_args(arguments)
     settings = given_settings([], rest)
-    from recbole_mirec.benchmark.benchmark import run_benchmark
-    from recbole_mirec.benchmark.display import plan_text, result_text
+    from recbole_mirec.benchmark.benchmark import plan_text, run_benchmark
     from recbole_mirec.benchmark.plan import find_plan, read_plan
+    from recbole_mirec.benchmark.tables import result_text
 
     plan = read_plan(find_plan(options.plan), settings)
     if options.jobs is not None:
         if options.jobs < 1:
             raise UsageError(f"--jobs must be a whole number above 0. Received: {options.jobs}.")
-        plan = replace(plan, jobs=options.jobs)
+        plan = plan.model_copy(update={"jobs": options.jobs})
     if options.dry_run:
         print(plan_text(plan))
         return 0

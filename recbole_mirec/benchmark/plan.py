@@ -1,24 +1,33 @@
-"""What a benchmark is to do, from a YAML plan that is checked key by key."""
+"""What a benchmark is to do: a YAML plan, checked key by key, and the runs that it stands for."""
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
+from recbole_mirec.registry import find_model, is_deterministic
 from recbole_mirec.runs import versions
-from recbole_mirec.tuning.search import ALGORITHMS
-
-NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
-OPTIONAL = ("folds", "jobs", "settings", "ablations", "tuning")
-TUNING_KEYS = ("max_evals", "algo", "early_stop")
-ABLATION_KEYS = ("model", "perspectives")
 
 # Configuration keys that the plan or the benchmark itself decides, and by what.
 DECIDED: dict[str, str] = {
@@ -35,13 +44,87 @@ DECIDED: dict[str, str] = {
     "torch_threads": "runs take one thread each, so that they repeat bit by bit; set 'jobs'",
     "show_progress": "the benchmark has its own progress bar",
 }
+# What every run of a benchmark has in common.
+COMMON = {"torch_threads": 1, "show_progress": False, "eval_unseen_only": True}
 # Keys that say where and how runs are made, not what they compute.
 _INCIDENTAL = ("data_path", "state", "gpu_id")
+# Characters of a label or a name, and of what an error message shows.
+_LONGEST, _SHOWN = 100, 60
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # the perspectives of an ablation are the same ones in any order
+    if len({frozenset(v) if isinstance(v, tuple) else v for v in values}) < len(values):
+        raise ValueError(f"must list different values. Received: {_cut(repr(list(values)))}")
+    return values
 
 
-@dataclass(frozen=True)
+def _undecided(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in settings:
+        if key in DECIDED:
+            raise ValueError(f"cannot set '{key}': {DECIDED[key]}")
+    return settings
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"must be of printable characters. Received: {_cut(repr(text))}")
+    return text
+
+
+Word = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=_LONGEST),
+    AfterValidator(_printable),
+]
+Whole = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[int, Strict(), Field(ge=1)]
+Protocols = Annotated[
+    tuple[Literal["new-brand", "known-brand"], ...],
+    Field(min_length=1),
+    AfterValidator(_different),
+    AfterValidator(lambda given: tuple(name for name in schema.PROTOCOLS if name in given)),
+]
+Settings = Annotated[dict[str, JsonValue], AfterValidator(_undecided)]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelKeys(BaseModel):
+    """A model of the plan: `model`, perhaps `protocols`, and configuration keys of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, JsonValue]
+    model: Word
+    protocols: Protocols | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _undecided(self.model_extra or {})
+        return self
+
+
+class Ablations(_Keys):
+    """Rows of the table of perspectives: label of the full model, and what each row keeps."""
+
+    model: str
+    perspectives: Annotated[
+        tuple[Annotated[tuple[Word, ...], Field(min_length=1), AfterValidator(_different)], ...],
+        Field(min_length=1),
+    ]
+
+
+class TuningBudget(_Keys):
+    """The search that every model with a search space gets before its runs."""
+
+    max_evals: Positive
+    algo: Literal["exhaustive", "random", "bayes"] = "random"
+    early_stop: Positive | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class ModelEntry:
     """A model under its label.
 
@@ -69,24 +152,21 @@ class ModelEntry:
         """The label as a folder's name."""
         return re.sub(r"[^A-Za-z0-9._+-]+", "-", self.label).strip("-.") or "model"
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether the model's figures do not depend on a seed."""
+        return is_deterministic(_class_of(self.model))
 
-@dataclass(frozen=True)
-class TuningBudget:
-    """The search that every model with a search space gets before its runs.
-
-    Attributes:
-        max_evals: trials of each study.
-        algo: random, bayes or exhaustive.
-        early_stop: trials in a row without a better score that end a study; None: never.
-    """
-
-    max_evals: int
-    algo: str
-    early_stop: int | None = None
+    @property
+    def leaks(self) -> bool:
+        """Whether the model says of itself that it reads what no model may."""
+        return bool(getattr(_class_of(self.model), "leaks", False))
 
 
-@dataclass(frozen=True)
-class BenchmarkPlan:
+_class_of = cache(find_model)
+
+
+class BenchmarkPlan(_Keys):
     """A benchmark as it was asked for.
 
     Attributes:
@@ -98,29 +178,93 @@ class BenchmarkPlan:
         jobs: runs at a time.
         settings: configuration keys that all models share.
         main: label of the model that the others are compared with.
-        models: in the order of the tables.
-        ablations: rows of the table of perspectives, their full model left out.
-        ablated: label of the ablations' full model; None where there are none.
+        models: by their labels, in the order of the tables.
+        ablations: of one of the models; None: no table of perspectives.
         tuning: None: every model runs with the settings it has.
     """
 
-    name: str
-    dataset: str
-    protocols: tuple[str, ...]
-    seeds: tuple[int, ...]
-    folds: int
-    jobs: int
-    settings: Mapping[str, Any]
+    name: Annotated[Word, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    dataset: Word
+    protocols: Protocols
+    seeds: Annotated[tuple[Whole, ...], Field(min_length=1), AfterValidator(_different)]
+    folds: Annotated[Whole, Field(le=10_000)] = 0
+    jobs: Positive = 2
+    settings: Settings = {}
     main: str
-    models: tuple[ModelEntry, ...]
-    ablations: tuple[ModelEntry, ...]
-    ablated: str | None
-    tuning: TuningBudget | None
+    models: Annotated[dict[Word, ModelKeys], Field(min_length=1)]
+    ablations: Ablations | None = None
+    tuning: TuningBudget | None = None
 
-    @property
+    @cached_property
     def entries(self) -> tuple[ModelEntry, ...]:
         """Models, then ablations."""
-        return self.models + self.ablations
+        models = {
+            label: ModelEntry(
+                label,
+                {"model": keys.model, **(keys.model_extra or {})},
+                keys.protocols or self.protocols,
+                tuned_as=label,
+            )
+            for label, keys in self.models.items()
+        }
+        if self.ablations is None:
+            return tuple(models.values())
+        full = models[self.ablations.model]
+        ablations = (
+            replace(
+                full,
+                label=f"{full.label} [{' + '.join(kept)}]",
+                settings={**full.settings, "perspectives": list(kept)},
+                perspectives=kept,
+            )
+            for kept in self.ablations.perspectives
+        )
+        return (*models.values(), *ablations)
+
+    @property
+    def families(self) -> list[tuple[list[ModelEntry], str]]:
+        """Models and the label they are held against; a full model with its ablations, likewise."""
+        found = [([entry for entry in self.entries if entry.perspectives is None], self.main)]
+        if self.ablations is not None:
+            full = self.ablations.model
+            found.append(([entry for entry in self.entries if entry.tuned_as == full], full))
+        return found
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.folds == 1 or (self.folds and self.protocols != (schema.NEW_BRAND,)):
+            raise ValueError(
+                f"Key 'folds' must be 0, or at least 2 with protocols: [new-brand]. "
+                f"Received: {self.folds} with {', '.join(self.protocols)}"
+            )
+        named = {"main": self.main}
+        named |= {"ablations: model": self.ablations.model} if self.ablations else {}
+        for key, label in named.items():
+            if label not in self.models:
+                raise ValueError(
+                    f"Key '{key}' must be a label of 'models'. Received: {_cut(repr(label))}."
+                    f"{nearest(label[:_LONGEST], self.models)}"
+                )
+        folders: dict[str, ModelEntry] = {}
+        for entry in self.entries:
+            if not set(entry.protocols) <= set(self.protocols):
+                raise ValueError(
+                    f"Key 'models: {entry.label}: protocols' must be among the plan's own, "
+                    f"{', '.join(self.protocols)}. Received: {', '.join(entry.protocols)}"
+                )
+            if entry.label == self.main and entry.protocols != self.protocols:
+                raise ValueError(
+                    f"Model '{self.main}' is the main one, so it must be run under all protocols. "
+                    f"Received: {', '.join(entry.protocols)}"
+                )
+            # whatever the file system thinks of capital letters
+            other = folders.setdefault(entry.slug.lower(), entry)
+            if other is not entry:
+                raise ValueError(
+                    f"Labels '{other.label}' and '{entry.label}' would share the folder "
+                    f"'{entry.slug}'; change one"
+                )
+        return self
 
     def identity(self, data_fingerprint: str) -> dict[str, Any]:
         """All that the benchmark's figures depend on.
@@ -128,20 +272,27 @@ class BenchmarkPlan:
         Args:
             data_fingerprint: of the data set's files.
         """
-        shared = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
+
+        def described(ablations: bool) -> dict[str, Any]:
+            return {
+                entry.label: _lasting({"protocols": entry.protocols, **entry.settings})
+                for entry in self.entries
+                if (entry.perspectives is not None) == ablations
+            }
+
         identity = {
             "name": self.name,
             "dataset": self.dataset,
             "protocols": self.protocols,
             "seeds": self.seeds,
             "folds": self.folds,
-            "settings": shared,
+            "settings": _lasting(self.settings),
             "main": self.main,
-            "models": {entry.label: _described(entry) for entry in self.models},
-            "ablations": {entry.label: _described(entry) for entry in self.ablations},
-            "ablated": self.ablated,
-            "tuning": None if self.tuning is None else vars(self.tuning),
-            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.models},
+            "models": described(ablations=False),
+            "ablations": described(ablations=True),
+            "ablated": self.ablations and self.ablations.model,
+            "tuning": self.tuning and self.tuning.model_dump(),
+            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.entries},
             "data": data_fingerprint,
             "versions": versions(),
         }
@@ -149,9 +300,8 @@ class BenchmarkPlan:
         return plain
 
 
-def _described(entry: ModelEntry) -> dict[str, Any]:
-    described = {"protocols": entry.protocols, **entry.settings}
-    return {key: value for key, value in described.items() if key not in _INCIDENTAL}
+def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in _INCIDENTAL}
 
 
 def folder_name(identity: Mapping[str, Any]) -> str:
@@ -168,6 +318,59 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
+    """One run.
+
+    Attributes:
+        entry: the model under its label.
+        protocol: that it is run under.
+        seed: of the run.
+        fold: of a cross-validation, from 1; 0: none.
+        settings: configuration keys; without `checkpoint_dir`.
+    """
+
+    entry: ModelEntry
+    protocol: str
+    seed: int
+    fold: int
+    settings: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run stands in the benchmark's folder."""
+        name = f"seed-{self.seed}" + (f"-fold-{self.fold}" if self.fold else "")
+        return Path("runs", self.entry.slug, self.protocol, name)
+
+    @property
+    def title(self) -> str:
+        """The run in a few words."""
+        fold = f", fold {self.fold}" if self.fold else ""
+        return f"{self.entry.label}, {self.protocol}, seed {self.seed}{fold}"
+
+    @property
+    def tuned_as(self) -> tuple[str, str, int]:
+        """Label, protocol and fold of the study whose winner's settings the run takes."""
+        return self.entry.tuned_as, self.protocol, self.fold
+
+
+def planned_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
+    """All runs of a plan, in the order of its tables.
+
+    A model that does not depend on a seed is run under the first one alone.
+    """
+    found = []
+    for entry in plan.entries:
+        for protocol in entry.protocols:
+            for seed in plan.seeds[:1] if entry.deterministic else plan.seeds:
+                for fold in range(1, plan.folds + 1) if plan.folds else (0,):
+                    own = {"dataset": plan.dataset, "protocol": protocol, "seed": seed}
+                    own |= {"folds": plan.folds, "fold": fold} if fold else {}
+                    settings = {**plan.settings, **entry.settings, **own, **COMMON}
+                    found.append(PlannedRun(entry, protocol, seed, fold, settings))
+    return found
+
+
 def find_plan(name: str) -> Path:
     """A plan's file: a path, or the name of a plan that comes with the package.
 
@@ -175,14 +378,13 @@ def find_plan(name: str) -> Path:
         UsageError: there is none; names the plans that come with the package.
     """
     path = Path(name)
-    if path.is_file():
-        return path
     shipped = properties_folder() / "benchmark"
-    if (shipped / f"{name}.yaml").is_file():
-        return shipped / f"{name}.yaml"
-    names = sorted(found.stem for found in shipped.glob("*.yaml"))
+    for found in (path, shipped / f"{name}.yaml"):
+        if found.is_file():
+            return found
+    names = ", ".join(sorted(found.stem for found in shipped.glob("*.yaml")))
     raise UsageError(
-        f"Plan '{name}' is no file and none of the plans that come with us: {', '.join(names)}."
+        f"Plan {_cut(repr(name))} is no file and none of the plans that come with us: {names}."
     )
 
 
@@ -196,7 +398,10 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> Benchmar
     Raises:
         UsageError: names the file, the key, what it must be and what it is.
     """
-    content = load_yaml(path)
+    try:
+        content = load_yaml(path)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"Plan '{path}' cannot be read: {_cut(str(error))}.") from None
     try:
         return make_plan(content, settings or {})
     except UsageError as error:
@@ -205,187 +410,53 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> Benchmar
 
 def make_plan(content: Mapping[str, Any], settings: Mapping[str, Any]) -> BenchmarkPlan:
     """A plan from its keys; see `read_plan`."""
-    _check_known("key", content, NEEDED + OPTIONAL)
-    for key in NEEDED:
-        if key not in content:
-            raise UsageError(f"Key '{key}' is missing.")
-    protocols = _protocols("protocols", content["protocols"], schema.PROTOCOLS)
-    shared = _settings("settings", content.get("settings", {})) | _settings("settings", settings)
-    models = _models(content["models"], protocols)
-    labels = [entry.label for entry in models]
-    ablated, ablations = _ablations(content.get("ablations"), models)
-    plan = BenchmarkPlan(
-        name=_name(content["name"]),
-        dataset=_text("dataset", content["dataset"]),
-        protocols=protocols,
-        seeds=_seeds(content["seeds"]),
-        folds=_whole("folds", content.get("folds", 0), 0),
-        jobs=_whole("jobs", content.get("jobs", 2), 1),
-        settings=shared,
-        main=_label("main", content["main"], labels),
-        models=models,
-        ablations=ablations,
-        ablated=ablated,
-        tuning=_tuning(content.get("tuning")),
-    )
-    _check_together(plan)
-    return plan
+    shared = content.get("settings", {})
+    if isinstance(shared, Mapping):
+        content = {**content, "settings": {**shared, **settings}}
+    try:
+        return BenchmarkPlan.model_validate(content)
+    except ValidationError as error:
+        first, *others = (_problem(one) for one in error.errors(include_url=False))
+        more = f" ({len(others)} more problems.)" if others else ""
+        raise UsageError(first + more) from None
 
 
-def _check_together(plan: BenchmarkPlan) -> None:
-    if plan.folds == 1 or (plan.folds and plan.protocols != (schema.NEW_BRAND,)):
-        raise UsageError(
-            f"Key 'folds' must be 0, or at least 2 with protocols: [new-brand]. "
-            f"Received: {plan.folds} with {', '.join(plan.protocols)}."
-        )
-    folders: dict[str, str] = {}
-    for entry in plan.entries:
-        other = folders.setdefault(entry.slug.lower(), entry.label)
-        if other != entry.label:
-            raise UsageError(
-                f"Labels '{other}' and '{entry.label}' would share the folder '{entry.slug}'; "
-                f"change one."
-            )
-    main = next(entry for entry in plan.models if entry.label == plan.main)
-    if main.protocols != plan.protocols:
-        raise UsageError(
-            f"Model '{plan.main}' is the main one, so it must be run under all protocols. "
-            f"Received: {', '.join(main.protocols)}."
-        )
+_WANTED = {
+    "dict_type": "must map keys to values",
+    "model_type": "must map keys to values",
+    "tuple_type": "must be a list",
+    "invalid_key": "must be text: put it in quotation marks",
+    "invalid-json-value": "must be text, a number, True, False, null, or a list or mapping of them",
+    "recursion_loop": "must not hold itself",
+    "recursion_depth_exceeded": "must not be nested that deep",
+}
+_KNOWN: dict[tuple[Any, ...], type[BaseModel]] = {
+    (): BenchmarkPlan,
+    ("ablations",): Ablations,
+    ("tuning",): TuningBudget,
+}
 
 
-def _check_known(what: str, content: Mapping[str, Any], known: Collection[str]) -> None:
-    for key in content:
-        if key not in known:
-            raise UsageError(f"Unknown {what} '{key}'.{nearest(str(key), known)}")
+def _problem(error: ErrorDetails) -> str:
+    """One thing that is wrong: the key, what it must be, what it is, the nearest valid word."""
+    kind, place, received = error["type"], error["loc"], error["input"]
+    words = [_cut(str(part)) for part in place if part not in ("dict", "list", "[key]")]
+    where = ": ".join(words[:4] + ["..."] * (len(words) > 4))
+    if kind == "missing":
+        return f"Key '{where}' is missing."
+    if kind == "extra_forbidden":
+        known = _KNOWN[place[:-1]].model_fields
+        return f"Unknown key '{where}'.{nearest(words[-1], known)}"
+    if kind == "value_error":
+        text = str(error["ctx"]["error"])
+        text = f"Key '{where}' {text}" if where else text
+        return text if text.endswith(("?", ".")) else f"{text}."
+    wanted = _WANTED.get("invalid_key" if place[-1:] == ("[key]",) else kind)
+    wanted = wanted or re.sub(r"^\w+ should", "must", error["msg"])
+    options = re.findall("'([^']+)'", error["ctx"]["expected"]) if kind == "literal_error" else []
+    like = nearest(received, options) if options and isinstance(received, str) else ""
+    return f"Key '{where}' {wanted}. Received: {_cut(repr(received))}.{like}"
 
 
-def _models(content: Any, protocols: tuple[str, ...]) -> tuple[ModelEntry, ...]:
-    if not isinstance(content, Mapping) or not content:
-        raise UsageError(f"Key 'models' must map labels to settings. Received: {content!r}.")
-    return tuple(_entry(str(label), value, protocols) for label, value in content.items())
-
-
-def _entry(label: str, content: Any, protocols: tuple[str, ...]) -> ModelEntry:
-    where = f"models: {label}"
-    if not isinstance(content, Mapping) or "model" not in content:
-        raise UsageError(f"Key '{where}' must hold 'model: NAME'. Received: {content!r}.")
-    settings = dict(content)
-    own = settings.pop("protocols", list(protocols))
-    model = _text(f"{where}: model", settings.pop("model"))
-    return ModelEntry(
-        label,
-        {"model": model, **_settings(where, settings)},
-        _protocols(f"{where}: protocols", own, protocols),
-        tuned_as=label,
-    )
-
-
-def _ablations(
-    content: Any, models: tuple[ModelEntry, ...]
-) -> tuple[str | None, tuple[ModelEntry, ...]]:
-    if content is None:
-        return None, ()
-    if not isinstance(content, Mapping) or set(ABLATION_KEYS) - set(content):
-        raise UsageError(
-            f"Key 'ablations' must hold {' and '.join(ABLATION_KEYS)}. Received: {content!r}."
-        )
-    _check_known("key of ablations", content, ABLATION_KEYS)
-    labels = [entry.label for entry in models]
-    full = models[labels.index(_label("ablations: model", content["model"], labels))]
-    rows = content["perspectives"]
-    if not isinstance(rows, list) or not rows or not all(map(_is_words, rows)):
-        raise UsageError(
-            f"Key 'ablations: perspectives' must list lists of perspectives, such as "
-            f"[[content], [content, attribute]]. Received: {rows!r}."
-        )
-    return full.label, tuple(
-        ModelEntry(
-            f"{full.label} [{' + '.join(kept)}]",
-            {**full.settings, "perspectives": list(kept)},
-            full.protocols,
-            full.label,
-            tuple(kept),
-        )
-        for kept in rows
-    )
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
-
-
-def _tuning(content: Any) -> TuningBudget | None:
-    if content is None:
-        return None
-    if not isinstance(content, Mapping) or "max_evals" not in content:
-        raise UsageError(f"Key 'tuning' must hold max_evals, at least. Received: {content!r}.")
-    _check_known("key of tuning", content, TUNING_KEYS)
-    algorithm = content.get("algo", "random")
-    if algorithm not in ALGORITHMS:
-        raise UsageError(
-            f"Key 'tuning: algo' must be one of {', '.join(ALGORITHMS)}. Received: {algorithm!r}."
-        )
-    early_stop = content.get("early_stop")
-    return TuningBudget(
-        _whole("tuning: max_evals", content["max_evals"], 1),
-        algorithm,
-        None if early_stop is None else _whole("tuning: early_stop", early_stop, 1),
-    )
-
-
-def _settings(where: str, content: Any) -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        raise UsageError(f"Key '{where}' must map keys to values. Received: {content!r}.")
-    for key in content:
-        if key in DECIDED:
-            raise UsageError(f"Key '{key}' cannot be set in '{where}': {DECIDED[key]}.")
-    return dict(content)
-
-
-def _protocols(key: str, content: Any, allowed: Collection[str]) -> tuple[str, ...]:
-    if not isinstance(content, list) or not content or len(set(map(str, content))) < len(content):
-        raise UsageError(f"Key '{key}' must list different protocols. Received: {content!r}.")
-    for protocol in content:
-        if protocol not in allowed:
-            raise UsageError(
-                f"Unknown protocol '{protocol}' in '{key}'.{nearest(str(protocol), allowed)}"
-            )
-    return tuple(name for name in schema.PROTOCOLS if name in content)
-
-
-def _seeds(content: Any) -> tuple[int, ...]:
-    if not isinstance(content, list) or not content or len(set(map(str, content))) < len(content):
-        raise UsageError(f"Key 'seeds' must list different whole numbers. Received: {content!r}.")
-    return tuple(_whole("seeds", seed, 0) for seed in content)
-
-
-def _whole(key: str, value: Any, minimum: int) -> int:
-    if type(value) is not int or value < minimum:
-        raise UsageError(
-            f"Key '{key}' must hold whole numbers of at least {minimum}. Received: {value!r}."
-        )
-    return value
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"Key '{key}' must be a name. Received: {value!r}.")
-    return value
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise UsageError(
-            f"Key 'name' must hold letters, digits, '.', '_' and '-' only. Received: {value!r}."
-        )
-    return value
-
-
-def _label(key: str, value: Any, labels: Collection[str]) -> str:
-    if value not in labels:
-        raise UsageError(
-            f"Key '{key}' must be a label of 'models'. Received: {value!r}."
-            f"{nearest(str(value), labels)}"
-        )
-    return str(value)
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

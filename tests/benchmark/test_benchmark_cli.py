@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 import yaml
 from benchmark_cases import content, figures, run_in_this_process
-
-from recbole_mirec.benchmark import benchmark, cli, running
 from recbole_mirec.benchmark.display import plan_text, result_text
-from recbole_mirec.benchmark.plan import make_plan
 from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.benchmark.progress import RunTimes
 from recbole_mirec.benchmark.studies import planned_studies
+
+from recbole_mirec.benchmark import benchmark, cli, running
+from recbole_mirec.benchmark.plan import make_plan
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from benchmark_cases import MODELS, content, plan
+from recbole_mirec.benchmark.planned import deterministic, planned_runs
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.benchmark.plan import find_plan, folder_name, make_plan, read_plan
-from recbole_mirec.benchmark.planned import deterministic, planned_runs
 from recbole_mirec.config import properties_folder
 
 BOTH = ["new-brand", "known-brand"]

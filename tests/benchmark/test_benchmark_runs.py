@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmark_cases import MODELS, figures, plan, run_in_this_process
+from recbole_mirec.benchmark.frames import KEY_COLUMNS
+from recbole_mirec.benchmark.planned import planned_runs
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec import experiment as quick_start
 from recbole_mirec.benchmark import benchmark, execution, running
 from recbole_mirec.benchmark import plan as plan_room
 from recbole_mirec.benchmark.benchmark import BenchmarkResult, run_benchmark
-from recbole_mirec.benchmark.frames import KEY_COLUMNS
-from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.results import summary_of
 from recbole_mirec.runs import versions
 from recbole_mirec.trainer import LAST, MirecTrainer

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmark_cases import plan
-
 from recbole_mirec.benchmark.frames import KEY_COLUMNS
 from recbole_mirec.benchmark.layouts import layouts_of
 from recbole_mirec.benchmark.measures import lower_median, measures_of
+
 from recbole_mirec.benchmark.summary import families, results_frame
 from recbole_mirec.evaluation import compare, holm
 from recbole_mirec.results import summary_of

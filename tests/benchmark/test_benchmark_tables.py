@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import pytest
 from benchmark_cases import plan
-
 from recbole_mirec.benchmark.execution import RunEnd
 from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.benchmark.table_text import (
@@ -18,6 +17,7 @@ from recbole_mirec.benchmark.table_text import (
     markdown_text,
     number,
 )
+
 from recbole_mirec.benchmark.tables import Found, all_tables, write_tables
 
 TABLE = Table(
