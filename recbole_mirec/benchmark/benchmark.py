@@ -10,10 +10,11 @@ from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
 from recbole_mirec.benchmark.report.page import write_report
 from recbole_mirec.benchmark.report.view import About
 from recbole_mirec.benchmark.summary import (
+    RUN_COLUMNS,
     BenchmarkResult,
     per_brand_frame,
     results_frame,
-    runs_found,
+    runs_frame,
 )
 from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
@@ -73,7 +74,7 @@ def run_benchmark(
             tuned = _run_studies(studies, place)
             jobs = {}
             for run in runs:
-                own = {**tuned.get(run.tuned_as, {}), "checkpoint_dir": str(place)}
+                own = {**tuned.get(run.study, {}), "checkpoint_dir": str(place)}
                 job = Job(place / run.folder, {**run.settings, **own})
                 jobs[job.folder] = job, run
                 if retry_failed:
@@ -122,12 +123,6 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
     return runs, studies
 
 
-def study_folder(run: PlannedRun) -> Path:
-    """Where the study of a run's model stands in the benchmark's folder."""
-    name = f"{run.protocol}-fold-{run.fold}" if run.fold else run.protocol
-    return Path("tuning", run.entry.slug, name)
-
-
 def _run_studies(studies: Studies, place: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
     """Run studies, or what is left of them; returns what the winners set.
 
@@ -135,11 +130,11 @@ def _run_studies(studies: Studies, place: Path) -> dict[tuple[str, str, int], di
     """
     found = {}
     for run, study in studies.items():
-        winner = run_study(study, folder=place / study_folder(run)).winner
+        winner = run_study(study, folder=place / run.study_folder).winner
         if winner is not None:
             whole, fixed = winner_settings(study.settings, winner.trial), study.settings
             own = {key: value for key, value in whole.items() if fixed.get(key) != value}
-            found[run.tuned_as] = own
+            found[run.study] = own
     return found
 
 
@@ -167,7 +162,7 @@ def plan_text(plan: BenchmarkPlan) -> str:
     if plan.tuning is not None:
         budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search"
         lines += [f"before them {len(studies)} studies, {budget} each"]
-        lines += [f"  study: {study_folder(run)}" for run in studies]
+        lines += [f"  study: {run.study_folder}" for run in studies]
     return "\n".join([*lines, *(f"  {run.folder}" for run in runs)])
 
 
@@ -179,22 +174,16 @@ def _written(
     synthetic: bool,
     command: str,
 ) -> BenchmarkResult:
-    found = runs_found(runs, place)
-    per_brand = per_brand_frame(found, place)
-    result = BenchmarkResult(
-        plan=plan,
-        folder=place,
-        synthetic=synthetic,
-        found=found,
-        per_brand=per_brand,
-        results=results_frame(plan, per_brand),
-        remarks=_tuning_remarks(plan, studies),
-    )
-    frames = {"runs": result.runs, "per_brand": per_brand, "results": result.results}
+    table = runs_frame(runs, place)
+    per_brand = per_brand_frame(table, place)
+    found = results_frame(plan, per_brand)
+    frames = {"runs": table[[*RUN_COLUMNS]], "per_brand": per_brand, "results": found}
     for name, frame in frames.items():
         write_text(place / f"{name}.csv", frame.to_csv(index=False, float_format="%.12g"))
+    remarks = _tuning_remarks(plan, studies)
+    result = BenchmarkResult(plan, place, table, per_brand, found, synthetic, remarks)
     write_tables(result)
-    if any(one.status == FINISHED for one in found):
+    if (table["status"] == FINISHED).any():
         _write_page(result, command)
     return result
 

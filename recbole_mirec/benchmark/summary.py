@@ -1,11 +1,10 @@
 """What the runs of a benchmark found: frames, means with intervals, differences that are tested."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from recbole_mirec.evaluation.metrics import FIRST_RANK, MEDIAN_RANK
 from recbole_mirec.evaluation.paper_rules import COMPARED, PAPER_FIRST_RANK, PAPER_MEDIAN_RANK, WON
 from recbole_mirec.results import UNSEEN, smaller_is_better
 from recbole_mirec.runs import read_run
-from recbole_mirec.sweep import FINISHED, read_end
+from recbole_mirec.sweep import FINISHED, End, read_end
 
 NOT_RUN = "not run"
 PARTS = (schema.VALID, schema.TEST)
@@ -44,114 +43,69 @@ _EXACT: dict[str, Any] = (
     {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
 )
 
-# What a summary takes of one model, each (run, brand), one run a seed; NaN: no such value.
-Values = list[NDArray[np.float64]]
-
-
-@dataclass(frozen=True, eq=False)
-class RunFound:
-    """How a run stands: finished, diverged, failed or not run, why, and its `run.json`."""
-
-    run: PlannedRun
-    status: str
-    reason: str
-    seconds: float
-    record: dict[str, Any]
-
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkResult:
-    """What a benchmark found.
+    """What a benchmark found, and in which folder it stands.
 
     Attributes:
-        plan: what was asked for.
-        folder: where everything stands.
-        synthetic: whether the data set says that it is synthetic.
-        found: how every run stands, in the order of the plan.
+        runs: as `runs_frame` gives them.
         per_brand: as `per_brand_frame` gives it.
         results: as `results_frame` gives it.
+        synthetic: whether the data set says that it is synthetic.
         remarks: on tuning, for a reader of the figures.
     """
 
     plan: BenchmarkPlan
     folder: Path
-    synthetic: bool
-    found: Sequence[RunFound]
+    runs: pd.DataFrame
     per_brand: pd.DataFrame
     results: pd.DataFrame
+    synthetic: bool
     remarks: tuple[str, ...]
 
-    @cached_property
-    def runs(self) -> pd.DataFrame:
-        """One row a run with the columns `RUN_COLUMNS`; `fold` is 0 where there are no folds."""
-        rows = [
-            (one.run.entry.label, one.run.entry.model, one.run.protocol, one.run.seed, one.run.fold)
-            + (one.status, one.reason)
-            + (one.record.get("best_epoch", 0), one.record.get("n_epochs", 0))
-            + (one.seconds, one.run.folder.as_posix())
-            for one in self.found
-        ]
-        return pd.DataFrame(rows, columns=RUN_COLUMNS)
 
+def runs_frame(runs: Sequence[PlannedRun], folder: Path) -> pd.DataFrame:
+    """One row a run, in the order of the plan: `RUN_COLUMNS`, then `record`, its run.json.
 
-def runs_found(runs: Sequence[PlannedRun], folder: Path) -> list[RunFound]:
-    """How the runs in a benchmark's folder stand.
+    `fold` is 0 where there are no folds, `status` one of finished, diverged, failed and not run;
+    `seconds` counts from when the run was last begun or gone on with.
 
     Raises:
         UsageError: a file cannot be read.
     """
-    found = []
+    rows = []
     for run in runs:
-        end = read_end(folder / run.folder)
-        if end is None:
-            found.append(RunFound(run, NOT_RUN, "", 0.0, {}))
-            continue
+        end = read_end(folder / run.folder) or End(NOT_RUN, 0.0)
         record = read_run(folder / run.folder).record if end.status == FINISHED else {}
-        found.append(RunFound(run, end.status, end.reason, end.seconds, record))
-    return found
+        what = (run.entry.label, run.entry.model, run.protocol, run.seed, run.fold)
+        epochs = (record.get("best_epoch", 0), record.get("n_epochs", 0))
+        how = (end.status, end.reason, *epochs, end.seconds)
+        rows.append((*what, *how, run.folder.as_posix(), record))
+    return pd.DataFrame(rows, columns=(*RUN_COLUMNS, "record"))
 
 
-def per_brand_frame(found: Sequence[RunFound], folder: Path) -> pd.DataFrame:
+def per_brand_frame(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """One row a finished run, part and brand: `KEY_COLUMNS`, then one column a metric.
 
     A cell is empty where a brand has no such value, or where brands have no categories.
     """
     frames = [pd.DataFrame(columns=[*KEY_COLUMNS])]
-    for run, record in ((one.run, one.record) for one in found):
-        for part in (part for part in PARTS if part in record):
+    for run in runs.to_dict("records"):
+        for part in (part for part in PARTS if part in run["record"]):
             # an empty cell is missing; a brand or a category may be called NA
             frame = pd.read_csv(
-                folder / run.folder / f"per_brand.{part}.csv",
+                folder / run["folder"] / f"per_brand.{part}.csv",
                 dtype={schema.BRAND_ID: str, schema.BRAND_CATEGORY: str},
                 keep_default_na=False,
                 na_values=[""],
                 **_EXACT,
             )
-            keys = (run.entry.label, run.protocol, run.seed, run.fold, part)
-            frames.append(frame.assign(**dict(zip(KEY_COLUMNS, keys, strict=False))))
+            known = {name: run[name] for name in KEY_COLUMNS[:4]}
+            frames.append(frame.assign(**known, part=part))
     joined = pd.concat(frames[1:] or frames, ignore_index=True)
     metrics = [name for name in joined if name not in KEY_COLUMNS]
     return joined.reindex(columns=[*KEY_COLUMNS, *metrics])
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric over brands.
-
-    Attributes:
-        name: of the metric.
-        columns: of the brands' values that it takes.
-        summary: reduces the last axis of their layouts, called with `axis=-1`.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    summary: Callable[..., Any]
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether it is a mean over brands, whose differences can be tested brand by brand."""
-        return self.summary is np.mean
 
 
 def lower_median(values: NDArray[Any], *, axis: int = -1) -> NDArray[Any]:
@@ -160,20 +114,34 @@ def lower_median(values: NDArray[Any], *, axis: int = -1) -> NDArray[Any]:
     return np.asarray(np.take(np.sort(values, axis=axis), middle, axis=axis))
 
 
+class Measure(NamedTuple):
+    """A metric, the columns of brands' values that it takes, and what reduces their last axis.
+
+    Of the mean over brands (`np.mean`) alone, differences can be tested brand by brand.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    summary: Callable[..., Any]
+
+
+# Columns whose metric is no mean over the brands; those of shares are pooled.
+_RANKS: dict[str, tuple[str, Callable[..., Any]]] = {
+    FIRST_RANK: (MEDIAN_RANK, np.median),
+    UNSEEN + FIRST_RANK: (UNSEEN + MEDIAN_RANK, np.median),
+    PAPER_FIRST_RANK: (PAPER_MEDIAN_RANK, lower_median),
+}
+
+
 def measures_of(per_brand: pd.DataFrame) -> list[Measure]:
     """The metrics that columns of per-brand values give: as `recbole_mirec.results` names them."""
-    ranks = {
-        FIRST_RANK: (MEDIAN_RANK, np.median),
-        UNSEEN + FIRST_RANK: (UNSEEN + MEDIAN_RANK, np.median),
-        PAPER_FIRST_RANK: (PAPER_MEDIAN_RANK, lower_median),
-    }
     names = [str(name) for name in per_brand if name not in KEY_COLUMNS]
     found = []
     for name in (name for name in names if not name.endswith((WON, COMPARED))):
+        title, summary = _RANKS.get(name, (name, np.mean))
         if name + COMPARED in names:
             found.append(Measure(name, (name + WON, name + COMPARED), pooled_share))
         else:
-            title, summary = ranks.get(name, (name, np.mean))
             found.append(Measure(title, (name,), summary))
     return found
 
@@ -193,16 +161,6 @@ def layout_of(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
     return per_brand[whole].pivot(index="seed", columns=schema.BRAND_ID, values=metrics)
 
 
-def _n_brands(layout: pd.DataFrame, measure: Measure) -> int:
-    """Brands that have a metric in any run."""
-    return min(int(layout[name].notna().any().sum()) for name in measure.columns)
-
-
-def values_of(layout: pd.DataFrame, measure: Measure) -> Values:
-    """What a metric takes of a model."""
-    return [layout[name].to_numpy(dtype=np.float64) for name in measure.columns]
-
-
 def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
     """Every model's figures, with the columns `RESULT_COLUMNS`.
 
@@ -214,16 +172,10 @@ def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
     best of its table, models that leak aside, and significantly better than the second.
 
     In a cross-validation only the test part is summarised: its validation parts overlap.
-
-    Args:
-        plan: of the benchmark.
-        per_brand: as `per_brand_frame` gives it.
     """
     rows: list[dict[str, Any]] = []
     measures = measures_of(per_brand)
-    if not measures:
-        return pd.DataFrame(columns=RESULT_COLUMNS)
-    for protocol in plan.protocols:
+    for protocol in plan.protocols if measures else ():
         for part in (schema.TEST,) if plan.folds else PARTS:
             chosen = per_brand[(per_brand["protocol"] == protocol) & (per_brand["part"] == part)]
             for position, (entries, against) in enumerate(plan.families):
@@ -232,112 +184,101 @@ def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
                     for entry in entries
                 }
                 for measure in measures:
-                    known = {
-                        entry: values_of(layout, measure)
-                        for entry, layout in layouts.items()
-                        if len(layout) and _n_brands(layout, measure) >= 2
-                    }
-                    column = _Column(known, against, (protocol, part, measure.name), measure)
+                    column = _Column(layouts, against, (protocol, part, measure.name), measure)
                     # the ablations' full model has its row among the models
                     rows += [row for row in column.rows() if not position or row["against"]]
     return pd.DataFrame(rows, columns=RESULT_COLUMNS)
 
 
-@dataclass(frozen=True, eq=False)
 class _Column:
     """A metric of models that are held against one of them, under a protocol and on a part."""
 
-    known: dict[ModelEntry, Values]
-    against: str
-    place: tuple[str, str, str]
-    measure: Measure
+    def __init__(
+        self,
+        layouts: dict[ModelEntry, pd.DataFrame],
+        against: str,
+        place: tuple[str, str, str],
+        measure: Measure,
+    ):
+        self.against, self.place, self.summary = against, place, measure.summary
+        # each (run, brand), one run a seed; models of which at least two brands have values
+        self.values = {
+            entry: [layout[name].to_numpy(dtype=np.float64) for name in measure.columns]
+            for entry, layout in layouts.items()
+            if len(layout)
+            and min(layout[name].notna().any().sum() for name in measure.columns) >= 2
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a model that has the metric."""
-        rows = list(self._rows())
+        rows = [self._row(entry) for entry in self.values]
         tested = [row for row in rows if "p" in row]
         adjusted = holm(np.array([row["p"] for row in tested], dtype=np.float64))
         for row, p in zip(tested, adjusted, strict=True):
             row["p_holm"] = p
             row["significant"] = bool(row["significant"] and p <= LEVEL)
         leader = self._leader({row["label"]: row["mean"] for row in rows})
-        for row in rows:
-            row["leads"] = leader is not None and row["label"] == leader.label
-        return rows
+        return [row | {"leads": row["label"] == leader} for row in rows]
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        names = dict(zip(("protocol", "part", "metric"), self.place, strict=True))
-        for entry, values in self.known.items():
-            estimate = bootstrap_interval(
-                values,
-                self.measure.summary,
-                generator=self._generator(entry),
-                deterministic=entry.deterministic,
-                n_resamples=N_DRAWS,
-            )
-            yield {
-                "label": entry.label,
-                **names,
-                "mean": estimate.value,
-                "low": estimate.low,
-                "high": estimate.high,
-                "n_brands": estimate.n_brands,
-                "n_runs": len(values[0]),
-                "significant": False,
-                **self._difference(entry),
-            }
+    def _row(self, entry: ModelEntry) -> dict[str, Any]:
+        found = bootstrap_interval(
+            self.values[entry],
+            self.summary,
+            generator=self._generator(entry),
+            deterministic=entry.deterministic,
+            n_resamples=N_DRAWS,
+        )
+        names = ("label", "protocol", "part", "metric")
+        row: dict[str, Any] = dict(zip(names, (entry.label, *self.place), strict=True))
+        row |= {"mean": found.value, "low": found.low, "high": found.high}
+        row |= {"n_brands": found.n_brands, "n_runs": len(self.values[entry][0])}
+        row |= {"against": self.against * (entry.label != self.against), "significant": False}
+        other = next((one for one in self.values if one.label == row["against"]), None)
+        return row if other is None else row | self._difference(entry, other)
 
-    def _difference(self, entry: ModelEntry) -> dict[str, Any]:
-        if entry.label == self.against:
-            return {"against": ""}
-        row: dict[str, Any] = {"against": self.against}
-        other = next((one for one in self.known if one.label == self.against), None)
-        if other is None:
-            return row
-        if self.measure.is_mean:
-            found = self._compared(entry, other, N_FLIPS)
-            names = ("p", "p_permutation", "p_wilcoxon", "superiority")
-            row |= {name: getattr(found, name) for name in names}
-            row |= {"effect_size": found.cohens_d, "significant": found.seeds_measured}
-            difference = found.difference
-        else:
-            found = bootstrap_interval(
-                self.known[entry],
-                self.measure.summary,
-                against=self.known[other],
-                generator=self._generator(entry),
-                deterministic=entry.deterministic,
-                deterministic_against=other.deterministic,
-                n_resamples=N_DRAWS,
-            )
-            difference = found.value
+    def _difference(self, entry: ModelEntry, other: ModelEntry) -> dict[str, Any]:
+        if self.summary is np.mean:
+            tested = self._compared(entry, other, N_FLIPS)
+            names = ("difference", "p", "p_permutation", "p_wilcoxon", "superiority")
+            row: dict[str, Any] = {name: getattr(tested, name) for name in names}
+            row |= {"effect_size": tested.cohens_d, "significant": tested.seeds_measured}
+            return row | {"difference_low": tested.low, "difference_high": tested.high}
+        found = bootstrap_interval(
+            self.values[entry],
+            self.summary,
+            against=self.values[other],
+            generator=self._generator(entry),
+            deterministic=entry.deterministic,
+            deterministic_against=other.deterministic,
+            n_resamples=N_DRAWS,
+        )
         ends = {"difference_low": found.low, "difference_high": found.high}
-        return row | {"difference": difference, **ends}
+        return {"difference": found.value, **ends}
 
     def _compared(self, entry: ModelEntry, other: ModelEntry, n_resamples: int) -> Comparison:
         return compare(
-            self.known[entry][0],
-            self.known[other][0],
+            self.values[entry][0],
+            self.values[other][0],
             generator=self._generator(entry),
             deterministic_a=entry.deterministic,
             deterministic_b=other.deterministic,
             n_resamples=n_resamples,
         )
 
-    def _leader(self, means: dict[str, float]) -> ModelEntry | None:
+    def _leader(self, means: dict[str, float]) -> str | None:
         """The best model, where it is significantly better than the second.
 
         Which one is best is read off the same brands, so the p of the best against all others are
         corrected together.
         """
-        fair = [entry for entry in self.known if not entry.leaks]
-        if not self.measure.is_mean or len(fair) < 2:
+        fair = [entry for entry in self.values if not entry.leaks]
+        if self.summary is not np.mean or len(fair) < 2:
             return None
-        sign = 1 if smaller_is_better(self.measure.name) else -1
+        sign = 1 if smaller_is_better(self.place[-1]) else -1
         best, *others = sorted(fair, key=lambda entry: sign * means[entry.label])
         found = [self._compared(best, other, 1) for other in others]
         adjusted = float(holm(np.array([one.p for one in found]))[0])
-        return best if found[0].significant(LEVEL, adjusted=adjusted) else None
+        return best.label if found[0].significant(LEVEL, adjusted=adjusted) else None
 
     def _generator(self, entry: ModelEntry) -> np.random.Generator:
         """Draws of its own for every figure, so that none depends on what else is compared."""
