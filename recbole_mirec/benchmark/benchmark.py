@@ -105,7 +105,7 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
         try:
             metric = MirecConfig(config_dict=run.settings)["valid_metric"]
         except UsageError as error:
-            raise UsageError(f"{run.title}: {error}") from None
+            raise UsageError(f"{run.title}: {str(error)[:1000]}") from None
         space = shipped_space(run.entry.model, run.settings.get("variant"))
         again = run.entry.perspectives is not None or run.seed != plan.seeds[0]
         if plan.tuning is None or space is None or again:

@@ -248,7 +248,7 @@ class BenchmarkPlan(_Keys):
                     f"Key '{key}' must be a label of 'models'. Received: '{label}'."
                     f"{nearest(label, self.models)}"
                 )
-        folders: dict[str, str] = {}
+        folders: dict[str, ModelEntry] = {}
         for entry in self.entries:
             missing = set(self.protocols) - set(entry.protocols)
             if set(entry.protocols) - set(self.protocols) or (entry.label == self.main and missing):
@@ -258,11 +258,11 @@ class BenchmarkPlan(_Keys):
                     f"Received: {', '.join(entry.protocols)}."
                 )
             # whatever the file system thinks of capital letters
-            other = folders.setdefault(entry.slug.lower(), entry.label)
-            if other != entry.label:
+            other = folders.setdefault(entry.slug.lower(), entry)
+            if other is not entry:
                 yield (
-                    f"Labels '{other}' and '{entry.label}' would share the folder '{entry.slug}'; "
-                    f"change one."
+                    f"Labels '{other.label}' and '{entry.label}' would share the folder "
+                    f"'{entry.slug}'; change one."
                 )
 
     def identity(self, data_fingerprint: str) -> dict[str, Any]:
@@ -349,8 +349,9 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> Benchmar
     """
     try:
         return make_plan(load_yaml(path), settings or {})
-    except (UnicodeDecodeError, UsageError) as error:
-        raise UsageError(f"Plan '{path}': {error}") from None
+    except (UsageError, UnicodeDecodeError, RecursionError) as error:
+        problem = error if isinstance(error, UsageError) else "no UTF-8 text, or nested too deep"
+        raise UsageError(f"Plan '{path}': {problem}") from None
 
 
 def make_plan(content: Mapping[str, Any], settings: Mapping[str, Any]) -> BenchmarkPlan:
@@ -361,10 +362,14 @@ def make_plan(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Benchm
     try:
         return BenchmarkPlan.model_validate(content)
     except pydantic.ValidationError as error:
-        raise UsageError(_problem(error.errors(include_url=False)[0])) from None
+        # a misspelt key tells more than that the right one is missing
+        first = max(error.errors(), key=lambda one: one["type"] == "extra_forbidden")
+        raise UsageError(_problem(first)) from None
 
 
 _WANTED = {
+    **dict.fromkeys(("dict_type", "model_type"), "must map keys to values"),
+    "tuple_type": "must be a list",
     "invalid_key": "must be text: put it in quotation marks",
     "string_pattern_mismatch": "must have no control characters, and the plan's 'name' nothing but "
     "letters, digits, '.', '_' and '-'",
@@ -375,9 +380,9 @@ _PARTS: dict[str, type[BaseModel]] = {"ablations": Ablations, "tuning": TuningBu
 
 def _problem(error: ErrorDetails) -> str:
     """What is wrong: the key, what it must be, what it is, the nearest valid word."""
-    kind, place, received = error["type"], error["loc"], shown(str(error["input"]))
-    words = [str(part) for part in place if part not in ("dict", "list")]
-    where = shown(": ".join(words), 200)
+    kind, place, value = error["type"], error["loc"], error["input"]
+    words = [str(part)[:100] for part in place if part not in ("dict", "list", "[key]")]
+    where = shown(": ".join(words), 120)
     if kind == "missing":
         return f"Key {where} is missing."
     if kind == "extra_forbidden":
@@ -386,8 +391,10 @@ def _problem(error: ErrorDetails) -> str:
     if kind == "value_error":
         text = str(error["ctx"]["error"])
         return f"Key {where} {text}" if place else text
-    wanted = _WANTED.get("invalid_key" if words[-1:] == ["[key]"] else kind)
+    no_text = kind == "string_type" and place[-1] == "[key]"
+    wanted = _WANTED.get("invalid_key" if no_text else kind)
     wanted = wanted or re.sub(r"^\w+ should", "must", error["msg"])
+    received = shown(value) if isinstance(value, str) else shown(repr(value)).strip("'\"")
     options = re.findall("'([^']+)'", error.get("ctx", {}).get("expected", ""))
-    like = nearest(str(error["input"])[:100], options) if options else ""
+    like = nearest(str(value)[:100], options) if options else ""
     return f"Key {where} {wanted}. Received: {received}.{like}"
