@@ -147,7 +147,7 @@ class _Sheet:
 
     def __init__(self, result: BenchmarkResult, protocol: str):
         self.result, self.plan, self.protocol = result, result.plan, protocol
-        rows = test_rows(result.results, protocol)
+        rows = tested_rows(result.results, protocol)
         self.known = {(row["label"], row["metric"]): row for row in rows.to_dict("records")}
         self.runs = result.runs[result.runs["protocol"] == protocol]
 
@@ -220,7 +220,7 @@ class _Sheet:
 
     def categories(self, main: ModelEntry, rules: str) -> list[dict[str, Cell]]:
         """A row a category of brands: the metrics over those that have it, averaged over runs."""
-        frame = test_rows(self.result.per_brand, self.protocol)
+        frame = tested_rows(self.result.per_brand, self.protocol)
         frame = frame[frame["label"] == main.label]
         layout = summary.layout_of(frame, n_folds=self.plan.folds)
         measures = {measure.name: measure for measure in summary.measures_of(frame)}
@@ -277,7 +277,7 @@ class _Sheet:
         return list(dict.fromkeys([*notes, *self.result.remarks]))
 
 
-def test_rows(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
+def tested_rows(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Rows of results.csv or per_brand.csv that are of a protocol's test part."""
     return frame[(frame["protocol"] == protocol) & (frame["part"] == schema.TEST)]
 
@@ -330,7 +330,7 @@ def result_text(result: BenchmarkResult) -> str:
 
 
 def _protocol_lines(result: BenchmarkResult, protocol: str) -> list[str]:
-    rows = test_rows(result.results, protocol)
+    rows = tested_rows(result.results, protocol)
     if rows.empty:
         return []
     means = rows.pivot_table(index="label", columns="metric", values="mean", sort=False)

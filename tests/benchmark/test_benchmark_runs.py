@@ -329,7 +329,7 @@ def test_every_brand_is_measured_once_a_seed_and_never_chosen_on(
         )
         return original(one, started)
 
-    patch.setattr(experiment, "_train_and_evaluate", noted)
+    monkeypatch.setattr(experiment, "_train_and_evaluate", noted)
     given = plan(data_path, folds=3)
     result = run_benchmark(given, folder=tmp_path / "it")
     own = pd.read_csv(data_path / "mirec-tiny" / "mirec-tiny.new-brand.test.inter", sep="\t")
