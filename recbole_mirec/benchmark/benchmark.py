@@ -30,7 +30,7 @@ from recbole_mirec.tuning.winner import winner_settings
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
-# Runs whose models are to be tuned first, and how.
+# The runs before which a model is tuned, and how.
 Studies = Mapping[PlannedRun, StudyPlan]
 
 
@@ -144,8 +144,8 @@ def _tuning_remarks(plan: BenchmarkPlan, studies: Studies) -> tuple[str, ...]:
         return ("No model was tuned for this benchmark: each has the settings of its plan.",)
     tuned = {run.entry.label for run in studies}
     rest = [label for label in plan.models if label not in tuned]
-    budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search on validation"
-    remarks = [f"Tuned, with {budget} each: {', '.join(sorted(tuned)) or 'none'}."]
+    named = ", ".join(sorted(tuned)) or "none"
+    remarks = [f"Tuned, with {plan.tuning.words} on validation each: {named}."]
     if rest:
         remarks.append(f"Without a search space, so with their defaults: {', '.join(rest)}.")
     return tuple(remarks)
@@ -160,8 +160,7 @@ def plan_text(plan: BenchmarkPlan) -> str:
     runs, studies = checked_plan(plan)
     lines = [f"{plan.name} on {plan.dataset}: {len(runs)} runs, {plan.jobs} at a time"]
     if plan.tuning is not None:
-        budget = f"{plan.tuning.max_evals} trials of {plan.tuning.algo} search"
-        lines += [f"before them {len(studies)} studies, {budget} each"]
+        lines += [f"before them {len(studies)} studies, {plan.tuning.words} each"]
         lines += [f"  study: {run.study_folder}" for run in studies]
     return "\n".join([*lines, *(f"  {run.folder}" for run in runs)])
 

@@ -182,6 +182,11 @@ class TuningBudget(_Keys):
     algo: Literal["exhaustive", "random", "bayes"] = "random"
     early_stop: Positive | None = None
 
+    @property
+    def words(self) -> str:
+        """The budget of a study."""
+        return f"{self.max_evals} trials of {self.algo} search"
+
 
 class BenchmarkPlan(_Keys):
     """A benchmark as it was asked for; docs/benchmark.md says what each key is."""

@@ -46,14 +46,9 @@ _EXACT: dict[str, Any] = (
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkResult:
-    """What a benchmark found, and in which folder it stands.
+    """What a benchmark found, in which folder: `runs_frame`, `per_brand_frame`, `results_frame`.
 
-    Attributes:
-        runs: as `runs_frame` gives them.
-        per_brand: as `per_brand_frame` gives it.
-        results: as `results_frame` gives it.
-        synthetic: whether the data set says that it is synthetic.
-        remarks: on tuning, for a reader of the figures.
+    `synthetic` says whether the data are, `remarks` what a reader has to know of the tuning.
     """
 
     plan: BenchmarkPlan
@@ -151,10 +146,6 @@ def layout_of(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
 
     With folds, a seed's run is made of all its folds, each brand's value being of the fold that
     holds it. A seed of which a fold has not finished is left out.
-
-    Args:
-        per_brand: rows of per_brand.csv; no brand twice under a seed.
-        n_folds: of the cross-validation; 0: none.
     """
     whole = per_brand.groupby("seed")["fold"].transform("nunique") == max(n_folds, 1)
     metrics = [name for name in per_brand if name not in KEY_COLUMNS]
@@ -162,14 +153,7 @@ def layout_of(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
 
 
 def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
-    """Every model's figures, with the columns `RESULT_COLUMNS`.
-
-    `low` and `high` are the ends of the 95 % interval over brands and seeds. `difference` is the
-    model's mean less that of the model `against`, of which means over brands are tested, by the
-    test of `compare`; `p_holm` is corrected over the models that the same figure is compared of.
-    `effect_size` is the paired Cohen's d. `significant` says whether `p_holm` is at most 0.05, and
-    never where a model that depends on a seed has one run. `leads` says whether the model is the
-    best of its table, models that leak aside, and significantly better than the second.
+    """Every model's figures, with the columns `RESULT_COLUMNS`, which docs/benchmark.md explains.
 
     In a cross-validation only the test part is summarised: its validation parts overlap.
     """
