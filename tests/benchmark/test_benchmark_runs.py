@@ -24,6 +24,7 @@ from recbole_mirec.runs import versions
 from recbole_mirec.sweep import End, read_end
 from recbole_mirec.trainer import LAST, MirecTrainer
 
+BPR = {"model": "BPR", "epochs": 9}
 FILES = {"run.json", "config.yaml", "best.safetensors", "ranks.test.csv", "per_brand.test.csv"}
 
 
@@ -49,7 +50,7 @@ def copy(whole: BenchmarkResult, tmp_path: Path) -> Path:
     return shutil.copytree(whole.folder, tmp_path / "copy")
 
 
-def test_every_run_has_a_row_and_a_folder(whole: BenchmarkResult) -> None:
+def test_every_run_has_a_row_a_folder_and_its_brands_values(whole: BenchmarkResult) -> None:
     runs = pd.read_csv(whole.folder / "runs.csv", keep_default_na=False)
     assert runs["folder"].tolist() == [run.folder.as_posix() for run in planned_runs(whole.plan)]
     assert set(runs["status"]) == {"finished"}
@@ -58,16 +59,13 @@ def test_every_run_has_a_row_and_a_folder(whole: BenchmarkResult) -> None:
     assert (bpr["model"] == "BPR").all()
     assert (bpr["n_epochs"] == 3).all()
     assert bpr["best_epoch"].between(1, 3).all()
-    for folder in runs["folder"]:
-        assert {path.name for path in (whole.folder / folder).iterdir()} >= FILES
-
-
-def test_the_brands_values_are_those_of_the_runs(whole: BenchmarkResult) -> None:
     table = pd.read_csv(whole.folder / "per_brand.csv")
     assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
     assert {"AUC", "paper_auc_won", "unseen_MAP"} <= set(table.columns)
     for run in planned_runs(whole.plan):
-        record = json.loads((whole.folder / run.folder / "run.json").read_text())
+        folder = whole.folder / run.folder
+        assert {path.name for path in folder.iterdir()} >= FILES
+        record = json.loads((folder / "run.json").read_text())
         rows = table[(table["label"] == run.entry.label) & (table["seed"] == run.seed)]
         rows = rows[rows["part"] == "test"]
         assert len(rows) == rows["brand_id"].nunique() == record["test"]["n_brands"]
@@ -266,45 +264,27 @@ def test_the_winners_settings_are_those_of_the_runs(data_path: Path, tmp_path: P
         ({"seeds": [1]}, "its seeds is [1, 2], not [1]"),
         ({"settings": {"epochs": 1}}, "its epochs is unset, not 1"),
         ({"models": {"Cosine": {"model": "Cosine"}}}, "its models hold 'Random'"),
-        (
-            {"models": MODELS | {"BPR (short)": {"model": "BPR", "epochs": 9}}},
-            "of 'BPR (short)', its epochs is 3, not 9",
-        ),
+        ({"models": MODELS | {"BPR (short)": BPR}}, "of 'BPR (short)', its epochs is 3, not 9"),
         ({"models": MODELS | {"EASE": {"model": "EASE"}}}, "its models lack 'EASE'"),
+        ({"versions": {**versions(), "numpy": "0.1"}}, f"its numpy is '{np.__version__}', not"),
+        ({"all_defaults": {"a": 1}}, "the defaults of Cosine, Random, BPR have"),
     ],
 )
-def test_another_plan_is_refused_the_folder(
-    whole: BenchmarkResult, data_path: Path, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        run_benchmark(plan(data_path, **changes), folder=whole.folder)
-    assert str(caught.value) == (
-        f"'{whole.folder}' holds another benchmark: {words}. Name another folder with --results, "
-        f"or leave --results out."
-    )
-
-
-NUMPY = lambda: {**versions(), "numpy": "0.1"}  # noqa: E731
-
-
-@pytest.mark.parametrize(
-    ("name", "changed", "words"),
-    [
-        ("versions", NUMPY, f"its numpy is '{np.__version__}', not"),
-        ("all_defaults", lambda _: {"a": 1}, "the defaults of Cosine, Random, BPR have"),
-    ],
-)
-def test_other_packages_and_defaults_are_refused_the_folder(
+def test_another_plan_and_other_packages_are_refused_the_folder(
     whole: BenchmarkResult,
     data_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    changed: Any,
+    changes: dict[str, Any],
     words: str,
 ) -> None:
-    monkeypatch.setattr(plan_room, name, changed)
-    with pytest.raises(UsageError, match=f"holds another benchmark: {words}"):
-        run_benchmark(plan(data_path), folder=whole.folder)
+    for name in {"versions", "all_defaults"} & set(changes):
+        monkeypatch.setattr(plan_room, name, lambda *_: next(iter(changes.values())))
+    asked = {key: value for key, value in changes.items() if not hasattr(plan_room, key)}
+    with pytest.raises(UsageError) as caught:
+        run_benchmark(plan(data_path, **asked), folder=whole.folder)
+    message = str(caught.value)
+    assert message.startswith(f"'{whole.folder}' holds another benchmark: {words}")
+    assert message.endswith(". Name another folder with --results, or leave --results out.")
 
 
 def test_what_no_run_could_take_is_said_before_the_first(data_path: Path, tmp_path: Path) -> None:
