@@ -2,9 +2,8 @@
 
     python benchmarks/mutants.py --seed 12 --count 100 --root CHECKOUT [--jobs 2]
 
-Each mutant is one changed operator, comparison, number, boolean, condition or function, or one
-deleted statement. It is made in a temporary copy of the checkout, where its room's own tests are
-run until one fails. A mutant that survives either changes nothing or shows what no test looks at.
+A mutant is one changed operator, comparison, number, boolean, condition or function, or a deleted
+statement, in a temporary copy. One that survives changes nothing, or shows what no test looks at.
 """
 
 import argparse
@@ -31,30 +30,26 @@ _PAIRS += [(ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, a
 _PAIRS += [(ast.Is, ast.IsNot), (ast.FloorDiv, ast.Mod)]
 _WORDS = [("min", "max"), ("argmin", "argmax"), ("minimum", "maximum"), ("any", "all")]
 _WORDS += [("zeros", "ones"), ("zeros_like", "ones_like"), ("floor", "ceil"), ("sum", "mean")]
-SWAPS: dict[Any, Any] = {b: a for a, b in _PAIRS + _WORDS} | dict(_PAIRS + _WORDS)
-SWAPS[ast.Pow] = ast.Mult
+SWAPS: dict[Any, Any] = {
+    old: new() if isinstance(new, type) else new
+    for a, b in _PAIRS + _WORDS
+    for old, new in ((a, b), (b, a))
+}
 DELETED = (ast.AugAssign, ast.Raise, ast.Continue, ast.Break)
+VALUES: dict[type, Callable[[Any], Any]] = {bool: lambda v: not v, int: lambda v: v + 1}
+VALUES[float] = VALUES[int]
 # What says something to a reader or to a type checker alone.
 UNREAD = ("annotation", "returns", "decorator_list", "bases")
 
 
-def _swapped(operator: ast.AST) -> Any:
-    new = SWAPS.get(type(operator))
-    return new and new()
-
-
-def _constant(value: Any) -> Any:
-    if isinstance(value, bool):
-        return not value
-    return value + 1 if isinstance(value, int | float) else None
-
-
 # Kind of node -> the field that changes, and what it becomes; None: nothing.
 RULES: dict[type[ast.AST], tuple[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys((ast.BinOp, ast.AugAssign, ast.BoolOp), ("op", lambda n: _swapped(n.op))),
+    **dict.fromkeys(
+        (ast.BinOp, ast.AugAssign, ast.BoolOp), ("op", lambda n: SWAPS.get(type(n.op)))
+    ),
     **dict.fromkeys((ast.If, ast.While), ("test", lambda n: ast.UnaryOp(ast.Not(), n.test))),
-    ast.Compare: ("ops", lambda n: (new := _swapped(n.ops[0])) and [new, *n.ops[1:]]),
-    ast.Constant: ("value", lambda n: _constant(n.value)),
+    ast.Compare: ("ops", lambda n: (new := SWAPS.get(type(n.ops[0]))) and [new, *n.ops[1:]]),
+    ast.Constant: ("value", lambda n: VALUES.get(type(n.value), lambda _: None)(n.value)),
     ast.Name: ("id", lambda n: SWAPS.get(n.id)),
     ast.Attribute: ("attr", lambda n: SWAPS.get(n.attr)),
     # twice is as good as dropped
@@ -113,23 +108,21 @@ def is_killed(
     room, relative, number = mutant
     copy = copies.get()
     text = (copy / relative).read_text(encoding="utf-8")
-    try:
-        tree = ast.parse(text)
-        node, make = list(changes(tree))[number]
-        before = ast.unparse(node).splitlines()[0]
-        make()
-        (copy / relative).write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
-        killed = tests_fail(copy, room, patience[room])
-    finally:
-        (copy / relative).write_text(text, encoding="utf-8")
-        copies.put(copy)
+    tree = ast.parse(text)
+    node, make = list(changes(tree))[number]
+    before = ast.unparse(node).splitlines()[0]
+    make()
+    (copy / relative).write_text(ast.unparse(ast.fix_missing_locations(tree)), encoding="utf-8")
+    killed = tests_fail(copy, room, patience[room])
+    (copy / relative).write_text(text, encoding="utf-8")
+    copies.put(copy)
     after = ast.unparse(node).splitlines()[0]
     change = f"deleted {before}" if after == before else f"{before} -> {after}"
     print("killed  " if killed else "SURVIVED", f"{relative}:{node.lineno}: {change}", flush=True)
     return killed
 
 
-def main() -> int:
+def main() -> None:
     """Make the mutants, and say how many each room's tests killed."""
     parser = argparse.ArgumentParser(description="seeded mutants")
     for name, default in (("seed", 12), ("count", 100), ("jobs", 1)):
@@ -141,8 +134,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         copies: queue.Queue[Path] = queue.Queue()
         for number in range(options.jobs):
-            left_out = shutil.ignore_patterns(".*", "saved", "log")
-            copies.put(shutil.copytree(options.root, Path(work, str(number)), ignore=left_out))
+            place = Path(work, str(number))
+            shutil.copytree(
+                options.root, place, ignore=shutil.ignore_patterns(".*", "saved", "log")
+            )
+            copies.put(place)
         patience = {}
         for room in rooms:
             started = time.monotonic()
@@ -155,8 +151,7 @@ def main() -> int:
     for room, total in rooms.items():
         print(f"{room}: {killed[room]} of {total} killed")
     print(f"all: {killed.total()} of {rooms.total()} killed")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
