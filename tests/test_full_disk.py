@@ -105,7 +105,7 @@ def test_a_trial_and_a_run_of_a_benchmark_hand_it_on(
     task = TrialTask(settings(workplace, "BPR", valid_metric="MAP"), tmp_path)
     job = RunJob(tmp_path / "run", task.settings)
     with monkeypatch.context() as patch:
-        patch.setattr("recbole_mirec.trainer.save_state", failing(FULL))
+        patch.setattr("recbole_mirec.checkpoint.save_state", failing(FULL))
         with pytest.raises(OSError, match="No space left"):
             task.run(1, {})
         with pytest.raises(OSError, match="No space left"):
