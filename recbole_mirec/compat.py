@@ -50,13 +50,15 @@ KD_DAGFM_TEACHERS = ("CrossNet", "CIN")
 
 
 def divert(function: Any, ours: Callable[..., Any]) -> None:
-    """Let every call of a function lead to ours, which gets the original function first.
+    """Let every call of a function lead, once and for all, to ours.
 
     Args:
         function: a Python function that closes over nothing.
         ours: takes the original function, then what the caller gave.
     """
     name = function.__name__
+    if name in function.__globals__.get(_TABLE, {}):
+        return
     original = FunctionType(
         function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
     )
@@ -72,18 +74,8 @@ def divert(function: Any, ours: Callable[..., Any]) -> None:
     function.__wrapped__ = original
 
 
-def is_diverted(function: Any) -> bool:
-    """Whether `divert` has changed a function."""
-    return function.__name__ in function.__globals__.get(_TABLE, {})
-
-
 class Change(NamedTuple):
-    """A change of something installed.
-
-    Attributes:
-        needed: whether the installed stack needs it and it is not made yet.
-        apply: makes it.
-    """
+    """A change of something installed: whether it is needed and not made yet, and what makes it."""
 
     needed: Callable[[], bool]
     apply: Callable[[], None]
@@ -92,10 +84,8 @@ class Change(NamedTuple):
 def words(function: Any, changes: Mapping[str, str]) -> Change:
     """A function compiled anew from its installed source with some words replaced, in place.
 
-    Args:
-        function: a Python function, or a class's method, that closes over nothing.
-        changes: words in its source, and what shall stand there instead; a LookupError says that
-            they are not there, in another release than the one repaired.
+    The function closes over nothing. A LookupError says that its source does not hold the words:
+    it is of another release than the one repaired.
     """
 
     def apply() -> None:
@@ -307,6 +297,8 @@ STATE: dict[type, list[str]] = {
 
 
 _LENGTHS = {".agg(len)": ".map(len)"}
+_BACKSLASHES = silence("invalid escape sequence", SyntaxWarning)
+_BACKSLASHES.apply()  # already for the modules that the table imports
 
 
 def _filled(frame: str, value: str) -> dict[str, str]:
@@ -498,7 +490,7 @@ REPAIRS: tuple[Repair, ...] = (
         silence(
             "Using a non-tuple sequence for multidimensional indexing is deprecated", UserWarning
         ),
-        silence("invalid escape sequence", SyntaxWarning),
+        _BACKSLASHES,
     ),
 )
 

@@ -70,7 +70,6 @@ class Experiment:
 
     config: MirecConfig
     dataset: SplitDataset
-    train_dataset: Any
     model: Any
     trainer: MirecTrainer
     run_folder: Path
@@ -86,8 +85,7 @@ def prepare(
     """Make everything an experiment needs, without training.
 
     Args:
-        settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
-            them.
+        settings: as `run_experiment` takes them.
         run_folder: the folder of an existing run, or None for a new one.
         closed_parts: parts of the split that nothing may evaluate on.
         log_file: takes the log lines instead of the screen and the usual file.
@@ -119,7 +117,7 @@ def prepare(
     # Now that nothing is refused any more: a line makes the log's file.
     for level, remark in config.remarks:
         getLogger().log(level, remark)
-    return Experiment(config, dataset, train_dataset, model, trainer, folder)
+    return Experiment(config, dataset, model, trainer, folder)
 
 
 def open_data(
@@ -143,11 +141,7 @@ def training_part(config: MirecConfig, dataset: SplitDataset) -> Any:
 
 
 def load_dataset(config: MirecConfig) -> SplitDataset:
-    """The data set of a configuration; the embedded synthetic ones are generated on first use.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The data set of a configuration; the embedded synthetic ones are generated on first use."""
     name, folder = config["dataset"], Path(config["data_path"])
     ours = config["USER_ID_FIELD"] == schema.BRAND_ID
     if ours and name in SPECS and not folder.exists():
@@ -265,14 +259,10 @@ def run_experiment(
 
 
 def _run(experiment: Experiment, started: float) -> ExperimentResult:
-    config, dataset, trainer = experiment.config, experiment.dataset, experiment.trainer
-    folder = experiment.run_folder
+    config, trainer, folder = experiment.config, experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
     trainer.resume()
-    what = {
-        key: config[key] for key in ("model", "dataset", "protocol", "seed", "folds", "fold")
-    } | {"synthetic": is_synthetic(dataset)}
-    record = what | {
+    record = _identity(experiment) | {
         "settings": config.settings,
         "data_fingerprint": trainer.fingerprint,
         "versions": runs.versions(),
@@ -283,21 +273,24 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
             runs.write_resolved_config(folder, config.final_config_dict)
             runs.write_record(folder, record | {"status": "running"})
-        valid = train(experiment)
-        split = dataset.evaluation_split(schema.TEST)
-        test = None if split is None else trainer.evaluate_split(split)
-        result = ExperimentResult(
-            **what,
-            valid=valid,
-            test=test,
-            best_epoch=trainer.best_epoch + 1,
-            n_epochs=trainer.n_epochs(),
-            seconds=time.perf_counter() - started,
-            run_folder=folder,
-            valid_metric=config["valid_metric"],
-            notes=experiment_notes(config),
-        )
-        _write_results(experiment, result, record)
+        result = _train_and_evaluate(experiment, started)
+        found = {
+            "status": "finished",
+            "best_epoch": result.best_epoch,
+            "n_epochs": result.n_epochs,
+            "seconds": round(result.seconds, 2),
+            "history": trainer.history,
+            "notes": list(result.notes),
+        } | {
+            evaluation.part: {
+                "n_brands": len(evaluation.per_brand),
+                "n_candidates": evaluation.n_candidates,
+                **evaluation.summary,
+            }
+            for evaluation in (result.valid, result.test)
+            if evaluation is not None
+        }
+        runs.write_record(folder, record | found)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Go on with: python run_recbole_mirec.py --resume {folder}"
@@ -305,49 +298,68 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
     return result
 
 
-def _write_results(
-    experiment: Experiment, result: ExperimentResult, record: Mapping[str, Any]
-) -> None:
-    found = {
-        "status": "finished",
-        "best_epoch": result.best_epoch,
-        "n_epochs": result.n_epochs,
-        "seconds": round(result.seconds, 2),
-        "history": experiment.trainer.history,
-        "notes": list(result.notes),
-    }
-    for evaluation in (result.valid, result.test):
+def _identity(experiment: Experiment) -> dict[str, Any]:
+    """What was run, as it stands in records and results."""
+    keys = ("model", "dataset", "protocol", "seed", "folds", "fold")
+    own = {key: experiment.config[key] for key in keys}
+    return own | {"synthetic": is_synthetic(experiment.dataset)}
+
+
+def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
+    valid = train(experiment)
+    split = experiment.dataset.evaluation_split(schema.TEST)
+    test = None if split is None else experiment.trainer.evaluate_split(split)
+    for evaluation in (valid, test):
         if evaluation is not None:
-            found[evaluation.part] = {
-                "n_brands": len(evaluation.per_brand),
-                "n_candidates": evaluation.n_candidates,
-                **evaluation.summary,
-            }
-            for kind, frame in _tables(experiment.dataset, evaluation).items():
-                path = result.run_folder / f"{kind}.{evaluation.part}.csv"
-                runs.write_text(path, frame.to_csv(index=False))
-    runs.write_record(result.run_folder, {**record, **found})
+            _write_ranks(experiment, evaluation)
+            _write_brands(experiment, evaluation)
+    return _result(experiment, valid, test, time.perf_counter() - started)
 
 
-def _tables(dataset: SplitDataset, evaluation: Evaluation) -> dict[str, pd.DataFrame]:
-    """What stands in a run's folder of a part, by the beginning of its file's name."""
-    split = dataset.evaluation_split(evaluation.part)
+def _result(
+    experiment: Experiment, valid: Evaluation | None, test: Evaluation | None, seconds: float
+) -> ExperimentResult:
+    return ExperimentResult(
+        **_identity(experiment),
+        valid=valid,
+        test=test,
+        best_epoch=experiment.trainer.best_epoch + 1,
+        n_epochs=experiment.trainer.n_epochs(),
+        seconds=seconds,
+        run_folder=experiment.run_folder,
+        valid_metric=experiment.config["valid_metric"],
+        notes=experiment_notes(experiment.config),
+    )
+
+
+def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
     assert split is not None
     ranks = positive_ranks(evaluation.scores, split)
     ids = {
         schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
         schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
     }
-    brands = evaluation.per_brand.copy()
-    brands.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
-    tables = {"ranks": pd.DataFrame(ids).join(ranks), "per_brand": brands}
+    _write_table(experiment, f"ranks.{evaluation.part}", pd.DataFrame(ids).join(ranks))
+
+
+def _write_brands(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
+    assert split is not None
+    frame = evaluation.per_brand.copy()
+    frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
     if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
         categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        values = categories.reindex(brands[schema.BRAND_ID]).to_numpy()
-        brands.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
+        values = categories.reindex(frame[schema.BRAND_ID]).to_numpy()
+        frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
         grouped = per_category(evaluation.per_brand, list(values))
-        tables |= {"per_category": grouped} if len(grouped) else {}
-    return tables
+        if len(grouped):
+            _write_table(experiment, f"per_category.{evaluation.part}", grouped)
+    _write_table(experiment, f"per_brand.{evaluation.part}", frame)
+
+
+def _write_table(experiment: Experiment, name: str, frame: pd.DataFrame) -> None:
+    runs.write_text(experiment.run_folder / f"{name}.csv", frame.to_csv(index=False))
 
 
 def run_recbole_mirec(
@@ -430,7 +442,7 @@ def train(
         after_epoch: called after each validated epoch with its number, from 0, and its score.
 
     Returns:
-        The best epoch's validation results; None where there is no validation part.
+        What `validate_best` does.
     """
     trainer = experiment.trainer
     trainer.fit(

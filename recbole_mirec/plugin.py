@@ -13,7 +13,7 @@ from recbole.utils import utils
 from dataset_convert.common.errors import UsageError
 from recbole_mirec import compat as compat
 from recbole_mirec.checkpoint import load_stock, on_device
-from recbole_mirec.compat import divert, is_diverted
+from recbole_mirec.compat import divert
 from recbole_mirec.config import MirecConfig, follows_schema, merged_settings
 from recbole_mirec.data.sampling import evaluation_loaders, training_loader
 from recbole_mirec.experiment import (
@@ -46,8 +46,7 @@ def register() -> None:
         quick_start.load_data_and_model: _load_data_and_model,
     }
     for function, ours in diversions.items():
-        if not is_diverted(function):
-            divert(function, ours)
+        divert(function, ours)
     Config.__new__ = staticmethod(_new_config)
     Trainer.__new__ = staticmethod(_new_trainer)
 

@@ -117,12 +117,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def attach(self, dataset: Any, train_data: Any, run_folder: Path) -> None:
         """Hand over what RecBole's constructor has no place for.
 
-        Where nobody does, `fit` and `evaluate` take it from the loaders that they get.
-
-        Args:
-            dataset: the built data set, for joining features and for its fingerprint.
-            train_data: the training loader, whose generators are part of the state.
-            run_folder: where the checkpoints go.
+        Where nobody does, `fit` and `evaluate` take it from the loaders that they get. The data set
+        is built; the generators of the training loader are part of the state.
         """
         self.dataset = dataset
         self.train_data = train_data
@@ -184,10 +180,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         return int(max([self.best_epoch, *self.train_loss_dict, *evaluated])) + 1
 
     def load_best(self, path: Path | None = None) -> int:
-        """Load the best epoch's parameters; returns the epoch, counted from 0.
-
-        Args:
-            path: a checkpoint; default: the run's own.
+        """Load the best epoch's parameters, or a given checkpoint's; returns the epoch, from 0.
 
         Raises:
             UsageError: the checkpoint cannot be read, or is of another data set, model, variant or
@@ -219,11 +212,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         return int(state["epoch"])
 
     def resume(self) -> None:
-        """Go on from the run's folder, or begin where it holds no checkpoint yet.
-
-        Raises:
-            UsageError: as `load_best`.
-        """
+        """Go on from the run's folder, or begin where it holds no checkpoint yet."""
         if (self.run_folder / LAST).is_file():
             self.resume_checkpoint(self.run_folder / LAST)
 
@@ -257,18 +246,10 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         show_progress: bool = False,
         callback_fn: Callable[[int, float], None] | None = None,
     ) -> Any:
-        """RecBole's training loop, with the state of every evaluated epoch on disk.
+        """RecBole's training loop and arguments, with the state of every evaluated epoch on disk.
 
-        Args:
-            train_data: the training loader.
-            valid_data: the part that chooses the epoch; None: the last epoch it is.
-            verbose: write losses and scores to the log.
-            saved: whether the checkpoints stay; they go with the trainer where they do not.
-            show_progress: draw a progress bar where standard error is a terminal.
-            callback_fn: called after each validated epoch with its number, from 0, and its score.
-
-        Returns:
-            The best validation score, and all metrics of that epoch.
+        Without `valid_data` the last epoch it is. Checkpoints that are not `saved` go with the
+        trainer. A progress bar is drawn only where standard error is a terminal.
         """
         if self.dataset is None:
             self.attach(train_data.dataset, train_data, self._new_folder(keep=saved))

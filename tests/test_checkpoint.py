@@ -1,12 +1,8 @@
 """Files of states: what comes back, what is refused, and that nothing is unpickled."""
 
 import json
-import os
 import pickle
 import random
-import subprocess
-import sys
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little_data import settings
 from safetensors import safe_open
+from safetensors.torch import save
 from scipy import sparse
 
 from dataset_convert.common.errors import UsageError
@@ -45,31 +42,14 @@ def there_and_back(state: dict[str, Any], folder: Path) -> dict[str, Any]:
 # What comes back
 
 
-def test_what_was_written_comes_back(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "best.safetensors"
-    weight = torch.arange(6.0).reshape(2, 3)
-    state = STATE | {"state_dict": OrderedDict([("layer.weight", weight)]), "note": "é\n\udcff"}
-    save_state(path, state)
-    back = load_state(path)
-    assert list(back) == list(state)
-    assert back["epoch"] == 3
-    assert back["note"] == "é\n\udcff"
-    assert torch.equal(back["state_dict"]["layer.weight"], weight)
-
-
 @pytest.mark.parametrize(
     "tensor",
     [
         torch.tensor([0.1, -0.0, float("nan"), float("inf"), 1e-45]),
         torch.tensor([0.1, -3.0], dtype=torch.bfloat16),
-        torch.tensor([0.1, 65504.0], dtype=torch.float16),
-        torch.tensor([0.1, 1e-310], dtype=torch.float64),
         torch.tensor([True, False]),
         torch.tensor([2**63 - 1, -(2**63)]),
-        torch.tensor([-128, 127], dtype=torch.int8),
         torch.tensor(0.25),
-        torch.tensor(7),
-        torch.empty(0),
         torch.empty(3, 0, 2, dtype=torch.int32),
         torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2),
         torch.arange(10)[::3],
@@ -99,8 +79,6 @@ def test_tensors_that_share_memory_come_back_apart(tmp_path: Path) -> None:
         np.arange(6, dtype=np.int32).reshape(3, 2),
         np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         np.arange(6)[::-2],
-        np.array(0.5, dtype=np.float16),
-        np.array([], dtype=np.uint8),
         np.array([True, False]),
         np.array([2**64 - 1], dtype=np.uint64),
         np.broadcast_to(np.float32(1.5), (2, 2)),
@@ -167,18 +145,6 @@ def test_scalars_of_numpy_come_back_as_python_s(tmp_path: Path) -> None:
     assert [type(value) for value in back] == [float, int, bool, str]
 
 
-def test_a_state_of_an_optimizer_comes_back(tmp_path: Path) -> None:
-    weight = torch.nn.Parameter(torch.ones(3))
-    optimizer = torch.optim.Adam([weight], betas=(0.8, 0.9))
-    weight.sum().backward()
-    optimizer.step()
-    back = there_and_back({"optimizers": [optimizer.state_dict()]}, tmp_path)["optimizers"][0]
-    assert back["param_groups"] == optimizer.state_dict()["param_groups"]
-    assert list(back["state"]) == [0]
-    for name, value in optimizer.state_dict()["state"][0].items():
-        assert torch.equal(back["state"][0][name], value)
-
-
 class Unknown:
     """Nothing that a checkpoint holds."""
 
@@ -232,31 +198,10 @@ def test_names_that_would_meet_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path: Path) -> None:
-    code = (
-        "import sys, torch; from pathlib import Path; from recbole_mirec.checkpoint import *; "
-        "save_state(Path(sys.argv[1]), {'b': torch.ones(3), 'a': [1, {2: torch.zeros(2)}]})"
-    )
-    files = [tmp_path / "one", tmp_path / "two"]
-    for seed, path in enumerate(files):
-        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
-        subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
-    assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_a_kill_in_the_middle_of_a_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "best.safetensors"
-    save_state(path, STATE)
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Path, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        save_state(path, STATE | {"epoch": 4})
-    assert load_state(path)["epoch"] == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+    state = {"b": torch.ones(3), "a": [1, {2: torch.zeros(2)}], "é": np.arange(3)}
+    for path in (tmp_path / "one", tmp_path / "two"):
+        save_state(path, state)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 # What is refused
@@ -276,15 +221,11 @@ def test_another_format_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_files_of_other_programs_are_refused(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     path = tmp_path / "x"
-    save_file({"a": torch.ones(2)}, path)
-    with pytest.raises(UsageError, match=DAMAGED):
-        load_state(path)
-    path.write_bytes(b"")
-    with pytest.raises(UsageError, match=DAMAGED):
-        load_state(path)
+    for content in (save({"a": torch.ones(2)}), b""):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=DAMAGED):
+            load_state(path)
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def interrupt_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     monkeypatch.setattr(MirecTrainer, "_train_epoch", interrupted)
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 3])
+@pytest.mark.parametrize("epoch", [0, 2])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     pair_of_runs: PairOfRuns,
     workplace: Path,
@@ -342,21 +342,6 @@ def test_unseen_influencers_on_request(workplace: Path) -> None:
     assert result.test is not None
     assert "unseen_AUC" in result.test.summary
     assert result.valid_metric == "unseen_MAP"
-
-
-def test_a_metric_that_cannot_choose_is_named_before_training(
-    workplace: Path, tmp_path: Path
-) -> None:
-    data = little()
-    write_little(tmp_path, brands=data.brands.drop(columns="brand_category"))
-    given = settings(tmp_path, "Random", NAME, checkpoint_dir=str(tmp_path / "saved"))
-    for metric, message in (
-        ("paper_cauc", "valid_metric paper_cauc needs categories, which the data set lacks"),
-        ("AUC", "valid_metric AUC is undefined on the validation part"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            run_experiment(given | {"valid_metric": metric})
-    assert not (tmp_path / "saved").exists()
 
 
 @pytest.mark.parametrize("model", ["MIRec", "BPR"])
@@ -537,15 +522,6 @@ def test_memory_that_runs_out_is_one_line(
     monkeypatch.setattr(BPR, "__init__", fail)
     with pytest.raises(OutOfMemoryError, match="Model BPR cannot be made: "):
         prepare(given)
-
-
-def test_other_defects_stay_defects(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("a defect")
-
-    monkeypatch.setattr(MirecTrainer, "_train_epoch", fail)
-    with pytest.raises(RuntimeError, match="a defect"):
-        run_experiment(settings(workplace, "BPR"))
 
 
 @pytest.mark.parametrize("ours", [True, False])
