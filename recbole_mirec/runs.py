@@ -18,7 +18,7 @@ import yaml
 from filelock import FileLock, Timeout
 from recbole.utils.logger import RemoveColorFilter
 
-from dataset_convert.common.errors import UsageError, shown
+from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import naming, write_whole
 
 LOCK_FILE = ".lock"
@@ -148,8 +148,10 @@ def read_run(folder: Path) -> Run:
             wanted = "a mapping" if kind is dict else "a word"
             raise UsageError(
                 f"'{path}' is no record of a run: '{key}' must be {wanted}. "
-                f"Received: {shown(repr(found))}. Train again."
+                f"Received: {found!r:.60}. Train again."
             )
+    if not {"model", "dataset"} <= set(record["settings"]):
+        raise UsageError(f"'{path}' says no model and data set in its settings. Train again.")
     return Run(folder, record)
 
 

@@ -466,10 +466,9 @@ def test_a_run_leaves_its_files_and_nothing_else(
     given = settings(data_path, graph_method="node2vec", checkpoint_dir="saved")
     run_experiment(given)
     run_recbole_mirec(config_dict=given | {"model": "MIRec"}, saved=False)
-    kinds = {str(path.relative_to(tmp_path)).split("-")[0] for path in tmp_path.rglob("*")}
-    assert {kind for kind in kinds if kind.count("/") == 0} == {
-        *("log", "log_tensorboard", "saved", "temporary")
-    }
+    # curves stand beside the first log file, which is not ours in these tests
+    found = {path.name for path in tmp_path.iterdir()} - {"log_tensorboard"}
+    assert found == {"log", "saved", "temporary"}
     assert list((tmp_path / "temporary").iterdir()) == []
     assert {path.name.partition("-")[0] for path in (tmp_path / "saved").iterdir()} == {
         *("MIRec", "node")

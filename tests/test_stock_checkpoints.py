@@ -65,7 +65,7 @@ def made(config: Config) -> tuple[Any, Any, Any, Any]:
 
 
 @pytest.mark.usefixtures("interactions")
-@pytest.mark.parametrize("model", ["BPR", "ItemKNN", "EASE", "LightGCN"])
+@pytest.mark.parametrize("model", ["BPR", "EASE"])
 def test_a_stock_run_tests_the_epoch_that_it_saved(model: str) -> None:
     trainer, test = trained(stock(model))
     best = load_state(Path(trainer.saved_model_file))
@@ -156,33 +156,13 @@ def test_pickles_are_not_opened_in_recbole_s_place(tmp_path: Path) -> None:
         neumf.torch.load(path, map_location="cpu")
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "changes", "names"),
-    [
-        (
-            "BPR",
-            "ConvNCF",
-            {"train_method": "after_pretrain", "pre_model_path": "{}", "embedding_size": 64},
-            ["user_embedding.weight", "item_embedding.weight"],
-        ),
-        ("FISM", "NAIS", {"pretrain_path": "{}"}, ["item_src_embedding.weight"]),
-    ],
-)
-def test_models_start_from_a_run_of_another(
-    data_path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    first: str,
-    second: str,
-    changes: dict[str, Any],
-    names: list[str],
+def test_a_model_starts_from_a_run_of_another(
+    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     common = {"protocol": "known-brand", "checkpoint_dir": "saved", "epochs": 1}
-    run = run_experiment(little_data.settings(data_path, first, **common))
+    run = run_experiment(little_data.settings(data_path, "FISM", **common))
     path = str(run.run_folder / BEST)
-    filled = {key: path if value == "{}" else value for key, value in changes.items()}
-    started = prepare(little_data.settings(data_path, second, **common, **filled))
-    trained_there = load_state(Path(path))["state_dict"]
-    for name in names:
-        assert torch.equal(started.model.state_dict()[name], trained_there[name]), name
+    started = prepare(little_data.settings(data_path, "NAIS", **common, pretrain_path=path))
+    there = load_state(Path(path))["state_dict"]["item_src_embedding.weight"]
+    assert torch.equal(started.model.state_dict()["item_src_embedding.weight"], there)
