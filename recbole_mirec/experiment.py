@@ -40,6 +40,8 @@ from recbole_mirec.results import (
 from recbole_mirec.trainer import BEST, MirecTrainer, make_trainer
 
 PADDING = "[PAD]"
+# What RecBole's models raise of settings and data that they cannot be made with.
+_REFUSALS = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
 
 
@@ -169,7 +171,7 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
     try:
         return config.model_class(config, train_dataset).to(config["device"])
-    except Exception as error:
+    except _REFUSALS as error:
         kind = OutOfMemoryError if _is_out_of_memory(error) else UsageError
         if isinstance(error, UsageError) or is_ours(config.model_class):
             raise

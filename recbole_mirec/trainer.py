@@ -27,7 +27,7 @@ from recbole_mirec.runs import new_run_folder
 BEST, LAST = "best.safetensors", "last.safetensors"
 BRANDS_AT_ONCE = 64
 # Seconds between two lines of an epoch on the screen.
-SECONDS = 5.0
+SECONDS = 10.0
 DIVERGED = "Training diverged: lower learning_rate, and look at the data's magnitudes."
 # What a checkpoint must share with the experiment that reads it, and what it is said to be if not.
 SHARED = {

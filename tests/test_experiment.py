@@ -63,9 +63,7 @@ def assert_same(one: ExperimentResult, two: ExperimentResult) -> None:
     assert state(one, LAST)["history"] == state(two, LAST)["history"]
 
 
-def test_one_seed_gives_the_same_numbers(
-    pair_of_runs: PairOfRuns,
-) -> None:
+def test_one_seed_gives_the_same_numbers(pair_of_runs: PairOfRuns) -> None:
     first, second, given = pair_of_runs
     assert first.run_folder != second.run_folder
     assert_same(first, second)
@@ -73,9 +71,7 @@ def test_one_seed_gives_the_same_numbers(
     assert state(other, LAST)["history"] != state(first, LAST)["history"]
 
 
-def test_files_of_a_run(
-    pair_of_runs: PairOfRuns,
-) -> None:
+def test_files_of_a_run(pair_of_runs: PairOfRuns) -> None:
     result, _, given = pair_of_runs
     folder = result.run_folder
     assert {path.name for path in folder.iterdir()} == {
@@ -103,9 +99,7 @@ def test_files_of_a_run(
     assert {"protocol", "learning_rate", "topk"} < resolved.keys()
 
 
-def test_means_of_the_csv_are_the_summary(
-    pair_of_runs: PairOfRuns,
-) -> None:
+def test_means_of_the_csv_are_the_summary(pair_of_runs: PairOfRuns) -> None:
     result, _, _ = pair_of_runs
     for part, n_brands in (("valid", 6), ("test", 8)):
         evaluation = getattr(result, part)
@@ -126,9 +120,7 @@ def test_means_of_the_csv_are_the_summary(
         assert (ranks["rank"] <= ranks["n_candidates"]).all()
 
 
-def test_categories_have_the_means_of_their_brands(
-    pair_of_runs: PairOfRuns,
-) -> None:
+def test_categories_have_the_means_of_their_brands(pair_of_runs: PairOfRuns) -> None:
     result, _, _ = pair_of_runs
     for part in ("valid", "test"):
         brands = pd.read_csv(result.run_folder / f"per_brand.{part}.csv")
@@ -260,9 +252,7 @@ def test_other_models_resume_too(
     pd.testing.assert_frame_equal(whole.test.per_brand, resumed.test.per_brand, check_exact=True)
 
 
-def test_a_reloaded_model_ranks_as_the_trained_one_did(
-    pair_of_runs: PairOfRuns,
-) -> None:
+def test_a_reloaded_model_ranks_as_the_trained_one_did(pair_of_runs: PairOfRuns) -> None:
     result, _, given = pair_of_runs
     experiment = prepare(given, run_folder=result.run_folder)
     assert experiment.trainer.load_best() + 1 == result.best_epoch
