@@ -61,9 +61,9 @@ def _in_memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         remedy = "Lower train_batch_size, eval_batch_size or the model's sizes."
-        raise OutOfMemoryError(f"Not enough memory: {said} {remedy}") from error
+        raise OutOfMemoryError(f"Not enough memory: {said}. {remedy}") from error
 
 
 @dataclass(frozen=True, eq=False)

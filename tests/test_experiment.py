@@ -489,10 +489,13 @@ def test_a_run_says_little_on_the_screen(
     [
         (
             MemoryError(),
-            "Not enough memory: MemoryError Lower train_batch_size, eval_batch_size or",
+            "Not enough memory: MemoryError. Lower train_batch_size, eval_batch_size or",
         ),
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "Not enough memory: CUDA out of m"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't"), "DefaultCPUAllocator: can't L"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't"),
+            "DefaultCPUAllocator: can't. L",
+        ),
     ],
 )
 def test_memory_that_runs_out_is_one_line(
