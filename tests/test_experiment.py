@@ -459,7 +459,9 @@ def test_a_run_leaves_its_files_and_nothing_else(
     # curves stand beside the first log file, which is not ours in these tests
     found = {path.name for path in tmp_path.iterdir()} - {"log_tensorboard"}
     assert found == {"log", "saved", "temporary"}
-    assert list((tmp_path / "temporary").iterdir()) == []
+    # torch makes the folder of its compiler's cache, one a user, when optimizers are imported
+    left = {path.name.partition("_")[0] for path in (tmp_path / "temporary").iterdir()}
+    assert left <= {"torchinductor"}
     assert {path.name.partition("-")[0] for path in (tmp_path / "saved").iterdir()} == {
         *("MIRec", "node")
     }
