@@ -463,7 +463,7 @@ def test_a_run_leaves_its_files_and_nothing_else(
     left = {path.name.partition("_")[0] for path in (tmp_path / "temporary").iterdir()}
     assert left <= {"torchinductor"}
     assert {path.name.partition("-")[0] for path in (tmp_path / "saved").iterdir()} == {
-        *("MIRec", "node")
+        *("MIRec", "node_embeddings")
     }
     assert list(tmp_path.rglob("*.part")) == []
 
