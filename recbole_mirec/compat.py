@@ -81,28 +81,38 @@ class Change(NamedTuple):
     apply: Callable[[], None]
 
 
-def words(function: Any, changes: Mapping[str, str]) -> Change:
-    """A function compiled anew from its installed source with some words replaced, in place.
+def rewrite(function: Any, *changes: tuple[str, str]) -> None:
+    """Compile a function anew from its installed source with some words replaced, in place.
 
-    The function closes over nothing. A LookupError says that its source does not hold the words:
-    it is of another release than the one repaired.
+    Args:
+        function: a Python function, or a class's method, that closes over nothing.
+        changes: words that stand in its source, and what shall stand there instead.
+
+    Raises:
+        LookupError: the source does not hold the words: another release than the one repaired.
     """
+    lines, first = inspect.getsourcelines(function)
+    source = "".join(lines)
+    for old, new in changes:
+        if old not in source:
+            raise LookupError(f"{function.__qualname__} does not hold {old!r}.")
+        source = source.replace(old, new)
+    # Behind as many lines as before, so that tracebacks show the right ones.
+    text = "\n" * (first - 1) + textwrap.dedent(source)
+    made: dict[str, Any] = {}
+    exec(compile(text, inspect.getfile(function), "exec"), function.__globals__, made)
+    function.__code__ = made[function.__name__].__code__
+    function.rewritten = True
 
-    def apply() -> None:
-        lines, first = inspect.getsourcelines(function)
-        source = "".join(lines)
-        for old, new in changes.items():
-            if old not in source:
-                raise LookupError(f"{function.__qualname__} does not hold {old!r}.")
-            source = source.replace(old, new)
-        # Behind as many lines as before, so that tracebacks show the right ones.
-        text = "\n" * (first - 1) + textwrap.dedent(source)
-        made: dict[str, Any] = {}
-        exec(compile(text, inspect.getfile(function), "exec"), function.__globals__, made)
-        function.__code__ = made[function.__name__].__code__
-        function.rewritten = True
 
-    return Change(lambda: not hasattr(function, "rewritten"), apply)
+def is_rewritten(function: Any) -> bool:
+    """Whether `rewrite` has changed a function."""
+    return hasattr(function, "rewritten")
+
+
+def words(function: Any, changes: Mapping[str, str]) -> Change:
+    """Some words of a function replaced, as `rewrite` does."""
+    return Change(lambda: not is_rewritten(function), lambda: rewrite(function, *changes.items()))
 
 
 def put(owner: Any, name: str, value: Any, *, only_missing: bool = False) -> Change:
