@@ -34,9 +34,10 @@ __all__ = [
 
 _HOMES = {
     "config": ("MirecConfig",),
-    "experiment": ("Experiment", "prepare"),
     "plugin": ("register",),
-    "quick_start": (
+    "experiment": (
+        "Experiment",
+        "prepare",
         "ExperimentResult",
         "load_data_and_model",
         "run_experiment",

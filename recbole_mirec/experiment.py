@@ -1,8 +1,9 @@
 """One experiment: made ready, trained, evaluated, written to disk."""
 
+import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from logging import WARNING, getLogger
 from pathlib import Path
@@ -20,6 +21,7 @@ from dataset_convert.common.files import naming
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
+from recbole_mirec.checkpoint import load_state
 from recbole_mirec.config import MirecConfig, merged_settings
 from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset, SplitDataset
 from recbole_mirec.data.sampling import evaluation_loader, evaluation_loaders, training_loader
@@ -35,8 +37,33 @@ from recbole_mirec.results import (
     smaller_is_better,
     with_metric,
 )
-from recbole_mirec.runs import start_logging, training_in
-from recbole_mirec.trainer import BEST, MirecTrainer, checkpoint_settings, make_trainer
+from recbole_mirec.trainer import BEST, MirecTrainer, make_trainer
+
+PADDING = "[PAD]"
+# What RecBole's models raise of settings and data that they cannot be made with.
+_REFUSALS = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+_NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
+
+
+class OutOfMemoryError(UsageError):
+    """The data and the settings ask for more memory, the machine's or the GPU's, than there is."""
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    told = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
+    return bool(told) or isinstance(error, MemoryError)
+
+
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        remedy = "Lower train_batch_size, eval_batch_size or the model's sizes."
+        raise OutOfMemoryError(f"Not enough memory: {said}. {remedy}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +72,6 @@ class Experiment:
 
     config: MirecConfig
     dataset: SplitDataset
-    train_dataset: Any
     model: Any
     trainer: MirecTrainer
     run_folder: Path
@@ -61,8 +87,7 @@ def prepare(
     """Make everything an experiment needs, without training.
 
     Args:
-        settings: keys and values that differ from the YAML defaults; `model` and `dataset` among
-            them.
+        settings: as `run_experiment` takes them.
         run_folder: the folder of an existing run, or None for a new one.
         closed_parts: parts of the split that nothing may evaluate on.
         log_file: takes the log lines instead of the screen and the usual file.
@@ -75,13 +100,14 @@ def prepare(
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
     init_seed(config["seed"], config["reproducibility"])
-    start_logging(config["model"], config["dataset"], str(config["state"]), only_file=log_file)
+    runs.start_logging(config["model"], config["dataset"], str(config["state"]), only_file=log_file)
     getLogger("gensim").setLevel(WARNING)
-    dataset, train_dataset = open_data(config, closed_parts=closed_parts)
-    train_data = training_loader(config, train_dataset)
-    # Again, so that the first parameters do not depend on what loading the data drew.
-    init_seed(config["seed"], config["reproducibility"])
-    model = _make_model(config, train_dataset)
+    with _in_memory():
+        dataset, train_dataset = open_data(config, closed_parts=closed_parts)
+        train_data = training_loader(config, train_dataset)
+        # Again, so that the first parameters do not depend on what loading the data drew.
+        init_seed(config["seed"], config["reproducibility"])
+        model = _make_model(config, train_dataset)
     # Before the trainer, which opens files elsewhere; the run's own folder after all refusals.
     runs_folder = Path(config["checkpoint_dir"])
     runs_folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +119,7 @@ def prepare(
     # Now that nothing is refused any more: a line makes the log's file.
     for level, remark in config.remarks:
         getLogger().log(level, remark)
-    return Experiment(config, dataset, train_dataset, model, trainer, folder)
+    return Experiment(config, dataset, model, trainer, folder)
 
 
 def open_data(
@@ -110,11 +136,7 @@ def open_data(
 
 
 def training_part(config: MirecConfig, dataset: SplitDataset) -> Any:
-    """Build a data set; returns its training part.
-
-    Raises:
-        UsageError: the data cannot be split, or `valid_metric` cannot be computed on them.
-    """
+    """Build a data set; returns its training part; errors are those of `open_data`."""
     train_dataset = dataset.build()[0]
     _check_valid_metric(config, dataset.evaluation_split(schema.VALID))
     return train_dataset
@@ -122,49 +144,47 @@ def training_part(config: MirecConfig, dataset: SplitDataset) -> Any:
 
 def load_dataset(config: MirecConfig) -> SplitDataset:
     """The data set of a configuration; the embedded synthetic ones are generated on first use."""
-    if config["USER_ID_FIELD"] != schema.BRAND_ID:
-        return _foreign_dataset(config)
-    folder = Path(config["data_path"])
-    if config["dataset"] in SPECS and not folder.exists():
-        getLogger().info(f"Generating the synthetic data set {config['dataset']} in {folder}.")
+    name, folder = config["dataset"], Path(config["data_path"])
+    ours = config["USER_ID_FIELD"] == schema.BRAND_ID
+    if ours and name in SPECS and not folder.exists():
+        getLogger().info(f"Generating the synthetic data set {name} in {folder}.")
         with naming(folder):
-            synthesize.write_synthetic(config["dataset"], folder)
-    return MirecDataset(config)
-
-
-def _foreign_dataset(config: MirecConfig) -> SplitDataset:
+            synthesize.write_synthetic(name, folder)
     try:
-        return SplitDataset(config)
-    except UsageError:
-        raise
+        dataset = (MirecDataset if ours else SplitDataset)(config)
     except (KeyError, NotImplementedError, TypeError, ValueError) as error:
+        if ours or isinstance(error, UsageError):
+            raise
         raise UsageError(
-            f"Data set '{config['dataset']}' cannot be read by RecBole: {error!r}. Check its files "
-            f"and the keys that say how to read them."
+            f"Data set '{name}' cannot be read by RecBole: {error!r}. Check its files and the keys "
+            f"that say how to read them."
         ) from error
+    for field in (dataset.uid_field, dataset.iid_field):
+        if PADDING in dataset.field2id_token[field][1:]:
+            raise UsageError(
+                f"Data set '{name}' has the {field} '{PADDING}', which is RecBole's word for none. "
+                f"Rename it."
+            )
+    return dataset
 
 
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
-    name = config["model"]
     try:
         return config.model_class(config, train_dataset).to(config["device"])
-    except UsageError:
-        raise
-    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        if is_ours(config.model_class):
+    except _REFUSALS as error:
+        kind = OutOfMemoryError if _is_out_of_memory(error) else UsageError
+        if isinstance(error, UsageError) or is_ours(config.model_class):
             raise
-        raise UsageError(f"Model {name} cannot be made: {error!r}.") from error
+        raise kind(f"Model {config['model']} cannot be made: {error!r}.") from error
 
 
 def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
-    name = str(config["valid_metric"])
-    no_category = split is not None and (
-        split.candidate_category is None if name == "cAUC" else split.brand_category is None
-    )
-    if name in ("cAUC", "paper_cauc") and no_category:
-        raise UsageError(f"valid_metric {name} needs categories, which the data set lacks.")
     if split is None:
         return
+    name = str(config["valid_metric"])
+    lacking = split.candidate_category if name == "cAUC" else split.brand_category
+    if name in ("cAUC", "paper_cauc") and lacking is None:
+        raise UsageError(f"valid_metric {name} needs categories, which the data set lacks.")
     # Whether a metric is defined depends on the split alone, so any scores tell.
     constant = evaluate_scores(
         np.zeros(split.mask.shape),
@@ -192,6 +212,7 @@ class ExperimentResult:
         n_epochs: epochs trained.
         seconds: from the first to the last line of the experiment.
         run_folder: where everything stands.
+        valid_metric: what chose the epoch.
         notes: what a reader of the figures has to know.
     """
 
@@ -233,29 +254,114 @@ def run_experiment(
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    with nullcontext() if resume is None else training_in(resume):
+    with nullcontext() if resume is None else runs.training_in(resume):
         experiment = prepare(settings, run_folder=resume, log_file=log_file)
-        with training_in(experiment.run_folder):
+        with runs.training_in(experiment.run_folder), _in_memory():
             return _run(experiment, started)
 
 
 def _run(experiment: Experiment, started: float) -> ExperimentResult:
-    trainer, folder = experiment.trainer, experiment.run_folder
+    config, trainer, folder = experiment.config, experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
     trainer.resume()
-    record = _record(experiment)
+    record = _identity(experiment) | {
+        "settings": config.settings,
+        "data_fingerprint": trainer.fingerprint,
+        "versions": runs.versions(),
+        "torch_threads": torch.get_num_threads(),
+    }
     try:
         # A run whose training is over stays what it was until it has been evaluated again.
         if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
-            runs.write_resolved_config(folder, experiment.config.final_config_dict)
+            runs.write_resolved_config(folder, config.final_config_dict)
             runs.write_record(folder, record | {"status": "running"})
         result = _train_and_evaluate(experiment, started)
-        runs.write_record(folder, record | _results_record(result, trainer))
+        found = {
+            "status": "finished",
+            "best_epoch": result.best_epoch,
+            "n_epochs": result.n_epochs,
+            "seconds": round(result.seconds, 2),
+            "history": trainer.history,
+            "notes": list(result.notes),
+        } | {
+            evaluation.part: {
+                "n_brands": len(evaluation.per_brand),
+                "n_candidates": evaluation.n_candidates,
+                **evaluation.summary,
+            }
+            for evaluation in (result.valid, result.test)
+            if evaluation is not None
+        }
+        runs.write_record(folder, record | found)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Go on with: python run_recbole_mirec.py --resume {folder}"
         ) from None
     return result
+
+
+def _identity(experiment: Experiment) -> dict[str, Any]:
+    """What was run, as it stands in records and results."""
+    keys = ("model", "dataset", "protocol", "seed", "folds", "fold")
+    own = {key: experiment.config[key] for key in keys}
+    return own | {"synthetic": is_synthetic(experiment.dataset)}
+
+
+def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
+    valid = train(experiment)
+    split = experiment.dataset.evaluation_split(schema.TEST)
+    test = None if split is None else experiment.trainer.evaluate_split(split)
+    for evaluation in (valid, test):
+        if evaluation is not None:
+            _write_ranks(experiment, evaluation)
+            _write_brands(experiment, evaluation)
+    return _result(experiment, valid, test, time.perf_counter() - started)
+
+
+def _result(
+    experiment: Experiment, valid: Evaluation | None, test: Evaluation | None, seconds: float
+) -> ExperimentResult:
+    return ExperimentResult(
+        **_identity(experiment),
+        valid=valid,
+        test=test,
+        best_epoch=experiment.trainer.best_epoch + 1,
+        n_epochs=experiment.trainer.n_epochs(),
+        seconds=seconds,
+        run_folder=experiment.run_folder,
+        valid_metric=experiment.config["valid_metric"],
+        notes=experiment_notes(experiment.config),
+    )
+
+
+def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
+    assert split is not None
+    ranks = positive_ranks(evaluation.scores, split)
+    ids = {
+        schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
+        schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
+    }
+    _write_table(experiment, f"ranks.{evaluation.part}", pd.DataFrame(ids).join(ranks))
+
+
+def _write_brands(experiment: Experiment, evaluation: Evaluation) -> None:
+    dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
+    assert split is not None
+    frame = evaluation.per_brand.copy()
+    frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
+    if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
+        categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        values = categories.reindex(frame[schema.BRAND_ID]).to_numpy()
+        frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
+        grouped = per_category(evaluation.per_brand, list(values))
+        if len(grouped):
+            _write_table(experiment, f"per_category.{evaluation.part}", grouped)
+    _write_table(experiment, f"per_brand.{evaluation.part}", frame)
+
+
+def _write_table(experiment: Experiment, name: str, frame: pd.DataFrame) -> None:
+    runs.write_text(experiment.run_folder / f"{name}.csv", frame.to_csv(index=False))
 
 
 def run_recbole_mirec(
@@ -284,37 +390,31 @@ def run_recbole_mirec(
         UsageError: anything the user can mend.
     """
     settings = merged_settings(model, dataset, config_file_list, config_dict)
-    if saved:
-        return _recbole_result(run_experiment(settings), saved=True)
-    with TemporaryDirectory(prefix="recbole_mirec-") as folder:
-        return _recbole_result(run_experiment(settings, resume=Path(folder)), saved=False)
-
-
-def _recbole_result(result: ExperimentResult, *, saved: bool) -> dict[str, Any]:
+    with nullcontext() if saved else TemporaryDirectory(prefix="recbole_mirec-") as folder:
+        result = run_experiment(settings, resume=None if folder is None else Path(folder))
     valid, test = (
         None if part is None else Figures(part.summary) for part in (result.valid, result.test)
     )
+    told = ("model", "dataset", "protocol", "seed", "best_epoch", "n_epochs")
     return {
         "best_valid_score": None if valid is None else valid[result.valid_metric],
         "valid_score_bigger": not smaller_is_better(result.valid_metric),
         "best_valid_result": valid,
         "test_result": test,
-        "model": result.model,
-        "dataset": result.dataset,
-        "protocol": result.protocol,
-        "seed": result.seed,
-        "best_epoch": result.best_epoch,
-        "n_epochs": result.n_epochs,
+        **{name: getattr(result, name) for name in told},
         "run_folder": str(result.run_folder) if saved else None,
         "notes": list(result.notes),
     }
 
 
-def load_data_and_model(model_file: str | Path) -> tuple[Any, Any, Any, Any, Any, Any]:
+def load_data_and_model(
+    model_file: str | Path, state: Mapping[str, Any] | None = None
+) -> tuple[Any, Any, Any, Any, Any, Any]:
     """A run's configuration, model, data set and parts, as RecBole's function of that name.
 
     Args:
         model_file: the run's folder, or a checkpoint in it.
+        state: what the checkpoint holds, where it has been read.
 
     Returns:
         Configuration, model with the best epoch's parameters (a given checkpoint's), data set,
@@ -325,8 +425,11 @@ def load_data_and_model(model_file: str | Path) -> tuple[Any, Any, Any, Any, Any
     """
     path = Path(model_file)
     path = path / BEST if path.is_dir() else path
-    experiment = prepare(checkpoint_settings(path), run_folder=path.parent)
-    experiment.trainer.load_best(path)
+    state = state or load_state(path)
+    if not isinstance(state.get("settings"), dict):
+        raise UsageError(f"Checkpoint '{path}' is not of a run of this project's.")
+    experiment = prepare(state["settings"], run_folder=path.parent)
+    experiment.trainer.restore(state, path)
     loaders = experiment.trainer.train_data, *evaluation_loaders(experiment.dataset)
     return experiment.config, experiment.model, experiment.dataset, *loaders
 
@@ -341,7 +444,7 @@ def train(
         after_epoch: called after each validated epoch with its number, from 0, and its score.
 
     Returns:
-        The best epoch's validation results; None where there is no validation part.
+        What `validate_best` does.
     """
     trainer = experiment.trainer
     trainer.fit(
@@ -358,104 +461,3 @@ def validate_best(experiment: Experiment) -> Evaluation | None:
     experiment.trainer.load_best()
     split = experiment.dataset.evaluation_split(schema.VALID)
     return None if split is None else experiment.trainer.evaluate_split(split)
-
-
-def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
-    valid = train(experiment)
-    split = experiment.dataset.evaluation_split(schema.TEST)
-    test = None if split is None else experiment.trainer.evaluate_split(split)
-    for evaluation in (valid, test):
-        if evaluation is not None:
-            _write_tables(experiment, evaluation)
-    return _result(experiment, valid, test, time.perf_counter() - started)
-
-
-def _result(
-    experiment: Experiment, valid: Evaluation | None, test: Evaluation | None, seconds: float
-) -> ExperimentResult:
-    config = experiment.config
-    return ExperimentResult(
-        model=config["model"],
-        dataset=config["dataset"],
-        protocol=config["protocol"],
-        seed=config["seed"],
-        folds=config["folds"],
-        fold=config["fold"],
-        synthetic=is_synthetic(experiment.dataset),
-        valid=valid,
-        test=test,
-        best_epoch=experiment.trainer.best_epoch + 1,
-        n_epochs=experiment.trainer.n_epochs(),
-        seconds=seconds,
-        run_folder=experiment.run_folder,
-        valid_metric=config["valid_metric"],
-        notes=experiment_notes(config),
-    )
-
-
-def _record(experiment: Experiment) -> dict[str, Any]:
-    config = experiment.config
-    return {
-        "model": config["model"],
-        "dataset": config["dataset"],
-        "protocol": config["protocol"],
-        "seed": config["seed"],
-        "folds": config["folds"],
-        "fold": config["fold"],
-        "settings": config.settings,
-        "data_fingerprint": experiment.trainer.fingerprint,
-        "synthetic": is_synthetic(experiment.dataset),
-        "versions": runs.versions(),
-        "torch_threads": torch.get_num_threads(),
-    }
-
-
-def _results_record(result: ExperimentResult, trainer: MirecTrainer) -> dict[str, Any]:
-    return {
-        "status": "finished",
-        "best_epoch": result.best_epoch,
-        "n_epochs": result.n_epochs,
-        "seconds": round(result.seconds, 2),
-        "history": trainer.history,
-        "notes": list(result.notes),
-    } | {
-        evaluation.part: {
-            "n_brands": len(evaluation.per_brand),
-            "n_candidates": evaluation.n_candidates,
-            **evaluation.summary,
-        }
-        for evaluation in (result.valid, result.test)
-        if evaluation is not None
-    }
-
-
-def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:
-    _write_ranks(experiment, evaluation)
-    dataset, part = experiment.dataset, evaluation.part
-    split = dataset.evaluation_split(part)
-    assert split is not None
-    frame = evaluation.per_brand.copy()
-    frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
-    if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
-        categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        values = categories.reindex(frame[schema.BRAND_ID]).to_numpy()
-        frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
-        grouped = per_category(evaluation.per_brand, list(values))
-        if len(grouped):
-            path = experiment.run_folder / f"per_category.{part}.csv"
-            runs.write_text(path, grouped.to_csv(index=False))
-    text = frame.to_csv(index=False)
-    runs.write_text(experiment.run_folder / f"per_brand.{part}.csv", text)
-
-
-def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
-    dataset = experiment.dataset
-    split = dataset.evaluation_split(evaluation.part)
-    assert split is not None
-    ranks = positive_ranks(evaluation.scores, split)
-    ids = {
-        schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
-        schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
-    }
-    text = pd.DataFrame(ids).join(ranks).to_csv(index=False)
-    runs.write_text(experiment.run_folder / f"ranks.{evaluation.part}.csv", text)

@@ -10,13 +10,11 @@ from recbole.data import utils as data_utils
 from recbole.trainer import Trainer
 from recbole.utils import utils
 
-from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from dataset_convert.synthetic.spec import SPECS
-from recbole_mirec import checkpoint
 from recbole_mirec import compat as compat
-from recbole_mirec.compat import divert, is_diverted
-from recbole_mirec.config import MirecConfig, merged_settings
+from recbole_mirec.checkpoint import load_stock, on_device
+from recbole_mirec.compat import divert
+from recbole_mirec.config import MirecConfig, follows_schema, merged_settings
 from recbole_mirec.data.sampling import evaluation_loaders, training_loader
 from recbole_mirec.experiment import (
     load_data_and_model,
@@ -48,8 +46,7 @@ def register() -> None:
         quick_start.load_data_and_model: _load_data_and_model,
     }
     for function, ours in diversions.items():
-        if not is_diverted(function):
-            divert(function, ours)
+        divert(function, ours)
     Config.__new__ = staticmethod(_new_config)
     Trainer.__new__ = staticmethod(_new_trainer)
 
@@ -66,20 +63,11 @@ def _settings_of_ours(
     except UsageError:
         # what RecBole says about it
         return None
-    ours = is_only_ours(str(settings.get("model"))) or _follows_schema(settings)
+    # Without the field's name only the converter's manifest tells: other files may be missing.
+    values = {"data_path": "dataset/", "USER_ID_FIELD": ""} | settings
+    ours = is_only_ours(str(settings.get("model")))
+    ours = ours or follows_schema(str(settings.get("dataset")), values)
     return settings if ours else None
-
-
-def _follows_schema(settings: Any) -> bool:
-    name = str(settings.get("dataset"))
-    if name in SPECS:
-        return True
-    path = Path(str(settings.get("data_path", "dataset/")), name, f"{name}.inter")
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline(1000)
-    return all(f"{field}:token" in header for field in (schema.BRAND_ID, schema.INFLUENCER_ID))
 
 
 def _new_config(cls: type, *given: Any, **named: Any) -> Any:
@@ -145,9 +133,9 @@ def _objective_function(
 
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:
     path = Path(model_file)
-    state = {} if path.is_dir() else checkpoint.load_stock(path)
+    state = {} if path.is_dir() else load_stock(path)
     if "config" not in state:
-        return load_data_and_model(path)
+        return load_data_and_model(path, state)
     config = state["config"]
     utils.init_seed(config["seed"], config["reproducibility"])
     dataset = data_utils.create_dataset(config)
@@ -155,5 +143,5 @@ def _load_data_and_model(_original: Any, model_file: Any) -> Any:
     utils.init_seed(config["seed"], config["reproducibility"])
     model = utils.get_model(config["model"])(config, loaders[0].dataset).to(config["device"])
     model.load_state_dict(state["state_dict"])
-    model.load_other_parameter(state["other_parameter"])
+    model.load_other_parameter(on_device(state["other_parameter"], config["device"]))
     return config, model, dataset, *loaders

@@ -1,13 +1,15 @@
 """A brand's ranked influencers from a finished run."""
 
-from collections.abc import Mapping
+import unicodedata
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
@@ -15,9 +17,18 @@ from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
 from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.experiment import PADDING, Experiment, prepare
 from recbole_mirec.results import is_synthetic, ranking_notes, score_note
 from recbole_mirec.trainer import score_matrix
+
+# Names that are devices to Windows, whatever stands behind a dot.
+_DEVICES = (
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,42 +67,32 @@ def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
         top: how many influencers.
 
     Raises:
-        UsageError: an unknown brand, `top` below 1, a checkpoint that does not fit the data.
+        UsageError: an unknown brand, one that nobody is left for, `top` below 1, a checkpoint that
+            does not fit the data.
     """
     if top < 1:
         raise UsageError(f"--top must be at least 1. Received: {top}.")
-    settings: Mapping[str, Any] = run.record["settings"]
-    experiment = prepare(settings, run_folder=run.folder)
+    experiment = prepare(run.record["settings"], run_folder=run.folder)
     experiment.trainer.load_best()
     experiment.model.eval()
-    dataset = experiment.dataset
-    brands = dataset.field2token_id[dataset.uid_field]
-    if brand not in brands or brand == "[PAD]":
-        hidden = (
-            " Its ids are pseudonyms: the conversion's --ids lists whose they are."
-            if PSEUDONYMS in dataset.atomic.manifest
-            else ""
-        )
-        raise UsageError(
-            f"Unknown brand '{brand}' in data set {dataset.dataset_name}."
-            f"{nearest(brand, brands)}{hidden}"
-        )
-    brand_id = np.array([brands[brand]])
+    config, dataset = experiment.config, experiment.dataset
+    brand_id = _brand_id(dataset, brand)
     pairs = dataset.pairs[schema.TRAIN]
-    known = pairs[pairs[:, 0] == brand_id[0], 1]
+    known = pairs[pairs[:, 0] == brand_id, 1]
     candidates = np.setdiff1d(np.arange(1, dataset.item_num), known)
+    if not len(candidates):
+        raise UsageError(f"Brand '{brand}' has a training collaboration with every influencer.")
     scores = score_matrix(
         experiment.model,
         dataset,
-        brand_id,
+        np.array([brand_id]),
         candidates,
-        pairs_at_once=experiment.config["eval_batch_size"],
+        pairs_at_once=config["eval_batch_size"],
     )[0]
     best = np.argsort(-scores, kind="stable")[:top]
     frame = _frame(experiment, brand_id, candidates[best], scores[best])
-    path = run.folder / "predictions" / f"{_file_name(brand)}.csv"
+    path = run.folder / "predictions" / f"{file_name(brand)}.csv"
     runs.write_text(path, frame.to_csv(index=False))
-    config = experiment.config
     return Shortlist(
         brand=brand,
         frame=frame,
@@ -104,15 +105,42 @@ def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
         notes=(
             score_note(experiment.model),
             *ranking_notes(config, n_collaborations=len(known)),
+            *_notes_of_the_end(scores, scores[best], top),
         ),
     )
 
 
+def _brand_id(dataset: Any, brand: str) -> int:
+    brands = {name: row for name, row in dataset.field2token_id[dataset.uid_field].items() if row}
+    brands.pop(PADDING, None)
+    if brand in brands:
+        return int(brands[brand])
+    hidden = (
+        " Its ids are pseudonyms: the conversion's --ids lists whose they are."
+        if isinstance(dataset, MirecDataset) and PSEUDONYMS in dataset.atomic.manifest
+        else ""
+    )
+    raise UsageError(
+        f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{nearest(brand, brands)}"
+        f"{hidden}"
+    )
+
+
+def _notes_of_the_end(scores: NDArray[Any], best: NDArray[Any], top: int) -> tuple[str, ...]:
+    """What a reader cannot see of the place where a ranking is cut off."""
+    if top > len(scores):
+        return (f"there are {len(scores)} influencers to rank, fewer than the {top} asked for",)
+    tied, shown = (int((some == best[-1]).sum()) for some in (scores, best))
+    if tied == shown:
+        return ()
+    return (
+        f"{tied} influencers share the last score, of whom {shown} are shown; which ones says "
+        f"nothing",
+    )
+
+
 def _frame(
-    experiment: Experiment,
-    brand_id: "np.ndarray[Any, np.dtype[np.int64]]",
-    influencers: "np.ndarray[Any, np.dtype[np.int64]]",
-    scores: "np.ndarray[Any, np.dtype[np.float64]]",
+    experiment: Experiment, brand_id: int, influencers: NDArray[Any], scores: NDArray[Any]
 ) -> pd.DataFrame:
     dataset, model = experiment.dataset, experiment.model
     tokens = dataset.id2token(dataset.iid_field, influencers)
@@ -120,12 +148,8 @@ def _frame(
         {"rank": np.arange(1, len(tokens) + 1), schema.INFLUENCER_ID: tokens, "score": scores}
     )
     if hasattr(model, "perspective_scores"):
-        pairs = Interaction(
-            {
-                dataset.uid_field: torch.from_numpy(np.repeat(brand_id, len(influencers))),
-                dataset.iid_field: torch.from_numpy(influencers),
-            }
-        )
+        users, items = torch.full((len(influencers),), brand_id), torch.from_numpy(influencers)
+        pairs = Interaction({dataset.uid_field: users, dataset.iid_field: items})
         shares = model.perspective_scores(pairs.to(model.device)).cpu().numpy()
         for column, name in enumerate(model.perspectives):
             frame[name] = shares[:, column]
@@ -136,5 +160,24 @@ def _frame(
     return frame
 
 
-def _file_name(brand: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in brand)
+def file_name(brand: str) -> str:
+    """A name that no two brands share, for systems that fold case or Unicode, and for Windows.
+
+    Small letters, digits, '-' and '_' stay; a capital has '^' before it; what else a system could
+    change or refuse is percent-encoded; the end of a long name is its SHA-256.
+    """
+    name = "".join(map(_plain, brand))
+    if name in _DEVICES:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name.encode()) <= 180:
+        return name
+    return f"{name[:40]}~{sha256(brand.encode()).hexdigest()}"
+
+
+def _plain(letter: str) -> str:
+    if letter.isascii() and letter.isupper():
+        return f"^{letter.lower()}"
+    folded = unicodedata.normalize("NFKD", letter).casefold()
+    if letter in "-_" or (letter.isalnum() and folded == letter):
+        return letter
+    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))

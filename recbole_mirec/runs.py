@@ -24,6 +24,24 @@ from dataset_convert.common.files import naming, write_whole
 LOCK_FILE = ".lock"
 # Seconds to wait for a worker that is about to end because its parent was killed.
 PATIENCE = 60.0
+RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
+RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
+# What says of a folder that it is other work's, and which.
+OTHER_WORK = {"study.json": "study", "benchmark.json": "benchmark"}
+PACKAGES = (
+    "recbole-mirec",
+    "recbole",
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "gensim",
+    "scikit-learn",
+)
+OTHER_FOLDER = "Name another folder with --results, or leave --results out."
+
+# The words for where the identity found differs from the one wanted, at a key.
+Difference = Callable[[Mapping[str, Any], Mapping[str, Any], str], str]
 
 
 @contextmanager
@@ -58,27 +76,9 @@ def alone_in(folder: Path, *, busy: str, patience: float = 0.0) -> Iterator[None
 
 
 def training_in(folder: Path, *, patience: float = 0.0) -> AbstractContextManager[None]:
-    """Work in a run's folder alone.
-
-    Raises:
-        UsageError: another process trains there.
-    """
+    """Work in a run's folder alone, as `alone_in` does."""
     busy = f"Another process trains in '{folder}'. Wait for it to end, then try again."
     return alone_in(folder, busy=busy, patience=patience)
-
-
-RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
-RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
-PACKAGES = (
-    "recbole-mirec",
-    "recbole",
-    "torch",
-    "numpy",
-    "scipy",
-    "pandas",
-    "gensim",
-    "scikit-learn",
-)
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,10 @@ def new_run_folder(checkpoint_dir: Path, model: str, dataset: str, protocol: str
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that figures depend on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version()} | dict.fromkeys(PACKAGES, "not installed")
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
     return found
 
 
@@ -138,22 +136,32 @@ def read_run(folder: Path) -> Run:
     path = folder / RUN_FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror}.") from None
     except OSError:
-        raise UsageError(f"'{folder}' is no folder of a run: it holds no {RUN_FILE}.") from None
-    except json.JSONDecodeError as error:
-        raise UsageError(f"'{path}', line {error.lineno}: {error.msg}. Train again.") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"'{path}' is no UTF-8 text. Train again.") from None
+        raise UsageError(f"'{folder}' is no folder of a run: {_what_it_is(folder)}") from None
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"'{path}' is no JSON in UTF-8: {error}. Train again.") from None
     for key, kind in RECORD_TYPES.items():
-        if not isinstance(record, dict) or key not in record:
-            raise UsageError(f"'{path}' is no record of a run: it lacks '{key}'. Train again.")
-        if not isinstance(record[key], kind):
+        found = record.get(key) if isinstance(record, dict) else None
+        if not isinstance(found, kind):
             wanted = "a mapping" if kind is dict else "a word"
             raise UsageError(
                 f"'{path}' is no record of a run: '{key}' must be {wanted}. "
-                f"Received: {record[key]!r}. Train again."
+                f"Received: {found!r:.60}. Train again."
             )
+    if not {"model", "dataset"} <= set(record["settings"]):
+        raise UsageError(f"'{path}' says no model and data set in its settings. Train again.")
     return Run(folder, record)
+
+
+def _what_it_is(folder: Path) -> str:
+    if not folder.exists():
+        return "it does not exist."
+    for name, work in OTHER_WORK.items():
+        if (folder / name).exists():
+            return f"it is a {work}'s, which goes on when its own command is given again."
+    return f"it holds no {RUN_FILE}."
 
 
 def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | None) -> Run:
@@ -162,29 +170,18 @@ def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | N
     Raises:
         UsageError: there is none; says how to make one.
     """
-    for path in sorted(
-        checkpoint_dir.glob(f"{model}-{dataset}-*/{RUN_FILE}"),
-        reverse=True,
-        key=lambda path: path.stat().st_mtime_ns,
-    ):
-        try:
+    wanted = {"model": model, "dataset": dataset, "status": "finished"}
+    wanted |= {} if protocol is None else {"protocol": protocol}
+    records = checkpoint_dir.glob(f"*/{RUN_FILE}")
+    for path in sorted(records, reverse=True, key=lambda path: path.stat().st_mtime_ns):
+        with contextlib.suppress(UsageError):
             run = read_run(path.parent)
-        except UsageError:
-            continue
-        fits = run.record["model"] == model and run.record["dataset"] == dataset
-        fits &= protocol in (None, run.record["protocol"])
-        if fits and run.record["status"] == "finished":
-            return run
+            if wanted.items() <= {key: run.record[key] for key in wanted}.items():
+                return run
     raise UsageError(
         f"No finished run of {model} on {dataset} in '{checkpoint_dir}'. Train one first: "
         f"python run_recbole_mirec.py --model={model} --dataset={dataset}"
     )
-
-
-OTHER_FOLDER = "Name another folder with --results, or leave --results out."
-
-# The words for where the identity found differs from the one wanted, at a key.
-Difference = Callable[[Mapping[str, Any], Mapping[str, Any], str], str]
 
 
 @dataclass(frozen=True)
@@ -213,11 +210,14 @@ class Claim:
         Raises:
             UsageError: the folder is of other work, or something else's, or in use.
         """
-        if self._is_something_else():
-            raise UsageError(
-                f"'{self.path}' is no folder of a {self.kind}: it has other content and no "
-                f"{self.identity_file}. {OTHER_FOLDER}"
-            )
+        if self.path.exists() and not (self.path / self.identity_file).exists():
+            ours = (LOCK_FILE, f".{self.identity_file}.")
+            content = self.path.iterdir() if self.path.is_dir() else [self.path]
+            if not all(entry.name.startswith(ours) for entry in content):
+                raise UsageError(
+                    f"'{self.path}' is no folder of a {self.kind}: it has other content and no "
+                    f"{self.identity_file}. {OTHER_FOLDER}"
+                )
         busy = (
             f"Another process works on the {self.kind} in '{self.path}'; wait for it, or "
             f"name another folder with --results."
@@ -225,14 +225,6 @@ class Claim:
         with alone_in(self.path, busy=busy):
             self._check_identity(identity)
             yield
-
-    def _is_something_else(self) -> bool:
-        if not self.path.exists() or (self.path / self.identity_file).exists():
-            return False
-        ours = (LOCK_FILE, f".{self.identity_file}.")
-        return not self.path.is_dir() or not all(
-            entry.name.startswith(ours) for entry in self.path.iterdir()
-        )
 
     def _check_identity(self, identity: Mapping[str, Any]) -> None:
         path = self.path / self.identity_file
@@ -260,14 +252,16 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 FOLDER = Path("log")
+_HERE = str(Path(__file__).parent)
 _NAME = "recbole_mirec."
 
 
 def start_logging(model: str, dataset: str, level: str, *, only_file: Path | None = None) -> None:
-    """Send log lines to standard error and to `log/<model>/`, as RecBole does.
+    """Send log lines to `log/<model>/`, as RecBole does, and what a person needs to the screen.
 
-    Departures from `recbole.utils.init_logger`: a second experiment in the same process gets its
-    own file, and a file appears with its first line, so that refused input leaves none.
+    The screen, which is standard error, gets warnings and this project's own lines; with `state`
+    at debug everything. A second experiment in one process gets its own file, and a file appears
+    with its first line, so that refused input leaves none.
 
     Args:
         model: the model's name.
@@ -279,27 +273,28 @@ def start_logging(model: str, dataset: str, level: str, *, only_file: Path | Non
     stamp = time.strftime("%Y%m%d-%H%M%S")
     own_file = FOLDER / model / f"{model}-{dataset}-{stamp}-{secrets.token_hex(3)}.log"
     file = _LateFileHandler(only_file or own_file)
-    file.addFilter(RemoveColorFilter())
+    screen: logging.Handler = logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s"))
-    screen = logging.StreamHandler()
     screen.setFormatter(logging.Formatter("%(asctime)s %(levelname)s  %(message)s", "%d %b %H:%M"))
-    if not sys.stderr.isatty():
-        screen.addFilter(RemoveColorFilter())
+    if threshold > logging.DEBUG:
+        screen.addFilter(_is_for_people)
     root = logging.getLogger()
-    for handler in list(root.handlers):
-        if (handler.name or "").startswith(_NAME):
-            root.removeHandler(handler)
-            # what a full disk had no room for is lost
-            with contextlib.suppress(OSError):
-                handler.close()
-    chosen: dict[str, logging.Handler] = {"file": file}
-    if only_file is None:
-        chosen["screen"] = screen
-    for name, handler in chosen.items():
-        handler.set_name(_NAME + name)
+    for handler in [one for one in root.handlers if (one.name or "").startswith(_NAME)]:
+        root.removeHandler(handler)
+        # what a full disk had no room for is lost
+        with contextlib.suppress(OSError):
+            handler.close()
+    file.set_name(f"{_NAME}file")
+    screen.set_name(f"{_NAME}screen")
+    for handler in (file, screen) if only_file is None else (file,):
         handler.setLevel(threshold)
+        handler.addFilter(RemoveColorFilter())
         root.addHandler(handler)
     root.setLevel(threshold)
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.pathname.startswith(_HERE)
 
 
 class _LateFileHandler(logging.FileHandler):

@@ -17,8 +17,6 @@ from little_data import settings
 
 from dataset_convert.common.files import naming, write_whole
 from recbole_mirec.runs import start_logging
-from recbole_mirec.sweep import Job, read_end, run_job
-from recbole_mirec.tuning.trial import TrialTask
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 # Name -> the limit in bytes, the file that meets it first, and what the run is given besides.
@@ -94,26 +92,6 @@ def test_the_run_goes_on_once_there_is_room(
     (folder,) = workplace.glob("saved/last_*/BPR-*")
     assert cli.main(["--resume", str(folder)]) == 0
     assert f"Files: {folder}" in capsys.readouterr().out
-
-
-# A study and a benchmark end; nothing is recorded as failed, so that they go on once there is room
-
-
-def test_a_trial_and_a_run_of_a_benchmark_hand_it_on(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = TrialTask(settings(workplace, "BPR", valid_metric="MAP"), tmp_path)
-    job = Job(tmp_path / "run", task.settings)
-    with monkeypatch.context() as patch:
-        patch.setattr("recbole_mirec.trainer.save_state", failing(FULL))
-        with pytest.raises(OSError, match="No space left"):
-            task.run(1, {})
-        with pytest.raises(OSError, match="No space left"):
-            run_job(job)
-    assert read_end(job.folder) is None
-    assert "No space left" in (job.folder / "log.txt").read_text()
-    assert task.run(1, {}).status == "finished"
-    assert run_job(job).status == "finished"
 
 
 # The pieces

@@ -12,12 +12,8 @@ import pytest
 from little_data import settings
 
 from dataset_convert.common.errors import UsageError
-from recbole_mirec import cli
-from recbole_mirec import experiment as quick_start
-from recbole_mirec.experiment import run_experiment
+from recbole_mirec import cli, experiment
 from recbole_mirec.runs import LOCK_FILE, alone_in, training_in
-from recbole_mirec.sweep import Job, run_job
-from recbole_mirec.tuning import trial
 
 HOLDER = """
 import sys
@@ -86,64 +82,34 @@ def test_a_thread_may_enter_again_and_no_other_may(tmp_path: Path) -> None:
     assert refused == ["busy"]
 
 
-def test_a_run_that_goes_on_elsewhere_is_not_resumed_but_ranks(
+def test_a_run_is_locked_while_it_trains_but_ranks(
     workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_experiment(settings(workplace, "BPR")).run_folder
+    refusals = []
+    train = experiment.train
+
+    def look(made: experiment.Experiment) -> Any:
+        command = [sys.executable, "-c", HOLDER, str(made.run_folder)]
+        done = subprocess.run(command, capture_output=True, text=True, input="", check=False)
+        refusals.append(done.stderr.splitlines()[-1])
+        return train(made)
+
+    monkeypatch.setattr(experiment, "train", look)
+    run = experiment.run_experiment(settings(workplace, "BPR")).run_folder
+    assert len(refusals) == 1
+    assert f"UsageError: Another process trains in '{run}'." in refusals[0]
     files = {path: path.read_bytes() for path in run.iterdir()}
     capsys.readouterr()
     with held(run):
-        monkeypatch.setattr(quick_start, "prepare", None)  # refused before anything is made
+        monkeypatch.setattr(experiment, "prepare", None)  # refused before anything is made
         assert cli.main(["--resume", str(run)]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert (
-            err == f"error: Another process trains in '{run}'. Wait for it to end, then try ag"
-            "ain.\n"
+        assert err == (
+            f"error: Another process trains in '{run}'. Wait for it to end, then try again.\n"
         )
         assert {path: path.read_bytes() for path in run.iterdir()} == files
         monkeypatch.undo()
         brand = (run / "per_brand.test.csv").read_text().splitlines()[1].split(",")[0]
         assert cli.main(["--predict", brand, "--run", str(run)]) == 0
     assert cli.main(["--resume", str(run)]) == 0
-
-
-def test_a_run_is_locked_while_it_trains(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusals = []
-    train = quick_start.train
-
-    def look(experiment: Any) -> Any:
-        command = [sys.executable, "-c", HOLDER, str(experiment.run_folder)]
-        done = subprocess.run(command, capture_output=True, text=True, input="", check=False)
-        refusals.append(done.stderr.splitlines()[-1])
-        return train(experiment)
-
-    monkeypatch.setattr(quick_start, "train", look)
-    run = run_experiment(settings(workplace, "BPR")).run_folder
-    run_experiment(settings(workplace, "BPR"), resume=run)
-    assert len(refusals) == 2
-    for refusal in refusals:
-        assert f"UsageError: Another process trains in '{run}'." in refusal
-
-
-def test_a_trial_and_a_run_of_a_benchmark_do_not_join_another(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trial, "PATIENCE", 0.1)
-    given = settings(workplace, "BPR", valid_metric="MAP")
-    task = trial.TrialTask(given, tmp_path)
-    with held(task.trial_folder(1)):
-        found = task.run(1, {})
-        assert (found.status, found.n_epochs) == ("failed", 0)
-        assert found.reason.startswith("Another process trains in ")
-        assert [path.name for path in task.trial_folder(1).iterdir()] == [LOCK_FILE]
-        assert task.run(2, {}).status == "finished"
-    assert task.run(1, {}).status == "finished"
-
-    job = Job(tmp_path / "benchmark", given)
-    assert run_job(job).status == "finished"
-    files = {path.name for path in job.folder.iterdir()}
-    with held(job.folder):
-        assert run_job(job).reason.startswith("Another process trains in ")
-    # its checkpoints above all, which are otherwise deleted where they cannot be gone on with
-    assert {path.name for path in job.folder.iterdir()} == files | {"failure.json"}
