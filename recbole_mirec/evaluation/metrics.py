@@ -1,143 +1,60 @@
-"""Metrics of each brand from exact ranks, and their means."""
+"""The table of metrics: each metric from exact ranks of every brand, and figures over brands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Float, Int
 
-from recbole_mirec.evaluation.ranks import TieRanks, check_categories, check_cutoff, tie_ranks
+from recbole_mirec.evaluation import paper_rules
+from recbole_mirec.evaluation.paper_rules import (
+    COMPARED,
+    PAPER_FIRST_RANK,
+    PAPER_MEDIAN_RANK,
+    WON,
+    Pooled,
+    lower_median,
+    pooled_share,
+)
+from recbole_mirec.evaluation.ranks import (
+    TieRanks,
+    check_cutoff,
+    divide_or_nan,
+    mean_over_positives,
+    sum_over_positives,
+    value_of_brands,
+)
 
-
-def sum_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Sum of a value of the positives over each brand; 0 for a brand without positives."""
-    total = np.bincount(ranks.brand, values, minlength=len(ranks.n_positives))
-    return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
-
-
-def mean_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Mean of a value of the positives over each brand; NaN for a brand without positives."""
-    return divide_or_nan(sum_over_positives(ranks, values), ranks.n_positives)
-
-
-def value_of_brands(
-    ranks: TieRanks, brand: Int[np.ndarray, " known"], values: Num[np.ndarray, " known"]
-) -> Float[np.ndarray, " brand"]:
-    """The given values at the given brands; NaN at the other ones."""
-    result = np.full(len(ranks.n_positives), np.nan)
-    result[brand] = values
-    return result
-
-
-def divide_or_nan(
-    numerator: Float[np.ndarray, " brand"], denominator: Num[np.ndarray, " brand"]
-) -> Float[np.ndarray, " brand"]:
-    """Quotient, NaN where the denominator is 0."""
-    result = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result
-
-
+PAPER, UNSEEN = "paper_", "unseen_"
 FIRST_RANK = "FirstRank"
-MEDIAN_RANK = "MedR"
+MEDIAN_RANK = RANK_TITLE = "MedR"
 CATEGORY_AUC = "cAUC"
-
-
-def usual_columns(ks: Sequence[int] = (10, 50)) -> list[str]:
-    """The metrics that are computed where nobody chooses, with these cut-offs of Recall."""
-    recalls = [f"Recall@{k}" for k in ks]
-    return ["AUC", CATEGORY_AUC, *recalls, "NDCG@10", "MRR", "MAP", FIRST_RANK]
-
-
-def per_brand_metrics(
-    scores: Float[np.ndarray, "brand candidate"],
-    positives: Bool[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-    *,
-    brand_category: Int[np.ndarray, " brand"] | None = None,
-    candidate_category: Int[np.ndarray, " candidate"] | None = None,
-    columns: Sequence[str] | None = None,
-) -> dict[str, Float[np.ndarray, " brand"]]:
-    """Standard metrics of every brand.
-
-    Metrics over a subset of the candidates come from the same call with both masks restricted, for
-    example `per_brand_metrics(scores, positives & unseen, candidates & unseen)` for the influencers
-    never seen in training (`unseen` broadcasts along the brands).
-
-    Args:
-        scores: any unit, higher is better.
-        positives: True where the pair is a positive; each must be a candidate.
-        candidates: True where the candidate takes part in the brand's ranking.
-        brand_category: category index of each brand, -1 where unknown.
-        candidate_category: category index of each candidate, -1 where unknown.
-        columns: names of `OVERALL`, `cAUC`, and names of `AT_CUTOFF` with a depth of at least 1,
-            such as `Recall@10`. None: the usual ones.
-
-    Returns:
-        One value a brand, in the order of the rows, under the columns' names, `cAUC` only where
-        both categories are given. All in [0, 1] but `FirstRank`, from 1 to the number of
-        candidates. NaN where the brand has no such value.
-
-    Raises:
-        ValueError: as `tie_ranks` says; one category without the other; a wrong category or k; no
-            metric of that name.
-    """
-    if (brand_category is None) != (candidate_category is None):
-        raise ValueError(
-            "The 'brand_category' and 'candidate_category' parameters of per_brand_metrics must be "
-            "given together. Received: only one of them"
-        )
-    ranks = tie_ranks(scores, positives, candidates)
-    values = {}
-    for name in usual_columns() if columns is None else columns:
-        if name != CATEGORY_AUC:
-            values[name] = _value(ranks, name)
-        elif brand_category is not None and candidate_category is not None:
-            check_categories("brand_category", brand_category, scores.shape[0])
-            check_categories("candidate_category", candidate_category, scores.shape[1])
-            rivals = brand_category[:, None] == candidate_category[None, :]
-            rivals &= brand_category[:, None] >= 0
-            values[name] = auc(tie_ranks(scores, positives, candidates & (rivals | positives)))
-    return values
-
-
-def _value(ranks: TieRanks, name: str) -> Float[np.ndarray, " brand"]:
-    kind, at, k = name.partition("@")
-    if kind not in (AT_CUTOFF if at else OVERALL):
-        raise ValueError(f"No metric has the name of a column. Received: '{name}'")
-    return AT_CUTOFF[kind](ranks, int(k)) if at else OVERALL[kind](ranks)
-
-
-def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
-    """Means over the brands that have the value; `MedR`, the median of `FirstRank`, in its place.
-
-    The median of an even number of brands is the mean of the middle two. NaN where no brand has the
-    value. Pass rows of `per_brand` to summarise a category.
-    """
-    summary = {}
-    for name, values in per_brand.items():
-        known = values[~np.isnan(values)]
-        if name == FIRST_RANK:
-            summary[MEDIAN_RANK] = float(np.median(known)) if len(known) else float("nan")
-        else:
-            summary[name] = float(known.mean()) if len(known) else float("nan")
-    return summary
 
 
 def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Share of a brand's (positive, negative) pairs in the right order; a tie counts one half.
 
-    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class. The
-    `cAUC` of a brand is this value with the negatives limited to the brand's own category.
+    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class.
     """
     n_negatives = ranks.n_candidates - ranks.n_positives
     above = ranks.n_above - ranks.n_positives_above
     tied = ranks.n_tied - ranks.n_positives_tied
     lost = sum_over_positives(ranks, above + tied / 2)
     return 1 - divide_or_nan(lost, n_negatives * ranks.n_positives)
+
+
+def category_auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """`auc` of each brand with the negatives limited to the brand's own, known category.
+
+    Raises:
+        ValueError: the ranks have no categories of both sides.
+    """
+    brand, candidate = ranks.brand_category, ranks.candidate_category
+    if brand is None or candidate is None:
+        raise ValueError("'cAUC' needs the categories of both sides. Received: not both")
+    rivals = (brand[:, None] == candidate[None, :]) & (brand[:, None] >= 0)
+    return auc(ranks.among(rivals | ranks.positives))
 
 
 def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
@@ -278,21 +195,190 @@ def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
 
 
-Metric = Callable[[TieRanks], Float[np.ndarray, " brand"]]
-MetricAt = Callable[[TieRanks, int], Float[np.ndarray, " brand"]]
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """How one metric is computed, summarised, named and ordered.
 
-# Metrics of the whole ranking, and metrics of its first k places, by the names of their columns.
-OVERALL: dict[str, Metric] = {
-    "AUC": auc,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    FIRST_RANK: first_rank,
-}
-AT_CUTOFF: dict[str, MetricAt] = {
-    "Recall": recall_at,
-    "NDCG": ndcg_at,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    "Hit": hit_at,
-    "Precision": precision_at,
-}
+    Attributes:
+        name: as results hold it, without a depth; its prefix, none, `paper_` or `unseen_` (only
+            influencers without a training collaboration), says by what rules it is computed.
+        title: heads its column in printed tables, where the prefix stands elsewhere.
+        per_brand: (ranks), or (ranks, depth) -> one value a brand, NaN where it has none, or the
+            parts of a share that is pooled over brands.
+        depth: of the ranking's first places: `needed`, `allowed` (without one, or by `@all`, the
+            whole ranking counts), or `none`.
+        summary: from brands' values to the figure, called with `axis=-1`.
+        column: of the brands' values, where it has another name than the metric.
+        smaller_is_better: as ranks are.
+        categories: the account side whose categories it cannot do without, if any.
+    """
+
+    name: str
+    title: str
+    per_brand: Callable[..., Float[np.ndarray, " brand"] | Pooled]
+    depth: Literal["none", "allowed", "needed"] = "none"
+    summary: Callable[..., Any] = np.mean
+    column: str = ""
+    smaller_is_better: bool = False
+    categories: Literal["", "brand", "candidate"] = ""
+
+    def columns(self, ranks: TieRanks, depth: str = "") -> dict[str, Float[np.ndarray, " brand"]]:
+        """The brands' values by the names of their columns; none where categories are missing."""
+        if self.categories and getattr(ranks, f"{self.categories}_category") is None:
+            return {}
+        if not depth:
+            found, name = self.per_brand(ranks), self.column or self.name
+        else:
+            found, name = self.per_brand(ranks, int(depth)), f"{self.name}@{depth}"
+        if isinstance(found, Pooled):
+            own = divide_or_nan(*found)
+            return {name: own, name + WON: found.won, name + COMPARED: found.compared}
+        return {name: found}
+
+
+_STANDARD = (
+    Metric(name="AUC", title="AUC", per_brand=auc),
+    Metric(name=CATEGORY_AUC, title="cAUC", per_brand=category_auc, categories="candidate"),
+    Metric(name="Recall", title="R", per_brand=recall_at, depth="needed"),
+    Metric(name="NDCG", title="NDCG", per_brand=ndcg_at, depth="needed"),
+    Metric(name="MRR", title="MRR", per_brand=reciprocal_rank, depth="allowed"),
+    Metric(name="MAP", title="MAP", per_brand=average_precision, depth="allowed"),
+    Metric(
+        name=MEDIAN_RANK,
+        title=RANK_TITLE,
+        per_brand=first_rank,
+        summary=np.median,
+        column=FIRST_RANK,
+        smaller_is_better=True,
+    ),
+    Metric(name="Hit", title="Hit", per_brand=hit_at, depth="needed"),
+    Metric(name="Precision", title="Precision", per_brand=precision_at, depth="needed"),
+)
+_PAPER = (
+    Metric(name="paper_auc", title="AUC", per_brand=paper_rules.paper_auc, summary=pooled_share),
+    Metric(
+        name="paper_cauc",
+        title="cAUC",
+        per_brand=paper_rules.paper_category_auc,
+        summary=pooled_share,
+        categories="brand",
+    ),
+    Metric(name="paper_recall", title="R", per_brand=paper_rules.paper_recall_at, depth="needed"),
+    Metric(name="paper_map", title="MAP", per_brand=paper_rules.paper_average_precision),
+    Metric(name="paper_mrr", title="MRR", per_brand=paper_rules.paper_reciprocal_rank),
+    Metric(
+        name=PAPER_MEDIAN_RANK,
+        title=RANK_TITLE,
+        per_brand=paper_rules.paper_first_rank,
+        summary=lower_median,
+        column=PAPER_FIRST_RANK,
+        smaller_is_better=True,
+    ),
+)
+_UNSEEN = tuple(
+    replace(metric, name=UNSEEN + metric.name, column=metric.column and UNSEEN + metric.column)
+    for metric in _STANDARD
+    if not metric.categories
+)
+# Name, without a depth -> metric: the standard ones, the paper's, those of unseen influencers.
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_STANDARD, *_PAPER, *_UNSEEN)}
+_BY_COLUMN = {metric.column or metric.name: metric for metric in METRICS.values()}
+
+
+class Measure(NamedTuple):
+    """A metric, its depth included, over brands.
+
+    Attributes:
+        name: of the metric.
+        columns: of the brands' values that it takes.
+        summary: reduces the last axis of their layouts, called with `axis=-1`.
+        is_mean: whether it is the mean over the brands, whose differences can be tested brand by
+            brand.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    summary: Callable[..., Any]
+    is_mean: bool
+
+
+def find_metric(name: str) -> tuple[Metric, str]:
+    """The metric of a name such as `MAP`, `Recall@10` or `paper_auc`, and its depth, "" for none.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    kind, at, depth = name.partition("@")
+    metric = METRICS.get(kind)
+    if metric is None or (metric.depth == "none" if at else metric.depth == "needed"):
+        raise ValueError(f"There is no metric of this name. Received: '{name}'")
+    return metric, depth
+
+
+def per_brand_metrics(
+    ranks: TieRanks,
+    metrics: Sequence[str],
+    unseen: TieRanks | None = None,
+) -> dict[str, Float[np.ndarray, " brand"]]:
+    """Values of every brand, column by column.
+
+    Args:
+        ranks: of all candidates.
+        metrics: names, as `find_metric` takes them; one that needs categories which the ranks lack
+            is left out.
+        unseen: ranks of the influencers alone that have no training collaboration; adds what
+            `unseen_` counts of the standard metrics.
+
+    Returns:
+        One value a brand in the order of the rows, NaN where the brand has none. A pooled share
+        `x` has its numerator and denominator beside it, `x_won` and `x_compared`; the columns of
+        median ranks are `FirstRank` and `paper_first_rank`.
+
+    Raises:
+        ValueError: no metric of that name; a depth below 1.
+    """
+    found: dict[str, Float[np.ndarray, " brand"]] = {}
+    for name in metrics:
+        metric, depth = find_metric(name)
+        found |= metric.columns(ranks, depth)
+    for name in metrics if unseen is not None else ():
+        kind, _, depth = name.partition("@")
+        if UNSEEN + kind in METRICS:
+            found |= METRICS[UNSEEN + kind].columns(unseen, depth)
+    return found
+
+
+def measures_of(columns: Iterable[str]) -> list[Measure]:
+    """The metrics that columns of `per_brand_metrics` give, in their order.
+
+    Raises:
+        ValueError: a column is none of these.
+    """
+    found = []
+    for column in columns:
+        if column.endswith((WON, COMPARED)):
+            continue
+        kind, at, depth = column.partition("@")
+        metric = _BY_COLUMN.get(kind)
+        if metric is None:
+            raise ValueError(f"No metric has a column of this name. Received: '{column}'")
+        pooled = metric.summary is pooled_share
+        taken = (column + WON, column + COMPARED) if pooled else (column,)
+        is_mean = metric.summary is np.mean
+        found.append(Measure(metric.name + at + depth, taken, metric.summary, is_mean))
+    return found
+
+
+def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
+    """Figures over the brands that have the value; NaN where no brand has it.
+
+    Pass rows of `per_brand_metrics` to summarise a category.
+    """
+    summary = {}
+    for measure in measures_of(per_brand):
+        values = np.stack([per_brand[name] for name in measure.columns])
+        known = values[:, ~np.isnan(values).any(axis=0)]
+        summary[measure.name] = (
+            float(measure.summary(*known, axis=-1)) if known.shape[1] else float("nan")
+        )
+    return summary
