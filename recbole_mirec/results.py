@@ -12,14 +12,10 @@ from recbole.utils import ModelType
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset, SplitDataset
-from recbole_mirec.evaluation.metrics import (
-    METRICS,
-    PAPER,
-    RANK_TITLE,
-    UNSEEN,
-    per_brand_metrics,
-    summarise,
-)
+from recbole_mirec.evaluation.metrics import METRICS, Metric, per_brand_metrics, summarise
+from recbole_mirec.evaluation.metrics import PAPER as PAPER
+from recbole_mirec.evaluation.metrics import RANK_TITLE as RANK_TITLE
+from recbole_mirec.evaluation.metrics import UNSEEN as UNSEEN
 from recbole_mirec.evaluation.ranks import tie_ranks
 from recbole_mirec.registry import is_ours
 
@@ -184,7 +180,7 @@ def read_metric(text: object, *, key: str = "valid_metric") -> str:
     raise UsageError(f"Unknown {key} '{text}'.{nearest(str(text), shown)}")
 
 
-def _metric_of(word: str) -> Any:
+def _metric_of(word: str) -> Metric | None:
     return _BY_WORD.get(ALIASES.get(word, word))
 
 

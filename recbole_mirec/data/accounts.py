@@ -83,7 +83,9 @@ def build_account_tables(
     left_out: dict[str, str] = {}
     for modality in (*DENSE_MODALITIES, *schema.VISUAL_MODALITIES):
         matrices = _modality(frames, modality, training)
-        present = {side: ~np.isnan(matrix).any(axis=1) for side, matrix in matrices.items()}
+        present = {
+            side: np.asarray(~np.isnan(matrix).any(axis=1)) for side, matrix in matrices.items()
+        }
         empty = [side for side, mask in present.items() if not mask.any()]
         if empty:
             left_out[modality] = f"no {' and no '.join(empty)} has it"
@@ -103,7 +105,7 @@ def build_account_tables(
             attributes=_incidence(
                 frame.get(schema.account_field(side, schema.ATTRIBUTES), ()), len(frame), names
             ),
-            followers=followers.to_numpy(dtype=np.float64),
+            followers=np.asarray(followers, dtype=np.float64),
         )
     return AccountTables(
         sides=sides,

@@ -175,7 +175,9 @@ class SplitDataset(Dataset):  # type: ignore[misc]
     def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
         """RecBole's, where NA, null and nan in columns of tokens are words like any other."""
         loaded: pd.DataFrame | None = super()._load_feat(filepath, source)
-        for field in () if loaded is None else loaded.columns:
+        if loaded is None:
+            return None
+        for field in loaded:
             kind = self.field2type[field]
             if kind in (FeatureType.TOKEN, FeatureType.TOKEN_SEQ):
                 lost = [not len(v) if isinstance(v, np.ndarray) else v != v for v in loaded[field]]
