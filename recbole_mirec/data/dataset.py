@@ -182,7 +182,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
             if kind in (FeatureType.TOKEN, FeatureType.TOKEN_SEQ):
                 lost = [not len(v) if isinstance(v, np.ndarray) else v != v for v in loaded[field]]
                 if any(lost):
-                    words = self._words(filepath, field, kind)
+                    words = self._words(filepath, str(field), kind)
                     loaded[field] = loaded[field].mask(np.array(lost) & (words.map(len) > 0), words)
         return loaded
 

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from recbole_mirec.evaluation import paper_rules
 from recbole_mirec.evaluation.paper_rules import (
     COMPARED,
     PAPER_FIRST_RANK,
@@ -15,6 +14,12 @@ from recbole_mirec.evaluation.paper_rules import (
     WON,
     Pooled,
     lower_median,
+    paper_auc,
+    paper_average_precision,
+    paper_category_auc,
+    paper_first_rank,
+    paper_recall_at,
+    paper_reciprocal_rank,
     pooled_share,
 )
 from recbole_mirec.evaluation.ranks import (
@@ -195,7 +200,7 @@ def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """How one metric is computed, summarised, named and ordered.
 
@@ -226,54 +231,36 @@ class Metric:
         """The brands' values by the names of their columns; none where categories are missing."""
         if self.categories and getattr(ranks, f"{self.categories}_category") is None:
             return {}
-        if not depth:
-            found, name = self.per_brand(ranks), self.column or self.name
-        else:
-            found, name = self.per_brand(ranks, int(depth)), f"{self.name}@{depth}"
+        found = self.per_brand(ranks, int(depth)) if depth else self.per_brand(ranks)
+        name = f"{self.name}@{depth}" if depth else self.column or self.name
         if isinstance(found, Pooled):
             own = divide_or_nan(*found)
             return {name: own, name + WON: found.won, name + COMPARED: found.compared}
         return {name: found}
 
 
+_MEDIAN: dict[str, Any] = {"summary": np.median, "column": FIRST_RANK, "smaller_is_better": True}
+_LOWER: dict[str, Any] = _MEDIAN | {"summary": lower_median, "column": PAPER_FIRST_RANK}
+_POOLED: dict[str, Any] = {"summary": pooled_share}
+
 _STANDARD = (
-    Metric(name="AUC", title="AUC", per_brand=auc),
-    Metric(name=CATEGORY_AUC, title="cAUC", per_brand=category_auc, categories="candidate"),
-    Metric(name="Recall", title="R", per_brand=recall_at, depth="needed"),
-    Metric(name="NDCG", title="NDCG", per_brand=ndcg_at, depth="needed"),
-    Metric(name="MRR", title="MRR", per_brand=reciprocal_rank, depth="allowed"),
-    Metric(name="MAP", title="MAP", per_brand=average_precision, depth="allowed"),
-    Metric(
-        name=MEDIAN_RANK,
-        title=RANK_TITLE,
-        per_brand=first_rank,
-        summary=np.median,
-        column=FIRST_RANK,
-        smaller_is_better=True,
-    ),
-    Metric(name="Hit", title="Hit", per_brand=hit_at, depth="needed"),
-    Metric(name="Precision", title="Precision", per_brand=precision_at, depth="needed"),
+    Metric("AUC", "AUC", auc),
+    Metric(CATEGORY_AUC, "cAUC", category_auc, categories="candidate"),
+    Metric("Recall", "R", recall_at, "needed"),
+    Metric("NDCG", "NDCG", ndcg_at, "needed"),
+    Metric("MRR", "MRR", reciprocal_rank, "allowed"),
+    Metric("MAP", "MAP", average_precision, "allowed"),
+    Metric(MEDIAN_RANK, RANK_TITLE, first_rank, **_MEDIAN),
+    Metric("Hit", "Hit", hit_at, "needed"),
+    Metric("Precision", "Precision", precision_at, "needed"),
 )
 _PAPER = (
-    Metric(name="paper_auc", title="AUC", per_brand=paper_rules.paper_auc, summary=pooled_share),
-    Metric(
-        name="paper_cauc",
-        title="cAUC",
-        per_brand=paper_rules.paper_category_auc,
-        summary=pooled_share,
-        categories="brand",
-    ),
-    Metric(name="paper_recall", title="R", per_brand=paper_rules.paper_recall_at, depth="needed"),
-    Metric(name="paper_map", title="MAP", per_brand=paper_rules.paper_average_precision),
-    Metric(name="paper_mrr", title="MRR", per_brand=paper_rules.paper_reciprocal_rank),
-    Metric(
-        name=PAPER_MEDIAN_RANK,
-        title=RANK_TITLE,
-        per_brand=paper_rules.paper_first_rank,
-        summary=lower_median,
-        column=PAPER_FIRST_RANK,
-        smaller_is_better=True,
-    ),
+    Metric("paper_auc", "AUC", paper_auc, **_POOLED),
+    Metric("paper_cauc", "cAUC", paper_category_auc, **_POOLED, categories="brand"),
+    Metric("paper_recall", "R", paper_recall_at, "needed"),
+    Metric("paper_map", "MAP", paper_average_precision),
+    Metric("paper_mrr", "MRR", paper_reciprocal_rank),
+    Metric(PAPER_MEDIAN_RANK, RANK_TITLE, paper_first_rank, **_LOWER),
 )
 _UNSEEN = tuple(
     replace(metric, name=UNSEEN + metric.name, column=metric.column and UNSEEN + metric.column)

@@ -62,14 +62,13 @@ class Comparison(Estimate):
         p: two-sided, over brands and seeds (see `compare`); the one to report.
         p_permutation: two-sided, over brands alone, as if the runs were all there could be.
         p_wilcoxon: two-sided, over brands alone, of ranks: not the mean's.
-        cohens_d, rank_biserial, superiority: effect sizes, see the functions of these names.
+        cohens_d, superiority: effect sizes, see the functions of these names.
     """
 
     p: float
     p_permutation: float
     p_wilcoxon: float
     cohens_d: float
-    rank_biserial: float
     superiority: float
 
     @property
@@ -158,7 +157,6 @@ def compare(
         p_permutation=sign_flip_test(difference, generator=generator, n_resamples=n_resamples),
         p_wilcoxon=wilcoxon_test(difference),
         cohens_d=cohens_d(difference),
-        rank_biserial=rank_biserial(difference),
         superiority=superiority(difference),
     )
 
@@ -357,22 +355,6 @@ def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
     if spread == 0:
         return float(np.copysign(np.inf, mean)) if mean else 0.0
     return mean / float(difference.std(ddof=1))
-
-
-def rank_biserial(difference: Float[np.ndarray, " brand"]) -> float:
-    """Share of the ranks of |difference| on the positive side minus that on the negative side.
-
-    The matched-pairs rank-biserial correlation (D. Kerby, "The Simple Difference Formula",
-    Comprehensive Psychology 3, 2014), with the ranks of `wilcoxon_test`. In [-1, 1], 0 without
-    difference, 1 where a is better on every brand that differs.
-
-    Raises:
-        ValueError: no brand, NaN or infinity.
-    """
-    _check_difference(difference)
-    ranks = stats.rankdata(np.abs(difference)) * (difference != 0)
-    total = ranks.sum()
-    return float(ranks @ np.sign(difference)) / float(total) if total else 0.0
 
 
 def superiority(difference: Float[np.ndarray, " brand"]) -> float:

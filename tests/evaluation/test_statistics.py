@@ -19,7 +19,6 @@ from recbole_mirec.evaluation.statistics import (
     cohens_d,
     compare,
     holm,
-    rank_biserial,
     sign_flip_test,
     superiority,
     variance_components,
@@ -81,7 +80,7 @@ def test_comparison_worked_by_hand():
     assert found.n_brands == 3
     assert found.p_permutation == pytest.approx(2 / 8)
     assert found.cohens_d == pytest.approx(5 / np.sqrt(13))
-    assert (found.rank_biserial, found.superiority) == (1, 1)
+    assert found.superiority == 1
 
 
 def test_two_deterministic_models_get_the_paired_t_test():
@@ -139,7 +138,7 @@ def test_order_sides_and_scale_do_not_matter(values, order):
     shuffled = asdict(compare(a[::-1][:, order], b[:, order], generator=rng()))
     scaled = asdict(compare(4 * a, 4 * b, generator=rng()))
     for name, value in found.items():
-        if name in ("value", "cohens_d", "rank_biserial"):
+        if name in ("value", "cohens_d"):
             assert turned[name] == pytest.approx(-value, abs=1e-9)
         elif name.startswith("p"):
             assert turned[name] == pytest.approx(value, abs=1e-9)
@@ -222,7 +221,6 @@ def test_wilcoxon_ranks_the_zeros_and_then_leaves_them_out():
     z = (above - ranks.sum() / 2) / np.sqrt((ranks**2).sum() / 4)
     assert wilcoxon_test(difference) == pytest.approx(2 * stats.norm.sf(abs(z)))
     assert wilcoxon_test(np.zeros(5)) == 1
-    assert rank_biserial(difference) == pytest.approx(2 * above / ranks.sum() - 1)
 
 
 def test_holm_worked_by_hand():
@@ -252,19 +250,14 @@ def test_holm_rejects_what_stepping_down_rejects(received, level):
 
 
 def test_effect_sizes_worked_by_hand():
-    # ranks of the sizes: 2 3.5 1 5 3.5, the 0 holding the first
     difference = np.array([0.2, -0.3, 0.0, 0.7, 0.3])
     assert superiority(difference) == pytest.approx(3.5 / 5)
-    assert rank_biserial(difference) == pytest.approx((2 + 5 + 3.5 - 3.5) / 14)
     spread = np.sqrt((0.02**2 + 0.48**2 + 0.18**2 + 0.52**2 + 0.12**2) / 4)
     assert cohens_d(difference) == pytest.approx(0.18 / spread)
 
 
 @given(differences)
 def test_effect_sizes_keep_their_ranges(difference):
-    assert -1 <= rank_biserial(difference) <= 1
-    assert rank_biserial(-difference) == pytest.approx(-rank_biserial(difference))
-    assert rank_biserial(np.abs(difference)) == float(difference.any())
     assert 0 <= superiority(difference) <= 1
     assert np.sign(cohens_d(difference)) in (0, np.sign(np.round(difference.sum(), 9)))
 
@@ -272,11 +265,7 @@ def test_effect_sizes_keep_their_ranges(difference):
 def test_an_effect_without_spread_is_infinite():
     assert cohens_d(np.full(7, 0.1)) == np.inf
     assert cohens_d(np.full(7, -0.1)) == -np.inf
-    assert (cohens_d(np.zeros(7)), rank_biserial(np.zeros(7)), superiority(np.zeros(7))) == (
-        0,
-        0,
-        0.5,
-    )
+    assert (cohens_d(np.zeros(7)), superiority(np.zeros(7))) == (0, 0.5)
 
 
 # --- bootstrap ---
