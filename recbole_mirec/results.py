@@ -73,12 +73,7 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
 
 
 def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[str, ...]:
-    """What belongs beside the metrics of an experiment.
-
-    Args:
-        config: the run's.
-        evaluations: of its parts, None where there is no such part; notes that hang on them.
-    """
+    """What belongs beside the metrics of an experiment, of its parts where they are given."""
     notes = _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
     return (*notes, *([FOLD_NOTE] if config["folds"] else ()), *crowded_notes(*evaluations))
 
@@ -187,10 +182,8 @@ def _metric_of(word: str) -> Metric | None:
 def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[list[str], list[str]]:
     """The metrics that a user's `metrics` and `topk` show.
 
-    Args:
-        asked: names; one that takes a depth and has none gets each of `topk`, as in RecBole (MRR
-            and MAP, too: their full lists are MRR@all and MAP@all).
-        topk: the depths.
+    A name that takes a depth and has none gets each of `topk`, as in RecBole (MRR and MAP, too:
+    their full lists are MRR@all and MAP@all).
 
     Returns:
         Standard metrics, each once, then what the paper's rules know of them; and what is wrong.
@@ -299,10 +292,6 @@ def evaluate_scores(
 
 def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame:
     """Where each collaboration of a part stands among its brand's candidates.
-
-    Args:
-        scores: (brand, candidate) of the split; higher is better.
-        split: brands, candidates and truth.
 
     Returns:
         `brand` and `influencer` (internal ids), `rank` (from 1; its mean over a random order of

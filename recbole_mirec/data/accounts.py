@@ -257,9 +257,6 @@ def incidence_features(accounts: AccountTables, side: schema.Side) -> tuple[Tens
 def influence_numbers(dataset: Any) -> dict[str, NDArray[np.float64]]:
     """What the data set tells of an influencer's reach and effect, on one scale.
 
-    Args:
-        dataset: brings `accounts` and `pairs`.
-
     Returns:
         `followers` and `competence` (the mean over its training collaborations), those of which
         any training influencer has a value -> float64 (influencer) by internal id, each in

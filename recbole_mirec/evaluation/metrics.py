@@ -50,14 +50,9 @@ def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
 
 
 def category_auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
-    """`auc` of each brand with the negatives limited to the brand's own, known category.
-
-    Raises:
-        ValueError: the ranks have no categories of both sides.
-    """
+    """`auc` of each brand with the negatives limited to the brand's own, known category."""
     brand, candidate = ranks.brand_category, ranks.candidate_category
-    if brand is None or candidate is None:
-        raise ValueError("'cAUC' needs the categories of both sides. Received: not both")
+    assert brand is not None and candidate is not None
     rivals = (brand[:, None] == candidate[None, :]) & (brand[:, None] >= 0)
     return auc(ranks.among(rivals | ranks.positives))
 
@@ -66,9 +61,6 @@ def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Expected share of a brand's positives among its first k candidates; NaN without positives.
 
     In [0, 1]. The denominator is the number of positives, also where it exceeds k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
@@ -80,9 +72,6 @@ def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]. The denominator is k, also where the brand has fewer candidates or positives, as in
     RecBole (W. X. Zhao et al., "RecBole: Towards a Unified, Comprehensive and Efficient Framework
     for Recommendation Algorithms", CIKM 2021).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     precision: Float[np.ndarray, " brand"] = recall_at(ranks, k) * ranks.n_positives / k
     return precision
@@ -93,9 +82,6 @@ def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
 
     In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
     place (see `reciprocal_rank`) gives to the places up to k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     brand, place, chance = _first_place(ranks)
@@ -108,9 +94,6 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]; the ideal ranking holds min(n_positives, k) hits; NaN without positives. Ties are
     averaged over their order as in McSherry and Najork, "Computing Information Retrieval
     Performance Measures Efficiently in the Presence of Tied Scores" (ECIR 2008).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
@@ -125,9 +108,6 @@ def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, 
 
     Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
     in [0, 1].
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     brand, place, chance = _first_place(ranks)
     value = chance / place
@@ -170,9 +150,6 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     positives of the block before it, c = (p - 1) / (t - 1). Its precision is the mean of
     (P + 1 + c (j - 1)) / (a + j) over j, of which the places up to m, min(t, k - a) where there is
     a cut-off, add c m / t + (P + 1 - c (a + 1)) (H(a + m) - H(a)) / t with the harmonic numbers H.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     above, tied = ranks.n_above, ranks.n_tied
     counted, divisor = tied, ranks.n_positives
@@ -215,7 +192,7 @@ class Metric:
         summary: from brands' values to the figure, called with `axis=-1`.
         column: of the brands' values, where it has another name than the metric.
         smaller_is_better: as ranks are.
-        categories: the account side whose categories it cannot do without, if any.
+        categories: the sides of accounts whose categories it cannot do without.
     """
 
     name: str
@@ -225,11 +202,11 @@ class Metric:
     summary: Callable[..., Any] = np.mean
     column: str = ""
     smaller_is_better: bool = False
-    categories: Literal["", "brand", "candidate"] = ""
+    categories: tuple[str, ...] = ()
 
     def columns(self, ranks: TieRanks, depth: str = "") -> dict[str, Float[np.ndarray, " brand"]]:
         """The brands' values by the names of their columns; none where categories are missing."""
-        if self.categories and getattr(ranks, f"{self.categories}_category") is None:
+        if any(getattr(ranks, f"{side}_category") is None for side in self.categories):
             return {}
         found = self.per_brand(ranks, int(depth)) if depth else self.per_brand(ranks)
         name = f"{self.name}@{depth}" if depth else self.column or self.name
@@ -245,7 +222,7 @@ _POOLED: dict[str, Any] = {"summary": pooled_share}
 
 _STANDARD = (
     Metric("AUC", "AUC", auc),
-    Metric(CATEGORY_AUC, "cAUC", category_auc, categories="candidate"),
+    Metric(CATEGORY_AUC, "cAUC", category_auc, categories=("brand", "candidate")),
     Metric("Recall", "R", recall_at, "needed"),
     Metric("NDCG", "NDCG", ndcg_at, "needed"),
     Metric("MRR", "MRR", reciprocal_rank, "allowed"),
@@ -256,7 +233,7 @@ _STANDARD = (
 )
 _PAPER = (
     Metric("paper_auc", "AUC", paper_auc, **_POOLED),
-    Metric("paper_cauc", "cAUC", paper_category_auc, **_POOLED, categories="brand"),
+    Metric("paper_cauc", "cAUC", paper_category_auc, **_POOLED, categories=("brand",)),
     Metric("paper_recall", "R", paper_recall_at, "needed"),
     Metric("paper_map", "MAP", paper_average_precision),
     Metric("paper_mrr", "MRR", paper_reciprocal_rank),

@@ -42,14 +42,9 @@ def paper_auc(ranks: TieRanks) -> Pooled:
 
 
 def paper_category_auc(ranks: TieRanks) -> Pooled:
-    """`paper_auc` against brands of the same known category; candidates need no category.
-
-    Raises:
-        ValueError: the ranks have no categories of brands.
-    """
+    """`paper_auc` against brands of the same known category, which the ranks must hold."""
     category = ranks.brand_category
-    if category is None:
-        raise ValueError("'paper_cauc' needs the categories of brands. Received: none")
+    assert category is not None
     same = (category[:, None] == category[None, :]) & (category >= 0)
     return _quadruples(ranks, ~np.eye(len(category), dtype=np.bool_) & same)
 
@@ -70,11 +65,7 @@ def _quadruples(ranks: TieRanks, rivals: Bool[np.ndarray, "brand brand"]) -> Poo
 
 
 def paper_recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
-    """Share of a brand's positives whose worst rank is at most k; NaN without positives.
-
-    Raises:
-        ValueError: 'k' below 1.
-    """
+    """Share of a brand's positives whose worst rank is at most k; NaN without positives."""
     check_cutoff(k)
     hits = (ranks.n_above + ranks.n_tied <= k).astype(np.int64)
     return mean_over_positives(ranks, hits)

@@ -110,9 +110,7 @@ def check_ranking_inputs(
 ) -> None:
     """Raise unless scores and masks describe one ranking a brand, as `tie_ranks` wants them.
 
-    Raises:
-        ValueError: wrong shape or type, a NaN score (also at a non-candidate: it tells of a broken
-            model), or a positive that is no candidate.
+    A NaN score is refused at a non-candidate, too: it tells of a broken model.
     """
     if scores.ndim != 2 or not np.issubdtype(scores.dtype, np.floating):
         raise ValueError(
@@ -138,11 +136,7 @@ def check_ranking_inputs(
 
 
 def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts: int) -> None:
-    """Raise unless 'category' holds one category index an account, -1 where unknown.
-
-    Raises:
-        ValueError: wrong length or type, or an index below -1.
-    """
+    """Raise unless 'category' holds one category index an account, -1 where unknown."""
     if category.shape != (n_accounts,) or not np.issubdtype(category.dtype, np.integer):
         raise ValueError(
             f"The '{name}' parameter must hold one integer for each of {n_accounts} accounts. "
@@ -156,11 +150,7 @@ def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts:
 
 
 def check_cutoff(k: int) -> None:
-    """Raise unless 'k', a depth of a ranking, is at least 1.
-
-    Raises:
-        ValueError: 'k' below 1.
-    """
+    """Raise unless 'k', a depth of a ranking, is at least 1."""
     if k < 1:
         raise ValueError(f"A cut-off k must be at least 1. Received: {k}")
 

@@ -103,21 +103,15 @@ def compare(
         standard error^2 = s_d^2 / n + s_a^2 / R_a + s_b^2 / R_b,
 
     s_d^2 the sample variance over the n brands of the difference of the models' means over runs,
-    s_a^2 and s_b^2 the sample variances of the models' means over brands over their R runs, and the
-    degrees of freedom of F. Satterthwaite, "An Approximate Distribution of Estimates of Variance
-    Components" (Biometrics Bulletin 2, 1946). The sum holds the residual (brand by seed) part
-    twice: this is min F' of H. Clark, "The Language-as-Fixed-Effect Fallacy" (Journal of Verbal
-    Learning and Verbal Behavior 12, 1973). Taking it off again gives a variance that is too small
-    just when few runs happen to lie close together; with three runs that loses the level. The price
-    is power where the two models differ over brands by little more than their seeds do.
-
-    A test over brands alone ignores an effect that a seed has on all brands; with one as large as
-    the standard error over brands it is wrong about twice as often as it says, or more. Two limits
-    of `p`: where one model has three runs, the other none but one, and seeds outweigh brands
-    threefold, it finds 7 in 100 at the level .05 (five runs nearly mend it); and with 40 brands and
-    very skewed differences every test here is wrong a little more often than it says. Under
-    cross-validation over brands a run is one seed in all folds; that the folds' training sets
-    overlap is not covered.
+    s_a^2 and s_b^2 those of the models' means over brands over their R runs, and the degrees of
+    freedom of F. Satterthwaite (Biometrics Bulletin 2, 1946). The sum holds the residual (brand by
+    seed) part twice: this is min F' of H. Clark, "The Language-as-Fixed-Effect Fallacy" (Journal of
+    Verbal Learning and Verbal Behavior 12, 1973); taken off again, the variance would be too small
+    just when few runs happen to lie close together. A test over brands alone ignores what a seed
+    does to all brands, and is then wrong about twice as often as it says. Limits of `p`: where one
+    model has three runs, the other none but one, and seeds outweigh brands threefold, it finds 7 in
+    100 at the level .05; and so does every test here, a little, with 40 brands and very skewed
+    differences. That folds share training data is not covered.
 
     Args:
         a: (run, brand), any unit, higher is better; NaN where the brand has no such value, which
@@ -240,9 +234,6 @@ def variance_components(values: Layout) -> Components:
 
     Returns:
         Variances in the squared unit. With one run nothing tells the three apart: all are NaN.
-
-    Raises:
-        ValueError: a brand known in some runs only, an infinite value, fewer than two brands.
     """
     known = _known_brands([values])[0]
     n_runs, n_brands = known.shape
@@ -270,16 +261,12 @@ def sign_flip_test(
     Smyth, "Permutation P-values Should Never Be Zero", Statistical Applications in Genetics and
     Molecular Biology 9, 2010). It asks whether the differences lie symmetrically about 0.
 
+    In (0, 1]; 1 where all differences are 0.
+
     Args:
         difference: one a brand, without NaN.
         generator: draws the flips.
         n_resamples: at least 1.
-
-    Returns:
-        In (0, 1]; 1 where all differences are 0.
-
-    Raises:
-        ValueError: no brand, NaN or infinity, a wrong number of resamples.
     """
     _check_difference(difference)
     _require(n_resamples >= 1, "The 'n_resamples' parameter must be at least 1", n_resamples)
@@ -306,9 +293,6 @@ def wilcoxon_test(difference: Float[np.ndarray, " brand"]) -> float:
     Differences of 0 take part in the ranking and their ranks are then left out of both sums (J.
     Pratt, "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", Journal of the
     American Statistical Association 54, 1959). Few brands are taken exactly, as SciPy decides.
-
-    Raises:
-        ValueError: no brand, NaN or infinity.
     """
     _check_difference(difference)
     if not difference.any():
@@ -324,13 +308,7 @@ def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
     most 1.
 
     Args:
-        p: in [0, 1], NaN for a test that was not made.
-
-    Returns:
-        In [p, 1], in the order received; NaN stays NaN and is not counted.
-
-    Raises:
-        ValueError: a p outside [0, 1].
+        p: in [0, 1], NaN for a test that was not made, which stays NaN and is not counted.
     """
     known = np.flatnonzero(~np.isnan(p))
     wrong = p[known][(p[known] < 0) | (p[known] > 1)]
@@ -346,9 +324,6 @@ def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
     """Mean of the paired differences over their sample standard deviation (d_z).
 
     In (-inf, inf), 0 without difference; infinite where all brands differ by the same.
-
-    Raises:
-        ValueError: no brand, NaN or infinity.
     """
     _check_difference(difference)
     mean, spread = float(difference.mean()), float(np.ptp(difference))
@@ -358,11 +333,7 @@ def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
 
 
 def superiority(difference: Float[np.ndarray, " brand"]) -> float:
-    """Share of the brands on which a is better; a tie counts one half. In [0, 1].
-
-    Raises:
-        ValueError: no brand, NaN or infinity.
-    """
+    """Share of the brands on which a is better; a tie counts one half. In [0, 1]."""
     _check_difference(difference)
     return float((1 + np.sign(difference)).mean() / 2)
 

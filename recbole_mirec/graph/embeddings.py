@@ -127,9 +127,7 @@ def node_embeddings(
 def embedding_fingerprint(graph: csr_array, settings: NetMFSettings | Node2VecSettings) -> str:
     """Return the sha256 (hex) of everything that node embeddings depend on.
 
-    Args:
-        graph: as `checked_weights` returns it.
-        settings: the method and its parameters.
+    `graph` is as `checked_weights` returns it.
     """
     head = {
         "format": _FORMAT_VERSION,
