@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import AccountTables
 from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
 from recbole_mirec.graph.embeddings import NetMFSettings, Node2VecSettings, node_embeddings
@@ -50,7 +50,7 @@ class GraphSettings:
         """
         name = str(config["graph_method"])
         if name not in METHODS:
-            raise UsageError(f"Unknown graph_method '{name}'.{nearest(name, METHODS)}")
+            raise UsageError(f"Unknown graph_method '{name}'. Valid: {', '.join(METHODS)}.")
         keys = {field.name: f"graph_{field.name}" for field in fields(METHODS[name])}
         if name == "netmf":
             keys["negative"] = "graph_netmf_negative"

@@ -204,7 +204,10 @@ class SplitDataset(Dataset):  # type: ignore[misc]
 
     def _parse_intervals_str(self, intervals_str: Any) -> Any:
         """RecBole's, which only warns of what is no interval and then filters by the others."""
-        found = super()._parse_intervals_str(intervals_str)
+        try:
+            found = super()._parse_intervals_str(intervals_str)
+        except (IndexError, ValueError):
+            found = []
         wanted = 0 if found is None else str(intervals_str).count(";") + 1
         if wanted > len(found or ()) or any(low > high for _, low, high, _ in found or ()):
             raise UsageError(

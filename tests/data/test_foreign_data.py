@@ -110,6 +110,7 @@ NINE = [("u", f"i{item}") for item in range(9)]
         ([*NINE, ("u", "[PAD]")], {}, r"holds the item_id '\[PAD\]'"),
         (NINE, {"user_inter_num_interval": "[10,inf)"}, "Some feat is empty"),
         (NINE, {"user_inter_num_interval": "ten"}, r"must read like \[5,inf\).*Received: 'ten'"),
+        (NINE, {"user_inter_num_interval": "[five,9]"}, r"must read like .*'\[five,9\]'"),
         (NINE, {"item_inter_num_interval": "[5,1]"}, r"must read like .*Received: '\[5,1\]'"),
     ],
 )
