@@ -1,6 +1,6 @@
 """Metrics of a model on a part of a split: names, values, text, notes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +12,11 @@ from recbole.utils import ModelType
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset, SplitDataset
-from recbole_mirec.evaluation import (
-    paper_per_brand,
-    paper_summarise,
-    per_brand_metrics,
-    summarise,
-    tie_ranks,
-)
-from recbole_mirec.evaluation.metrics import (
-    AT_CUTOFF,
-    CATEGORY_AUC,
-    FIRST_RANK,
-    MEDIAN_RANK,
-    OVERALL,
-    usual_columns,
-)
-from recbole_mirec.evaluation.paper_rules import COMPARED, PAPER_FIRST_RANK, PAPER_MEDIAN_RANK, WON
+from recbole_mirec.evaluation.metrics import METRICS, Metric, per_brand_metrics, summarise
+from recbole_mirec.evaluation.metrics import PAPER as PAPER
+from recbole_mirec.evaluation.metrics import RANK_TITLE as RANK_TITLE
+from recbole_mirec.evaluation.metrics import UNSEEN as UNSEEN
+from recbole_mirec.evaluation.ranks import tie_ranks
 from recbole_mirec.registry import is_ours
 
 if TYPE_CHECKING:
@@ -39,6 +28,33 @@ FOLD_NOTE = (
     "Folds share the data set's features: what its conversion fitted, such as topics, may know a "
     "fold's accounts, but never their collaborations."
 )
+# A pool with a larger share of positives says little about a ranking.
+CROWDED = 0.5
+# What stands before the figures of each group of metrics, by the prefix of their names.
+GROUPS = {"": "", PAPER: "  by the paper's rules", UNSEEN: "  unseen influencers only"}
+PARTS = {"valid": "validation", "test": "test"}
+
+USUAL = ("AUC", "cAUC", "Recall", "NDCG@10", "MRR", "MAP", "MedR")
+USUAL_OF_PAPER = ("auc", "cauc", "recall", "map", "mrr", "medr")
+# RecBole's other names, in small letters.
+ALIASES = {"gauc": "auc", "r": "recall"}
+_BY_WORD = {name.lower(): metric for name, metric in METRICS.items()}
+
+_NO_RATING = "scores order influencers and are neither probabilities nor ratings"
+_NO_TRUTH = "it describes the lists of all users together and not whether they are right"
+# Metrics of RecBole that are not computed, and why.
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("logloss", "rmse", "mae"), _NO_RATING),
+    **dict.fromkeys(("itemcoverage", "averagepopularity", "shannonentropy"), _NO_TRUTH),
+    **dict.fromkeys(("giniindex", "tailpercentage"), _NO_TRUTH),
+}
+# What RecBole means by a name that means something else here.
+REMARKS: dict[str, str] = {
+    "auc": "AUC is the mean over brands of each brand's AUC in its full ranking; RecBole's AUC "
+    "pools all pairs of its labelled mode.",
+    "gauc": "GAUC is shown as AUC, in which every brand counts the same; RecBole's GAUC weights "
+    "users by their positives.",
+}
 
 
 def is_synthetic(dataset: SplitDataset) -> bool:
@@ -56,20 +72,25 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
     return f"{protocol}, fold {fold} of {folds}" if folds else protocol
 
 
-def experiment_notes(config: Any) -> tuple[str, ...]:
-    """What belongs beside the metrics of an experiment."""
+def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[str, ...]:
+    """What belongs beside the metrics of an experiment, of its parts where they are given."""
     notes = _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
-    return (*notes, FOLD_NOTE) if config["folds"] else notes
+    return (*notes, *([FOLD_NOTE] if config["folds"] else ()), *crowded_notes(*evaluations))
 
 
 def ranking_notes(config: Any, *, n_collaborations: int) -> tuple[str, ...]:
-    """What belongs beside the ranking of one brand.
-
-    Args:
-        config: the run's.
-        n_collaborations: training collaborations of the brand.
-    """
+    """What belongs beside the ranking of one brand with so many training collaborations."""
     return _model_notes(config, new_brand=n_collaborations == 0)
+
+
+def crowded_notes(*evaluations: "Evaluation | None") -> Iterator[str]:
+    """A warning for each part in whose pool even a random order looks good."""
+    for found in evaluations:
+        if found is not None and found.positive_share > CROWDED:
+            yield (
+                f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are "
+                f"positives: any order of them looks good, and its figures say little."
+            )
 
 
 def score_note(model: Any) -> str:
@@ -99,49 +120,6 @@ def _model_notes(config: Any, *, new_brand: bool) -> tuple[str, ...]:
     )
 
 
-PAPER, UNSEEN = "paper_", "unseen_"
-SMALLER_IS_BETTER = (MEDIAN_RANK, PAPER_MEDIAN_RANK)
-_PAPER_OVERALL = ("paper_auc", "paper_cauc", "paper_map", "paper_mrr", PAPER_MEDIAN_RANK)
-_PAPER_RECALL = "paper_recall"
-
-
-def _overall_names() -> dict[str, str]:
-    """Metrics of the whole ranking, by their names in small letters."""
-    plain = [name for name in (*OVERALL, MEDIAN_RANK) if name != FIRST_RANK]
-    names = [*plain, CATEGORY_AUC, *_PAPER_OVERALL, *(f"{UNSEEN}{name}" for name in plain)]
-    both = [name for name in plain if name in AT_CUTOFF]
-    return (
-        {name.lower(): name for name in names}
-        | {f"{prefix}{name}@all".lower(): prefix + name for name in both for prefix in ("", UNSEEN)}
-        | {"gauc": "AUC"}
-    )
-
-
-def _cut_names() -> dict[str, str]:
-    """Metrics of the first k places, by their names in small letters without the k."""
-    names = [*AT_CUTOFF, *(f"{UNSEEN}{name}" for name in AT_CUTOFF), _PAPER_RECALL]
-    return {name.lower(): name for name in names} | {"r": "Recall"}
-
-
-OVERALL_NAMES, CUT_NAMES = _overall_names(), _cut_names()
-
-_NO_RATING = "scores order influencers and are neither probabilities nor ratings"
-_NO_TRUTH = "it describes the lists of all users together and not whether they are right"
-# Metrics of RecBole that are not computed, and why.
-REFUSED: dict[str, str] = {
-    **dict.fromkeys(("logloss", "rmse", "mae"), _NO_RATING),
-    **dict.fromkeys(("itemcoverage", "averagepopularity", "shannonentropy"), _NO_TRUTH),
-    **dict.fromkeys(("giniindex", "tailpercentage"), _NO_TRUTH),
-}
-# What RecBole means by a name that means something else here.
-REMARKS: dict[str, str] = {
-    "auc": "AUC is the mean over brands of each brand's AUC in its full ranking; RecBole's AUC "
-    "pools all pairs of its labelled mode.",
-    "gauc": "GAUC is shown as AUC, in which every brand counts the same; RecBole's GAUC weights "
-    "users by their positives.",
-}
-
-
 def rule_prefix(metric: str) -> str:
     """The group of a metric's name: `paper_`, `unseen_`, or "" for the standard metrics."""
     return next((prefix for prefix in (PAPER, UNSEEN) if metric.startswith(prefix)), "")
@@ -149,14 +127,23 @@ def rule_prefix(metric: str) -> str:
 
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric is better when smaller: the ranks are."""
-    return metric.removeprefix(UNSEEN) in SMALLER_IS_BETTER
+    return METRICS[metric.partition("@")[0]].smaller_is_better
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as it heads a column, in any case of letters."""
+    kind, at, depth = name.partition("@")
+    metric = _BY_WORD.get(kind.lower())
+    return name if metric is None else f"{rule_prefix(kind)}{metric.title}{at}{depth}"
 
 
 def usual_metrics(topk: Sequence[int]) -> list[str]:
     """The metrics of an evaluation where nobody chooses: the standard ones, then the paper's."""
-    standard = [MEDIAN_RANK if name == FIRST_RANK else name for name in usual_columns(topk)]
-    recalls = [f"{_PAPER_RECALL}@{k}" for k in topk]
-    return [*standard, *_PAPER_OVERALL[:2], *recalls, *_PAPER_OVERALL[2:]]
+    found: list[str] = []
+    for name in (*USUAL, *(PAPER + name for name in USUAL_OF_PAPER)):
+        needs = name in METRICS and METRICS[name].depth == "needed"
+        found += [f"{name}@{k}" for k in topk] if needs else [name]
+    return found
 
 
 def read_metric(text: object, *, key: str = "valid_metric") -> str:
@@ -170,37 +157,43 @@ def read_metric(text: object, *, key: str = "valid_metric") -> str:
     Raises:
         UsageError: no such metric; names the nearest one, or says why RecBole's is not computed.
     """
-    word = str(text).strip().lower()
-    if word in OVERALL_NAMES:
-        return OVERALL_NAMES[word]
-    kind, _, depth = word.partition("@")
-    if kind in CUT_NAMES and depth.isdecimal() and int(depth) > 0:
-        return f"{CUT_NAMES[kind]}@{int(depth)}"
+    kind, at, depth = str(text).strip().lower().partition("@")
     if kind in REFUSED:
         raise UsageError(f"Key '{key}': {text} is not computed: {REFUSED[kind]}.")
-    if kind in CUT_NAMES:
-        name = CUT_NAMES[kind]
-        raise UsageError(f"Key '{key}': {name} needs a depth, such as {name}@10. Received: {text}.")
-    shown = [*OVERALL_NAMES.values(), *(f"{name}@10" for name in CUT_NAMES.values())]
+    metric = _metric_of(kind)
+    if metric is not None:
+        takes_depth = metric.depth != "none"
+        if takes_depth and depth.isdecimal() and int(depth) > 0:
+            return f"{metric.name}@{int(depth)}"
+        if metric.depth != "needed" and (not at or (takes_depth and depth == "all")):
+            return metric.name
+        if takes_depth:
+            example = f"{metric.name} needs a depth, such as {metric.name}@10"
+            raise UsageError(f"Key '{key}': {example}. Received: {text}.")
+    shown = [name + ("@10" if one.depth == "needed" else "") for name, one in METRICS.items()]
+    shown += [f"{name}@10" for name, one in METRICS.items() if one.depth == "allowed"]
     raise UsageError(f"Unknown {key} '{text}'.{nearest(str(text), shown)}")
+
+
+def _metric_of(word: str) -> Metric | None:
+    return _BY_WORD.get(ALIASES.get(word, word))
 
 
 def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[list[str], list[str]]:
     """The metrics that a user's `metrics` and `topk` show.
 
-    Args:
-        asked: names; one that takes a depth and has none gets each of `topk`, as in RecBole (MRR
-            and MAP, too: their full lists are MRR@all and MAP@all).
-        topk: the depths.
+    A name that takes a depth and has none gets each of `topk`, as in RecBole (MRR and MAP, too:
+    their full lists are MRR@all and MAP@all).
 
     Returns:
         Standard metrics, each once, then what the paper's rules know of them; and what is wrong.
     """
-    depths = [f"@{k}" for k in topk]
     found: list[str] = []
     problems: list[str] = []
     for word in asked:
-        for depth in depths if str(word).strip().lower() in CUT_NAMES else [""]:
+        metric = _metric_of(str(word).strip().lower())
+        deep = metric is not None and metric.depth != "none"
+        for depth in [f"@{k}" for k in topk] if deep else [""]:
             try:
                 found.append(read_metric(f"{word}{depth}", key="metrics"))
             except UsageError as error:
@@ -210,8 +203,11 @@ def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[lis
         for name in found
         if name.startswith(UNSEEN)
     ]
-    of_paper = [f"{PAPER}{name.lower()}" for name in found]
-    found += [name for name in of_paper if name in _PAPER_OVERALL or _PAPER_RECALL in name]
+    for name in list(found):
+        kind, at, _ = name.partition("@")
+        of_paper = METRICS.get(PAPER + kind.lower())
+        if of_paper is not None and bool(at) == (of_paper.depth == "needed"):
+            found.append(PAPER + name.lower())
     return _in_groups(found), problems
 
 
@@ -253,6 +249,7 @@ class Evaluation:
             collaboration.
         n_candidates: size of the candidate pool, which R@k and MAP depend on.
         scores: (brand, candidate) of the part's split.
+        positive_share: of the pairs that are ranked, how many are collaborations.
     """
 
     part: str
@@ -260,6 +257,7 @@ class Evaluation:
     summary: dict[str, float]
     n_candidates: int
     scores: NDArray[Any]
+    positive_share: float = 0.0
 
 
 def evaluate_scores(
@@ -278,52 +276,22 @@ def evaluate_scores(
             categories for it.
         unseen_only: add the standard ones over influencers without a training collaboration.
     """
-    standard = [
-        FIRST_RANK if name == MEDIAN_RANK else name for name in metrics if not rule_prefix(name)
-    ]
-    categories = {}
-    if split.brand_category is not None and split.candidate_category is not None:
-        categories = {
-            "brand_category": split.brand_category,
-            "candidate_category": split.candidate_category,
-        }
-    columns = per_brand_metrics(
-        scores, split.positives, split.mask, columns=standard, **categories
-    ) | _paper_columns(scores, split, [name for name in metrics if name.startswith(PAPER)])
-    if unseen_only:
-        unseen = per_brand_metrics(
-            scores, split.positives & split.unseen, split.mask & split.unseen, columns=standard
-        )
-        columns |= {f"{UNSEEN}{name}": values for name, values in unseen.items()}
-    per_brand = pd.DataFrame(columns)
-    summary = summary_of(per_brand)
-    return Evaluation(split.part, per_brand, summary, len(split.candidates), scores)
-
-
-def _paper_columns(
-    scores: NDArray[Any], split: EvaluationSplit, metrics: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """The columns of `paper_per_brand` that some metrics of the paper's rules need."""
-    if not metrics:
-        return {}
-    ks = [int(depth) for _, at, depth in (name.partition("@") for name in metrics) if at]
-    columns = paper_per_brand(
-        scores, split.positives, split.mask, ks=ks, brand_category=split.brand_category
+    ranks = tie_ranks(
+        scores,
+        split.positives,
+        split.mask,
+        brand_category=split.brand_category,
+        candidate_category=split.candidate_category,
     )
-    needed = {PAPER_FIRST_RANK if name == PAPER_MEDIAN_RANK else name for name in metrics}
-    return {
-        name: values
-        for name, values in columns.items()
-        if name.removesuffix(WON).removesuffix(COMPARED) in needed
-    }
+    unseen = ranks.among(split.unseen[None, :]) if unseen_only else None
+    per_brand = pd.DataFrame(per_brand_metrics(ranks, metrics, unseen))
+    share = float(split.positives.sum() / max(split.mask.sum(), 1))
+    summary = summary_of(per_brand)
+    return Evaluation(split.part, per_brand, summary, len(split.candidates), scores, share)
 
 
 def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame:
     """Where each collaboration of a part stands among its brand's candidates.
-
-    Args:
-        scores: (brand, candidate) of the split; higher is better.
-        split: brands, candidates and truth.
 
     Returns:
         `brand` and `influencer` (internal ids), `rank` (from 1; its mean over a random order of
@@ -343,20 +311,8 @@ def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame
 
 
 def summary_of(per_brand: pd.DataFrame) -> dict[str, float]:
-    """Metrics over some brands, by the rules that each group of columns follows.
-
-    Args:
-        per_brand: rows of `Evaluation.per_brand`: all of them, or those of a category.
-
-    Returns:
-        Standard metrics, then those named `paper_`, then those named `unseen_`.
-    """
-    groups: dict[str, dict[str, NDArray[np.float64]]] = {"": {}, PAPER: {}, UNSEEN: {}}
-    for name in map(str, per_brand.columns):
-        groups[rule_prefix(name)][name] = per_brand[name].to_numpy(dtype=np.float64)
-    unseen = {name.removeprefix(UNSEEN): values for name, values in groups[UNSEEN].items()}
-    summary = summarise(groups[""]) | paper_summarise(groups[PAPER])
-    return summary | {f"{UNSEEN}{name}": value for name, value in summarise(unseen).items()}
+    """Metrics over some brands: all rows of `Evaluation.per_brand`, or those of a category."""
+    return summarise({str(name): per_brand[name].to_numpy(np.float64) for name in per_brand})
 
 
 def per_category(per_brand: pd.DataFrame, categories: Sequence[str | None]) -> pd.DataFrame:
@@ -375,10 +331,6 @@ def per_category(per_brand: pd.DataFrame, categories: Sequence[str | None]) -> p
         for category, brands in per_brand.groupby(np.asarray(categories, dtype=object))
     ]
     return pd.DataFrame(rows)
-
-
-RANK_TITLE = "MedR"
-PARTS = {"valid": "validation", "test": "test"}
 
 
 def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
@@ -407,46 +359,30 @@ def result_table(result: "ExperimentResult") -> str:
     """Title, metrics of both parts under both rules, the epoch chosen, time, notes and files."""
     data = data_title(result.dataset, synthetic=result.synthetic)
     protocol = protocol_title(result.protocol, result.folds, result.fold)
-    rows: list[dict[str, object]] = []
-    for evaluation in (result.valid, result.test):
-        if evaluation is not None:
-            rows += _rows(evaluation)
-    lines = [
-        f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
-        "",
-        format_table(pd.DataFrame(rows), decimals=4),
-        "",
-        f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
-        f"{result.valid_metric}; {result.seconds:.0f} s",
-    ]
-    lines += [f"Note: {note}" for note in result.notes]
-    lines.append(
-        f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
-        f"categories, config.yaml, run.json, best.safetensors)"
+    rows = [row for part in (result.valid, result.test) if part is not None for row in _rows(part)]
+    notes = dict.fromkeys((*result.notes, *crowded_notes(result.valid, result.test)))
+    return "\n".join(
+        [
+            f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
+            "",
+            format_table(pd.DataFrame(rows), decimals=4),
+            "",
+            f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
+            f"{result.valid_metric}; {result.seconds:.0f} s",
+            *(f"Note: {note}" for note in notes),
+            f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
+            f"categories, config.yaml, run.json, best.safetensors)",
+        ]
     )
-    return "\n".join(lines)
 
 
-def _rows(evaluation: Evaluation) -> list[dict[str, object]]:
+def _rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
     size = f"({len(evaluation.per_brand)} brands, {evaluation.n_candidates} candidates)"
-    groups: dict[str, dict[str, float]] = {"": {}, PAPER: {}, UNSEEN: {}}
-    for name, value in evaluation.summary.items():
-        prefix = rule_prefix(name)
-        groups[prefix][metric_title(name.removeprefix(prefix))] = value
-    labels = {
-        "": f"{PARTS[evaluation.part]} {size}",
-        PAPER: "  by the paper's rules",
-        UNSEEN: "  unseen influencers only",
-    }
-    rows: list[dict[str, object]] = []
-    for prefix, values in groups.items():
+    for prefix, label in GROUPS.items():
+        values: dict[str, object] = {
+            metric_title(name).removeprefix(prefix): value
+            for name, value in evaluation.summary.items()
+            if rule_prefix(name) == prefix
+        }
         if values:
-            rows.append({"": labels[prefix], **values})
-    return rows
-
-
-def metric_title(name: str) -> str:
-    """A metric's name as it heads a column."""
-    standard = {"auc": "AUC", "cauc": "cAUC", "map": "MAP", "mrr": "MRR", "medr": RANK_TITLE}
-    short = name.replace("recall@", "R@").replace("Recall@", "R@")
-    return standard.get(short, short)
+            yield {"": label or f"{PARTS[evaluation.part]} {size}", **values}

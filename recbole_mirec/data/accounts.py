@@ -1,6 +1,6 @@
 """Account tables: what each account has of every perspective, by internal id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,8 @@ from dataset_convert.atomic import AtomicData
 from dataset_convert.common.errors import UsageError, nearest
 
 LISTS, VECTOR = "graph", "vector"
-
-
 DENSE_MODALITIES = (schema.CONTENT_TOPICS, schema.AUDIENCE_TOPICS, schema.ATTRIBUTE_VECTOR)
+Frames = Mapping[schema.Side, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -73,81 +72,70 @@ def build_account_tables(
     Returns:
         The tables; features that no training account shows are dropped from every account.
     """
-    frames = {
-        schema.BRAND: data.brands.set_index(schema.BRAND_ID),
-        schema.INFLUENCER: data.influencers.set_index(schema.INFLUENCER_ID),
-    }
+    files = {schema.BRAND: data.brands, schema.INFLUENCER: data.influencers}
     # Reindexing aligns rows with internal ids; the padding token gets a row of missing values.
-    frames = {side: frame.reindex(list(tokens[side])) for side, frame in frames.items()}
+    frames: Frames = {
+        side: frame.set_index(schema.ACCOUNT_ID[side]).reindex(list(tokens[side]))
+        for side, frame in files.items()
+    }
     features: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
     masks: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
     left_out: dict[str, str] = {}
     for modality in (*DENSE_MODALITIES, *schema.VISUAL_MODALITIES):
         matrices = _modality(frames, modality, training)
-        if matrices is None:
-            continue
-        empty = [side for side in schema.SIDES if not _present(matrices[side]).any()]
+        present = {
+            side: np.asarray(~np.isnan(matrix).any(axis=1)) for side, matrix in matrices.items()
+        }
+        empty = [side for side, mask in present.items() if not mask.any()]
         if empty:
             left_out[modality] = f"no {' and no '.join(empty)} has it"
             continue
-        for side in schema.SIDES:
-            mask = _present(matrices[side])
+        for side, mask in present.items():
+            values = np.where(mask[:, None], matrices[side], 0.0).astype(np.float32)
+            features[side][modality] = torch.from_numpy(values)
             masks[side][modality] = torch.from_numpy(mask)
-            features[side][modality] = torch.from_numpy(
-                np.where(mask[:, None], matrices[side], 0.0).astype(np.float32)
-            )
-    names = _vocabulary(frames, _attributes_field, training)
+    names = _vocabulary(frames, schema.ATTRIBUTES, training)
+    sides = {}
+    for side, frame in frames.items():
+        unknown = pd.Series(np.nan, index=frame.index)
+        followers = frame.get(schema.account_field(side, schema.FOLLOWERS), unknown)
+        sides[side] = SideTable(
+            features=features[side],
+            masks=masks[side],
+            attributes=_incidence(
+                frame.get(schema.account_field(side, schema.ATTRIBUTES), ()), len(frame), names
+            ),
+            followers=np.asarray(followers, dtype=np.float64),
+        )
     return AccountTables(
-        sides={
-            side: SideTable(
-                features=features[side],
-                masks=masks[side],
-                attributes=_incidence(
-                    frames[side], schema.account_field(side, schema.ATTRIBUTES), names
-                ),
-                followers=_followers(frames[side], side),
-            )
-            for side in schema.SIDES
-        },
+        sides=sides,
         dimensions={name: tensor.shape[1] for name, tensor in features[schema.BRAND].items()},
         attribute_names=tuple(names),
         left_out=left_out,
     )
 
 
-def _present(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
-    present: NDArray[np.bool_] = np.asarray(~np.isnan(matrix).any(axis=1))
-    return present
-
-
-def _attributes_field(side: schema.Side) -> str:
-    return schema.account_field(side, schema.ATTRIBUTES)
-
-
 def _modality(
-    frames: Mapping[schema.Side, pd.DataFrame],
-    modality: str,
-    training: Mapping[schema.Side, NDArray[np.bool_]],
-) -> dict[schema.Side, NDArray[np.float64]] | None:
-    """Matrices (account, dimension) with NaN rows where missing; None where no column exists."""
+    frames: Frames, modality: str, training: Mapping[schema.Side, NDArray[np.bool_]]
+) -> dict[schema.Side, NDArray[np.float64]]:
+    """Matrices (account, dimension) with NaN rows where missing; none where no column exists."""
     if all(schema.account_field(side, modality) in frames[side] for side in schema.SIDES):
         return {
-            side: _dense(frames[side][schema.account_field(side, modality)])
-            for side in schema.SIDES
+            side: _dense(frame[schema.account_field(side, modality)])
+            for side, frame in frames.items()
         }
     if all(schema.labels_field(side, modality) in frames[side] for side in schema.SIDES):
-        names = _vocabulary(frames, lambda side: schema.labels_field(side, modality), training)
+        names = _vocabulary(frames, f"{modality}_{schema.LABELS}", training)
         return {side: _from_labels(frames[side], side, modality, names) for side in schema.SIDES}
-    return None
+    return {}
 
 
 def _dense(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    present = [value for value in column if isinstance(value, np.ndarray)]
-    width = len(present[0]) if present else 0
+    rows = {row: value for row, value in enumerate(column) if isinstance(value, np.ndarray)}
+    width = len(next(iter(rows.values()), ()))
     matrix = np.full((len(column), max(width, 1)), np.nan)
-    for row, value in enumerate(column):
-        if isinstance(value, np.ndarray):
-            matrix[row] = value
+    for row, value in rows.items():
+        matrix[row] = value
     return matrix
 
 
@@ -158,8 +146,7 @@ def _from_labels(
     labels = frame[schema.labels_field(side, modality)]
     weights = frame[schema.weights_field(side, modality)]
     for row, (label_list, weight_list) in enumerate(zip(labels, weights, strict=True)):
-        known = _known(label_list, names)
-        if not known:
+        if not _known(label_list, names):
             continue
         matrix[row] = 0.0
         for label, weight in zip(label_list, weight_list, strict=True):
@@ -173,35 +160,29 @@ def _known(values: object, names: Mapping[str, int]) -> list[str]:
 
 
 def _vocabulary(
-    frames: Mapping[schema.Side, pd.DataFrame],
-    field: Any,
-    training: Mapping[schema.Side, NDArray[np.bool_]],
+    frames: Frames, column: str, training: Mapping[schema.Side, NDArray[np.bool_]]
 ) -> dict[str, int]:
     """Sorted names of a list column over the training accounts of both sides -> dimension."""
-    found: set[str] = set()
-    for side in schema.SIDES:
-        if field(side) in frames[side]:
-            for values in frames[side][field(side)][training[side]]:
-                if isinstance(values, list):
-                    found.update(values)
-    return {name: position for position, name in enumerate(sorted(found))}
+    lists = [
+        values
+        for side, frame in frames.items()
+        for values in frame.get(schema.account_field(side, column), frame.index)[training[side]]
+        if isinstance(values, list)
+    ]
+    return {name: place for place, name in enumerate(sorted(set().union(*lists)))}
 
 
-def _incidence(frame: pd.DataFrame, field: str, names: Mapping[str, int]) -> sparse.csr_array:
-    rows, columns = [], []
-    for row, values in enumerate(frame.get(field, ())):
-        known = set(_known(values, names))
-        rows += [row] * len(known)
-        columns += sorted(names[value] for value in known)
-    ones = np.ones(len(rows), dtype=np.int64)
-    return sparse.csr_array((ones, (rows, columns)), shape=(len(frame), len(names)))
-
-
-def _followers(frame: pd.DataFrame, side: schema.Side) -> NDArray[np.float64]:
-    field = schema.account_field(side, schema.FOLLOWERS)
-    if field not in frame:
-        return np.full(len(frame), np.nan)
-    return frame[field].to_numpy(dtype=np.float64)
+def _incidence(
+    lists: Iterable[object], n_accounts: int, names: Mapping[str, int]
+) -> sparse.csr_array:
+    cells = [
+        (row, names[value])
+        for row, values in enumerate(lists)
+        for value in sorted(set(_known(values, names)))
+    ]
+    rows, columns = zip(*cells, strict=True) if cells else ((), ())
+    ones = np.ones(len(cells), dtype=np.int64)
+    return sparse.csr_array((ones, (rows, columns)), shape=(n_accounts, len(names)))
 
 
 def check_perspectives(wanted: Any) -> tuple[str, ...]:
@@ -210,19 +191,16 @@ def check_perspectives(wanted: Any) -> tuple[str, ...]:
     Raises:
         UsageError: not a list, empty, a name twice or an unknown name.
     """
-    if (
-        not isinstance(wanted, list | tuple)
-        or not wanted
-        or len(set(map(str, wanted))) < len(wanted)
-    ):
+    is_list = isinstance(wanted, list | tuple) and len(wanted) > 0
+    if not is_list or len(set(map(str, wanted))) < len(wanted):
         raise UsageError(
             "Key 'perspectives' must list one to three of content, audience, attribute, each "
             f"once, for example --perspectives=[content,attribute]. Received: {wanted!r}."
         )
     for name in wanted:
         if name not in schema.PERSPECTIVES:
-            known = schema.PERSPECTIVES
-            raise UsageError(f"Unknown perspective '{name}'.{nearest(str(name), known)}")
+            hint = nearest(str(name), schema.PERSPECTIVES)
+            raise UsageError(f"Unknown perspective '{name}'.{hint}")
     return tuple(wanted)
 
 
@@ -278,9 +256,6 @@ def incidence_features(accounts: AccountTables, side: schema.Side) -> tuple[Tens
 
 def influence_numbers(dataset: Any) -> dict[str, NDArray[np.float64]]:
     """What the data set tells of an influencer's reach and effect, on one scale.
-
-    Args:
-        dataset: brings `accounts` and `pairs`.
 
     Returns:
         `followers` and `competence` (the mean over its training collaborations), those of which

@@ -1,9 +1,8 @@
 """The attribute perspective's input by the co-occurrence graph (18), and concepts."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from recbole_mirec import graph
 from recbole_mirec.data.accounts import AccountTables
+from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
+from recbole_mirec.graph.embeddings import NetMFSettings, Node2VecSettings, node_embeddings
+from recbole_mirec.graph.precomputed import read_edge_list, read_word2vec_text
 
 _LOGGER = logging.getLogger(__name__)
+METHODS: dict[str, type] = {"node2vec": Node2VecSettings, "netmf": NetMFSettings}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,38 +28,43 @@ class GraphSettings:
     """The `graph_*` keys of the model's YAML, and the files that replace parts of the graph.
 
     Attributes:
-        method: `node2vec` or `netmf`.
+        embedding: method and its settings.
         eta: eta of (17).
-        node2vec: arguments of `Node2VecSettings`.
-        netmf: arguments of `NetMFSettings`.
         graph_file: precomputed edge list over attribute names, or None.
         embedding_file: precomputed node embeddings in word2vec text, or None.
         cache_folder: where node embeddings are kept between runs.
     """
 
-    method: str
+    embedding: NetMFSettings | Node2VecSettings
     eta: float
-    node2vec: Mapping[str, Any]
-    netmf: Mapping[str, Any]
     graph_file: Path | None
     embedding_file: Path | None
     cache_folder: Path
 
     @classmethod
     def from_config(cls, config: Any) -> "GraphSettings":
-        """Read the keys from a resolved configuration."""
-        names = [field.name for field in dataclasses.fields(graph.Node2VecSettings)]
+        """Read the keys from a resolved configuration.
+
+        Raises:
+            UsageError: an unknown method, or a walk that is too long.
+        """
+        name = str(config["graph_method"])
+        if name not in METHODS:
+            raise UsageError(f"Unknown graph_method '{name}'. Valid: {', '.join(METHODS)}.")
+        keys = {field.name: f"graph_{field.name}" for field in fields(METHODS[name])}
+        if name == "netmf":
+            keys["negative"] = "graph_netmf_negative"
+        try:
+            embedding = METHODS[name](**{field: config[key] for field, key in keys.items()})
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        files = [config[key] for key in ("attribute_graph_file", "node_embedding_file")]
+        graph_file, embedding_file = (Path(str(file)) if file else None for file in files)
         return cls(
-            method=str(config["graph_method"]),
+            embedding=embedding,
             eta=config["graph_eta"],
-            node2vec={name: config[f"graph_{name}"] for name in names},
-            netmf={
-                "dimension": config["graph_dimension"],
-                "window": config["graph_window"],
-                "negative": config["graph_netmf_negative"],
-            },
-            graph_file=_path(config["attribute_graph_file"]),
-            embedding_file=_path(config["node_embedding_file"]),
+            graph_file=graph_file,
+            embedding_file=embedding_file,
             cache_folder=Path(config["checkpoint_dir"]) / "node_embeddings",
         )
 
@@ -65,27 +72,23 @@ class GraphSettings:
 def graph_features(
     accounts: AccountTables, pairs: NDArray[np.int64], settings: GraphSettings
 ) -> dict[schema.Side, tuple[Tensor, Tensor]]:
-    """Attribute inputs of both sides.
-
-    Args:
-        accounts: the attribute lists.
-        pairs: (pair, 2) training collaborations in internal ids; nothing else is counted.
-        settings: how the graph is made and embedded.
+    """Attribute inputs of both sides: means of `node_vectors`, whose arguments it takes.
 
     Returns:
         side -> float32 (account, dimension) and mask (account), True where an account has an
         attribute that is a node of the graph.
 
     Raises:
-        UsageError: an unknown method, a file that cannot be read or that names no attribute of
-            the data set, a graph without edges.
+        UsageError: as `node_vectors`.
     """
     vectors, known = node_vectors(accounts, pairs, settings)
-    features = {}
-    for side in schema.SIDES:
-        means, mask = graph.account_mean(accounts.sides[side].attributes, vectors, known)
-        features[side] = (torch.from_numpy(means), torch.from_numpy(mask))
-    return features
+    means = {
+        side: account_mean(accounts.sides[side].attributes, vectors, known) for side in schema.SIDES
+    }
+    return {
+        side: (torch.from_numpy(mean), torch.from_numpy(mask))
+        for side, (mean, mask) in means.items()
+    }
 
 
 def node_vectors(
@@ -103,87 +106,50 @@ def node_vectors(
         (attribute), True where an attribute is a node of the graph.
 
     Raises:
-        UsageError: as `graph_features`.
+        UsageError: a file that cannot be read or that names no attribute of the data set, a graph
+            without edges.
     """
+    names, file = accounts.attribute_names, settings.embedding_file or settings.graph_file
     try:
-        return _node_vectors(accounts, pairs, settings)
+        if settings.embedding_file is not None:
+            names, vectors = read_word2vec_text(settings.embedding_file)
+            known = np.ones(len(names), dtype=bool)
+        else:
+            if settings.graph_file is None:
+                weights = training_graph(accounts, pairs, settings.eta)
+            else:
+                edges = read_edge_list(settings.graph_file)
+                names, weights = edges.nodes, edges.weights
+                _LOGGER.info(
+                    f"Attribute graph from {file}: {len(names)} nodes, {edges.n_lines} lines, "
+                    f"{edges.n_conflicts} pairs with two weights."
+                )
+            if not weights.nnz:
+                raise UsageError(
+                    "The attribute graph has no edges: no two attributes meet in a training "
+                    "collaboration. Leave 'attribute' out of perspectives, or add attributes."
+                )
+            vectors, known = node_embeddings(weights, settings.embedding, settings.cache_folder)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from None
-
-
-def _node_vectors(
-    accounts: AccountTables, pairs: NDArray[np.int64], settings: GraphSettings
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    if settings.embedding_file is not None:
-        names, vectors = graph.read_word2vec_text(settings.embedding_file)
-        return _align(accounts, names, vectors, np.ones(len(names), bool), settings.embedding_file)
-    names = accounts.attribute_names
-    if settings.graph_file is not None:
-        edges = graph.read_edge_list(settings.graph_file)
-        names, weights = edges.nodes, edges.weights
-        _LOGGER.info(
-            "Attribute graph from %s: %d nodes, %d lines, %d pairs with two weights.",
-            settings.graph_file,
-            len(names),
-            edges.n_lines,
-            edges.n_conflicts,
-        )
-    else:
-        weights = training_graph(accounts, pairs, settings.eta)
-    if not weights.nnz:
+    row_of = {name: row for row, name in enumerate(names) if known[row]}
+    rows = np.array([row_of.get(name, -1) for name in accounts.attribute_names], dtype=np.int64)
+    mask = rows >= 0
+    if not mask.any():
         raise UsageError(
-            "The attribute graph has no edges: no two attributes meet in a training "
-            "collaboration. Leave 'attribute' out of perspectives, or add attributes."
+            f"'{file}' names none of the data set's {len(rows)} attributes (for example "
+            f"'{accounts.attribute_names[0]}'). Its ids must be attribute names."
         )
-    vectors, known = graph.node_embeddings(weights, _method(settings), settings.cache_folder)
-    return _align(accounts, names, vectors, known, settings.graph_file)
+    aligned = np.where(mask[:, None], vectors[rows], 0).astype(np.float32)
+    return aligned, mask
 
 
 def training_graph(
     accounts: AccountTables, pairs: NDArray[np.int64], eta: float
 ) -> sparse.csr_array:
     """Edge weights (attribute, attribute) of (13)-(17) from the training collaborations."""
-    counts = graph.cooccurrence_counts(
-        accounts.sides[schema.BRAND].attributes,
-        accounts.sides[schema.INFLUENCER].attributes,
-        pairs,
-    )
-    return graph.edge_weights(counts, eta)
-
-
-def _method(settings: GraphSettings) -> graph.NetMFSettings | graph.Node2VecSettings:
-    if settings.method == "node2vec":
-        return graph.Node2VecSettings(**settings.node2vec)
-    if settings.method == "netmf":
-        return graph.NetMFSettings(**settings.netmf)
-    raise UsageError(f"Unknown graph_method '{settings.method}'. Valid: node2vec, netmf.")
-
-
-def _align(
-    accounts: AccountTables,
-    names: tuple[str, ...],
-    vectors: NDArray[np.float32],
-    known: NDArray[np.bool_],
-    source: Path | None,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Rows of the data set's attributes, in its order."""
-    rows = {name: row for row, name in enumerate(names)}
-    aligned = np.zeros((len(accounts.attribute_names), vectors.shape[1]), dtype=np.float32)
-    mask = np.zeros(len(aligned), dtype=bool)
-    for position, name in enumerate(accounts.attribute_names):
-        row = rows.get(name)
-        if row is not None and known[row]:
-            aligned[position], mask[position] = vectors[row], True
-    if not mask.any():
-        raise UsageError(
-            f"'{source}' names none of the data set's {len(mask)} attributes "
-            f"(for example '{accounts.attribute_names[0]}'). Its ids must be attribute names."
-        )
-    return aligned, mask
-
-
-def _path(value: Any) -> Path | None:
-    return None if value in (None, "") else Path(str(value))
+    brand, influencer = (accounts.sides[side].attributes for side in schema.SIDES)
+    return edge_weights(cooccurrence_counts(brand, influencer, pairs), eta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,19 +174,10 @@ def account_concepts(
     settings: GraphSettings,
     n_concepts: int,
 ) -> Concepts:
-    """Take every account's attributes that the fewest training accounts have.
+    """Take every account's attributes that the fewest training accounts have, at most `n_concepts`.
 
-    Args:
-        accounts: the attribute lists.
-        pairs: (pair, 2) training collaborations in internal ids, for graph and counts.
-        settings: how the graph is made and embedded.
-        n_concepts: at most so many an account.
-
-    Returns:
-        The concepts; attributes that are no node of the graph are none.
-
-    Raises:
-        UsageError: as `node_vectors`.
+    Attributes that are no node of the graph are none; the other arguments and errors are those of
+    `node_vectors`.
     """
     vectors, known = node_vectors(accounts, pairs, settings)
     counts = np.zeros(len(vectors), dtype=np.int64)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from recbole_mirec import compat as compat
 from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 INTER = "inter"
+# RecBole's token of internal id 0.
+PADDING = "[PAD]"
 
 
 def column_problems(config: Any, folder: Path, name: str) -> Iterator[str]:
@@ -40,22 +43,20 @@ def column_problems(config: Any, folder: Path, name: str) -> Iterator[str]:
         for suffix, columns in (config[key] or {}).items():
             if columns != "*":
                 yield from _unknown_columns(config, key, folder / f"{name}.{suffix}", columns)
-    loaded = _loaded_columns(config, path)
+    header = _header(config, path)
+    chosen = None if config["load_col"] is None else config["load_col"].get(INTER, [])
+    left_out = (config["unload_col"] or {}).get(INTER, [])
+    loaded = {
+        column: kind
+        for column, kind in header.items()
+        if (chosen in (None, "*") or column in chosen) and column not in left_out
+    }
     for key in ("USER_ID_FIELD", "ITEM_ID_FIELD"):
         if config[key] not in loaded:
-            yield (
-                f"'{path}' is loaded without '{config[key]}', which {key} names"
-                f".{nearest(str(config[key]), _header(config, path))}"
-            )
+            hint = nearest(str(config[key]), header)
+            yield f"'{path}' is loaded without '{config[key]}', which {key} names.{hint}"
     if config["MODEL_TYPE"] == ModelType.CONTEXT:
         yield from _pair_features(config, loaded)
-
-
-def _header(config: Any, path: Path) -> dict[str, str]:
-    """Columns of a file and their types."""
-    with path.open(encoding=config["encoding"]) as file:
-        columns = file.readline().rstrip("\r\n").split(config["field_separator"])
-    return dict(column.partition(":")[::2] for column in columns)
 
 
 def _unknown_columns(config: Any, key: str, path: Path, columns: list[str]) -> Iterator[str]:
@@ -68,18 +69,7 @@ def _unknown_columns(config: Any, key: str, path: Path, columns: list[str]) -> I
             yield f"Key '{key}': '{path}' has no column '{column}'.{nearest(str(column), known)}"
 
 
-def _loaded_columns(config: Any, path: Path) -> dict[str, str]:
-    """Columns of the interactions that RecBole will load, and their types."""
-    chosen = None if config["load_col"] is None else config["load_col"].get(INTER, [])
-    left_out = (config["unload_col"] or {}).get(INTER, [])
-    return {
-        column: kind
-        for column, kind in _header(config, path).items()
-        if (chosen in (None, "*") or column in chosen) and column not in left_out
-    }
-
-
-def _pair_features(config: Any, loaded: dict[str, str]) -> Iterator[str]:
+def _pair_features(config: Any, loaded: Mapping[str, str]) -> Iterator[str]:
     """Features of pairs, which a model would miss in every pair that did not happen."""
     embedded = (FeatureType.TOKEN.value, FeatureType.TOKEN_SEQ.value)
     for column, kind in loaded.items():
@@ -90,6 +80,13 @@ def _pair_features(config: Any, loaded: dict[str, str]) -> Iterator[str]:
                 f"'{column}' is a feature of interactions, which pairs that did not happen lack; "
                 f"{config['model']} ranks all pairs. Leave it out of load_col: inter."
             )
+
+
+def _header(config: Any, path: Path) -> dict[str, str]:
+    """Columns of a file and their types."""
+    with path.open(encoding=config["encoding"]) as file:
+        columns = file.readline().rstrip("\r\n").split(config["field_separator"])
+    return dict(column.partition(":")[::2] for column in columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +125,7 @@ def build_evaluation_split(
     training_pairs: NDArray[np.int64],
     n_influencers: int,
 ) -> EvaluationSplit:
-    """Lay out one part of a split for ranking.
+    """Lay out one part of a split for ranking; brands and candidates ascend by internal id.
 
     Args:
         protocol: `new-brand`: candidates are the influencers of the part's brands; `known-brand`:
@@ -138,9 +135,6 @@ def build_evaluation_split(
         earlier_pairs: (pair, 2) collaborations that were known before, masked per brand.
         training_pairs: (pair, 2), which say what influencers have been seen.
         n_influencers: number of internal ids, padding included.
-
-    Returns:
-        The split without categories; brands and candidates ascend by internal id.
     """
     brands = np.unique(pairs[:, 0])
     if protocol == schema.NEW_BRAND:
@@ -178,6 +172,60 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         refuse(column_problems(self.config, Path(dataset_path), token))
         super()._load_data(token, dataset_path)
 
+    def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
+        """RecBole's, where NA, null and nan in columns of tokens are words like any other."""
+        loaded: pd.DataFrame | None = super()._load_feat(filepath, source)
+        if loaded is None:
+            return None
+        for field in loaded:
+            kind = self.field2type[field]
+            if kind in (FeatureType.TOKEN, FeatureType.TOKEN_SEQ):
+                lost = [not len(v) if isinstance(v, np.ndarray) else v != v for v in loaded[field]]
+                if any(lost):
+                    words = self._words(filepath, str(field), kind)
+                    loaded[field] = loaded[field].mask(np.array(lost) & (words.map(len) > 0), words)
+        return loaded
+
+    def _words(self, path: str, field: str, kind: FeatureType) -> "pd.Series[Any]":
+        """A column of tokens, read without what pandas takes for missing."""
+        words = pd.read_csv(
+            path,
+            delimiter=self.config["field_separator"],
+            usecols=[f"{field}:{kind.value}"],
+            dtype=str,
+            encoding=self.config["encoding"],
+            engine="python",
+            keep_default_na=False,
+        ).iloc[:, 0]
+        if kind == FeatureType.TOKEN:
+            return words
+        separator = self.config["seq_separator"]
+        return words.map(lambda text: np.array([word for word in text.split(separator) if word]))
+
+    def _parse_intervals_str(self, intervals_str: Any) -> Any:
+        """RecBole's, which only warns of what is no interval and then filters by the others."""
+        try:
+            found = super()._parse_intervals_str(intervals_str)
+        except (IndexError, ValueError):
+            found = []
+        wanted = 0 if found is None else str(intervals_str).count(";") + 1
+        if wanted > len(found or ()) or any(low > high for _, low, high, _ in found or ()):
+            raise UsageError(
+                f"Intervals must read like [5,inf) or [0,1);(3,4]. Received: {intervals_str!r}."
+            )
+        return found
+
+    def _data_filtering(self) -> None:
+        """RecBole's, after a check that no account bears the name of its padding."""
+        for feat in (self.inter_feat, self.user_feat, self.item_feat):
+            for field in {self.uid_field, self.iid_field} & set(() if feat is None else feat):
+                if (feat[field] == PADDING).any():
+                    raise UsageError(
+                        f"Data set '{self.dataset_name}' holds the {field} '{PADDING}', by which "
+                        f"RecBole means no account at all. Give it another name."
+                    )
+        super()._data_filtering()
+
     def build(self) -> list[Dataset]:
         """Split the interactions; returns the train, valid and (where there is one) test part."""
         self._change_feat_format()
@@ -211,21 +259,29 @@ class SplitDataset(Dataset):  # type: ignore[misc]
                 f"influencers, which data set '{self.dataset_name}' is not; set "
                 f"protocol=known-brand."
             )
-        frame = pd.DataFrame(
-            {
-                schema.BRAND_ID: self.id2token(self.uid_field, self.inter_feat[self.uid_field]),
-                schema.INFLUENCER_ID: self.id2token(
-                    self.iid_field, self.inter_feat[self.iid_field]
-                ),
-            }
-        )
+        frame = self._interactions()
         if frame.duplicated().any():
             pair = " with ".join(map(str, frame[frame.duplicated()].iloc[0]))
             raise UsageError(
                 f"Data set '{self.dataset_name}' holds the interaction of {pair} more than once; "
                 f"set rm_dup_inter=first."
             )
-        return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
+        with self._splitting("cannot be split by known-brand"):
+            return _parts(frame, splits.known_brand_split(frame, seed=self.config["split_seed"]))
+
+    def _interactions(self) -> pd.DataFrame:
+        """Brand and influencer of every interaction, as the files name them."""
+        fields = {schema.BRAND_ID: self.uid_field, schema.INFLUENCER_ID: self.iid_field}
+        return pd.DataFrame(
+            {name: self.id2token(field, self.inter_feat[field]) for name, field in fields.items()}
+        )
+
+    @contextmanager
+    def _splitting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise UsageError(f"Data set '{self.dataset_name}' {what}: {error}.") from None
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
         """Brands, candidates and truth of `valid` or `test`; None where there is no such part.
@@ -273,9 +329,9 @@ class MirecDataset(SplitDataset):
                 f"`python -m dataset_convert --help`, or use --dataset=mirec-demo (synthetic)."
             )
         self.atomic = read_atomic(folder, token)
-        context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not _looks_features_up(
-            self.config
-        )
+        # Such models of ours take features from the account tables instead of the batches.
+        looks_up = getattr(self.config.model_class, "looks_features_up", False)
+        context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not looks_up
         ids = {schema.BRAND_ID: FeatureType.TOKEN, schema.INFLUENCER_ID: FeatureType.TOKEN}
         self.inter_feat = self._register(self.atomic.interactions, ids, FeatureSource.INTERACTION)
         self.user_feat = self._account_feat(self.atomic.brands, schema.BRAND, context)
@@ -294,10 +350,12 @@ class MirecDataset(SplitDataset):
                 for name, kind in schema.account_types(side).items()
                 if kind in ("token", "token_seq") and name in frame
             }
-        source = FeatureSource.USER_ID if side == schema.BRAND else FeatureSource.ITEM_ID
-        rest = FeatureSource.USER if side == schema.BRAND else FeatureSource.ITEM
-        loaded = self._register(frame, fields, rest)
-        self.field2source[schema.ACCOUNT_ID[side]] = source
+        is_brand = side == schema.BRAND
+        source = FeatureSource.USER if is_brand else FeatureSource.ITEM
+        loaded = self._register(frame, fields, source)
+        self.field2source[schema.ACCOUNT_ID[side]] = (
+            FeatureSource.USER_ID if is_brand else FeatureSource.ITEM_ID
+        )
         return loaded
 
     def _register(
@@ -317,54 +375,33 @@ class MirecDataset(SplitDataset):
 
     def part_of_interactions(self) -> NDArray[np.str_]:
         """The part of every interaction: from the split files, or drawn where there are none."""
-        protocol = str(self.config["protocol"])
-        seed = self.config["split_seed"]
+        config, brands = self.config, self.atomic.brands
+        protocol, seed = str(config["protocol"]), config["split_seed"]
         parts = self.atomic.splits.get(protocol)
         if parts is None:
-            parts = self._draw_split(protocol, seed)
-        if self.config["folds"]:
-            parts = self._cut_fold(parts)
-        tokens = pd.DataFrame(
-            {
-                field: self.id2token(field, self.inter_feat[field])
-                for field in (schema.BRAND_ID, schema.INFLUENCER_ID)
-            }
-        )
-        return _parts(tokens, parts)
-
-    def _draw_split(self, protocol: str, seed: int) -> Mapping[str, pd.DataFrame]:
-        try:
-            if protocol == schema.KNOWN_BRAND:
-                return splits.known_brand_split(self.atomic.interactions, seed=seed)
-            return splits.new_brand_split(
-                self.atomic.brands,
-                self.atomic.interactions,
-                n_valid=self.config["valid_brands"],
-                n_test=self.config["test_brands"],
-                seed=seed,
-            )
-        except ValueError as error:
-            raise UsageError(
-                f"Data set '{self.dataset_name}' has no split files for {protocol}, and none can "
-                f"be drawn: {error}."
-            ) from None
-
-    def _cut_fold(self, parts: Mapping[str, pd.DataFrame]) -> Mapping[str, pd.DataFrame]:
-        """One fold over the brands of training and validation; the test brands stay out."""
-        try:
-            return splits.new_brand_fold(
-                self.atomic.brands,
-                pd.concat([parts[schema.TRAIN], parts[schema.VALID]]),
-                n_folds=self.config["folds"],
-                fold=self.config["fold"],
-                n_valid=self.config["valid_brands"],
-                seed=self.config["split_seed"],
-            )
-        except ValueError as error:
-            raise UsageError(
-                f"Data set '{self.dataset_name}' cannot be cut into {self.config['folds']} folds: "
-                f"{error}."
-            ) from None
+            with self._splitting(f"has no split files for {protocol}, and none can be drawn"):
+                if protocol == schema.KNOWN_BRAND:
+                    parts = splits.known_brand_split(self.atomic.interactions, seed=seed)
+                else:
+                    parts = splits.new_brand_split(
+                        brands,
+                        self.atomic.interactions,
+                        n_valid=config["valid_brands"],
+                        n_test=config["test_brands"],
+                        seed=seed,
+                    )
+        if config["folds"]:
+            # over the brands of training and validation; the test brands stay out
+            with self._splitting(f"cannot be cut into {config['folds']} folds"):
+                parts = splits.new_brand_fold(
+                    brands,
+                    pd.concat([parts[schema.TRAIN], parts[schema.VALID]]),
+                    n_folds=config["folds"],
+                    fold=config["fold"],
+                    n_valid=config["valid_brands"],
+                    seed=seed,
+                )
+        return _parts(self._interactions(), parts)
 
     def build(self) -> list[Dataset]:
         """Split the interactions and build the account tables from training accounts."""
@@ -407,11 +444,6 @@ class MirecDataset(SplitDataset):
             names = sorted(set(self.atomic.brands[schema.BRAND_CATEGORY].dropna()))
             categories["candidate_category"] = _codes(known, names)
         return EvaluationSplit(**(vars(split) | categories))
-
-
-def _looks_features_up(config: Any) -> bool:
-    """Whether the model takes its features from the account tables instead of the batches."""
-    return bool(getattr(config.model_class, "looks_features_up", False))
 
 
 def _codes(categories: "pd.Series[Any]", names: list[str]) -> NDArray[np.int64]:

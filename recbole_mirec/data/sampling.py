@@ -92,38 +92,30 @@ class TrainInfluencerSampler:
     def state(self) -> dict[str, int | str]:
         """The generator's position, as plain values for a checkpoint."""
         state = self._generator.bit_generator.state
-        inner = state["state"]
-        return {
-            "state": str(inner["state"]),
-            "inc": str(inner["inc"]),
-            "has_uint32": int(state["has_uint32"]),
-            "uinteger": int(state["uinteger"]),
-        }
+        words = {name: str(value) for name, value in state["state"].items()}
+        return words | {name: int(state[name]) for name in ("has_uint32", "uinteger")}
 
     def load_state(self, saved: dict[str, int | str]) -> None:
         """Put the generator where `state` found it."""
-        self._generator.bit_generator.state = {
-            "bit_generator": "PCG64",
-            "state": {"state": int(saved["state"]), "inc": int(saved["inc"])},
-            "has_uint32": int(saved["has_uint32"]),
-            "uinteger": int(saved["uinteger"]),
-        }
+        words = {name: int(saved[name]) for name in ("state", "inc")}
+        rest = {name: int(saved[name]) for name in ("has_uint32", "uinteger")}
+        state = {"bit_generator": "PCG64", "state": words, **rest}
+        self._generator.bit_generator.state = state
 
     def _draw(self, brands: NDArray[np.int64]) -> NDArray[np.int64]:
         negatives = np.zeros(len(brands), dtype=np.int64)
         open_rows = np.arange(len(brands))
         while len(open_rows):
-            negatives[open_rows] = self._candidates(len(open_rows))
-            keys = brands[open_rows] * self._width + negatives[open_rows]
+            if self._cumulative is None:
+                drawn = self._generator.choice(self.influencers, size=len(open_rows))
+            else:
+                chances = self._generator.random(len(open_rows))
+                places = np.searchsorted(self._cumulative, chances, side="right")
+                drawn = self.influencers[np.minimum(places, len(self.influencers) - 1)]
+            negatives[open_rows] = drawn
+            keys = brands[open_rows] * self._width + drawn
             open_rows = open_rows[np.isin(keys, self._positive_keys)]
         return negatives
-
-    def _candidates(self, n_draws: int) -> NDArray[np.int64]:
-        if self._cumulative is None:
-            return self._generator.choice(self.influencers, size=n_draws)
-        places = np.searchsorted(self._cumulative, self._generator.random(n_draws), side="right")
-        drawn: NDArray[np.int64] = self.influencers[np.minimum(places, len(self.influencers) - 1)]
-        return drawn
 
 
 class FullBatchLoader(TrainDataLoader):  # type: ignore[misc]
@@ -142,11 +134,7 @@ class FullBatchLoader(TrainDataLoader):  # type: ignore[misc]
 
 
 def training_loader(config: Any, train_dataset: Any) -> Any:
-    """The loader that the model trains from.
-
-    Args:
-        config: the resolved configuration.
-        train_dataset: the training part, with `pairs` set by `SplitDataset.build`.
+    """The loader that the model trains from: its part of the data set, and negatives.
 
     Raises:
         UsageError: the training part is empty, or a brand leaves no negative.

@@ -1,63 +1,25 @@
 """Exact ranks, metrics, their paper rules, and statistics of comparisons; no RecBole here."""
 
-from recbole_mirec.evaluation.metrics import (
-    auc,
-    average_precision,
-    first_rank,
-    hit_at,
-    ndcg_at,
-    per_brand_metrics,
-    precision_at,
-    recall_at,
-    reciprocal_rank,
-    summarise,
-    usual_columns,
-)
-from recbole_mirec.evaluation.paper_rules import paper_per_brand, paper_summarise
-from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
+from recbole_mirec.evaluation.metrics import METRICS, average_precision, measures_of
+from recbole_mirec.evaluation.paper_rules import pooled_share
+from recbole_mirec.evaluation.ranks import tie_ranks
 from recbole_mirec.evaluation.statistics import (
     Comparison,
-    Components,
-    Estimate,
     bootstrap_interval,
-    cohens_d,
     compare,
     holm,
-    pooled_share,
-    rank_biserial,
-    sign_flip_test,
-    superiority,
     variance_components,
-    wilcoxon_test,
 )
 
 __all__ = [
+    "METRICS",
     "Comparison",
-    "Components",
-    "Estimate",
-    "TieRanks",
-    "auc",
     "average_precision",
     "bootstrap_interval",
-    "cohens_d",
     "compare",
-    "first_rank",
-    "hit_at",
     "holm",
-    "ndcg_at",
-    "paper_per_brand",
-    "paper_summarise",
-    "per_brand_metrics",
+    "measures_of",
     "pooled_share",
-    "precision_at",
-    "rank_biserial",
-    "recall_at",
-    "reciprocal_rank",
-    "sign_flip_test",
-    "summarise",
-    "superiority",
     "tie_ranks",
-    "usual_columns",
     "variance_components",
-    "wilcoxon_test",
 ]

@@ -1,137 +1,46 @@
-"""Metrics of each brand from exact ranks, and their means."""
+"""The table of metrics: each metric from exact ranks of every brand, and figures over brands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Float, Int
 
-from recbole_mirec.evaluation.ranks import TieRanks, check_categories, check_cutoff, tie_ranks
+from recbole_mirec.evaluation.paper_rules import (
+    COMPARED,
+    PAPER_FIRST_RANK,
+    PAPER_MEDIAN_RANK,
+    WON,
+    Pooled,
+    lower_median,
+    paper_auc,
+    paper_average_precision,
+    paper_category_auc,
+    paper_first_rank,
+    paper_recall_at,
+    paper_reciprocal_rank,
+    pooled_share,
+)
+from recbole_mirec.evaluation.ranks import (
+    TieRanks,
+    check_cutoff,
+    divide_or_nan,
+    mean_over_positives,
+    sum_over_positives,
+    value_of_brands,
+)
 
-
-def sum_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Sum of a value of the positives over each brand; 0 for a brand without positives."""
-    total = np.bincount(ranks.brand, values, minlength=len(ranks.n_positives))
-    return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
-
-
-def mean_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Mean of a value of the positives over each brand; NaN for a brand without positives."""
-    return divide_or_nan(sum_over_positives(ranks, values), ranks.n_positives)
-
-
-def value_of_brands(
-    ranks: TieRanks, brand: Int[np.ndarray, " known"], values: Num[np.ndarray, " known"]
-) -> Float[np.ndarray, " brand"]:
-    """The given values at the given brands; NaN at the other ones."""
-    result = np.full(len(ranks.n_positives), np.nan)
-    result[brand] = values
-    return result
-
-
-def divide_or_nan(
-    numerator: Float[np.ndarray, " brand"], denominator: Num[np.ndarray, " brand"]
-) -> Float[np.ndarray, " brand"]:
-    """Quotient, NaN where the denominator is 0."""
-    result = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result
-
-
+PAPER, UNSEEN = "paper_", "unseen_"
 FIRST_RANK = "FirstRank"
-MEDIAN_RANK = "MedR"
+MEDIAN_RANK = RANK_TITLE = "MedR"
 CATEGORY_AUC = "cAUC"
-
-
-def usual_columns(ks: Sequence[int] = (10, 50)) -> list[str]:
-    """The metrics that are computed where nobody chooses, with these cut-offs of Recall."""
-    recalls = [f"Recall@{k}" for k in ks]
-    return ["AUC", CATEGORY_AUC, *recalls, "NDCG@10", "MRR", "MAP", FIRST_RANK]
-
-
-def per_brand_metrics(
-    scores: Float[np.ndarray, "brand candidate"],
-    positives: Bool[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-    *,
-    brand_category: Int[np.ndarray, " brand"] | None = None,
-    candidate_category: Int[np.ndarray, " candidate"] | None = None,
-    columns: Sequence[str] | None = None,
-) -> dict[str, Float[np.ndarray, " brand"]]:
-    """Standard metrics of every brand.
-
-    Metrics over a subset of the candidates come from the same call with both masks restricted, for
-    example `per_brand_metrics(scores, positives & unseen, candidates & unseen)` for the influencers
-    never seen in training (`unseen` broadcasts along the brands).
-
-    Args:
-        scores: any unit, higher is better.
-        positives: True where the pair is a positive; each must be a candidate.
-        candidates: True where the candidate takes part in the brand's ranking.
-        brand_category: category index of each brand, -1 where unknown.
-        candidate_category: category index of each candidate, -1 where unknown.
-        columns: names of `OVERALL`, `cAUC`, and names of `AT_CUTOFF` with a depth of at least 1,
-            such as `Recall@10`. None: the usual ones.
-
-    Returns:
-        One value a brand, in the order of the rows, under the columns' names, `cAUC` only where
-        both categories are given. All in [0, 1] but `FirstRank`, from 1 to the number of
-        candidates. NaN where the brand has no such value.
-
-    Raises:
-        ValueError: as `tie_ranks` says; one category without the other; a wrong category or k; no
-            metric of that name.
-    """
-    if (brand_category is None) != (candidate_category is None):
-        raise ValueError(
-            "The 'brand_category' and 'candidate_category' parameters of per_brand_metrics must be "
-            "given together. Received: only one of them"
-        )
-    ranks = tie_ranks(scores, positives, candidates)
-    values = {}
-    for name in usual_columns() if columns is None else columns:
-        if name != CATEGORY_AUC:
-            values[name] = _value(ranks, name)
-        elif brand_category is not None and candidate_category is not None:
-            check_categories("brand_category", brand_category, scores.shape[0])
-            check_categories("candidate_category", candidate_category, scores.shape[1])
-            rivals = brand_category[:, None] == candidate_category[None, :]
-            rivals &= brand_category[:, None] >= 0
-            values[name] = auc(tie_ranks(scores, positives, candidates & (rivals | positives)))
-    return values
-
-
-def _value(ranks: TieRanks, name: str) -> Float[np.ndarray, " brand"]:
-    kind, at, k = name.partition("@")
-    if kind not in (AT_CUTOFF if at else OVERALL):
-        raise ValueError(f"No metric has the name of a column. Received: '{name}'")
-    return AT_CUTOFF[kind](ranks, int(k)) if at else OVERALL[kind](ranks)
-
-
-def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
-    """Means over the brands that have the value; `MedR`, the median of `FirstRank`, in its place.
-
-    The median of an even number of brands is the mean of the middle two. NaN where no brand has the
-    value. Pass rows of `per_brand` to summarise a category.
-    """
-    summary = {}
-    for name, values in per_brand.items():
-        known = values[~np.isnan(values)]
-        if name == FIRST_RANK:
-            summary[MEDIAN_RANK] = float(np.median(known)) if len(known) else float("nan")
-        else:
-            summary[name] = float(known.mean()) if len(known) else float("nan")
-    return summary
 
 
 def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Share of a brand's (positive, negative) pairs in the right order; a tie counts one half.
 
-    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class. The
-    `cAUC` of a brand is this value with the negatives limited to the brand's own category.
+    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class.
     """
     n_negatives = ranks.n_candidates - ranks.n_positives
     above = ranks.n_above - ranks.n_positives_above
@@ -140,13 +49,18 @@ def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     return 1 - divide_or_nan(lost, n_negatives * ranks.n_positives)
 
 
+def category_auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """`auc` of each brand with the negatives limited to the brand's own, known category."""
+    brand, candidate = ranks.brand_category, ranks.candidate_category
+    assert brand is not None and candidate is not None
+    rivals = (brand[:, None] == candidate[None, :]) & (brand[:, None] >= 0)
+    return auc(ranks.among(rivals | ranks.positives))
+
+
 def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Expected share of a brand's positives among its first k candidates; NaN without positives.
 
     In [0, 1]. The denominator is the number of positives, also where it exceeds k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
@@ -158,9 +72,6 @@ def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]. The denominator is k, also where the brand has fewer candidates or positives, as in
     RecBole (W. X. Zhao et al., "RecBole: Towards a Unified, Comprehensive and Efficient Framework
     for Recommendation Algorithms", CIKM 2021).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     precision: Float[np.ndarray, " brand"] = recall_at(ranks, k) * ranks.n_positives / k
     return precision
@@ -171,9 +82,6 @@ def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
 
     In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
     place (see `reciprocal_rank`) gives to the places up to k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     brand, place, chance = _first_place(ranks)
@@ -186,9 +94,6 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]; the ideal ranking holds min(n_positives, k) hits; NaN without positives. Ties are
     averaged over their order as in McSherry and Najork, "Computing Information Retrieval
     Performance Measures Efficiently in the Presence of Tied Scores" (ECIR 2008).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     check_cutoff(k)
     discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
@@ -203,9 +108,6 @@ def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, 
 
     Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
     in [0, 1].
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     brand, place, chance = _first_place(ranks)
     value = chance / place
@@ -248,9 +150,6 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     positives of the block before it, c = (p - 1) / (t - 1). Its precision is the mean of
     (P + 1 + c (j - 1)) / (a + j) over j, of which the places up to m, min(t, k - a) where there is
     a cut-off, add c m / t + (P + 1 - c (a + 1)) (H(a + m) - H(a)) / t with the harmonic numbers H.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     above, tied = ranks.n_above, ranks.n_tied
     counted, divisor = tied, ranks.n_positives
@@ -278,21 +177,172 @@ def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
 
 
-Metric = Callable[[TieRanks], Float[np.ndarray, " brand"]]
-MetricAt = Callable[[TieRanks, int], Float[np.ndarray, " brand"]]
+@dataclass(frozen=True)
+class Metric:
+    """How one metric is computed, summarised, named and ordered.
 
-# Metrics of the whole ranking, and metrics of its first k places, by the names of their columns.
-OVERALL: dict[str, Metric] = {
-    "AUC": auc,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    FIRST_RANK: first_rank,
-}
-AT_CUTOFF: dict[str, MetricAt] = {
-    "Recall": recall_at,
-    "NDCG": ndcg_at,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    "Hit": hit_at,
-    "Precision": precision_at,
-}
+    Attributes:
+        name: as results hold it, without a depth; its prefix, none, `paper_` or `unseen_` (only
+            influencers without a training collaboration), says by what rules it is computed.
+        title: heads its column in printed tables, where the prefix stands elsewhere.
+        per_brand: (ranks), or (ranks, depth) -> one value a brand, NaN where it has none, or the
+            parts of a share that is pooled over brands.
+        depth: of the ranking's first places: `needed`, `allowed` (without one, or by `@all`, the
+            whole ranking counts), or `none`.
+        summary: from brands' values to the figure, called with `axis=-1`.
+        column: of the brands' values, where it has another name than the metric.
+        smaller_is_better: as ranks are.
+        categories: the sides of accounts whose categories it cannot do without.
+    """
+
+    name: str
+    title: str
+    per_brand: Callable[..., Float[np.ndarray, " brand"] | Pooled]
+    depth: Literal["none", "allowed", "needed"] = "none"
+    summary: Callable[..., Any] = np.mean
+    column: str = ""
+    smaller_is_better: bool = False
+    categories: tuple[str, ...] = ()
+
+    def columns(self, ranks: TieRanks, depth: str = "") -> dict[str, Float[np.ndarray, " brand"]]:
+        """The brands' values by the names of their columns; none where categories are missing."""
+        if any(getattr(ranks, f"{side}_category") is None for side in self.categories):
+            return {}
+        found = self.per_brand(ranks, int(depth)) if depth else self.per_brand(ranks)
+        name = f"{self.name}@{depth}" if depth else self.column or self.name
+        if isinstance(found, Pooled):
+            own = divide_or_nan(*found)
+            return {name: own, name + WON: found.won, name + COMPARED: found.compared}
+        return {name: found}
+
+
+_MEDIAN: dict[str, Any] = {"summary": np.median, "column": FIRST_RANK, "smaller_is_better": True}
+_LOWER: dict[str, Any] = _MEDIAN | {"summary": lower_median, "column": PAPER_FIRST_RANK}
+_POOLED: dict[str, Any] = {"summary": pooled_share}
+
+_STANDARD = (
+    Metric("AUC", "AUC", auc),
+    Metric(CATEGORY_AUC, "cAUC", category_auc, categories=("brand", "candidate")),
+    Metric("Recall", "R", recall_at, "needed"),
+    Metric("NDCG", "NDCG", ndcg_at, "needed"),
+    Metric("MRR", "MRR", reciprocal_rank, "allowed"),
+    Metric("MAP", "MAP", average_precision, "allowed"),
+    Metric(MEDIAN_RANK, RANK_TITLE, first_rank, **_MEDIAN),
+    Metric("Hit", "Hit", hit_at, "needed"),
+    Metric("Precision", "Precision", precision_at, "needed"),
+)
+_PAPER = (
+    Metric("paper_auc", "AUC", paper_auc, **_POOLED),
+    Metric("paper_cauc", "cAUC", paper_category_auc, **_POOLED, categories=("brand",)),
+    Metric("paper_recall", "R", paper_recall_at, "needed"),
+    Metric("paper_map", "MAP", paper_average_precision),
+    Metric("paper_mrr", "MRR", paper_reciprocal_rank),
+    Metric(PAPER_MEDIAN_RANK, RANK_TITLE, paper_first_rank, **_LOWER),
+)
+_UNSEEN = tuple(
+    replace(metric, name=UNSEEN + metric.name, column=metric.column and UNSEEN + metric.column)
+    for metric in _STANDARD
+    if not metric.categories
+)
+# Name, without a depth -> metric: the standard ones, the paper's, those of unseen influencers.
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_STANDARD, *_PAPER, *_UNSEEN)}
+_BY_COLUMN = {metric.column or metric.name: metric for metric in METRICS.values()}
+
+
+class Measure(NamedTuple):
+    """A metric, its depth included, over brands.
+
+    Attributes:
+        name: of the metric.
+        columns: of the brands' values that it takes.
+        summary: reduces the last axis of their layouts, called with `axis=-1`.
+        is_mean: whether it is the mean over the brands, whose differences can be tested brand by
+            brand.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    summary: Callable[..., Any]
+    is_mean: bool
+
+
+def find_metric(name: str) -> tuple[Metric, str]:
+    """The metric of a name such as `MAP`, `Recall@10` or `paper_auc`, and its depth, "" for none.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    kind, at, depth = name.partition("@")
+    metric = METRICS.get(kind)
+    if metric is None or (metric.depth == "none" if at else metric.depth == "needed"):
+        raise ValueError(f"There is no metric of this name. Received: '{name}'")
+    return metric, depth
+
+
+def per_brand_metrics(
+    ranks: TieRanks,
+    metrics: Sequence[str],
+    unseen: TieRanks | None = None,
+) -> dict[str, Float[np.ndarray, " brand"]]:
+    """Values of every brand, column by column.
+
+    Args:
+        ranks: of all candidates.
+        metrics: names, as `find_metric` takes them; one that needs categories which the ranks lack
+            is left out.
+        unseen: ranks of the influencers alone that have no training collaboration; adds what
+            `unseen_` counts of the standard metrics.
+
+    Returns:
+        One value a brand in the order of the rows, NaN where the brand has none. A pooled share
+        `x` has its numerator and denominator beside it, `x_won` and `x_compared`; the columns of
+        median ranks are `FirstRank` and `paper_first_rank`.
+
+    Raises:
+        ValueError: no metric of that name; a depth below 1.
+    """
+    found: dict[str, Float[np.ndarray, " brand"]] = {}
+    for name in metrics:
+        metric, depth = find_metric(name)
+        found |= metric.columns(ranks, depth)
+    for name in metrics:
+        kind, _, depth = name.partition("@")
+        if unseen is not None and UNSEEN + kind in METRICS:
+            found |= METRICS[UNSEEN + kind].columns(unseen, depth)
+    return found
+
+
+def measures_of(columns: Iterable[str]) -> list[Measure]:
+    """The metrics that columns of `per_brand_metrics` give, in their order.
+
+    Raises:
+        ValueError: a column is none of these.
+    """
+    found = []
+    for column in columns:
+        if column.endswith((WON, COMPARED)):
+            continue
+        kind, at, depth = column.partition("@")
+        metric = _BY_COLUMN.get(kind)
+        if metric is None:
+            raise ValueError(f"No metric has a column of this name. Received: '{column}'")
+        pooled = metric.summary is pooled_share
+        taken = (column + WON, column + COMPARED) if pooled else (column,)
+        is_mean = metric.summary is np.mean
+        found.append(Measure(metric.name + at + depth, taken, metric.summary, is_mean))
+    return found
+
+
+def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
+    """Figures over the brands that have the value; NaN where no brand has it.
+
+    Pass rows of `per_brand_metrics` to summarise a category.
+    """
+    summary = {}
+    for measure in measures_of(per_brand):
+        values = np.stack([per_brand[name] for name in measure.columns])
+        known = values[:, ~np.isnan(values).any(axis=0)]
+        summary[measure.name] = (
+            float(measure.summary(*known, axis=-1)) if known.shape[1] else float("nan")
+        )
+    return summary

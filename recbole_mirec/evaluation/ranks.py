@@ -1,105 +1,12 @@
-"""Exact ranks of positives among candidates under ties, after checks of what is ranked.
-
-The shapes are left open in these signatures on purpose: a wrong shape has to reach the check and
-its message, with or without a run-time type checker.
-"""
+"""Exact ranks of positives among candidates under ties, after checks of what is ranked."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 
-def check_ranking_inputs(
-    scores: Shaped[np.ndarray, "..."],
-    positives: Shaped[np.ndarray, "..."],
-    candidates: Shaped[np.ndarray, "..."],
-) -> None:
-    """Raise unless scores and masks describe one ranking a brand.
-
-    Args:
-        scores: brand x candidate, any unit, higher is better; infinities are allowed, NaN is not.
-        positives: brand x candidate, True where the pair is a positive to be ranked.
-        candidates: brand x candidate, True where the candidate takes part in the brand's ranking.
-
-    Raises:
-        ValueError: wrong shape or type, a NaN score (also at a non-candidate: it tells of a broken
-            model), or a positive that is no candidate.
-    """
-    if scores.ndim != 2:
-        raise ValueError(
-            "The 'scores' parameter must have two axes, brand and candidate. "
-            f"Received: shape {scores.shape}"
-        )
-    for name, mask in (("positives", positives), ("candidates", candidates)):
-        if mask.shape != scores.shape:
-            raise ValueError(
-                f"The '{name}' parameter must have the shape of 'scores', {scores.shape}. "
-                f"Received: shape {mask.shape}"
-            )
-        if mask.dtype != np.bool_:
-            raise ValueError(
-                f"The '{name}' parameter must be a boolean mask. Received: dtype {mask.dtype}"
-            )
-    if not np.issubdtype(scores.dtype, np.floating):
-        raise ValueError(f"The 'scores' parameter must hold floats. Received: dtype {scores.dtype}")
-    _check_cells(
-        np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"
-    )
-    _check_cells(
-        positives & ~candidates,
-        "Every positive must be a candidate; clear it in 'positives' or set it in 'candidates'",
-    )
-
-
-def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts: int) -> None:
-    """Raise unless 'category' holds one category index an account, -1 where unknown.
-
-    Args:
-        name: the parameter's name, for the message.
-        category: account; integers of at least -1.
-        n_accounts: how many accounts the scores have on that side.
-
-    Raises:
-        ValueError: wrong length or type, or an index below -1.
-    """
-    if category.shape != (n_accounts,):
-        raise ValueError(
-            f"The '{name}' parameter must hold one category for each of {n_accounts} accounts. "
-            f"Received: shape {category.shape}"
-        )
-    if not np.issubdtype(category.dtype, np.integer):
-        raise ValueError(
-            f"The '{name}' parameter must hold integers. Received: dtype {category.dtype}"
-        )
-    if (category < -1).any():
-        raise ValueError(
-            f"The '{name}' parameter must hold categories from 0, or -1 where unknown. "
-            f"Received: {category.min()} at {int(category.argmin())}"
-        )
-
-
-def check_cutoff(k: int) -> None:
-    """Raise unless 'k', a depth of a ranking, is at least 1.
-
-    Raises:
-        ValueError: 'k' below 1.
-    """
-    if k < 1:
-        raise ValueError(f"A cut-off k must be at least 1. Received: {k}")
-
-
-def _check_cells(wrong: Shaped[np.ndarray, "..."], requirement: str) -> None:
-    cells = np.argwhere(wrong)
-    if len(cells):
-        brand, candidate = cells[0]
-        raise ValueError(
-            f"{requirement}. Received: {len(cells)} such cells, "
-            f"the first at brand row {brand}, candidate column {candidate}"
-        )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TieRanks:
     """Tie-aware ranks of all positives: by brand, and within a brand from best to worst.
 
@@ -114,6 +21,7 @@ class TieRanks:
         n_positives: positives of each brand; a brand may have none, and then no entry above.
         order: columns of each brand from best to worst (by column within a tie); the columns that
             are no candidates stand last.
+        scores, positives, candidates, brand_category, candidate_category: as `tie_ranks` got them.
     """
 
     brand: Int[np.ndarray, " positive"]
@@ -125,12 +33,24 @@ class TieRanks:
     n_candidates: Int[np.ndarray, " brand"]
     n_positives: Int[np.ndarray, " brand"]
     order: Int[np.ndarray, "brand candidate"]
+    scores: Float[np.ndarray, "brand candidate"]
+    positives: Bool[np.ndarray, "brand candidate"]
+    candidates: Bool[np.ndarray, "brand candidate"]
+    brand_category: Int[np.ndarray, " brand"] | None
+    candidate_category: Int[np.ndarray, " candidate"] | None
+
+    def among(self, kept: Bool[np.ndarray, "#brand candidate"]) -> "TieRanks":
+        """The ranks that a subset of the candidates has on its own."""
+        return tie_ranks(self.scores, self.positives & kept, self.candidates & kept)
 
 
 def tie_ranks(
     scores: Float[np.ndarray, "brand candidate"],
     positives: Bool[np.ndarray, "brand candidate"],
     candidates: Bool[np.ndarray, "brand candidate"],
+    *,
+    brand_category: Int[np.ndarray, " brand"] | None = None,
+    candidate_category: Int[np.ndarray, " candidate"] | None = None,
 ) -> TieRanks:
     """Rank every positive among its brand's candidates, in float64.
 
@@ -138,16 +58,23 @@ def tie_ranks(
         scores: any unit, higher is better; minus and plus infinity are scores like any other.
         positives: True where the pair is a positive; each must be a candidate.
         candidates: True where the candidate takes part in the brand's ranking. Known brands mask
-            their own training positives out; a subset of the influencers (those never seen in
-            training, say) is ranked on its own by clearing the others in both masks.
+            their own training positives out.
+        brand_category: category index of each brand, -1 where unknown; for metrics that need it.
+        candidate_category: category index of each candidate, -1 where unknown; the same.
 
     Returns:
         The counts for each positive. No brand, no candidate or no positive gives empty arrays.
 
     Raises:
-        ValueError: as `check_ranking_inputs` says.
+        ValueError: as `check_ranking_inputs` and `check_categories` say.
     """
     check_ranking_inputs(scores, positives, candidates)
+    for name, category, n_accounts in (
+        ("brand_category", brand_category, scores.shape[0]),
+        ("candidate_category", candidate_category, scores.shape[1]),
+    ):
+        if category is not None:
+            check_categories(name, category, n_accounts)
     values = scores.astype(np.float64)
     order = np.lexsort((-values, ~candidates), axis=-1)
     start, end = _tie_blocks(
@@ -168,7 +95,97 @@ def tie_ranks(
         n_candidates=candidates.sum(axis=1),
         n_positives=positives.sum(axis=1),
         order=order,
+        scores=scores,
+        positives=positives,
+        candidates=candidates,
+        brand_category=brand_category,
+        candidate_category=candidate_category,
     )
+
+
+def check_ranking_inputs(
+    scores: Shaped[np.ndarray, "..."],
+    positives: Shaped[np.ndarray, "..."],
+    candidates: Shaped[np.ndarray, "..."],
+) -> None:
+    """Raise unless scores and masks describe one ranking a brand, as `tie_ranks` wants them.
+
+    A NaN score is refused at a non-candidate, too: it tells of a broken model.
+    """
+    if scores.ndim != 2 or not np.issubdtype(scores.dtype, np.floating):
+        raise ValueError(
+            "The 'scores' parameter must hold floats and have two axes, brand and candidate. "
+            f"Received: {scores.dtype} of shape {scores.shape}"
+        )
+    for name, mask in (("positives", positives), ("candidates", candidates)):
+        if mask.shape != scores.shape or mask.dtype != np.bool_:
+            raise ValueError(
+                f"The '{name}' parameter must be a boolean mask of the shape of 'scores', "
+                f"{scores.shape}. Received: {mask.dtype} of shape {mask.shape}"
+            )
+    for wrong, requirement in (
+        (np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"),
+        (positives & ~candidates, "Every positive must be a candidate; look at both masks"),
+    ):
+        if wrong.any():
+            brand, candidate = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"{requirement}. Received: {wrong.sum()} such cells, the first at brand row "
+                f"{brand}, candidate column {candidate}"
+            )
+
+
+def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts: int) -> None:
+    """Raise unless 'category' holds one category index an account, -1 where unknown."""
+    if category.shape != (n_accounts,) or not np.issubdtype(category.dtype, np.integer):
+        raise ValueError(
+            f"The '{name}' parameter must hold one integer for each of {n_accounts} accounts. "
+            f"Received: {category.dtype} of shape {category.shape}"
+        )
+    if (category < -1).any():
+        raise ValueError(
+            f"The '{name}' parameter must hold categories from 0, or -1 where unknown. "
+            f"Received: {category.min()} at {int(category.argmin())}"
+        )
+
+
+def check_cutoff(k: int) -> None:
+    """Raise unless 'k', a depth of a ranking, is at least 1."""
+    if k < 1:
+        raise ValueError(f"A cut-off k must be at least 1. Received: {k}")
+
+
+def sum_over_positives(
+    ranks: TieRanks, values: Num[np.ndarray, " positive"]
+) -> Float[np.ndarray, " brand"]:
+    """Sum of a value of the positives over each brand; 0 for a brand without positives."""
+    total = np.bincount(ranks.brand, values, minlength=len(ranks.n_positives))
+    return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
+
+
+def mean_over_positives(
+    ranks: TieRanks, values: Num[np.ndarray, " positive"]
+) -> Float[np.ndarray, " brand"]:
+    """Mean of a value of the positives over each brand; NaN for a brand without positives."""
+    return divide_or_nan(sum_over_positives(ranks, values), ranks.n_positives)
+
+
+def value_of_brands(
+    ranks: TieRanks, brand: Int[np.ndarray, " known"], values: Num[np.ndarray, " known"]
+) -> Float[np.ndarray, " brand"]:
+    """The given values at the given brands; NaN at the other ones."""
+    result = np.full(len(ranks.n_positives), np.nan)
+    result[brand] = values
+    return result
+
+
+def divide_or_nan(
+    numerator: Float[np.ndarray, "..."], denominator: Num[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Quotient, NaN where the denominator is 0."""
+    result = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result
 
 
 def cumulative(

@@ -40,9 +40,6 @@ def read_edge_list(path: Path) -> EdgeList:
     Args:
         path: a UTF-8 text file.
 
-    Returns:
-        The graph, with the counts that a log line should show.
-
     Raises:
         ValueError: with file and line, for a line without three fields, an empty id, a weight that
             is not a positive finite number, a self loop; with the file, for one without edges or
@@ -52,17 +49,31 @@ def read_edge_list(path: Path) -> EdgeList:
     last: dict[tuple[str, str], float] = {}
     conflicts: set[tuple[str, str]] = set()
     n_lines = 0
-    for number, fields in _edge_lines(path):
-        source, target, weight = _parse_edge(fields, f"{path}, line {number}")
-        pair = (source, target) if source < target else (target, source)
+    for where, fields in _edge_lines(path):
+        _require(
+            len(fields) == 3 and bool(fields[0]) and bool(fields[1]) and fields[0] != fields[1],
+            f"{where}: an edge needs two different ids and a weight, separated as in the first "
+            "line",
+            fields,
+        )
+        weight = _number(fields[2], where)
+        _require(weight > 0, f"{where}: a weight must be positive", fields[2])
+        pair = (min(fields[:2]), max(fields[:2]))
         if last.get(pair, weight) != weight:
             conflicts.add(pair)
         last[pair] = weight
         n_lines += 1
-    if not last:
-        raise ValueError(f"{path}: an edge list must hold at least one edge. Received: none")
-    nodes = _sorted_nodes({node for pair in last for node in pair})
-    return EdgeList(nodes, _symmetric_weights(nodes, last), n_lines, len(conflicts))
+    _require(bool(last), f"{path}: an edge list must hold at least one edge", "none")
+    names = {name for pair in last for name in pair}
+    numbers = all(name.isdecimal() for name in names)
+    # The text breaks the tie between 7 and 07, which are two ids.
+    nodes = tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+    row_of = {name: row for row, name in enumerate(nodes)}
+    ends = np.array([[row_of[source], row_of[target]] for source, target in last])
+    one_way = csr_array((list(last.values()), ends.T), shape=(len(nodes), len(nodes)))
+    weights = csr_array(one_way + one_way.T)
+    weights.sort_indices()
+    return EdgeList(nodes, weights, n_lines, len(conflicts))
 
 
 def read_word2vec_text(
@@ -86,99 +97,62 @@ def read_word2vec_text(
         OSError: the file cannot be read.
     """
     lines = _text_lines(path)
-    n_nodes, dimension = _parse_header(next(lines, (1, ""))[1], f"{path}, line 1")
+    where, first = next(lines, (f"{path}, line 1", ""))
+    head = first.split()
+    _require(
+        len(head) == 2 and all(word.isdecimal() and int(word) > 0 for word in head),
+        f"{where}: the first line must be the number of nodes and the dimension",
+        first.strip()[:80],
+    )
+    n_nodes, dimension = map(int, head)
     vectors: dict[str, list[float]] = {}
-    for number, line in lines:
-        fields = line.split()
-        if not fields:
-            continue
-        where = f"{path}, line {number}"
-        if len(fields) != dimension + 1:
-            raise ValueError(
-                f"{where}: a node needs an id and {dimension} values. "
-                f"Received: {len(fields)} fields"
-            )
-        if fields[0] in vectors:
-            raise ValueError(f"{where}: an id may stand only once. Received again: {fields[0]!r}")
-        vectors[fields[0]] = [_finite_number(field, where) for field in fields[1:]]
-    if len(vectors) != n_nodes:
-        raise ValueError(f"{path}: line 1 announces {n_nodes} nodes. Received: {len(vectors)}")
+    for where, line in lines:
+        name, *values = line.split()
+        _require(
+            len(values) == dimension and name not in vectors,
+            f"{where}: a node needs an id that stands once, and {dimension} values",
+            f"{name!r} with {len(values)} values",
+        )
+        vectors[name] = [_number(value, where) for value in values]
+    _require(
+        len(vectors) == n_nodes, f"{path}: line 1 announces {n_nodes} nodes", f"{len(vectors)}"
+    )
     return tuple(vectors), np.array(list(vectors.values()), dtype=np.float32)
 
 
-def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line)."""
+def _text_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (where it stands, line) of every line that is not blank."""
     # utf-8-sig: spreadsheet programs put a byte order mark before the first id.
     with path.open(encoding="utf-8-sig") as file:
         try:
-            yield from enumerate(file, start=1)
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{path}, line {number}", line
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: the text must be in UTF-8. Received: {error}") from error
 
 
-def _edge_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, fields) of every edge line."""
-    lines = ((number, line) for number, line in _text_lines(path) if line.strip())
-    has_commas = False
-    for index, (number, line) in enumerate(lines):
-        if index == 0:
-            has_commas = "," in line
+def _edge_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield (where it stands, fields) of every edge line."""
+    has_commas = None
+    for where, line in _text_lines(path):
+        is_first = has_commas is None
+        has_commas = "," in line if is_first else has_commas
         fields = next(csv.reader([line])) if has_commas else line.split()
         fields = [field.strip() for field in fields]
-        if index == 0 and fields[2:] and fields[2].lower() == "weight":
-            continue
-        yield number, fields
+        if not (is_first and fields[2:] and fields[2].lower() == "weight"):
+            yield where, fields
 
 
-def _parse_edge(fields: list[str], where: str) -> tuple[str, str, float]:
-    if len(fields) != 3 or not fields[0] or not fields[1]:
-        raise ValueError(
-            f"{where}: an edge needs two ids and a weight, separated as in the first line. "
-            f"Received: {fields}"
-        )
-    weight = _finite_number(fields[2], where)
-    if weight <= 0:
-        raise ValueError(f"{where}: a weight must be positive. Received: {fields[2]}")
-    if fields[0] == fields[1]:
-        raise ValueError(f"{where}: an edge must join two nodes. Received: {fields[0]!r} twice")
-    return fields[0], fields[1], weight
-
-
-def _parse_header(line: str, where: str) -> tuple[int, int]:
-    fields = line.split()
-    if len(fields) != 2 or not all(field.isdecimal() and int(field) > 0 for field in fields):
-        raise ValueError(
-            f"{where}: the first line must be the number of nodes and the dimension. "
-            f"Received: {line.strip()[:80]!r}"
-        )
-    return int(fields[0]), int(fields[1])
-
-
-def _finite_number(text: str, where: str) -> float:
+def _number(text: str, where: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{where}: a value must be a finite number. Received: {text!r}")
+    _require(math.isfinite(number), f"{where}: a value must be a finite number", text)
     return number
 
 
-def _sorted_nodes(nodes: set[str]) -> tuple[str, ...]:
-    if all(node.isdecimal() for node in nodes):
-        # The text breaks the tie between 7 and 07, which are two ids.
-        return tuple(sorted(nodes, key=lambda node: (int(node), node)))
-    return tuple(sorted(nodes))
-
-
-def _symmetric_weights(nodes: tuple[str, ...], weights: dict[tuple[str, str], float]) -> csr_array:
-    row_of = {node: row for row, node in enumerate(nodes)}
-    source = np.array([row_of[pair[0]] for pair in weights])
-    target = np.array([row_of[pair[1]] for pair in weights])
-    value = np.array(list(weights.values()))
-    rows, columns = np.concatenate([source, target]), np.concatenate([target, source])
-    graph = csr_array(
-        (np.concatenate([value, value]), (rows, columns)), shape=(len(nodes), len(nodes))
-    )
-    graph.sort_indices()
-    return graph
+def _require(holds: bool, rule: str, received: object) -> None:
+    if not holds:
+        raise ValueError(f"{rule}. Received: {received!r}")

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from recbole_mirec.evaluation import (
+from recbole_mirec.evaluation.paper_rules import pooled_share
+from recbole_mirec.evaluation.statistics import (
     Comparison,
     bootstrap_interval,
     cohens_d,
     compare,
     holm,
-    pooled_share,
-    rank_biserial,
     sign_flip_test,
     superiority,
     variance_components,
@@ -78,10 +77,10 @@ def test_comparison_worked_by_hand():
     assert found.p == pytest.approx(2 * stats.t.cdf(-5 / error, freedom))
     reach = error * stats.t.isf(0.025, freedom)
     assert (found.low, found.high) == pytest.approx((5 - reach, 5 + reach))
-    assert (found.n_brands, found.n_runs_a, found.n_runs_b) == (3, 2, 1)
+    assert found.n_brands == 3
     assert found.p_permutation == pytest.approx(2 / 8)
     assert found.cohens_d == pytest.approx(5 / np.sqrt(13))
-    assert (found.rank_biserial, found.superiority) == (1, 1)
+    assert found.superiority == 1
 
 
 def test_two_deterministic_models_get_the_paired_t_test():
@@ -139,7 +138,7 @@ def test_order_sides_and_scale_do_not_matter(values, order):
     shuffled = asdict(compare(a[::-1][:, order], b[:, order], generator=rng()))
     scaled = asdict(compare(4 * a, 4 * b, generator=rng()))
     for name, value in found.items():
-        if name in ("difference", "cohens_d", "rank_biserial"):
+        if name in ("value", "cohens_d"):
             assert turned[name] == pytest.approx(-value, abs=1e-9)
         elif name.startswith("p"):
             assert turned[name] == pytest.approx(value, abs=1e-9)
@@ -222,7 +221,6 @@ def test_wilcoxon_ranks_the_zeros_and_then_leaves_them_out():
     z = (above - ranks.sum() / 2) / np.sqrt((ranks**2).sum() / 4)
     assert wilcoxon_test(difference) == pytest.approx(2 * stats.norm.sf(abs(z)))
     assert wilcoxon_test(np.zeros(5)) == 1
-    assert rank_biserial(difference) == pytest.approx(2 * above / ranks.sum() - 1)
 
 
 def test_holm_worked_by_hand():
@@ -252,19 +250,14 @@ def test_holm_rejects_what_stepping_down_rejects(received, level):
 
 
 def test_effect_sizes_worked_by_hand():
-    # ranks of the sizes: 2 3.5 1 5 3.5, the 0 holding the first
     difference = np.array([0.2, -0.3, 0.0, 0.7, 0.3])
     assert superiority(difference) == pytest.approx(3.5 / 5)
-    assert rank_biserial(difference) == pytest.approx((2 + 5 + 3.5 - 3.5) / 14)
     spread = np.sqrt((0.02**2 + 0.48**2 + 0.18**2 + 0.52**2 + 0.12**2) / 4)
     assert cohens_d(difference) == pytest.approx(0.18 / spread)
 
 
 @given(differences)
 def test_effect_sizes_keep_their_ranges(difference):
-    assert -1 <= rank_biserial(difference) <= 1
-    assert rank_biserial(-difference) == pytest.approx(-rank_biserial(difference))
-    assert rank_biserial(np.abs(difference)) == float(difference.any())
     assert 0 <= superiority(difference) <= 1
     assert np.sign(cohens_d(difference)) in (0, np.sign(np.round(difference.sum(), 9)))
 
@@ -272,11 +265,7 @@ def test_effect_sizes_keep_their_ranges(difference):
 def test_an_effect_without_spread_is_infinite():
     assert cohens_d(np.full(7, 0.1)) == np.inf
     assert cohens_d(np.full(7, -0.1)) == -np.inf
-    assert (cohens_d(np.zeros(7)), rank_biserial(np.zeros(7)), superiority(np.zeros(7))) == (
-        0,
-        0,
-        0.5,
-    )
+    assert (cohens_d(np.zeros(7)), superiority(np.zeros(7))) == (0, 0.5)
 
 
 # --- bootstrap ---
@@ -349,82 +338,48 @@ def test_bootstrap_without_spread_and_without_the_value():
     assert bootstrap_interval([holes], generator=rng()).n_brands == 6
 
 
-def test_pooled_share_of_nothing_is_nan():
-    won, compared = np.array([[3, 0], [0, 0]]), np.array([[4, 8], [0, 0]])
-    share = pooled_share(won, compared)
-    assert share[0] == 0.25
-    assert np.isnan(share[1])
-
-
 # --- errors ---
 
 
-def test_layouts_that_do_not_fit_are_named():
-    a = layout(3, 7)
-    with pytest.raises(ValueError, match=r"same 7 brands\. Received: shape \(2, 5\)"):
-        compare(a, layout(2, 5), generator=rng())
-    with pytest.raises(ValueError, match=r"at least one run.*shape \(0, 7\)"):
-        compare(a, layout(0, 7), generator=rng())
-    with pytest.raises(ValueError, match=r"\(run, brand\).*Received: shape \(7,\)"):
-        compare(a[0], a[1], generator=rng())
-    half = a.copy()
-    half[1, 5] = np.nan
-    with pytest.raises(ValueError, match=r"all runs.*brand column 5 without one in 1 of 3 runs"):
-        compare(a, half, generator=rng())
-    half[1, 5] = -np.inf
-    with pytest.raises(ValueError, match=r"finite.*infinity at \(run, brand\) \(1, 5\)"):
-        variance_components(half)
-    lone = np.where(np.arange(7) == 2, a, np.nan)
-    with pytest.raises(ValueError, match=r"at least two brands with values\. Received: 1 of 7"):
-        compare(a, lone, generator=rng())
-
-
-def test_runs_of_a_deterministic_model_and_wrong_shares_are_named():
-    a = layout(3, 7)
-    with pytest.raises(ValueError, match=r"deterministic model must have one run.*3 runs"):
-        compare(a[:1], a, generator=rng(), deterministic_b=True)
-    with pytest.raises(ValueError, match=r"deterministic model must have one run.*3 runs"):
-        bootstrap_interval([a], generator=rng(), deterministic=True)
-    with pytest.raises(ValueError, match=r"'confidence'.*\(0, 1\)\. Received: 95"):
-        compare(a, a, generator=rng(), confidence=95.0)
-    with pytest.raises(ValueError, match=r"'confidence'.*Received: 0"):
-        bootstrap_interval([a], generator=rng(), confidence=0.0)
-    with pytest.raises(ValueError, match=r"'n_resamples'.*at least 1\. Received: 0"):
-        compare(a, a, generator=rng(), n_resamples=0)
-    with pytest.raises(ValueError, match=r"'n_resamples'.*Received: -3"):
-        bootstrap_interval([a], generator=rng(), n_resamples=-3)
-
-
-def test_layouts_of_a_summary_are_counted():
-    a = layout(3, 7)
-    with pytest.raises(ValueError, match=r"as many layouts.*Received: 0 and none"):
-        bootstrap_interval([], generator=rng())
-    with pytest.raises(ValueError, match=r"as many layouts.*Received: 2 and 1"):
-        bootstrap_interval([a, a], pooled_share, against=[a], generator=rng())
-    with pytest.raises(ValueError, match=r"same runs\. Received: \[3, 2\] runs"):
-        bootstrap_interval([a, a[:2]], pooled_share, generator=rng())
+SEVEN = layout(3, 7)
+HALF = np.where((np.arange(3)[:, None] == 1) & (np.arange(7) == 5), np.nan, SEVEN)
+LONE = np.where(np.arange(7) == 2, SEVEN, np.nan)
 
 
 @pytest.mark.parametrize(
-    "statistic",
+    ("call", "message"),
     [
-        lambda one: sign_flip_test(one, generator=rng()),
-        wilcoxon_test,
-        cohens_d,
-        rank_biserial,
-        superiority,
+        (lambda: compare(SEVEN, layout(2, 5), generator=rng()), r"same 7 brands.*shape \(2, 5\)"),
+        (
+            lambda: compare(SEVEN, layout(0, 7), generator=rng()),
+            r"at least one run.*shape \(0, 7\)",
+        ),
+        (lambda: compare(SEVEN[0], SEVEN[1], generator=rng()), r"\(run, brand\).*shape \(7,\)"),
+        (lambda: compare(SEVEN, HALF, generator=rng()), r"in all runs.*of 3 runs, column \[5\]"),
+        (lambda: variance_components(np.nan_to_num(HALF, nan=np.inf)), r"finite.*\[\[1, 5\]\]"),
+        (lambda: compare(SEVEN, LONE, generator=rng()), r"At least two brands of 7.*Received: 1"),
+        (
+            lambda: compare(SEVEN[:1], SEVEN, generator=rng(), deterministic_b=True),
+            "deterministic model must have one run.*3 runs",
+        ),
+        (lambda: compare(SEVEN, SEVEN, generator=rng(), confidence=95.0), r"'confidence'.*: 95"),
+        (lambda: bootstrap_interval([SEVEN], generator=rng(), confidence=0.0), "'confidence'.*: 0"),
+        (lambda: compare(SEVEN, SEVEN, generator=rng(), n_resamples=0), "at least 1.*: 0"),
+        (lambda: bootstrap_interval([SEVEN], generator=rng(), n_resamples=-3), "at least 1.*: -3"),
+        (lambda: bootstrap_interval([], generator=rng()), r"as many layouts.*: \[0\]"),
+        (
+            lambda: bootstrap_interval([SEVEN] * 2, against=[SEVEN], generator=rng()),
+            r"as many layouts.*: \[2, 1\]",
+        ),
+        (lambda: bootstrap_interval([SEVEN, SEVEN[:2]], generator=rng()), r"same runs.*: \[3, 2\]"),
+        (lambda: holm(np.array([0.5, np.nan, 1.5])), r"'p'.*\[0, 1\]\. Received: \[1\.5\]"),
+        (lambda: cohens_d(np.array([])), "at least one brand.*Received: 0 brands"),
+        (lambda: superiority(np.array([np.nan, 0.5, np.inf])), "finite.*3 brands, 2 of them not"),
     ],
 )
-def test_wrong_differences_are_named(statistic):
-    with pytest.raises(ValueError, match=r"at least one brand.*Received: 0 brands"):
-        statistic(np.array([]))
-    with pytest.raises(ValueError, match=r"finite.*3 brands, 2 of them not finite"):
-        statistic(np.array([np.nan, 0.5, np.inf]))
-
-
-def test_a_p_outside_its_range_is_named():
-    with pytest.raises(ValueError, match=r"'p'.*\[0, 1\]\. Received: 1\.5 at 2"):
-        holm(np.array([0.5, np.nan, 1.5]))
+def test_what_cannot_be_compared_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 # --- simulation ---

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
-from recbole_mirec.graph import cooccurrence_counts, edge_weights
+from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
 
 
 def incidence(lists, n_attributes):
@@ -143,38 +143,30 @@ def test_eta_divides_under_the_root():
     np.testing.assert_allclose(weights.toarray(), [[0, 3], [3, 0]])
 
 
-@pytest.mark.parametrize("eta", [0.0, -1.0, float("nan"), float("inf")])
-def test_eta_must_be_positive_and_finite(eta):
-    with pytest.raises(ValueError, match=r"'eta' parameter .* positive and finite\. Received: "):
-        edge_weights(csr_array(np.eye(2)), eta=eta)
+def test_pairs_count_rows_from_the_start_only():
+    with pytest.raises(ValueError, match=r"rows from 0 on\. Received: -1"):
+        count(([[0], [1]], [[0], [1]], np.array([[0, 0], [-1, 0]]), 2))
 
 
-@pytest.mark.parametrize("value", [-3.0, float("nan"), float("inf")])
-def test_counts_must_be_finite_and_not_negative(value):
-    with pytest.raises(ValueError, match=r"'counts' parameter .* Received a count: "):
-        edge_weights(csr_array(np.array([[0.0, value], [value, 0.0]])))
+# Three accounts, five attributes, two dimensions; attributes 1 and 4 are no nodes of the graph.
+EMBEDDINGS = np.array([[1, 2], [np.nan, 9], [3, -4], [5, 6], [7, 7]], dtype=np.float32)
+MASK = np.array([True, False, True, True, False])
 
 
-def test_sides_must_share_the_vocabulary():
-    with pytest.raises(ValueError, match=r"'influencer_attributes' .* \(3 columns\).*: 5 columns"):
-        cooccurrence_counts(incidence([[0]], 3), incidence([[0]], 5), np.array([[0, 0]]))
+def test_mean_over_the_embedded_attributes_only():
+    # the second account has none of them, the last lists one of its two three times
+    lists = [[1, 1, 1, 0, 0], [0, 1, 0, 0, 1], [1, 0, 1, 1, 1], [3, 0, 1, 0, 0]]
+    mean, present = account_mean(csr_array(np.array(lists)), EMBEDDINGS, MASK)
+    np.testing.assert_allclose(mean, [[2, -1], [0, 0], [3, 4 / 3], [2, -1]], rtol=1e-6)
+    np.testing.assert_array_equal(present, [True, False, True, True])
+    assert mean.dtype == np.float32
 
 
 @pytest.mark.parametrize(
-    ("pair", "message"),
-    [
-        ([2, 0], r"brand rows from 0 to 1\. Received: 2 in pair 1"),
-        ([-1, 0], r"brand rows from 0 to 1\. Received: -1 in pair 1"),
-        ([0, 3], r"influencer rows from 0 to 2\. Received: 3 in pair 1"),
-    ],
+    ("incidence", "mask"),
+    [(csr_array((3, 5), dtype=np.int64), MASK), (csr_array(np.ones((3, 5))), 0 * MASK > 0)],
 )
-def test_pairs_must_name_existing_rows(pair, message):
-    with pytest.raises(ValueError, match=message):
-        count(([[0], [1]], [[0], [1], [1]], np.array([[0, 0], pair]), 2))
-
-
-@pytest.mark.parametrize("value", [-1.0, float("nan")])
-def test_incidence_must_hold_zeros_and_ones(value):
-    wrong = csr_array(np.array([[1.0, value]]))
-    with pytest.raises(ValueError, match=r"'brand_attributes' .* Received an entry: "):
-        cooccurrence_counts(wrong, incidence([[0]], 2), np.array([[0, 0]]))
+def test_accounts_without_an_embedded_attribute_are_missing(incidence, mask):
+    mean, present = account_mean(incidence, EMBEDDINGS, mask)
+    np.testing.assert_array_equal(mean, np.zeros((3, 2)))
+    assert not present.any()

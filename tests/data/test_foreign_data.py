@@ -1,8 +1,9 @@
-"""Columns of RecBole's own atomic files: what is loaded, and what is refused before reading."""
+"""RecBole's own atomic files: what is loaded, what is refused, and how they are split."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from little_data import settings
 
@@ -57,13 +58,6 @@ def test_features_of_users_and_items_reach_a_context_aware_model(films: Path) ->
     assert model.token_seq_field_dims == [3]
 
 
-def test_columns_that_are_not_named_stay_out(films: Path) -> None:
-    columns = {"inter": ["uid", "film"], "user": ["uid", "age"], "item": ["film"]}
-    model = prepare(given(films, load_col=columns)).model
-    assert model.token_field_names == ["uid", "film", "age"]
-    assert model.token_seq_field_names == []
-
-
 def test_without_load_col_the_ids_by_their_own_names_are_loaded(films: Path) -> None:
     named = {"USER_ID_FIELD": "uid", "ITEM_ID_FIELD": "film"}
     data = load_dataset(MirecConfig(config_dict=settings(films, "BPR", "films", **named)))
@@ -82,6 +76,70 @@ def test_recboles_names_of_users_and_items_need_not_be_said(films: Path) -> None
     half = MirecConfig(config_dict=settings(films, "BPR", "films", USER_ID_FIELD="someone"))
     assert (half["USER_ID_FIELD"], half["ITEM_ID_FIELD"]) == ("someone", "item_id")
     assert half["load_col"] == {"inter": ["someone", "item_id"]}
+
+
+def given_plain(folder: Path, rows: list[tuple[str, str]], **changes: Any) -> SplitDataset:
+    """The data set of some pairs of users and items, in one file."""
+    (folder / "plain").mkdir()
+    write(folder / "plain" / "plain.inter", "user_id:token item_id:token", rows)
+    return load_dataset(MirecConfig(config_dict=settings(folder, "BPR", "plain", **changes)))
+
+
+def test_any_data_set_is_split_by_user(tmp_path: Path) -> None:
+    rows = [(f"u{user}", f"i{item}") for user in range(3) for item in range(user, 20)]
+    data = given_plain(tmp_path, rows)
+    assert len(data.build()) == 3
+    per_user = {part: np.bincount(rows[:, 0])[1:].tolist() for part, rows in data.pairs.items()}
+    # 20, 19 and 18 interactions: two each for validation and test
+    assert per_user == {"train": [16, 15, 14], "valid": [2, 2, 2], "test": [2, 2, 2]}
+    split = data.evaluation_split("valid")
+    assert split is not None
+    assert len(split.candidates) == 20
+
+
+NINE = [("u", f"i{item}") for item in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "message"),
+    [
+        ([*NINE, ("u", "i3")], {}, "interaction of u with i3 more than once; set rm_dup"),
+        (NINE, {"protocol": "new-brand"}, r"'new-brand' needs atomic files of brands .* 'plain'"),
+        (NINE[:2], {}, r"'plain' cannot be split by known-brand: .* at most 2 a brand"),
+        ([*NINE, ("[PAD]", "i3")], {}, r"holds the user_id '\[PAD\]', by which RecBole means no"),
+        ([*NINE, ("u", "[PAD]")], {}, r"holds the item_id '\[PAD\]'"),
+        (NINE, {"user_inter_num_interval": "[10,inf)"}, "Some feat is empty"),
+        (NINE, {"user_inter_num_interval": "ten"}, r"must read like \[5,inf\).*Received: 'ten'"),
+        (NINE, {"user_inter_num_interval": "[five,9]"}, r"must read like .*'\[five,9\]'"),
+        (NINE, {"item_inter_num_interval": "[5,1]"}, r"must read like .*Received: '\[5,1\]'"),
+    ],
+)
+def test_what_cannot_be_split_or_filtered_is_told_in_a_line(
+    tmp_path: Path, rows: list[tuple[str, str]], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        given_plain(tmp_path, rows, **changes).build()
+    assert "\n" not in str(caught.value)
+
+
+def test_ids_and_words_that_pandas_takes_for_missing_are_kept(films: Path) -> None:
+    names = {"u0": "NA", "u1": "null", "u2": "nan", "u3": "None", "f1": "N/A", "a": "NaN"}
+    for path in (films / "films").iterdir():
+        head, *lines = path.read_text().splitlines()
+        rows = [[names.get(word, word) for word in line.split("\t")] for line in lines]
+        text = "\n".join([head, *map("\t".join, rows)])
+        path.write_text(text.replace("\twar\t", "\tNA\t"))
+    data = load_dataset(MirecConfig(config_dict=given(films)))
+    assert (data.user_num, data.item_num, data.inter_num) == (7, 13, 50 + 10)
+    assert set(data.field2id_token["uid"]) == {"[PAD]", "NA", "null", "nan", "None", "u4", "u5"}
+    assert "N/A" in data.field2id_token["film"]
+    assert set(data.field2id_token["city"]) == {"[PAD]", "NaN", "b"}
+    assert "NA" in data.field2id_token["genres"]
+    # what is empty is missing all the same
+    items = (films / "films" / "films.item").read_text()
+    (films / "films" / "films.item").write_text(items.replace("\tNA\t", "\t\t"))
+    data = load_dataset(MirecConfig(config_dict=given(films)))
+    assert "NA" not in data.field2id_token["genres"]
 
 
 def test_intervals_filter_data_that_are_not_ours(films: Path) -> None:

