@@ -30,7 +30,7 @@ from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
 from recbole_mirec.runs import Claim, first_difference
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.sweep import FINISHED
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"

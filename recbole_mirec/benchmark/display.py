@@ -13,7 +13,7 @@ from recbole_mirec.benchmark.studies import planned_studies
 from recbole_mirec.benchmark.summary import RESULTS_FILE
 from recbole_mirec.benchmark.tables import FOLDER, METRICS
 from recbole_mirec.results import data_title, format_table, metric_title
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.sweep import FINISHED
 
 LEAST_P = 0.001
 

@@ -1,33 +1,15 @@
-"""One run of a benchmark, in whatever process: begun, gone on with, or found to have ended."""
+"""How a run of a benchmark ended."""
 
-import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_convert.common.errors import DivergedError, UsageError
-from dataset_convert.common.files import is_full
-from recbole_mirec.experiment import run_experiment
-from recbole_mirec.runs import RUN_FILE, write_text
-from recbole_mirec.trainer import BEST, LAST
-from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, LOG, logged_in, one_line
-
-FAILURE_FILE = "failure.json"
-
-
-@dataclass(frozen=True)
-class RunJob:
-    """What a worker needs to know of a run.
-
-    Attributes:
-        folder: of the run.
-        settings: all its configuration keys.
-    """
-
-    folder: Path
-    settings: Mapping[str, Any]
+from recbole_mirec.runs import read_run
+from recbole_mirec.sweep import FINISHED, End, run_job
+from recbole_mirec.sweep import Job as RunJob
+from recbole_mirec.sweep import forget_failure as forget_failure
+from recbole_mirec.sweep import read_end as read_short_end
 
 
 @dataclass(frozen=True)
@@ -48,77 +30,16 @@ class RunEnd:
 
 
 def execute(job: RunJob) -> RunEnd:
-    """Run an experiment, going on where an interrupted one stopped; failures are recorded.
-
-    A full disk, and what the user or the system asks for by KeyboardInterrupt or SystemExit,
-    passes.
-    """
-    started = time.perf_counter()
-    try:
-        with logged_in(job.folder):
-            _run(job)
-    except Exception as error:
-        if is_full(error):
-            raise
-        status = DIVERGED if isinstance(error, DivergedError) else FAILED
-        reason = one_line(error, named=not isinstance(error, UsageError))
-        return record_failure(job.folder, status, reason, time.perf_counter() - started)
-    found = read_end(job.folder)
-    assert found is not None
-    return found
-
-
-def _run(job: RunJob) -> None:
-    try:
-        run_experiment(job.settings, resume=job.folder, log_file=job.folder / LOG)
-    except DivergedError:
-        raise
-    except UsageError:
-        if not (job.folder / LAST).is_file():
-            raise
-        # A checkpoint that cannot be gone on with: from the beginning.
-        for name in (LAST, BEST):
-            (job.folder / name).unlink(missing_ok=True)
-        run_experiment(job.settings, resume=job.folder, log_file=job.folder / LOG)
-
-
-def record_failure(folder: Path, status: str, reason: str, seconds: float) -> RunEnd:
-    """Write down that a run failed, so that it is not tried again unasked."""
-    content = {"status": status, "reason": reason, "seconds": round(seconds, 2)}
-    write_text(folder / FAILURE_FILE, json.dumps(content, indent=2) + "\n")
-    return RunEnd(status, reason, seconds, {})
+    """Run an experiment, going on where an interrupted one stopped; failures are recorded."""
+    return _with_record(job.folder, run_job(job))
 
 
 def read_end(folder: Path) -> RunEnd | None:
-    """How a run in a folder ended; None where it has not.
-
-    Raises:
-        UsageError: a file cannot be read.
-    """
-    failure = _read_json(folder / FAILURE_FILE)
-    if failure is not None:
-        return RunEnd(failure["status"], failure["reason"], failure["seconds"], {})
-    record = _read_json(folder / RUN_FILE)
-    if record is None or record["status"] != FINISHED:
-        return None
-    return RunEnd(FINISHED, "", record["seconds"], record)
+    """How a run in a folder ended; None where it has not."""
+    end = read_short_end(folder)
+    return None if end is None else _with_record(folder, end)
 
 
-def forget_failure(folder: Path) -> None:
-    """Let a failed run be tried again, from the beginning."""
-    if (folder / FAILURE_FILE).is_file():
-        for name in (LAST, BEST, FAILURE_FILE):
-            (folder / name).unlink(missing_ok=True)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"status"} - set(content)
-    except (UnicodeDecodeError, TypeError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
-    if missing:
-        raise UsageError(f"'{path}' lacks 'status'. Delete it.")
-    return content
+def _with_record(folder: Path, end: End) -> RunEnd:
+    record = read_run(folder).record if end.status == FINISHED else {}
+    return RunEnd(end.status, end.reason, end.seconds, record)

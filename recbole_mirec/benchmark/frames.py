@@ -11,7 +11,7 @@ from dataset_convert import schema
 from recbole_mirec.benchmark.execution import RunEnd, read_end
 from recbole_mirec.benchmark.planned import PlannedRun
 from recbole_mirec.runs import write_text
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.sweep import FINISHED
 
 RUNS_FILE, PER_BRAND_FILE = "runs.csv", "per_brand.csv"
 PARTS = (schema.VALID, schema.TEST)

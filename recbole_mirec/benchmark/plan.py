@@ -13,7 +13,7 @@ from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
 from recbole_mirec.runs import versions
-from recbole_mirec.tuning.search import ALGORITHMS
+from recbole_mirec.tuning.trial import ALGORITHMS
 
 NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
 OPTIONAL = ("folds", "jobs", "settings", "ablations", "tuning")

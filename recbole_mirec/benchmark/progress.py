@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from recbole_mirec.benchmark.execution import RunEnd
 from recbole_mirec.benchmark.planned import PlannedRun
-from recbole_mirec.tuning.progress import duration
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.sweep import FINISHED, duration
 
 _FORMAT = "{desc} {n_fmt}/{total_fmt} |{bar:24}|{postfix}"
 

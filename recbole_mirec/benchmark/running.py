@@ -1,15 +1,11 @@
-"""The runs of a benchmark in worker processes, each once."""
+"""The runs of a benchmark, each once."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recbole_mirec.benchmark.execution import RunEnd, RunJob, execute, record_failure
-from recbole_mirec.benchmark.frames import run_ends
 from recbole_mirec.benchmark.planned import PlannedRun
-from recbole_mirec.benchmark.progress import Progress
-from recbole_mirec.tuning.trial import FAILED
-from recbole_mirec.workers import Death, run_in_workers
+from recbole_mirec.sweep import Job, run_jobs
 
 
 def run_all(
@@ -29,33 +25,18 @@ def run_all(
         metric: validation metric of the lines that are printed.
         tuned: what the winners of the studies set, by label, protocol and fold.
     """
-    ends = run_ends(runs, folder)
-    ended = {run: end for run, end in ends.items() if end is not None}
-    left = [run for run in runs if run not in ended]
-    waiting = iter(list(left))
-    progress = Progress(len(runs), ended, jobs, metric)
-    by_folder = {folder / run.folder: run for run in left}
-
-    def propose() -> RunJob | None:
-        run = next(waiting, None)
-        return None if run is None else _job(run, folder, tuned)
-
-    def run_ended(job: RunJob, found: RunEnd | Death) -> None:
-        run = by_folder[job.folder]
-        left.remove(run)
-        if isinstance(found, Death):
-            found = record_failure(job.folder, FAILED, found.reason, 0.0)
-        progress.run_ended(run, found, left)
-
-    try:
-        run_in_workers(execute, propose, run_ended, n_workers=jobs, n_threads=1)
-    finally:
-        progress.close()
+    by_folder = {folder / run.folder: run for run in runs}
+    run_jobs(
+        [_job(run, folder, tuned) for run in runs],
+        n_jobs=jobs,
+        title=lambda job: by_folder[job.folder].title,
+        metric=metric,
+    )
 
 
 def _job(
     run: PlannedRun, folder: Path, tuned: Mapping[tuple[str, str, int], Mapping[str, Any]]
-) -> RunJob:
+) -> Job:
     own = tuned.get((run.entry.tuned_as, run.protocol, run.fold), {})
     settings = {**run.settings, **own, "checkpoint_dir": str(folder)}
-    return RunJob(folder / run.folder, settings)
+    return Job(folder / run.folder, settings)

@@ -8,11 +8,8 @@ from typing import Any
 from recbole_mirec.benchmark.plan import BenchmarkPlan, ModelEntry
 from recbole_mirec.benchmark.planned import run_settings
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.tuning.plan import StudyPlan
-from recbole_mirec.tuning.shipped import shipped_space
-from recbole_mirec.tuning.space_checks import check_space
-from recbole_mirec.tuning.study import run_study
-from recbole_mirec.tuning.winner import winner_settings
+from recbole_mirec.tuning.space import check_space, shipped_space
+from recbole_mirec.tuning.study import StudyPlan, run_study, winner_settings
 
 FOLDER = "tuning"
 

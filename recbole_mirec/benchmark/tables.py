@@ -23,7 +23,7 @@ from recbole_mirec.benchmark.summary import LEVEL
 from recbole_mirec.benchmark.table_text import MISSING, Cell, Table, latex, markdown, number
 from recbole_mirec.results import PAPER, RANK_TITLE, UNSEEN, data_title, metric_title
 from recbole_mirec.runs import write_text
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.sweep import FINISHED
 
 FOLDER = "tables"
 METRICS = ("AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MAP", "MedR")

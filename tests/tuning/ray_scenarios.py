@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
 from recbole_mirec.tuning.hyper_tuning import Driver
 from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.ray_jobs import RayTune, ray
 from recbole_mirec.tuning.search import Proposal
+
 from recbole_mirec.tuning.trial import (
     FINISHED,
     STOPPED,

@@ -17,6 +17,7 @@ from typing import Any
 
 from recbole_mirec.tuning.local_jobs import LocalProcesses
 from recbole_mirec.tuning.search import Proposal
+
 from recbole_mirec.tuning.trial import FINISHED, OnEpoch, Outcome
 
 

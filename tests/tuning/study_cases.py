@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from little_data import settings
-
-from recbole_mirec.tuning import study as study_room
 from recbole_mirec.tuning.local_jobs import InProcess
 from recbole_mirec.tuning.plan import StudyPlan
 from recbole_mirec.tuning.records import TIMES
+
+from recbole_mirec.tuning import study as study_room
 from recbole_mirec.tuning.space import SearchSpace, space_from_dict
 
 # The best epoch of the higher rates is not the last one.

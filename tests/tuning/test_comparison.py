@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 from little_data import settings
+from recbole_mirec.tuning.comparison import Comparison, compare
+from recbole_mirec.tuning.display import comparison_text
+from recbole_mirec.tuning.plan import StudyPlan
 from study_cases import LIGHTGCN, make_plan, rows_without_times, run_in_this_process
 
 from recbole_mirec import cli as run_cli
 from recbole_mirec import runs
 from recbole_mirec.tuning import cli
-from recbole_mirec.tuning.comparison import Comparison, compare
-from recbole_mirec.tuning.display import comparison_text
-from recbole_mirec.tuning.plan import StudyPlan
 from recbole_mirec.tuning.trial import FAILED, Outcome, TrialTask
 
 MODELS, PROTOCOLS = ("BPR", "LightGCN"), ("known-brand", "new-brand")

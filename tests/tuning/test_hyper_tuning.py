@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recbole.trainer import HyperTuning
-
-from dataset_convert.common.errors import UsageError
-from recbole_mirec.tuning import hyper_tuning
 from recbole_mirec.tuning.hyper_tuning import MirecHyperTuning, Report
 from recbole_mirec.tuning.local_jobs import Proposals
 from recbole_mirec.tuning.search import Proposal
+
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.tuning import hyper_tuning
 from recbole_mirec.tuning.space import space_from_dict
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, Outcome
 

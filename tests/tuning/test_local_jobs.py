@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import scripted_tasks
+from recbole_mirec.tuning.local_jobs import InProcess, LocalProcesses
 from scripted_tasks import Listed, Scripted, processes_of
 
-from recbole_mirec.tuning.local_jobs import InProcess, LocalProcesses
 from recbole_mirec.tuning.trial import FAILED, FINISHED, Outcome
 
 

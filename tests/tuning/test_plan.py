@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from recbole_mirec.tuning.plan import StudyPlan, default_folder, short_digest
+
 from recbole_mirec.tuning.space import read_space, space_from_dict
 
 SETTINGS = {

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from recbole_mirec.tuning import progress
 from recbole_mirec.tuning.hyper_tuning import MirecHyperTuning
 from recbole_mirec.tuning.local_jobs import Proposals, Report
 from recbole_mirec.tuning.plan import StudyPlan
 from recbole_mirec.tuning.progress import Progress, duration
 from recbole_mirec.tuning.search import Proposal
+
+from recbole_mirec.tuning import progress
 from recbole_mirec.tuning.space import space_from_dict
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED, Outcome
 

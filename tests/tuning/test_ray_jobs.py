@@ -17,10 +17,10 @@ import pytest
 if find_spec("ray") is None:
     pytest.skip('Ray is not installed: pip install -e ".[ray]"', allow_module_level=True)
 
+from recbole_mirec.tuning.ray_jobs import RayTune
 from study_cases import rows_without_times
 
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.tuning.ray_jobs import RayTune
 from recbole_mirec.tuning.trial import TrialTask
 
 SCENARIOS = Path(__file__).with_name("ray_scenarios.py")

@@ -8,8 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.records import (
     Trial,
     read_trials,
@@ -17,6 +15,8 @@ from recbole_mirec.tuning.records import (
     value_text,
     write_trials,
 )
+
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED, Outcome
 
 NAMES = ("learning_rate", "layers")

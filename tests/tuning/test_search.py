@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recbole_mirec.tuning.search import Proposal, Search
 from scipy.stats import wilcoxon
 
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.tuning.search import Proposal, Search
 from recbole_mirec.tuning.space import SearchSpace, space_from_dict
 
 # 2 x 3 x 5 combinations

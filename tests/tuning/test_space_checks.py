@@ -2,12 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole_mirec.tuning.effects import IDLE, NOT_SEARCHED
+from recbole_mirec.tuning.space_checks import check_space, samples
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.tuning.effects import IDLE, NOT_SEARCHED
 from recbole_mirec.tuning.space import SearchSpace, read_space, space_from_dict
-from recbole_mirec.tuning.space_checks import check_space, samples
 
 MIREC = {"model": "MIRec", "dataset": "mirec-tiny"}
 

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from hyperopt import tpe
 from little_data import NAME, little, settings, write_little
+from recbole_mirec.tuning.display import study_text
+from recbole_mirec.tuning.records import read_trials
 from study_cases import LIGHTGCN, make_plan, rows_without_times, run_in_this_process
 
 from dataset_convert.common.errors import UsageError
@@ -23,8 +25,6 @@ from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 from recbole_mirec.tuning import study as study_room
 from recbole_mirec.tuning import trial as trial_room
-from recbole_mirec.tuning.display import study_text
-from recbole_mirec.tuning.records import read_trials
 from recbole_mirec.tuning.space import space_from_dict
 from recbole_mirec.tuning.study import StudyResult, run_study
 from recbole_mirec.tuning.trial import FAILED, FINISHED, STOPPED, Outcome, TrialTask

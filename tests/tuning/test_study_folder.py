@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole_mirec.tuning.plan import StudyPlan
+from recbole_mirec.tuning.records import Trial
+from recbole_mirec.tuning.study_folder import StudyFolder, clear_checkpoints
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.runs import versions
 from recbole_mirec.trainer import BEST, LAST
-from recbole_mirec.tuning.plan import StudyPlan
-from recbole_mirec.tuning.records import Trial
 from recbole_mirec.tuning.space import space_from_dict
-from recbole_mirec.tuning.study_folder import StudyFolder, clear_checkpoints
 from recbole_mirec.tuning.trial import FINISHED, Outcome
 
 SETTINGS = {"model": "BPR", "dataset": "little", "protocol": "new-brand", "seed": 1}

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole_mirec.tuning.space_checks import check_space
 
 from recbole_mirec.config import MirecConfig, properties_folder
 from recbole_mirec.tuning.space import read_space
-from recbole_mirec.tuning.space_checks import check_space
 
 FOLDER = properties_folder() / "tuning"
 N_COMBINATIONS = {
