@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
+from ipaddress import ip_address
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
@@ -455,11 +456,17 @@ def _session(ray: Any, address: str | None, n_jobs: int, *, gpu: bool) -> Iterat
         yield
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    own = {} if address else _own_ray(n_jobs, gpu=gpu)
+    own = {} if address else _own_ray(ray, n_jobs, gpu=gpu)
     before = set(psutil.Process().children(recursive=True))
     watcher = None
     try:
-        ray.init(address=address or "local", **quiet, **own)
+        try:
+            ray.init(address=address or "local", **quiet, **own)
+        except (ConnectionError, OSError) as error:
+            raise UsageError(
+                f"Ray cannot start: {error} RAY_TMPDIR must be a folder with a short path that "
+                f"you can write to; RAY_ADDRESS the address of a cluster, or unset."
+            ) from error
         if own:
             started = {*psutil.Process().children(recursive=True)} - before
             watcher = subprocess.Popen(
@@ -474,7 +481,13 @@ def _session(ray: Any, address: str | None, n_jobs: int, *, gpu: bool) -> Iterat
             watcher.communicate()
 
 
-def _own_ray(n_jobs: int, *, gpu: bool) -> dict[str, Any]:
+def _own_ray(ray: Any, n_jobs: int, *, gpu: bool) -> dict[str, Any]:
+    host = ray.util.get_node_ip_address()
+    if not ip_address(host).is_loopback:
+        raise UsageError(
+            f"Ray must listen on this machine alone. Received: {host}. Unset "
+            f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
+        )
     # Other users of this machine reach its loopback too; without a token of ours Ray would leave
     # one in the user's home.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

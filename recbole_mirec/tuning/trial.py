@@ -1,6 +1,7 @@
 """The trials of a study: drawn by RecBole's HyperTuning, and kept in `trials.csv`."""
 
 import contextlib
+import csv
 import io
 import json
 import math
@@ -18,7 +19,7 @@ from recbole.trainer import HyperTuning
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat
 from recbole_mirec.runs import write_text
-from recbole_mirec.sweep import End
+from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED, STOPPED, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
@@ -107,26 +108,34 @@ def read_trials(path: Path, parameters: Sequence[str]) -> dict[int, Trial]:
     """
     if not path.exists():
         return {}
+    trials: dict[int, Trial] = {}
+    line = 1
     try:
-        text = path.read_text(encoding="utf-8")
-        rows = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False).to_dict("records")
-        trials = [_read_row(row, parameters) for row in rows]
-    except KeyError as error:
-        problem = f"column {error} is missing"
-    except ValueError as error:
-        problem = str(error)
-    else:
-        numbers = [trial.number for trial in trials]
-        if min(numbers, default=1) >= 1 and len(set(numbers)) == len(numbers):
-            return dict(zip(numbers, trials, strict=True))
-        problem = "a number stands twice or is below 1"
-    raise UsageError(
-        f"'{path}' cannot be read: {problem}. The file was changed by hand; put it back, or start "
-        "in another folder with --results."
-    )
+        # as bytes, because text mode would change line ends inside of values
+        reader = csv.DictReader(io.StringIO(path.read_bytes().decode()), strict=True)
+        for name in (TRIAL, STATUS, SCORE, *parameters, BEST_EPOCH, N_EPOCHS, *TIMES, REASON):
+            if name not in (reader.fieldnames or ()):
+                raise ValueError(f"column '{name}' is missing")
+        for row in reader:
+            line = reader.line_num
+            trial = _read_row(row, parameters)
+            if trial.number < 1 or trial.number in trials:
+                raise ValueError(f"its number {trial.number} stands twice or is below 1")
+            trials[trial.number] = trial
+    except (csv.Error, ValueError) as error:
+        raise UsageError(
+            f"'{path}', line {line}: {error}. The file was changed by hand; put it back, or start "
+            "in another folder with --results."
+        ) from None
+    return trials
 
 
 def _read_row(row: Mapping[Any, str], parameters: Sequence[str]) -> Trial:
+    # where csv puts what is too much, and what it fills in for what is too little
+    if None in row or None in row.values():
+        raise ValueError("it has more or fewer values than the header has columns")
+    if row[STATUS] not in (FINISHED, STOPPED, DIVERGED, FAILED):
+        raise ValueError(f"unknown status '{row[STATUS]}'")
     end = End(
         row[STATUS],
         float(row[SECONDS]),
@@ -232,8 +241,7 @@ class Search:
         self._seen: set[str] = set()
         self._scores: dict[int, float | None] = {}
         self.best: int | None = None
-        self.last: int = 0
-        self._ended = False
+        self.last, self._n_asked, self._ended = 0, 0, False
 
     @property
     def limit(self) -> int:
@@ -287,11 +295,12 @@ class Search:
 
     def _objective(self, _point: Any, _files: Any) -> dict[str, Any]:
         number = self.last + 1
-        if number in self._drawn and number not in self._scores and not self._ended:
-            queue = {n: self._drawn[n] for n in self._drawn if n not in self._scores}
+        if number > self._n_asked and not self._ended:
+            queue = {n: self._drawn[n] for n in self._drawn if n > self._n_asked}
+            self._n_asked = len(self._drawn)
             self._scores.update(self._evaluate(queue))
         if self._ended or number not in self._scores:
-            self._ended = True  # it was drawn, but the search has ended before
+            self._ended = True  # it was drawn, but is no trial of the search
             return self._result(None)
         self.last = number
         score = self._scores[number]
