@@ -258,14 +258,17 @@ def run_jobs(
         # at once, so that what the first leaves behind does not open the way for others
         tasks = [(job, deadline, job is left[0] or job.folder.exists()) for job in left]
         with (
-            _Progress(len(jobs), list(ends.values()), n_jobs, metric) as progress,
+            tqdm(total=len(jobs), initial=len(ends), disable=None, leave=False, unit="run") as bar,
             contextlib.closing(ENGINES[engine](tasks, n_jobs, ray_address)) as found,
         ):
             for job, end in found:
                 ends[job.folder] = end
                 if on_end is not None:
                     on_end(job, end)
-                progress.job_ended(title(job), end)
+                to_go = _time_left(list(ends.values()), len(jobs) - len(ends), n_jobs)
+                tqdm.write(_line(title(job), end, metric, to_go), file=sys.stderr)
+                sys.stderr.flush()
+                bar.update()
     return {job.folder: ends[job.folder] for job in jobs if job.folder in ends}
 
 
@@ -280,34 +283,17 @@ def run_task(job: Job, deadline: float | None, anyway: bool) -> End | None:
     return run_job(job, deadline)
 
 
-class _Progress:
-    """A bar on a terminal, and everywhere a line for every job that ends."""
+def _line(title: str, end: End, metric: str, left: str) -> str:
+    found = f"{end.status}: {end.reason}".rstrip(": ")
+    if metric in end.metrics:
+        ending = "" if end.status == FINISHED else f" ({end.status})"
+        found = f"{metric} {end.metrics[metric]:.4f}{ending}"
+    return f"{title}: {found} in {duration(end.seconds)}{left}"
 
-    def __init__(self, n: int, ended: Sequence[End], n_jobs: int, metric: str) -> None:
-        self._n, self._n_jobs, self._metric = n, n_jobs, metric
-        self._seconds = [end.seconds for end in ended]
-        self._bar = tqdm(
-            total=n, initial=len(ended), file=sys.stderr, disable=None, leave=False, unit="run"
-        )
 
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def job_ended(self, title: str, end: End) -> None:
-        self._seconds.append(end.seconds)
-        n_left = self._n - len(self._seconds)
-        seconds = n_left * sum(self._seconds) / len(self._seconds) / self._n_jobs
-        left = f"; {n_left} to go, {duration(seconds)} left" if n_left else ""
-        found = f"{end.status}: {end.reason}".rstrip(": ")
-        if self._metric in end.metrics:
-            ending = "" if end.status == FINISHED else f" ({end.status})"
-            found = f"{self._metric} {end.metrics[self._metric]:.4f}{ending}"
-        tqdm.write(f"{title}: {found} in {duration(end.seconds)}{left}", file=sys.stderr)
-        sys.stderr.flush()
-        self._bar.update()
+def _time_left(ended: Sequence[End], n_left: int, n_jobs: int) -> str:
+    seconds = sum(end.seconds for end in ended) / len(ended) * n_left / n_jobs
+    return f"; {n_left} to go, {duration(seconds)} left" if n_left else ""
 
 
 def duration(seconds: float) -> str:

@@ -16,9 +16,8 @@ import pytest
 from little_data import settings
 
 from dataset_convert.common.files import naming, write_whole
-from recbole_mirec.benchmark.execution import RunJob, execute, read_end
 from recbole_mirec.runs import start_logging
-from recbole_mirec.tuning.trial import TrialTask
+from recbole_mirec.sweep import Job, read_end, run_job
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 # Name -> the limit in bytes, the file that meets it first, and what the run is given besides.
@@ -99,21 +98,18 @@ def test_the_run_goes_on_once_there_is_room(
 # A study and a benchmark end; nothing is recorded as failed, so that they go on once there is room
 
 
-def test_a_trial_and_a_run_of_a_benchmark_hand_it_on(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("test", [True, False])
+def test_a_job_of_a_sweep_hands_it_on(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: bool
 ) -> None:
-    task = TrialTask(settings(workplace, "BPR", valid_metric="MAP"), tmp_path)
-    job = RunJob(tmp_path / "run", task.settings)
+    job = Job(tmp_path / "run", settings(workplace, "BPR", valid_metric="MAP"), test=test)
     with monkeypatch.context() as patch:
         patch.setattr("recbole_mirec.trainer.save_state", failing(FULL))
         with pytest.raises(OSError, match="No space left"):
-            task.run(1, {})
-        with pytest.raises(OSError, match="No space left"):
-            execute(job)
+            run_job(job)
     assert read_end(job.folder) is None
     assert "No space left" in (job.folder / "log.txt").read_text()
-    assert task.run(1, {}).status == "finished"
-    assert execute(job).status == "finished"
+    assert run_job(job).status == "finished"
 
 
 # The pieces

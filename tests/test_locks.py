@@ -12,12 +12,10 @@ import pytest
 from little_data import settings
 
 from dataset_convert.common.errors import UsageError
-from recbole_mirec import cli
+from recbole_mirec import cli, sweep
 from recbole_mirec import experiment as quick_start
-from recbole_mirec.benchmark.execution import RunJob, execute
 from recbole_mirec.experiment import run_experiment
 from recbole_mirec.runs import LOCK_FILE, alone_in, training_in
-from recbole_mirec.tuning import trial
 
 HOLDER = """
 import sys
@@ -126,24 +124,20 @@ def test_a_run_is_locked_while_it_trains(workplace: Path, monkeypatch: pytest.Mo
         assert f"UsageError: Another process trains in '{run}'." in refusal
 
 
-def test_a_trial_and_a_run_of_a_benchmark_do_not_join_another(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("test", [True, False])
+def test_a_job_of_a_sweep_does_not_join_another(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: bool
 ) -> None:
-    monkeypatch.setattr(trial, "PATIENCE", 0.1)
-    given = settings(workplace, "BPR", valid_metric="MAP")
-    task = trial.TrialTask(given, tmp_path)
-    with held(task.trial_folder(1)):
-        found = task.run(1, {})
-        assert (found.status, found.n_epochs) == ("failed", 0)
-        assert found.reason.startswith("Another process trains in ")
-        assert [path.name for path in task.trial_folder(1).iterdir()] == [LOCK_FILE]
-        assert task.run(2, {}).status == "finished"
-    assert task.run(1, {}).status == "finished"
-
-    job = RunJob(tmp_path / "benchmark", given)
-    assert execute(job).status == "finished"
+    monkeypatch.setattr(sweep, "PATIENCE", 0.1)
+    job = sweep.Job(tmp_path / "1", settings(workplace, "BPR", valid_metric="MAP"), test=test)
+    with held(job.folder):
+        end = sweep.run_job(job)
+        assert (end.status, end.n_epochs) == ("failed", 0)
+        assert end.reason.startswith("Another process trains in ")
+        assert [path.name for path in job.folder.iterdir()] == [LOCK_FILE]
+    assert sweep.run_job(job).status == "finished"
     files = {path.name for path in job.folder.iterdir()}
     with held(job.folder):
-        assert execute(job).reason.startswith("Another process trains in ")
+        assert sweep.run_job(job).reason.startswith("Another process trains in ")
     # its checkpoints above all, which are otherwise deleted where they cannot be gone on with
-    assert {path.name for path in job.folder.iterdir()} == files | {"failure.json"}
+    assert {path.name for path in job.folder.iterdir()} == files

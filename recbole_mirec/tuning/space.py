@@ -147,13 +147,10 @@ def _option_problems(values: tuple[Any, ...]) -> Iterator[str]:
 
 def _is_plain(value: Any) -> bool:
     """Whether JSON and YAML can write the value and read it back."""
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, bool | int | str | None)
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _identity(value: Any) -> Any:

@@ -272,11 +272,12 @@ class _Study:
             print(f"Going on after {n_ended} trials that have ended.", file=sys.stderr, flush=True)
         self.search.run(self._evaluate, self._over)
         # without the trials that early stopping came too late for
-        last = self.search.last
-        self.trials = {number: self.trials[number] for number in range(1, last + 1)}
+        self.trials = {n: trial for n, trial in self.trials.items() if n <= self.search.last}
+        for place in self.folder.glob(f"{TRIALS}/*"):
+            if int(place.name) not in self.trials:
+                clear_checkpoints(place)
         self._write()
-        folders = {self._trial_folder(number) for number in self.trials}
-        self._clear(folders | set(self.folder.glob(f"{TRIALS}/*")), self.plan.keep)
+        self._clear_checkpoints(self.plan.keep)
         return self.trials, self._winner()
 
     def _over(self, number: int) -> bool:
@@ -288,43 +289,41 @@ class _Study:
         return self.folder / TRIALS / f"{number:04d}"
 
     def _evaluate(self, drawn: dict[int, dict[str, Any]]) -> dict[int, float | None]:
-        jobs: dict[Path, tuple[int, Job]] = {}
+        jobs = []
         for number, parameters in drawn.items():
             if number in self.trials:
                 self._take_up(self.trials[number], parameters)
                 continue
             # embeddings of the graph are shared by the study's trials
             own = {**self.plan.settings, **parameters, "checkpoint_dir": str(self.folder)}
-            place = self._trial_folder(number)
-            jobs[place] = number, Job(place, own, test=False)
+            jobs.append(Job(self._trial_folder(number), own, test=False))
 
         def title(job: Job) -> str:
-            number, _ = jobs[job.folder]
+            number = int(job.folder.name)
             of = f"/{self.search.limit}" if self.search.limit < sys.maxsize else ""
             words = (f"{name}={value_text(value)}" for name, value in drawn[number].items())
             return f"trial {number}{of} ({', '.join(words)})"
 
-        def take(job: Job, end: End) -> None:
-            number, _ = jobs[job.folder]
+        def take(folder: Path, end: End) -> None:
+            number = int(folder.name)
             clock = time.time() - self.started
             self.trials[number] = Trial(number, drawn[number], end, clock)
             self._write()
             # a trial that turns out to be none of the study's may be among the best for a while
-            ended = {self._trial_folder(number) for number in self.trials}
-            self._clear(ended, self.plan.keep + self.plan.jobs - 1)
+            self._clear_checkpoints(self.plan.keep + self.plan.jobs - 1)
 
         ends = run_jobs(
-            [job for _, job in jobs.values()],
+            jobs,
             n_jobs=self.plan.jobs,
             engine=RAY if self.plan.tool == RAY else LOCAL,
             title=title,
             metric=self.plan.metric,
-            on_end=take,
+            on_end=lambda job, end: take(job.folder, end),
             deadline=self.deadline,
         )
-        for place, end in ends.items():
-            if jobs[place][0] not in self.trials:  # it had ended when the study was interrupted
-                take(jobs[place][1], end)
+        for folder, end in ends.items():
+            if int(folder.name) not in self.trials:  # it had ended when the study was interrupted
+                take(folder, end)
         return {number: self._score(number) for number in drawn if number in self.trials}
 
     def _score(self, number: int) -> float | None:
@@ -344,19 +343,18 @@ class _Study:
         path = self.folder / TRIALS_FILE
         write_trials(path, self.trials.values(), self.plan.parameters, self.plan.metric)
 
-    def _clear(self, folders: set[Path], n_kept: int) -> None:
-        """Delete all checkpoints but those of the best trials."""
+    def _clear_checkpoints(self, n_kept: int) -> None:
+        """Delete the checkpoints of trials that have ended, but for those of the best."""
         sign = 1 if smaller_is_better(self.plan.metric) else -1
         scores = {number: self._score(number) for number in self.trials}
-        scored = [
-            (sign * score, number)
+        losses = {
+            number: math.inf if score is None or math.isnan(score) else sign * score
             for number, score in scores.items()
-            if score is not None and not math.isnan(score)
-        ]
-        for place in folders - {
-            self._trial_folder(number) for _, number in sorted(scored)[:n_kept]
-        }:
-            clear_checkpoints(place)
+        }
+        ranking = sorted(losses, key=lambda number: (losses[number], number))
+        for number in ranking:
+            if number not in ranking[:n_kept] or losses[number] == math.inf:
+                clear_checkpoints(self._trial_folder(number))
 
     def _winner(self) -> Winner | None:
         """The best trial, evaluated on both parts unless that was done already.

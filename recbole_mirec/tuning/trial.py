@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import json
 import math
 import sys
@@ -191,6 +192,7 @@ class Search:
         jobs: trials that run at a time.
 
     Attributes:
+        limit: trials at most; `sys.maxsize` where there is no limit.
         best: number of the best trial, the earlier one of equals; None where none has a score.
         last: number of the last trial.
 
@@ -222,12 +224,12 @@ class Search:
                     f"The space has {self._size} combinations, and exhaustive search visits them "
                     f"all; leave --max_evals={max_trials} out, or use --algo random."
                 )
-        limits = [limit for limit in (self._size, max_trials) if limit is not None]
+        self.limit = min(self._size or sys.maxsize, max_trials or sys.maxsize)
         self._tuning = repaired_hyper_tuning()(
             self._objective,
             space=space.hyperopt_space(),
             algo=self._suggest,
-            max_evals=min(limits, default=sys.maxsize),
+            max_evals=self.limit,
         )
         # ours ends at the same trial however many run at a time
         self._tuning.early_stop_fn = None
@@ -239,14 +241,9 @@ class Search:
         }
         self._drawn: dict[int, dict[str, Any]] = {}
         self._seen: set[str] = set()
-        self._scores: dict[int, float | None] = {}
+        self._losses: dict[int | None, float] = {None: math.inf}
         self.best: int | None = None
         self.last, self._n_asked, self._ended = 0, 0, False
-
-    @property
-    def limit(self) -> int:
-        """Trials at most; `sys.maxsize` where there is no limit."""
-        return int(self._tuning.max_evals)
 
     def run(self, evaluate: Evaluate, over: Callable[[int], bool] = lambda _: False) -> None:
         """Search to the end.
@@ -256,6 +253,7 @@ class Search:
             over: whether a trial of this number shall not be drawn any more.
         """
         self._evaluate, self._over = evaluate, over
+        # RecBole prints every trial
         with contextlib.redirect_stdout(io.StringIO()):
             self._tuning.run()
         if self.best is not None:
@@ -266,20 +264,17 @@ class Search:
         for new_id in new_ids:
             if self._ended or self._over(new_id + 1):
                 break
-            document, parameters = self._draw(new_id, domain, trials)
-            self._drawn[new_id + 1] = parameters
-            documents.append(document)
+            documents.append(self._draw(new_id, domain, trials))
         return documents
 
-    def _draw(self, new_id: int, domain: Any, trials: Any) -> tuple[Any, dict[str, Any]]:
+    def _draw(self, new_id: int, domain: Any, trials: Any) -> Any:
         from hyperopt import rand, space_eval, tpe
 
         if self._algorithm == EXHAUSTIVE:
-            parameters = next(self._grid)
-            return _document(new_id, self._space.encode(parameters), domain, trials), parameters
+            self._drawn[new_id + 1] = next(self._grid)
+            return _document(new_id, self._space.encode(self._drawn[new_id + 1]), domain, trials)
         informed = partial(tpe.suggest, n_startup_jobs=N_RANDOM_FIRST)
-        attempt = 0
-        while True:
+        for attempt in itertools.count():
             # the estimator may insist on what it has seen: random draws reach every combination
             by_chance = self._algorithm == RANDOM or attempt >= N_DRAWS
             sequence = np.random.SeedSequence([self._seed, new_id + 1, attempt])
@@ -287,40 +282,31 @@ class Search:
             (document,) = (rand.suggest if by_chance else informed)([new_id], domain, trials, seed)
             point = {name: value[0] for name, value in document["misc"]["vals"].items()}
             parameters = self._space.decode(space_eval(domain.expr, point))
-            known = json.dumps(parameters, sort_keys=True)
-            if self._size is None or known not in self._seen:
-                self._seen.add(known)
-                return document, parameters
-            attempt += 1
+            text = json.dumps(parameters, sort_keys=True)
+            if self._size is None or text not in self._seen:
+                break
+        self._seen.add(text)
+        self._drawn[new_id + 1] = parameters
+        return document
 
     def _objective(self, _point: Any, _files: Any) -> dict[str, Any]:
-        number = self.last + 1
+        number, loss = self.last + 1, math.inf
         if number > self._n_asked and not self._ended:
             queue = {n: self._drawn[n] for n in self._drawn if n > self._n_asked}
             self._n_asked = len(self._drawn)
-            self._scores.update(self._evaluate(queue))
-        if self._ended or number not in self._scores:
+            for n, score in self._evaluate(queue).items():
+                value = math.nan if score is None else -score if self._bigger else score
+                self._losses[n] = math.inf if math.isnan(value) else value
+        if self._ended or number not in self._losses:
             self._ended = True  # it was drawn, but is no trial of the search
-            return self._result(None)
-        self.last = number
-        score = self._scores[number]
-        if self._better(score):
-            self.best = number
-        since = number - (self.best or 0)
-        self._ended = self._early_stop is not None and since >= self._early_stop
-        return self._result(score)
-
-    def _better(self, score: float | None) -> bool:
-        if score is None or math.isnan(score):
-            return False
-        best = None if self.best is None else self._scores[self.best]
-        return best is None or (score > best if self._bigger else score < best)
-
-    def _result(self, score: float | None) -> dict[str, Any]:
-        missing = -math.inf if self._bigger else math.inf
+        else:
+            self.last, loss = number, self._losses[number]
+            self.best = number if loss < self._losses[self.best] else self.best
+            n_since = number - (self.best or 0)
+            self._ended = self._early_stop is not None and n_since >= self._early_stop
         return {
             "model": "",
-            "best_valid_score": missing if score is None or math.isnan(score) else score,
+            "best_valid_score": -loss if self._bigger else loss,
             "valid_score_bigger": self._bigger,
             "best_valid_result": {},
             # read once, after the search, for the winner
@@ -333,9 +319,6 @@ def _document(new_id: int, values: Mapping[str, Any], domain: Any, trials: Any) 
     from hyperopt.base import miscs_update_idxs_vals
 
     misc = {"tid": new_id, "cmd": domain.cmd, "workdir": domain.workdir}
-    miscs_update_idxs_vals(
-        [misc],
-        {name: [new_id] for name in values},
-        {name: [value] for name, value in values.items()},
-    )
+    idxs = {name: [new_id] for name in values}
+    miscs_update_idxs_vals([misc], idxs, {name: [value] for name, value in values.items()})
     return trials.new_trial_docs([new_id], [None], [domain.new_result()], [misc])[0]
