@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "loguniform": ("low,high", "learning_rate loguniform -9.2,-4.6"),
 }
 # A longer grid is a slip: nobody visits it, and listing it would fill the memory.
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 100_000
 _UNCOMMENTED = re.compile(r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?<!\s)#|[^#])*")
 _WORD = re.compile(r"[A-Za-z_][\w.+-]*")
 _CONDITIONAL = (
@@ -92,12 +92,6 @@ class Parameter:
         else:
             yield from _bound_problems(self.kind, self.values)
 
-    def n_values(self) -> int | None:
-        """Length of the grid; None where there is none."""
-        if self.kind in ("choice", "quniform"):
-            return len(self.values if self.kind == "choice" else multiples(*self.values))
-        return None
-
     def grid(self) -> tuple[Any, ...] | None:
         """Every value in order; None for uniform and loguniform."""
         if self.kind == "quniform":
@@ -136,13 +130,13 @@ class Parameter:
 def _option_problems(values: tuple[Any, ...]) -> Iterator[str]:
     if not values:
         yield "the choice has no option"
-    seen: list[Any] = []
+    seen: set[str] = set()
     for value in values:
         if not _is_plain(value):
             yield f"option {value!r} is no finite number, word, list or mapping"
         if _identity(value) in seen:
             yield f"option {value!r} stands twice, so the same trial would run twice"
-        seen.append(_identity(value))
+        seen.add(_identity(value))
 
 
 def _is_plain(value: Any) -> bool:
@@ -153,13 +147,9 @@ def _is_plain(value: Any) -> bool:
         return False
 
 
-def _identity(value: Any) -> Any:
+def _identity(value: Any) -> str:
     """What two options share when they set the same: 1 and 1.0 do, 1 and True do not."""
-    if isinstance(value, list):
-        return [_identity(part) for part in value]
-    if isinstance(value, dict):
-        return {key: _identity(part) for key, part in value.items()}
-    return ("bool", value) if isinstance(value, bool) else value
+    return repr(json.loads(json.dumps(value, sort_keys=True), parse_int=float))
 
 
 def _bound_problems(kind: str, values: tuple[Any, ...]) -> Iterator[str]:
@@ -223,8 +213,8 @@ class SearchSpace:
 
     def n_combinations(self) -> int | None:
         """Number of points of the grid; None where a parameter is continuous."""
-        counts = [parameter.n_values() for parameter in self.parameters]
-        return math.prod(count for count in counts if count) if None not in counts else None
+        grids = [parameter.grid() for parameter in self.parameters]
+        return None if None in grids else math.prod(len(grid) for grid in grids if grid)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Every point of the grid: the last parameter varies fastest.
