@@ -231,6 +231,7 @@ def run_jobs(
     metric: str,
     on_end: Callable[[Job, End], None] | None = None,
     deadline: float | None = None,
+    n_more: int = 0,
 ) -> dict[Path, End]:
     """Run the jobs that have not ended; a line for each that ends, on standard error.
 
@@ -244,6 +245,7 @@ def run_jobs(
         on_end: called here with each job as it ends.
         deadline: seconds since the Unix epoch: no job begins after it but the first and those that
             were begun before; trials under way stop at their next validation.
+        n_more: jobs that will follow in other calls, for the time left.
 
     Returns:
         How jobs ended, by folder, in the order of `jobs`; those that did not begin are not in it.
@@ -258,14 +260,17 @@ def run_jobs(
         # at once, so that what the first leaves behind does not open the way for others
         tasks = [(job, deadline, job is left[0] or job.folder.exists()) for job in left]
         with (
-            tqdm(total=len(jobs), initial=len(ends), disable=None, leave=False, unit="run") as bar,
+            tqdm(
+                total=len(jobs) + n_more, initial=len(ends), disable=None, leave=False, unit="run"
+            ) as bar,
             contextlib.closing(ENGINES[engine](tasks, n_jobs, ray_address)) as found,
         ):
             for job, end in found:
                 ends[job.folder] = end
                 if on_end is not None:
                     on_end(job, end)
-                to_go = _time_left(list(ends.values()), len(jobs) - len(ends), n_jobs)
+                n_left = len(jobs) + n_more - len(ends)
+                to_go = _time_left(list(ends.values()), n_left, n_jobs, deadline)
                 tqdm.write(_line(title(job), end, metric, to_go), file=sys.stderr)
                 sys.stderr.flush()
                 bar.update()
@@ -291,8 +296,11 @@ def _line(title: str, end: End, metric: str, left: str) -> str:
     return f"{title}: {found} in {duration(end.seconds)}{left}"
 
 
-def _time_left(ended: Sequence[End], n_left: int, n_jobs: int) -> str:
+def _time_left(ended: Sequence[End], n_left: int, n_jobs: int, deadline: float | None) -> str:
     seconds = sum(end.seconds for end in ended) / len(ended) * n_left / n_jobs
+    if deadline is not None:
+        seconds = min(seconds, deadline - time.time())
+        return f"; {duration(seconds)} left" if seconds > 0 else ""
     return f"; {n_left} to go, {duration(seconds)} left" if n_left else ""
 
 

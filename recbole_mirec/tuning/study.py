@@ -273,9 +273,9 @@ class _Study:
         self.search.run(self._evaluate, self._over)
         # without the trials that early stopping came too late for
         self.trials = {n: trial for n, trial in self.trials.items() if n <= self.search.last}
-        for place in self.folder.glob(f"{TRIALS}/*"):
-            if int(place.name) not in self.trials:
-                clear_checkpoints(place)
+        own = {self._trial_folder(number) for number in self.trials}
+        for place in set(self.folder.glob(f"{TRIALS}/*")) - own:
+            clear_checkpoints(place)
         self._write()
         self._clear_checkpoints(self.plan.keep)
         return self.trials, self._winner()
@@ -320,6 +320,7 @@ class _Study:
             metric=self.plan.metric,
             on_end=lambda job, end: take(job.folder, end),
             deadline=self.deadline,
+            n_more=self.search.limit - max(drawn) if self.search.limit < sys.maxsize else 0,
         )
         for folder, end in ends.items():
             if int(folder.name) not in self.trials:  # it had ended when the study was interrupted
