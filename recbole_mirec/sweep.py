@@ -259,18 +259,16 @@ def run_jobs(
     if left:
         # at once, so that what the first leaves behind does not open the way for others
         tasks = [(job, deadline, job is left[0] or job.folder.exists()) for job in left]
+        n = len(jobs) + n_more
         with (
-            tqdm(
-                total=len(jobs) + n_more, initial=len(ends), disable=None, leave=False, unit="run"
-            ) as bar,
+            tqdm(total=n, initial=len(ends), disable=None, leave=False, unit="run") as bar,
             contextlib.closing(ENGINES[engine](tasks, n_jobs, ray_address)) as found,
         ):
             for job, end in found:
                 ends[job.folder] = end
                 if on_end is not None:
                     on_end(job, end)
-                n_left = len(jobs) + n_more - len(ends)
-                to_go = _time_left(list(ends.values()), n_left, n_jobs, deadline)
+                to_go = _time_left(list(ends.values()), n - len(ends), n_jobs, deadline)
                 tqdm.write(_line(title(job), end, metric, to_go), file=sys.stderr)
                 sys.stderr.flush()
                 bar.update()
