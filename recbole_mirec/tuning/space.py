@@ -351,17 +351,12 @@ def _read_options(text: str) -> list[Any]:
     if re.search(r"\b(?:hp|scope|hyperopt)\.\w+|\bhp_\w+", text):
         raise ValueError(_CONDITIONAL)
     try:
-        return [_option(value) for value in ast.literal_eval(text)]
-    except (SyntaxError, MemoryError, RecursionError):
-        bare = True
-    except ValueError as error:
-        if str(error) == _CONDITIONAL:
-            raise
-        bare = True
-    try:
-        options = yaml.load(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        raise ValueError(f"the list cannot be read: {error.problem}") from None
+        options, bare = ast.literal_eval(text), False
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        try:
+            options, bare = yaml.load(text, Loader=Loader), True
+        except yaml.MarkedYAMLError as error:
+            raise ValueError(f"the list cannot be read: {error.problem}") from None
     return [_option(value, bare=bare) for value in options]
 
 
