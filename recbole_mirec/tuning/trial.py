@@ -35,7 +35,7 @@ ALGORITHMS = (EXHAUSTIVE, RANDOM, BAYES)
 N_RANDOM_FIRST = 10
 N_DRAWS = 20
 # trials that are drawn ahead where results are not needed for it
-N_AHEAD = 1000
+N_AHEAD = 200
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -35,6 +36,7 @@ from recbole_mirec.tuning.study import (
     compare,
     comparison_text,
     run_study,
+    short_digest,
     study_text,
 )
 from recbole_mirec.tuning.trial import read_trials
@@ -514,6 +516,46 @@ def test_a_folder_of_another_study_is_refused(
         "or leave --results out."
     )
     assert {path: path.read_bytes() for path in finished.folder.glob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("trials.csv", "0.002,16", "0.003,16", "trial 2: learning_rate is 0.003, where this study"),
+        ("trials.csv", "2,finished", "2,done", "line 3: unknown status 'done'"),
+        ("study.json", '"identity"', '"identities"', "study.json' cannot be read: KeyError"),
+        ("result.json", '"n_tested"', '"tested"', r"result.json' cannot be read: .* Delete it\."),
+    ],
+)
+def test_files_that_were_changed_by_hand_are_named(
+    finished: StudyResult, tmp_path: Path, here: None, name: str, old: str, new: str, message: str
+) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(finished.folder, folder)
+    text = (folder / name).read_text()
+    assert text.count(old) == 1
+    (folder / name).write_text(text.replace(old, new))
+    with pytest.raises(UsageError, match=message):
+        run_study(finished.plan, folder=folder)
+
+
+def test_an_identity_is_what_the_trials_depend_on(workplace: Path) -> None:
+    plan = make_plan(workplace)
+    same = [
+        replace(plan, settings={**plan.settings, "data_path": "elsewhere", "gpu_id": "0"}),
+        replace(plan, jobs=2, max_trials=9, minutes=1, keep=2, command="another"),
+        replace(plan, settings=dict(reversed(plan.settings.items()))),
+    ]
+    assert all(one.identity("data") == plan.identity("data") for one in same)
+    bayes = replace(plan, algorithm="bayes")
+    others = [
+        (plan.identity("data"), plan.identity("other data")),
+        (plan.identity("data"), replace(plan, early_stop=3).identity("data")),
+        # what the estimator knows depends on how many trials run at a time
+        (bayes.identity("data"), replace(bayes, jobs=2).identity("data")),
+    ]
+    assert all(one != other for one, other in others)
+    assert all(short_digest(one) != short_digest(other) for one, other in others)
 
 
 def test_changed_data_are_another_study(tmp_path: Path, here: None) -> None:
