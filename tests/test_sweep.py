@@ -364,10 +364,12 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         env={**os.environ, "MIREC_TEST_SWEEP": str(tmp_path)},
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: len(list(tmp_path.glob("*.beat"))) == 2)
-    assert len(processes_of(marker)) == 4  # the parent, its resource tracker and two workers
-    parent.kill()
-    parent.wait()
+    try:
+        wait_for(lambda: len(list(tmp_path.glob("*.beat"))) == 2)
+        assert len(processes_of(marker)) == 4  # the parent, its resource tracker and two workers
+    finally:
+        parent.kill()
+        parent.wait()
     wait_for(lambda: processes_of(marker) == [], seconds=10)
 
 

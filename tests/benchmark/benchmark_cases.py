@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from recbole_mirec.benchmark import running, summary
+from recbole_mirec import sweep
+from recbole_mirec.benchmark import summary
 from recbole_mirec.benchmark.plan import BenchmarkPlan, make_plan
 
 MODELS: dict[str, Any] = {
@@ -38,12 +39,12 @@ def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
     """Let benchmarks do their runs here, one after the other; returns the folders as they run."""
     done: list[str] = []
 
-    def one_after_the_other(work: Any, propose: Any, report: Any, **_: Any) -> None:
-        while (job := propose()) is not None:
-            done.append(str(job.folder))
-            report(job, work(job))
+    def one_after_the_other(tasks: Any, *_: Any) -> Any:
+        for task in tasks:
+            done.append(str(task[0].folder))
+            yield task[0], sweep.run_task(*task)
 
-    patch.setattr(running, "run_in_workers", one_after_the_other)
+    patch.setitem(sweep.ENGINES, "local", one_after_the_other)
     # as many as the tests have time for
     patch.setattr(summary, "N_DRAWS", 20)
     patch.setattr(summary, "N_FLIPS", 20)

@@ -185,10 +185,8 @@ def test_the_winners_settings_are_those_of_the_runs(
     data_path: Path, patch: pytest.MonkeyPatch
 ) -> None:
     from recbole_mirec.benchmark import studies
-    from recbole_mirec.tuning import study as study_room
-    from recbole_mirec.tuning.local_jobs import InProcess
 
-    patch.setattr(study_room, "LocalProcesses", lambda task, jobs: InProcess(task.run))
+    run_in_this_process(patch)
     patch.setattr(benchmark, "_write_page", lambda *_: None)
     keys = content(tuning={"max_evals": 2, "algo": "random"}, seeds=[4, 5])
     keys["models"] = {"Cosine": {"model": "Cosine"}, "BPR": {"model": "BPR", "epochs": 2}}

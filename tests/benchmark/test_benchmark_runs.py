@@ -13,7 +13,7 @@ from benchmark_cases import MODELS, figures, plan, run_in_this_process
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec import experiment as quick_start
-from recbole_mirec.benchmark import benchmark, execution, running
+from recbole_mirec.benchmark import benchmark
 from recbole_mirec.benchmark import plan as plan_room
 from recbole_mirec.benchmark.benchmark import BenchmarkResult, run_benchmark
 from recbole_mirec.benchmark.frames import KEY_COLUMNS
@@ -21,7 +21,6 @@ from recbole_mirec.benchmark.planned import planned_runs
 from recbole_mirec.results import summary_of
 from recbole_mirec.runs import versions
 from recbole_mirec.trainer import LAST, MirecTrainer
-from recbole_mirec.workers import Death
 
 
 @pytest.fixture
@@ -207,9 +206,8 @@ def test_a_seed_that_failed_is_left_out_of_the_figures(
 ) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(whole.folder, folder)
-    execution.record_failure(
-        folder / "runs" / "Random" / "new-brand" / "seed-2", "failed", "no memory", 1.0
-    )
+    failure = folder / "runs" / "Random" / "new-brand" / "seed-2" / "failure.json"
+    failure.write_text('{"status": "failed", "reason": "no memory", "seconds": 1.0}')
     result = run_benchmark(plan(data_path), folder=folder, report_only=True)
     n_runs = result.results.groupby("label")["n_runs"].unique()
     assert {label: n.tolist() for label, n in n_runs.items()} == {
@@ -220,20 +218,6 @@ def test_a_seed_that_failed_is_left_out_of_the_figures(
     assert not result.results[result.results["label"] == "Random"]["significant"].any()
     table = (folder / "tables" / "new-brand.models.md").read_text()
     assert "- Random: 1 of 2 runs without figures (failed: no memory)." in table
-
-
-def test_a_dead_worker_is_a_failed_run(
-    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def all_die(work: Any, propose: Any, report: Any, **_: Any) -> None:
-        while (job := propose()) is not None:
-            report(job, Death("its process was ended by SIGKILL"))
-
-    monkeypatch.setattr(running, "run_in_workers", all_die)
-    result = run_benchmark(plan(data_path), folder=tmp_path / "it")
-    assert set(result.runs["status"]) == {"failed"}
-    assert set(result.runs["reason"]) == {"its process was ended by SIGKILL"}
-    assert result.results.empty
 
 
 @pytest.mark.parametrize(
