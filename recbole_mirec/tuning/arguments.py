@@ -87,13 +87,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         type=str.lower,
         choices=("hyperopt", "ray"),
         default="hyperopt",
-        help="hyperopt: worker processes; ray: Ray Tune (default: hyperopt)",
-    )
-    add(
-        "--scheduler",
-        type=str.lower,
-        choices=("asha", "none"),
-        help="ray: asha stops bad trials early (default); none lets all trials end",
+        help="hyperopt: processes on this machine; ray: a Ray cluster (default: hyperopt)",
     )
     add(
         "--keep",

@@ -14,8 +14,8 @@ from recbole_mirec.cli import given_settings, with_recbole
 from recbole_mirec.tuning.arguments import MAX_TRIALS, build_parser
 
 if TYPE_CHECKING:
-    from recbole_mirec.tuning.plan import StudyPlan
     from recbole_mirec.tuning.space import SearchSpace
+    from recbole_mirec.tuning.study import StudyPlan
 
 NOTHING_FOUND = 1
 BUDGETS = ("trials", "minutes")
@@ -39,8 +39,7 @@ def _main(arguments: Sequence[str]) -> int:
         return _compare(options, settings, command)
     if options.protocols is not None:
         raise UsageError("--protocols goes with --models; for one model write --protocol=...")
-    from recbole_mirec.tuning.display import study_text
-    from recbole_mirec.tuning.study import run_study
+    from recbole_mirec.tuning.study import run_study, study_text
 
     if options.model is not None:
         settings["model"] = options.model
@@ -52,9 +51,7 @@ def _main(arguments: Sequence[str]) -> int:
 
 
 def _compare(options: argparse.Namespace, settings: dict[str, Any], command: str) -> int:
-    from recbole_mirec.tuning.comparison import compare
-    from recbole_mirec.tuning.display import comparison_text
-    from recbole_mirec.tuning.plan import short_digest
+    from recbole_mirec.tuning.study import compare, comparison_text, short_digest
 
     if options.model is not None:
         raise UsageError("Give --model for one model or --models for several, not both.")
@@ -115,16 +112,13 @@ def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: st
     Raises:
         UsageError: options that contradict each other, or a wrong params file.
     """
-    from recbole_mirec.tuning.plan import ASHA, NO_SCHEDULER, RAY, StudyPlan
+    from recbole_mirec.tuning.study import StudyPlan
 
     fixed = fixed_settings(options, settings)
     limits = _limits(options)
     algorithm = options.algo or ("exhaustive" if options.budget is None else "random")
     if algorithm != "exhaustive" and options.budget is None and limits["max_trials"] is None:
         limits["max_trials"] = MAX_TRIALS
-    if options.scheduler is not None and options.tool != RAY:
-        raise UsageError("--scheduler is Ray's; add --tool ray, or leave it out.")
-    scheduler = options.scheduler or (ASHA if options.tool == RAY else NO_SCHEDULER)
     return StudyPlan(
         settings=fixed,
         space=_space(options, fixed),
@@ -132,7 +126,6 @@ def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: st
         early_stop=options.early_stop,
         jobs=options.jobs,
         tool=options.tool,
-        scheduler=scheduler,
         keep=options.keep,
         command=command,
         **limits,
@@ -175,8 +168,7 @@ def _limits(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _space(options: argparse.Namespace, fixed: dict[str, Any]) -> "SearchSpace":
-    from recbole_mirec.tuning.shipped import shipped_names, shipped_space
-    from recbole_mirec.tuning.space import read_space
+    from recbole_mirec.tuning.space import read_space, shipped_names, shipped_space
 
     if options.params_file is not None:
         return read_space(options.params_file)

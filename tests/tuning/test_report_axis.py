@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from recbole_mirec.tuning.parameter import Parameter
+
 from recbole_mirec.tuning.report.axis import (
     drawn_axis,
     key,

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from recbole_mirec.tuning.parameter import Parameter
 from sklearn.tree import DecisionTreeRegressor
 
-from recbole_mirec.tuning.parameter import Parameter
 from recbole_mirec.tuning.report import importance as module
 from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importance
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from recbole_mirec.tuning.parameter import Parameter
+
 from recbole_mirec.tuning.report.page import StudyReport, write_report
 from recbole_mirec.tuning.report.parts import duration
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 from little_data import settings
-from scripted_tasks import processes_of
-from study_cases import rows_without_times, run_in_this_process
+from study_cases import on_job, processes_of, rows_without_times, run_in_this_process
 
+from recbole_mirec.sweep import FAILED, End
 from recbole_mirec.tuning import cli
-from recbole_mirec.tuning.trial import FAILED, Outcome, TrialTask
 
 SPACE = "learning_rate choice [0.002,0.1]\nembedding_size choice [8,16]\n"
 
@@ -97,8 +96,8 @@ def test_a_study_from_the_command_line(
     steps = err.splitlines()
     assert steps[0] == f"Study: {winner.parent}"
     assert re.fullmatch(
-        r"trial 1/4: MAP 0\.\d{4} in \d+ s \(best 0\.\d{4}, trial 1\); .* left \| "
-        r"learning_rate=0\.002, embedding_size=8",
+        r"trial 1/4 \(learning_rate=0\.002, embedding_size=8\): MAP 0\.\d{4} in \d+ s; 3 to go, "
+        r"\d+ s left",
         steps[1],
     )
     assert len(steps) == 5
@@ -157,13 +156,13 @@ def test_a_study_without_a_score_ends_with_1(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(TrialTask, "run", lambda *_: Outcome(FAILED, reason="OSError: planned"))
+    on_job(monkeypatch, lambda _: End(FAILED, 0.0, "OSError: planned"))
     arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
     assert cli.main(arguments) == 1
     out, err = capsys.readouterr()
     assert "failed: trials 1, 2, 3, 4: OSError: planned" in out
     assert out.endswith("No trial has a score. Logs: study/trials\n")
-    assert "trial 2/4: failed: OSError: planned in 0 s (no score yet)" in err
+    assert "trial 2/4 (learning_rate=0.002, embedding_size=16): failed: OSError: planned in" in err
 
 
 def test_a_trial_that_diverges_does_not_end_the_study(
@@ -185,11 +184,10 @@ def test_without_ray_its_engine_is_one_line_that_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.delitem(sys.modules, "recbole_mirec.tuning.ray_jobs", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
     said = refused(words(workplace, "--tool", "ray"), capsys)
     assert said.startswith("--tool ray needs Ray, which is an extra. Received: ")
-    assert said.endswith('Install it by pip install "recbole-mirec[ray]", or leave --tool out.')
+    assert said.endswith('Install it by pip install -e ".[ray]", or leave --tool out.')
 
 
 def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Path) -> None:
@@ -218,7 +216,6 @@ def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Pa
         (["--max_evals", "0"], "argument --max_evals: "),
         (["--jobs", "-1"], "argument --jobs: "),
         (["--keep", "some"], "argument --keep: "),
-        (["--scheduler", "asha"], "--scheduler is Ray's; add --tool ray, or leave it out."),
         (["--budget", "hours", "1"], "--budget counts trials or minutes: --budget minutes 10. Got"),
         (["--budget", "trials", "0"], "--budget trials needs a number above 0. Received: '0'."),
         (["--budget", "trials", "2.5"], "--budget trials needs a "),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataset_convert.page.ticks import MOST_TICKS, nice_ticks, number_label
-from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.tuning.space import Parameter
 
 _DECADES_FOR_LOG = 2
 _SMALLEST = 5e-324

@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element
 from dataset_convert.page.markup import append, element
 from dataset_convert.page.plots import bottom_axis, frame, plot_text, stretched
 from dataset_convert.page.ticks import nice_ticks, tick_labels
-from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.sweep import DIVERGED, FINISHED, STOPPED
 from recbole_mirec.tuning.report.axis import Axis, drawn_axis, value_label
 from recbole_mirec.tuning.report.rows import TrialRow
-from recbole_mirec.tuning.trial import DIVERGED, FINISHED, STOPPED
+from recbole_mirec.tuning.space import Parameter
 
 _HISTORY_HEIGHT, _PANEL_HEIGHT, _AXIS_STEP = 240, 130, 66
 _LANE = 20

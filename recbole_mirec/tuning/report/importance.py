@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from recbole_mirec.tuning.parameter import Parameter
 from recbole_mirec.tuning.report.axis import key, rank_axis
 from recbole_mirec.tuning.report.rows import read_rows
+from recbole_mirec.tuning.space import Parameter
 
 MIN_TRIALS = 8
 _N_TREES = 128

@@ -13,7 +13,7 @@ from dataset_convert.page.markup import Child, append, element
 from dataset_convert.page.tables import note, table
 from recbole_mirec.results import data_title
 from recbole_mirec.runs import write_text
-from recbole_mirec.tuning.parameter import Parameter
+from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED, STOPPED
 from recbole_mirec.tuning.report.axis import value_label
 from recbole_mirec.tuning.report.figures import (
     Scores,
@@ -27,7 +27,7 @@ from recbole_mirec.tuning.report.importance import MIN_TRIALS, parameter_importa
 from recbole_mirec.tuning.report.parts import MISSING, duration, number_text
 from recbole_mirec.tuning.report.rows import TrialRow, read_rows
 from recbole_mirec.tuning.report.style import CSS
-from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED
+from recbole_mirec.tuning.space import Parameter
 
 RUNNING, OVER = "running", "finished"
 N_TOP = 10

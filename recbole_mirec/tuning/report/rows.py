@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_mirec.tuning.parameter import Parameter
-from recbole_mirec.tuning.records import (
+from recbole_mirec.sweep import FINISHED, STOPPED
+from recbole_mirec.tuning.report.axis import plain
+from recbole_mirec.tuning.space import Parameter
+from recbole_mirec.tuning.trial import (
     BEST_EPOCH,
     N_EPOCHS,
     REASON,
@@ -17,8 +19,6 @@ from recbole_mirec.tuning.records import (
     STATUS,
     TRIAL,
 )
-from recbole_mirec.tuning.report.axis import plain
-from recbole_mirec.tuning.trial import FINISHED, STOPPED
 
 SCORED = (FINISHED, STOPPED)
 _COLUMNS = (TRIAL, STATUS, SCORE, BEST_EPOCH, N_EPOCHS, SECONDS, REASON)
