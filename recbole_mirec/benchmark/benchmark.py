@@ -22,11 +22,8 @@ from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
 from recbole_mirec.runs import Claim, first_difference, write_text
 from recbole_mirec.sweep import FINISHED, Job, forget_failure, run_jobs
-from recbole_mirec.tuning.plan import StudyPlan
-from recbole_mirec.tuning.shipped import shipped_space
-from recbole_mirec.tuning.space_checks import check_space
-from recbole_mirec.tuning.study import run_study
-from recbole_mirec.tuning.winner import winner_settings
+from recbole_mirec.tuning.space import check_space, shipped_space
+from recbole_mirec.tuning.study import StudyPlan, run_study, winner_settings
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
