@@ -1,22 +1,20 @@
 """What the runs of a benchmark found: frames, means with intervals, differences that are tested."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from packaging.version import Version
 
 from dataset_convert import schema
 from recbole_mirec.benchmark.plan import BenchmarkPlan, ModelEntry, PlannedRun
-from recbole_mirec.evaluation import Comparison, bootstrap_interval, compare, holm, pooled_share
-from recbole_mirec.evaluation.metrics import FIRST_RANK, MEDIAN_RANK
-from recbole_mirec.evaluation.paper_rules import COMPARED, PAPER_FIRST_RANK, PAPER_MEDIAN_RANK, WON
-from recbole_mirec.results import UNSEEN, smaller_is_better
+from recbole_mirec.evaluation import Comparison, bootstrap_interval, compare, holm
+from recbole_mirec.evaluation.metrics import Measure, measures_of
+from recbole_mirec.results import smaller_is_better
 from recbole_mirec.runs import read_run
 from recbole_mirec.sweep import FINISHED, End, read_end
 
@@ -103,42 +101,9 @@ def per_brand_frame(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return joined.reindex(columns=[*KEY_COLUMNS, *metrics])
 
 
-def lower_median(values: NDArray[Any], *, axis: int = -1) -> NDArray[Any]:
-    """The median; of an even number, the lower middle one."""
-    middle = (values.shape[axis] - 1) // 2
-    return np.asarray(np.take(np.sort(values, axis=axis), middle, axis=axis))
-
-
-class Measure(NamedTuple):
-    """A metric, the columns of brands' values that it takes, and what reduces their last axis.
-
-    Of the mean over brands (`np.mean`) alone, differences can be tested brand by brand.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    summary: Callable[..., Any]
-
-
-# Columns whose metric is no mean over the brands; those of shares are pooled.
-_RANKS: dict[str, tuple[str, Callable[..., Any]]] = {
-    FIRST_RANK: (MEDIAN_RANK, np.median),
-    UNSEEN + FIRST_RANK: (UNSEEN + MEDIAN_RANK, np.median),
-    PAPER_FIRST_RANK: (PAPER_MEDIAN_RANK, lower_median),
-}
-
-
-def measures_of(per_brand: pd.DataFrame) -> list[Measure]:
-    """The metrics that columns of per-brand values give: as `recbole_mirec.results` names them."""
-    names = [str(name) for name in per_brand if name not in KEY_COLUMNS]
-    found = []
-    for name in (name for name in names if not name.endswith((WON, COMPARED))):
-        title, summary = _RANKS.get(name, (name, np.mean))
-        if name + COMPARED in names:
-            found.append(Measure(name, (name + WON, name + COMPARED), pooled_share))
-        else:
-            found.append(Measure(title, (name,), summary))
-    return found
+def measures_in(per_brand: pd.DataFrame) -> list[Measure]:
+    """The metrics that the columns of `per_brand_frame` give."""
+    return measures_of(name for name in map(str, per_brand) if name not in KEY_COLUMNS)
 
 
 def layout_of(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
@@ -158,7 +123,7 @@ def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
     In a cross-validation only the test part is summarised: its validation parts overlap.
     """
     rows: list[dict[str, Any]] = []
-    measures = measures_of(per_brand)
+    measures = measures_in(per_brand)
     for protocol in plan.protocols if measures else ():
         for part in (schema.TEST,) if plan.folds else PARTS:
             chosen = per_brand[(per_brand["protocol"] == protocol) & (per_brand["part"] == part)]
@@ -184,7 +149,7 @@ class _Column:
         place: tuple[str, str, str],
         measure: Measure,
     ):
-        self.against, self.place, self.summary = against, place, measure.summary
+        self.against, self.place, self.measure = against, place, measure
         # each (run, brand), one run a seed; models of which at least two brands have values
         self.values = {
             entry: [layout[name].to_numpy(dtype=np.float64) for name in measure.columns]
@@ -207,7 +172,7 @@ class _Column:
     def _row(self, entry: ModelEntry) -> dict[str, Any]:
         found = bootstrap_interval(
             self.values[entry],
-            self.summary,
+            self.measure.summary,
             generator=self._generator(entry),
             deterministic=entry.deterministic,
             n_resamples=N_DRAWS,
@@ -221,7 +186,7 @@ class _Column:
         return row if other is None else row | self._difference(entry, other)
 
     def _difference(self, entry: ModelEntry, other: ModelEntry) -> dict[str, Any]:
-        if self.summary is np.mean:
+        if self.measure.is_mean:
             tested = self._compared(entry, other, N_FLIPS)
             names = ("difference", "p", "p_permutation", "p_wilcoxon", "superiority")
             row: dict[str, Any] = {name: getattr(tested, name) for name in names}
@@ -229,7 +194,7 @@ class _Column:
             return row | {"difference_low": tested.low, "difference_high": tested.high}
         found = bootstrap_interval(
             self.values[entry],
-            self.summary,
+            self.measure.summary,
             against=self.values[other],
             generator=self._generator(entry),
             deterministic=entry.deterministic,
@@ -256,7 +221,7 @@ class _Column:
         corrected together.
         """
         fair = [entry for entry in self.values if not entry.leaks]
-        if self.summary is not np.mean or len(fair) < 2:
+        if not self.measure.is_mean or len(fair) < 2:
             return None
         sign = 1 if smaller_is_better(self.place[-1]) else -1
         best, *others = sorted(fair, key=lambda entry: sign * means[entry.label])

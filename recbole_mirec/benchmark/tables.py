@@ -223,14 +223,14 @@ class _Sheet:
         frame = tested_rows(self.result.per_brand, self.protocol)
         frame = frame[frame["label"] == main.label]
         layout = summary.layout_of(frame, n_folds=self.plan.folds)
-        measures = {measure.name: measure for measure in summary.measures_of(frame)}
+        measures = {measure.name: measure for measure in summary.measures_in(frame)}
         of_brand = frame.drop_duplicates(schema.BRAND_ID).set_index(schema.BRAND_ID)
         of_layout = of_brand[schema.BRAND_CATEGORY].reindex(layout.columns.unique(1)).dropna()
         rows = []
         for category, brands in of_layout.groupby(of_layout):
             row = {"Category": Cell(str(category)), "Brands": Cell(str(len(brands)))}
             for name in filter(measures.__contains__, _named(rules)):
-                _, columns, reduce = measures[name]
+                _, columns, reduce, _ = measures[name]
                 values = np.stack(
                     [layout[column][brands.index].to_numpy(float) for column in columns]
                 )

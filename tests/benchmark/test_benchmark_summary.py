@@ -10,11 +10,10 @@ from benchmark_cases import plan
 from recbole_mirec.benchmark.summary import (
     KEY_COLUMNS,
     layout_of,
-    lower_median,
-    measures_of,
     results_frame,
 )
 from recbole_mirec.evaluation import compare, holm
+from recbole_mirec.evaluation.paper_rules import lower_median
 from recbole_mirec.results import summary_of
 
 BRANDS = [f"b{number:02d}" for number in range(11)]
@@ -162,20 +161,6 @@ def test_values_stand_at_their_seed_and_brand_whatever_the_order() -> None:
     found = layout_of(frame.sample(frac=1, random_state=3), n_folds=0)["MAP"]
     np.testing.assert_array_equal(found, [[0.1, 0.2, 0.3], [0.4, 0.5, np.nan]])
     assert found.columns.tolist() == ["b00", "b01", "b02"]
-
-
-def test_measures_by_the_names_of_columns() -> None:
-    columns = ["AUC", "FirstRank", "unseen_FirstRank", "paper_first_rank", "paper_map"]
-    columns += ["paper_auc", "paper_auc_won", "paper_auc_compared"]
-    found = measures_of(pd.DataFrame(columns=[*KEY_COLUMNS, *columns]))
-    assert {one.name: (one.columns, one.summary is np.mean) for one in found} == {
-        "AUC": (("AUC",), True),
-        "MedR": (("FirstRank",), False),
-        "unseen_MedR": (("unseen_FirstRank",), False),
-        "paper_medr": (("paper_first_rank",), False),
-        "paper_map": (("paper_map",), True),
-        "paper_auc": (("paper_auc_won", "paper_auc_compared"), False),
-    }
 
 
 def test_the_lower_median() -> None:
