@@ -17,11 +17,10 @@ from recbole_mirec.benchmark.frames import (
     runs_frame,
     write_frame,
 )
+from recbole_mirec.benchmark.page import About, write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
 from recbole_mirec.benchmark.planned import PlannedRun, leaks, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
-from recbole_mirec.benchmark.report.page import write_report
-from recbole_mirec.benchmark.report.view import About
 from recbole_mirec.benchmark.running import run_all
 from recbole_mirec.benchmark.studies import planned_studies, run_studies, tuning_remarks
 from recbole_mirec.benchmark.summary import RESULTS_FILE, results_frame
@@ -162,7 +161,7 @@ def _write_page(
     run = portrait_run(place, table, plan.main)
     if run is not None:
         write_portrait(place, run, plan.main)
-    write_report(place, about)
+    write_page(place, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

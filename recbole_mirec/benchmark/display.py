@@ -6,9 +6,9 @@ import pandas as pd
 
 from dataset_convert import schema
 from recbole_mirec.benchmark.benchmark import BenchmarkResult, check_settings
+from recbole_mirec.benchmark.page import REPORT_FILE
 from recbole_mirec.benchmark.plan import BenchmarkPlan
 from recbole_mirec.benchmark.planned import planned_runs
-from recbole_mirec.benchmark.report.page import REPORT_FILE
 from recbole_mirec.benchmark.studies import planned_studies
 from recbole_mirec.benchmark.summary import RESULTS_FILE
 from recbole_mirec.benchmark.tables import FOLDER, METRICS

@@ -16,10 +16,10 @@ from recbole_mirec.experiment import open_data
 from recbole_mirec.results import experiment_notes, is_synthetic, protocol_title
 from recbole_mirec.tuning.hyper_tuning import Driver, MirecHyperTuning
 from recbole_mirec.tuning.local_jobs import LocalProcesses
+from recbole_mirec.tuning.page import StudyReport, write_report
 from recbole_mirec.tuning.plan import ASHA, RAY, StudyPlan, default_folder
 from recbole_mirec.tuning.progress import Progress
 from recbole_mirec.tuning.records import Trial, trials_frame
-from recbole_mirec.tuning.report.page import StudyReport, write_report
 from recbole_mirec.tuning.search import Proposal, Search
 from recbole_mirec.tuning.space_checks import check_space, samples
 from recbole_mirec.tuning.study_folder import REPORT_FILE, StudyFolder, clear_checkpoints
