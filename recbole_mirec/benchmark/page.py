@@ -26,7 +26,7 @@ from recbole_mirec.results import (
     smaller_is_better,
 )
 from recbole_mirec.runs import RUN_FILE, write_text
-from recbole_mirec.templates import MISSING, listed, render
+from recbole_mirec.templates import MISSING, Cell, duration, listed, render
 from recbole_mirec.tuning.trial import FINISHED
 
 REPORT_FILE: Final = "report.html"
@@ -36,6 +36,7 @@ HEATED = (HEADLINE, "AUC", "Recall@50", "MRR")
 CLOSEST = 3
 """Ties of an attribute that are drawn."""
 _N_CUTS = 90
+Table = tuple[list[str], list[list[Cell | str]]]
 _WORDS = dict.fromkeys(
     ("label", "model", "protocol", "part", "metric", "status", "reason", "folder", "against"), str
 )
@@ -115,14 +116,9 @@ def write_page(folder: Path, about: About) -> Path:
         portrait=portrait,
         pictures=_account_pictures(portrait),
         failures=_failures(runs[~finished]),
-        counts=Counter(runs.loc[finished, "label"]),
-        seeds=sorted(set(runs.loc[finished, "seed"].tolist())),
-        seconds=float(runs.loc[finished, "seconds"].sum()),
-        n_unfinished=int((~finished).sum()),
-        metric_text=metric_text,
-        signed_text=signed_text,
-        p_text=p_text,
+        making=_making(runs[finished], int((~finished).sum())),
         title_of=title_of,
+        metric_text=metric_text,
     )
     write_text(folder / REPORT_FILE, page)
     return folder / REPORT_FILE
@@ -168,109 +164,117 @@ class View:
         return [name for name in self.runs["label"].unique() if name in self.about.ablations]
 
     @cached_property
-    def _figures(self) -> dict[tuple[str, str], Any]:
+    def figures(self) -> dict[tuple[str, str], Any]:
         """(label, metric) -> row of results.csv; ends of intervals within the metric's range."""
         known = self.results.dropna(subset="mean").copy()
-        is_rank = known["metric"].map(lambda name: title_of(name) == RANK_TITLE)
-        least, most = is_rank.astype(float), is_rank.map({True: math.inf, False: 1.0})
+        is_rank = known["metric"].map(title_of) == RANK_TITLE
         for end in ("low", "high"):
-            known[end] = known[end].clip(least, most)
+            known[end] = known[end].clip(is_rank * 1.0, is_rank.map({True: math.inf, False: 1.0}))
         return {(row.label, row.metric): row for row in known.itertuples()}
 
-    @cached_property
-    def metrics(self) -> set[str]:
-        """Names of the metrics that have a value."""
-        return {metric for _, metric in self._figures}
-
-    def figure(self, label: str, metric: str) -> Any:
-        """A model's row of results.csv; None where it has no such figure."""
-        return self._figures.get((label, metric))
-
     def columns(self, prefix: str = "") -> list[str]:
-        """Metrics of a group that stand in tables: standard, `paper_` or `unseen_`."""
+        """Metrics of a group that have values: standard, `paper_` or `unseen_`."""
         names = [prefix + (name.lower() if prefix == PAPER else name) for name in STANDARD]
-        return [name for name in names if name in self.metrics]
+        known = {metric for _, metric in self.figures}
+        return [name for name in names if {name, name.removeprefix(UNSEEN)} <= known]
 
     def ranked(self, labels: Sequence[str], metric: str) -> list[tuple[str, Any]]:
         """Models that have a value, with their figures, the best first."""
-        known = [(label, figure) for label in labels if (figure := self.figure(label, metric))]
+        known = [(one, self.figures[one, metric]) for one in labels if (one, metric) in self.figures]
         sign = 1 if smaller_is_better(metric) else -1
         return sorted(known, key=lambda pair: sign * pair[1].mean)
-
-    def ordered(self, labels: Sequence[str], metric: str) -> list[str]:
-        """All of the labels, the best first, those without a value last."""
-        return list(dict.fromkeys([*(label for label, _ in self.ranked(labels, metric)), *labels]))
-
-    def fate(self, label: str) -> str:
-        """What to say behind a model's name: that it leaks, or why it has no results."""
-        statuses = self.runs.loc[self.runs["label"] == label, "status"].tolist()
-        if FINISHED not in statuses:
-            return str(statuses[0])
-        return "leaks" if label in self.about.leaking else ""
 
     @property
     def n_folds(self) -> int:
         """Folds of the cross-validation; 0 where there is none."""
-        n_folds = int(self.runs["fold"].nunique())
-        return n_folds if n_folds > 1 else 0
+        return int(self.runs["fold"].max())
 
     def pool(self, labels: Sequence[str]) -> str:
         """What figures are over: brands, candidates and runs."""
         parts = [record[schema.TEST] for record in self.runs["record"] if schema.TEST in record]
         figures = [figure for _, figure in self.ranked(labels, HEADLINE)]
-        n_brands = max((figure.n_brands for figure in figures), default=0)
-        text = f"Test part: {n_brands:,} brands, "
+        text = f"Test part: {_range(figure.n_brands for figure in figures)} brands, "
         text += f"{_range(part['n_candidates'] for part in parts)} candidates"
         if self.n_folds:
             brands = _range(part["n_brands"] for part in parts)
             text += f" in each of {self.n_folds} folds of {brands} brands"
         return f"{text}; {_range(figure.n_runs for figure in figures)} seeds a model."
 
-    def notes(self) -> dict[str, list[str]]:
-        """What the models say of themselves -> the models that say it."""
+    def notes(self) -> list[str]:
+        """What the models say of themselves, behind their names."""
         said: dict[str, list[str]] = {}
         for label, record in zip(self.runs["label"], self.runs["record"], strict=True):
             for text in record.get("notes", []):
-                if label not in said.setdefault(text, []):
-                    said[text].append(label)
-        return said
+                said.setdefault(text, []).append(label)
+        named = {text: list(dict.fromkeys(labels)) for text, labels in said.items()}
+        return [
+            text if text.startswith(labels[0]) and len(labels) == 1 else f"{listed(labels)}: {text}"
+            for text, labels in named.items()
+        ]
 
     def answer(self) -> str:
-        """Who wins by how much, in one or two sentences; leaking models cannot."""
-        fair = [label for label in self.labels if label not in self.about.leaking]
-        ranked = self.ranked(fair, HEADLINE)
+        """Who wins by how much, in one to three sentences; leaking models cannot."""
+        main, leaking = self.about.main, self.about.leaking
+        ranked = self.ranked([one for one in self.labels if one not in leaking], HEADLINE)
         if not ranked:
             return "No model has results."
         (winner, best), others = ranked[0], ranked[1:]
-        aside = [label for label, _ in self.ranked(self.about.leaking, HEADLINE)]
+        aside = [label for label, _ in self.ranked(leaking, HEADLINE)]
         text = f"{winner} has the highest {HEADLINE}"
         text += f" (leaking models aside: {listed(aside)})" if aside else ""
         text += f": {metric_text(HEADLINE, best.mean)}"
         if math.isfinite(best.low):
-            text += f" (95 % interval {_ends(best.low, best.high)})"
-        if not others:
-            return f"{text}. No other model has results."
-        main = self.figure(self.about.main, HEADLINE)
-        if main is None:
-            return f"{text}. {self.about.main} has no results to compare with."
-        (second, next_best) = others[0]
-        # The difference of the two, as that of the winner less the other.
-        row, sign = (next_best, -1) if winner == self.about.main else (best, 1)
-        known = row.against == self.about.main and math.isfinite(row.difference)
-        gap = sign * row.difference if known else best.mean - (next_best if sign < 0 else main).mean
-        verdict = _verdict(row, sign) if known else ""
-        if winner != self.about.main:
-            return f"{text}. {self.about.main} is {metric_text(HEADLINE, gap)} behind{verdict}."
-        n_beaten = sum(bool(found.significant) and found.difference < 0 for _, found in others)
-        return (
-            f"{text}. That is {metric_text(HEADLINE, gap)} above the next best, {second}{verdict}. "
-            f"It is significantly above {n_beaten} of {len(others)} other models."
-        )
+            ends = (metric_text(HEADLINE, end) for end in (best.low, best.high))
+            text += f" (95 % interval {' to '.join(ends)})"
+        rivals = [one for one in others if main in (winner, one[0])]
+        if not rivals:
+            return f"{text}. There is nothing to compare it with."
+        rival, figure = rivals[0]
+        # All are compared with the main model; its own lead is told the other way round.
+        row, sign = (figure, -1) if winner == main else (best, 1)
+        gap = metric_text(HEADLINE, best.mean - figure.mean)
+        text += f". That is {gap} above {rival}{_verdict(row, sign)}."
+        if winner == main:
+            n_beaten = sum(bool(one.significant) and one.difference < 0 for _, one in others)
+            text += f" It is significantly above {n_beaten} of {len(others)} other models."
+        return text
 
-    def has_reference(self, model: str) -> str | None:
-        """The label that runs Random or Cosine, whose values are lines of reference; not the main."""
-        names = self.runs.loc[self.runs["model"] == model, "label"].unique()
-        return next((one for one in names if one != self.about.main), None)
+    def table(self, labels: Sequence[str], against: str, prefix: str = "") -> Table:
+        """Head and rows of models, the best first, with what is significant against one of them.
+
+        Bold is what leads among the labels; the model that ablations are compared with leads, if
+        it does, in the table of models.
+        """
+        columns = self.columns(prefix)
+        ordered = dict.fromkeys([*(one for one, _ in self.ranked(labels, columns[0])), *labels])
+        rows = []
+        for label in ordered:
+            figures = [self.figures.get((label, metric)) for metric in columns]
+            bold = label in self.ablations or set(labels) <= set(self.labels)
+            cells = [
+                Cell(MISSING)
+                if one is None
+                else Cell(
+                    metric_text(one.metric, one.mean),
+                    bold=bold and bool(one.leads),
+                    mark=bool(one.significant) and one.against == against,
+                )
+                for one in figures
+            ]
+            rows.append([Cell(label, self._fate(label)), cells[0], *_gap(figures[0], against), *cells[1:]])
+        titles = [title_of(name) for name in columns]
+        return ["model", titles[0], f"less {against}'s", "p (Holm)", *titles[1:]], rows
+
+    def _fate(self, label: str) -> str:
+        """That a model leaks, or why it has no results."""
+        statuses = self.runs.loc[self.runs["label"] == label, "status"].tolist()
+        leaks = "leaks" if label in self.about.leaking else ""
+        return leaks if FINISHED in statuses else str(statuses[0])
+
+    def reference(self, model: str) -> str:
+        """The label that runs Random or Cosine, whose values are lines; "" where it is the main."""
+        names = self.runs.loc[self.runs["model"] == model, "label"]
+        return next((one for one in names if one != self.about.main), "")
 
     def intervals(self) -> dict[str, Markup]:
         """Title of a metric -> a picture of every model with its interval, the best at the top."""
@@ -278,15 +282,16 @@ class View:
         for metric in self.columns():
             rows = []
             for label, one in self.ranked(self.labels, metric):
-                kind = "main" if label == self.about.main else "other" if one.significant else "same"
+                kind = "other" if one.significant else "same"
+                kind = "main" if label == self.about.main else kind
                 rows.append((label, one.mean, one.low, one.high, kind))
             lines = {"chance": 0.5} if metric in ("AUC", "cAUC") else {}
             for name, model in {"chance": "Random", "untrained": "Cosine"}.items():
-                found = self.figure(self.has_reference(model) or "", metric)
+                found = self.figures.get((self.reference(model), metric))
                 lines |= {name: found.mean} if found else {}
-            title = title_of(metric)
             better = ", smaller is better" if smaller_is_better(metric) else ""
-            drawn[title + better] = plots.intervals(f"{title} of every model", rows, lines)
+            title = title_of(metric) + better
+            drawn[title] = plots.intervals(f"{title}, of every model", rows, lines)
         return drawn
 
     @cached_property
@@ -298,74 +303,70 @@ class View:
         known = {label: rows[rows["label"] == label] for label in self.labels}
         return {label: category_table(some) for label, some in known.items() if len(some)}
 
-    def heat(self, metric: str) -> list[tuple[str, list[tuple[float, float]]]]:
-        """Rows of a heat map: a model, and its value and strength (0 to 100) in each category."""
+    def heat(self, metric: str) -> Table:
+        """Models by category: the stronger a cell's colour, the better, within the table."""
         values = pd.DataFrame({label: found[metric] for label, found in self.by_category.items()})
         low, high = np.nanmin(values), np.nanmax(values)
-        strength = 100 * (values - low) / ((high - low) or 1.0)
-        strength = (100 - strength if smaller_is_better(metric) else strength).fillna(0.0)
-        return [
-            (str(label), list(zip(values[label], strength[label], strict=True)))
-            for label in values
+        parts = (values - low) / ((high - low) or 1.0)
+        parts = 100 * (1 - parts if smaller_is_better(metric) else parts).fillna(0.0)
+        rows = [
+            [str(label)] + [Cell(metric_text(metric, value), part=parts.at[name, label]) for name, value in column.items()]
+            for label, column in values.items()
         ]
+        return [title_of(metric), *map(str, values.index)], rows
 
-    def rank_curves(self) -> tuple[Markup, list[tuple[str, str, str]]] | None:
+    def main_by_category(self) -> Table:
+        """The main model's metrics by category."""
+        columns = self.columns()
+        rows = [
+            [str(name), f"{row['n_brands']:.0f}", *(metric_text(one, row[one]) for one in columns)]
+            for name, row in self.by_category[self.about.main].iterrows()
+        ]
+        return ["category", "brands", *map(title_of, columns)], rows
+
+    def rank_curves(self) -> tuple[Markup, list[tuple[str, str, str]]]:
         """How soon the collaborators of the test brands are found, for every model; with its key."""
-        rows = self.ranks[self.ranks["label"].isin(self.labels)] if len(self.ranks) else self.ranks
-        if rows.empty:
-            return None
+        rows = self.ranks[self.ranks["label"].isin(self.labels)]
         sizes = rows["n_candidates"].to_numpy(dtype=np.float64)
         cuts = np.unique(np.round(np.geomspace(1, sizes.max(), _N_CUTS)))
-        by_label = rows.groupby("label")["rank"]
         shares = {
-            label: found_shares(by_label.get_group(label).to_numpy(dtype=np.float64), cuts)
-            for label in self.labels
-            if label in by_label.groups
+            str(label): found_shares(some.to_numpy(dtype=np.float64), cuts)
+            for label, some in rows.groupby("label", sort=False)["rank"]
         }
         chance = np.minimum(cuts[:, None] / sizes, 1.0).mean(axis=1)
+        main = self.about.main
         title = "share of collaborators found among the first k influencers"
         key = [
-            ("line", plots.model_colour(place, main=label == self.about.main), label)
+            ("line", plots.model_colour(place, main=label == main), label)
             for place, label in enumerate(shares)
         ]
-        drawn = plots.ranks(title, shares, cuts, chance, self.about.main)
+        drawn = plots.ranks(title, shares, cuts, chance, main)
         return drawn, [*key, ("dots", "soft", "a random order")]
 
-    def unseen_pairs(self) -> tuple[int, int]:
-        """Test collaborations with influencers without a training collaboration, and all of them."""
-        if self.ranks.empty:
-            return 0, 0
+    def unseen(self) -> tuple[int, int, Table]:
+        """Test collaborations with unseen influencers, all of them, and results on the unseen alone."""
         pairs = self.ranks.drop_duplicates([schema.BRAND_ID, schema.INFLUENCER_ID])
-        return int(pairs["unseen"].sum()), len(pairs)
-
-    def unseen_columns(self) -> list[str]:
-        """Metrics over unseen influencers that have a counterpart over all of them."""
-        return [name for name in self.columns(UNSEEN) if name.removeprefix(UNSEEN) in self.metrics]
+        columns = self.columns(UNSEEN)
+        rows: list[list[Cell | str]] = []
+        for label, _ in self.ranked(self.labels, columns[0]) if columns else ():
+            both = [[f"{prefix}{name.removeprefix(UNSEEN)}" for prefix in (UNSEEN, "")] for name in columns]
+            texts = [[metric_text(name, self.figures[label, name].mean) for name in two] for two in both]
+            rows.append([label, *(Cell(alone, f"({everyone})") for alone, everyone in texts)])
+        return int(pairs["unseen"].sum()), len(pairs), (["model", *map(title_of, columns)], rows)
 
     def learning_curves(self) -> dict[str, Markup]:
-        """Model -> a picture of its training, for every model that has one."""
-        found = {
-            label: [
-                (curve, record["best_epoch"])
-                for record in self.runs.loc[self.runs["label"] == label, "record"]
-                if len(curve := _curve(record))
-            ]
-            for label in self.labels
-        }
-        trained = {
-            label: some for label, some in found.items() if any(len(curve) > 1 for curve, _ in some)
-        }
-        scores = [curve[:, 1] for some in trained.values() for curve, _ in some]
-        limits = plots.limits(np.concatenate(scores)) if scores else (0.0, 1.0)
+        """Model -> a picture of its training, for every model that has epochs."""
+        found: dict[str, list[tuple[plots.Array, int]]] = {}
+        for run in self.runs[self.runs["label"].isin(self.labels)].itertuples():
+            curve = _curve(run.record)
+            if len(curve):
+                found.setdefault(str(run.label), []).append((curve, run.record["best_epoch"]))
+        trained = {one: some for one, some in found.items() if max(len(c) for c, _ in some) > 1}
+        ends = plots.limits([score for some in trained.values() for c, _ in some for score in c[:, 1]])
         return {
-            label: plots.learning_curves(f"training of {label}", some, limits)
+            label: plots.learning_curves(f"training of {label}", some, ends)
             for label, some in trained.items()
         }
-
-    def valid_metric(self) -> str:
-        """Title of the metric that chose the epochs."""
-        names = (record.get("settings", {}).get("valid_metric") for record in self.runs["record"])
-        return title_of(str(next(filter(None, names), HEADLINE)))
 
 
 def category_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -408,13 +409,31 @@ def _account_pictures(portrait: dict[str, Any] | None) -> dict[str, Any]:
     if portrait is None:
         return {}
     drawn: dict[str, Any] = {}
+    for case in portrait["cases"] or ():
+        shares = [abs(x) for one in case["influencers"] for x in one["shares"].values()]
+        case["largest"] = max(shares, default=0.0) or 1.0
     if portrait["graph"]:
         drawn["graph"] = plots.network("attributes that go together", portrait["graph"], CLOSEST)
     if portrait["map"]:
         names = sorted({one["category"] for one in portrait["map"]["accounts"]} - {""})
         drawn["categories"] = names
-        drawn["map"] = plots.account_map("accounts by category", portrait["map"], names)
+        drawn["map"] = plots.account_map(
+            "accounts by category", portrait["map"]["accounts"], names
+        )
     return drawn
+
+
+def _making(finished: pd.DataFrame, n_unfinished: int) -> dict[str, str]:
+    """How the figures came about, so that they can be made again."""
+    record = finished["record"].iloc[0]
+    counts = ", ".join(f"{label} {n}" for label, n in Counter(finished["label"]).items())
+    return {
+        "data": f"{record['dataset']}, fingerprint {record['data_fingerprint'][:12]}",
+        "runs": f"{len(finished)} finished, {n_unfinished} not; {counts}",
+        "seeds": ", ".join(map(str, sorted(set(finished["seed"])))),
+        "computing": f"{duration(finished['seconds'].sum())} in all, on one thread a run",
+        "versions": ", ".join(f"{name} {one}" for name, one in record["versions"].items()),
+    }
 
 
 def _failures(runs: pd.DataFrame) -> list[tuple[str, str, str, str]]:
@@ -440,8 +459,13 @@ def _verdict(row: Any, sign: int) -> str:
     return f" (interval of the difference {ends}; {word}, p\u00a0{p} after Holm's correction)"
 
 
-def _ends(low: float, high: float) -> str:
-    return f"{metric_text(HEADLINE, low)} to {metric_text(HEADLINE, high)}"
+def _gap(figure: Any, against: str) -> tuple[Cell, Cell]:
+    """A figure's difference from another model's, with its interval, and its p."""
+    if figure is None or figure.against != against or math.isnan(figure.difference):
+        return Cell(MISSING), Cell(MISSING)
+    ends = (signed_text(figure.metric, end) for end in (figure.difference_low, figure.difference_high))
+    text = signed_text(figure.metric, figure.difference)
+    return Cell(text, f"({' to '.join(ends)})"), Cell(p_text(figure.p_holm))
 
 
 def _range(numbers: Any) -> str:

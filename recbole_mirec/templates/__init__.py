@@ -3,13 +3,31 @@
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 MISSING = "\N{EN DASH}"
 # HTML has no way to write these, escaped or not.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class Cell(NamedTuple):
+    """A cell of a table that is more than a text.
+
+    Attributes:
+        text: what stands in it.
+        soft: what stands behind it in small letters.
+        bold: whether the text is bold.
+        mark: whether it carries a dagger.
+        part: strength of the cell's colour, or length of its bar, from 0 to 100; None: neither.
+    """
+
+    text: str
+    soft: str = ""
+    bold: bool = False
+    mark: bool = False
+    part: float | None = None
 
 
 def render(template: str, **values: Any) -> str:
@@ -51,4 +69,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"counted": counted, "listed": listed, "duration": duration}
+    environment.globals["Cell"] = Cell
     return environment

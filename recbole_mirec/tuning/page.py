@@ -2,19 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from recbole_mirec import plots
-from recbole_mirec.results import data_title
 from recbole_mirec.runs import write_text
-from recbole_mirec.templates import counted, duration, render
+from recbole_mirec.templates import MISSING, Cell, counted, duration, render
 from recbole_mirec.tuning.parameter import Parameter
 from recbole_mirec.tuning.records import value_text
 from recbole_mirec.tuning.trial import DIVERGED, FAILED, FINISHED, STOPPED
@@ -80,8 +78,8 @@ class Axis:
         ticks: place and label.
     """
 
-    places: NDArray[np.float64]
-    ticks: tuple[tuple[float, str], ...]
+    places: plots.Array
+    ticks: plots.Ticks
 
 
 def write_report(path: Path, study: StudyReport) -> None:
@@ -97,27 +95,21 @@ def write_report(path: Path, study: StudyReport) -> None:
     trials = study.trials.sort_values("trial", ignore_index=True)
     score = pd.to_numeric(trials["score"], errors="coerce")
     trials["score"] = score.where(trials["status"].isin((FINISHED, STOPPED)) & np.isfinite(score))
-    ranked = trials.dropna(subset="score").sort_values(
-        "score", ascending=not study.bigger, kind="stable"
-    )
+    ranked = trials.dropna(subset="score")
+    ranked = ranked.sort_values("score", ascending=not study.bigger, kind="stable")
     axes = {one.name: axis_of(one, trials[one.name].tolist()) for one in study.parameters}
-    metrics = study.winner_metrics.dropna(axis="columns", how="all").to_dict(orient="records")
-    metrics.sort(key=lambda row: row["metric"] != "MAP")
     page = render(
         "tuning.html.j2",
         study=study,
-        data=data_title(study.dataset, synthetic=study.synthetic),
         headline=headline(study, trials),
-        metrics=metrics,
-        top=ranked.head(N_TOP).to_dict(orient="records"),
+        metrics=_metric_rows(study.winner_metrics.dropna(axis="columns", how="all")),
+        top=[_top_row(row, list(axes)) for row in ranked.head(N_TOP).to_dict(orient="records")],
         n_trials=len(trials),
         n_scored=len(ranked),
         unfinished=_unfinished(trials),
         pictures=_pictures(study, trials, axes) if len(trials) else None,
         importance=importance(ranked, axes, seed=study.seed),
         min_trials=MIN_TRIALS,
-        score_text=score_text,
-        value_label=value_label,
     )
     write_text(path, page)
 
@@ -128,21 +120,19 @@ def headline(study: StudyReport, trials: pd.DataFrame) -> str:
         return "No trial has ended yet."
     counts = Counter(trials["status"])
     fates = ", ".join(f"{counts[one]} {word}" for one, word in _FATES.items() if counts[one])
-    tail = f"{counted(len(trials), 'trial')}: {fates}; "
-    tail += f"{duration(float(trials['seconds'].sum()))} of computing in all"
+    time = duration(float(trials["seconds"].sum()))
+    tail = f"{counted(len(trials), 'trial')}: {fates}; {time} of computing in all."
     if study.winner is None:
         return f"No settings reached a validation score in {tail}"
     best = score_text(trials.set_index("trial")["score"][study.winner])
-    return (
-        f"The best settings (trial {study.winner}) reach a validation {study.metric} of {best}, "
-        f"found in {tail}"
-    )
+    found = f"reach a validation {study.metric} of {best}"
+    return f"The best settings (trial {study.winner}) {found}, found in {tail}"
 
 
 def score_text(score: float) -> str:
-    """A score with four places; large ones with fewer."""
+    """A score with four places; large ones with fewer; a dash where there is none."""
     size = abs(score)
-    return f"{score:.{4 if size < 10 else 2 if size < 1000 else 0}f}"
+    return MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
 
 
 def value_label(value: Any) -> str:
@@ -165,23 +155,21 @@ def axis_of(parameter: Parameter, values: Sequence[Any]) -> Axis:
         if all(type(option) in (int, float) for option in options):
             options.sort()
         texts = [value_text(option) for option in options]
-        middles = [(place + 0.5) / len(options) for place in range(len(options))]
-        places = [middles[texts.index(value_text(value))] for value in values]
-        return Axis(np.array(places), tuple(zip(middles, map(value_label, options), strict=True)))
+        middles = (np.arange(len(options)) + 0.5) / len(options)
+        places = np.array([middles[texts.index(value_text(value))] for value in values])
+        return Axis(places, list(zip(middles.tolist(), map(value_label, options), strict=True)))
     low, high = parameter.values[:2]
     # Bounds of loguniform are exponents of e.
     log = parameter.kind == "loguniform"
-    marks = plots.round_numbers(*((math.exp(low), math.exp(high)) if log else (low, high)), log=log)
-    numbers, ticks = np.array(values, dtype=np.float64), np.array(marks)
-    if log:
-        numbers, ticks = np.log(numbers), np.log(ticks)
-    places = (np.clip(numbers, low, high) - low) / (high - low)
-    return Axis(places, tuple(zip((ticks - low) / (high - low), map(value_label, marks), strict=True)))
+    scale, ends = (np.log, np.exp((low, high))) if log else (np.asarray, (low, high))
+    marks = plots.round_numbers(*ends, log=log)
+    places, ticks = ((scale(np.array(x, float)) - low) / (high - low) for x in (values, marks))
+    return Axis(np.clip(places, 0, 1), list(zip(ticks.tolist(), map(value_label, marks), strict=True)))
 
 
 def importance(
-    scored: pd.DataFrame, axes: dict[str, Axis], *, seed: int
-) -> list[tuple[str, float, int]] | None:
+    scored: pd.DataFrame, axes: Mapping[str, Axis], *, seed: int
+) -> list[list[str | Cell]] | None:
     """How much of the score's variance a forest loses when it no longer knows a parameter.
 
     A random forest learns the score from the parameters on four fifths of the trials, five times
@@ -195,8 +183,8 @@ def importance(
         seed: of the forest.
 
     Returns:
-        parameter, share (at least 0) and number of different values, the most important first.
-        None where fewer than `MIN_TRIALS` trials count, all have the same score, or there is no
+        parameter, share in percent and number of different values, the most important first. None
+        where fewer than `MIN_TRIALS` trials count, all have the same score, or there is no
         parameter.
     """
     trials = scored.sort_index()
@@ -211,25 +199,25 @@ def importance(
     names = sorted(axes)
     places = np.stack([axes[name].places[trials.index] for name in names], axis=1)
     shares = np.zeros(len(names))
-    folds = KFold(5, shuffle=True, random_state=seed)
-    for train, held in folds.split(places):
+    for train, held in KFold(5, shuffle=True, random_state=seed).split(places):
         forest = RandomForestRegressor(64, random_state=seed).fit(places[train], scores[train])
         rise = permutation_importance(
             forest, places[held], scores[held], scoring="neg_mean_squared_error", random_state=seed
         )
         shares += rise.importances_mean * len(held) / len(scores) / (2 * scores.var())
-    counts = [len(np.unique(column)) for column in places.T]
-    found = zip(names, np.clip(shares, 0, 1).tolist(), counts, strict=True)
-    return sorted(found, key=lambda row: -row[1])
-
-
-def _pictures(study: StudyReport, trials: pd.DataFrame, axes: dict[str, Axis]) -> dict[str, Any]:
-    scores = trials["score"].to_numpy(dtype=np.float64)
-    known = np.isfinite(scores)
-    kinds = [
-        "winner" if number == study.winner else status if has or status == DIVERGED else FAILED
-        for number, status, has in zip(trials["trial"], trials["status"], known, strict=True)
+    shares = 100 * np.clip(shares, 0, 1)
+    return [
+        [names[n], Cell("", part=shares[n]), f"{shares[n]:.0f} %", str(len(np.unique(places[:, n])))]
+        for n in np.argsort(-shares, kind="stable")
     ]
+
+
+def _pictures(
+    study: StudyReport, trials: pd.DataFrame, axes: Mapping[str, Axis]
+) -> dict[str, Any]:
+    scores = trials["score"].to_numpy(dtype=np.float64)
+    kinds = trials["status"].mask(np.isnan(scores) & (trials["status"] != DIVERGED), FAILED)
+    kinds = kinds.mask(trials["trial"] == study.winner, "winner").tolist()
     title = f"{study.metric} of every trial"
     drawn: dict[str, Any] = {
         "kinds": set(kinds),
@@ -237,37 +225,46 @@ def _pictures(study: StudyReport, trials: pd.DataFrame, axes: dict[str, Axis]) -
         "parameters": {},
         "parallel": None,
     }
-    for parameter in study.parameters:
-        axis = axes[parameter.name]
-        medians = []
-        for place, _ in axis.ticks if parameter.kind == "choice" else ():
-            there = scores[known & (axis.places == place)]
-            medians += [(place, float(np.median(there)))] if len(there) > 1 else []
-        name = f"{study.metric} against {parameter.name}"
-        drawn["parameters"][parameter.name] = plots.parameter(
-            name, axis.places, scores, kinds, axis.ticks, medians
+    for one in study.parameters:
+        name, axis, is_choice = one.name, axes[one.name], one.kind == "choice"
+        drawn["parameters"][name] = plots.parameter(
+            f"{study.metric} against {name}", axis.places, scores, kinds, axis.ticks, is_choice
         )
-    if known.any():
+    if np.isfinite(scores).any():
         low, high = plots.limits(scores)
-        marks = plots.round_numbers(low, high)
         rows = {name: axis.ticks for name, axis in axes.items()}
-        rows[study.metric] = tuple(((mark - low) / (high - low), f"{mark:g}") for mark in marks)
-        table = np.stack([*(axis.places for axis in axes.values()), (scores - low) / (high - low)])
-        turn = scores if study.bigger else -scores
-        order = np.lexsort((trials["trial"] == study.winner, turn))[: known.sum()]
-        drawn["parallel"] = plots.parallel(
-            f"parameters and {title}", table.T[order], rows, winner=study.winner is not None
-        )
+        marks = plots.round_numbers(low, high)
+        rows[study.metric] = [((mark - low) / (high - low), f"{mark:g}") for mark in marks]
+        lines = np.stack([*(axis.places for axis in axes.values()), (scores - low) / (high - low)])
+        # The worst first, those without a score last, the winner behind its equals.
+        turn = np.lexsort((trials["trial"] == study.winner, scores if study.bigger else -scores))
+        lines = lines.T[turn[: np.isfinite(scores).sum()]]
+        name = f"parameters and {title}"
+        drawn["parallel"] = plots.parallel(name, lines, rows, winner=study.winner is not None)
     return drawn
 
 
-def _unfinished(trials: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _metric_rows(metrics: pd.DataFrame) -> list[list[str]]:
+    """The winner's metrics, MAP first, then the others in their order."""
+    if metrics.empty:
+        return []
+    table = metrics.set_index("metric")
+    ordered = sorted(table.index, key=lambda name: name != "MAP")
+    return [[name, *map(score_text, table.loc[name])] for name in ordered]
+
+
+def _top_row(row: Mapping[Any, Any], names: Sequence[str]) -> list[str]:
+    values = [value_label(row[name]) for name in names]
+    epochs = f"{row['best_epoch'] or MISSING} of {row['n_epochs']}"
+    tail = [row["status"], epochs, duration(row["seconds"])]
+    return [str(row["trial"]), score_text(row["score"]), *values, *tail]
+
+
+def _unfinished(trials: pd.DataFrame) -> list[list[str]]:
     """What happened, why, and the numbers of the trials, those of one reason together."""
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for row in trials.to_dict(orient="records"):
-        if row["status"] != FINISHED or np.isnan(row["score"]):
-            groups.setdefault((row["status"], row["reason"]), []).append(row["trial"])
-    return [
-        (_FATES[status], reason or "no reason was given", ", ".join(map(str, numbers)))
-        for (status, reason), numbers in groups.items()
-    ]
+        if row["status"] != FINISHED or math.isnan(row["score"]):
+            key = (_FATES[row["status"]], row["reason"] or "no reason was given")
+            groups.setdefault(key, []).append(str(row["trial"]))
+    return [[*key, ", ".join(numbers)] for key, numbers in groups.items()]
