@@ -115,13 +115,13 @@ def limits(values: ArrayLike) -> tuple[float, float]:
 
 
 def round_numbers(low: float, high: float, *, log: bool = False) -> list[float]:
-    """Returns round numbers from low to high; with `log` for an axis of equal ratios."""
+    """Returns two to seven round numbers from low to high; with `log` for an axis of equal ratios."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     steps = LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)) if log else MaxNLocator(5)
     ends = low - 1e-9 * abs(low), high + 1e-9 * abs(high)
     marks = [float(f"{x:.12g}") for x in steps.tick_values(low, high) if ends[0] <= x <= ends[1]]
-    return marks if len(marks) > 1 else [low, high]
+    return marks[:: math.ceil(len(marks) / 7)] if len(marks) > 1 else [low, high]
 
 
 def _axes(width: float, height: float, *, left: float = 44, bottom: float = 24) -> "Axes":
@@ -303,7 +303,7 @@ def spread_apart(places: Array, sizes: Array) -> Array:
 @picture
 def account_map(accounts: Sequence[Mapping[str, Any]], categories: Sequence[str]) -> "Axes":
     """Influencers as small dots, brands as large ones; a category's name amid its brands."""
-    spots = np.array([(one["x"], one["y"]) for one in accounts])
+    spots = np.array([(one["x"], one["y"]) for one in accounts], dtype=np.float64)
     kinds = np.array([f"{one['side']} {one['category']}" for one in accounts])
     wide, high = np.maximum(np.ptp(spots, axis=0), 1e-9)
     axes = _axes(560, min(max(536 * high / wide, 240), 560) + 20, left=12, bottom=12)

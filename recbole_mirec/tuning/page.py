@@ -138,7 +138,7 @@ def score_text(score: float) -> str:
 def value_label(value: Any) -> str:
     """A value as a person reads it: 0.0005, 5e-5, [64, 64], None."""
     if isinstance(value, float):
-        return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")
+        return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_label, value))}]"
     return str(value)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,20 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = write_folder(tmp_path_factory.mktemp("far"), differences=FAR, leader="Ours")
     write_portrait_file(folder)
     return page_of(folder)
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
+    """What is drawn on a test's own pages: title -> arguments. Drawing itself takes seconds."""
+    found: dict[str, tuple[Any, ...]] = {}
+
+    def draw(title: str, *args: Any) -> str:
+        found[title] = args
+        return ""
+
+    for name in ("intervals", "ranks", "learning_curves", "network", "account_map"):
+        monkeypatch.setattr(module.plots, name, draw)
+    return found
 
 
 def changed(folder: Path, name: str, label: str, metric: str, **values: object) -> Path:
@@ -125,18 +140,11 @@ def test_synthetic_is_said_once_and_notes_once(far: Page, tmp_path: Path) -> Non
 
 
 def test_intervals_of_shares_stay_within_0_and_1_and_ranks_above_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, drawn: dict[str, tuple[Any, ...]]
 ) -> None:
     folder = write_folder(tmp_path, labels=["Ours", "Cosine", "BPR"], differences=FAR)
     changed(folder, "results.csv", "Ours", "MAP", low=-0.2, high=1.3)
     changed(folder, "results.csv", "BPR", "MedR", low=-3.0, high=12.0)
-    drawn = {}
-
-    def intervals(title: str, rows: list[tuple[str, float, float, float, str]], lines: object) -> str:
-        drawn[title] = (rows, lines)
-        return ""
-
-    monkeypatch.setattr(module.plots, "intervals", intervals)
     assert "(95 % interval .000 to 1.000)" in page_of(folder).words
     rows, lines = drawn["MAP, of every model"]
     assert [(row[0], row[2:]) for row in rows] == [
@@ -151,17 +159,11 @@ def test_intervals_of_shares_stay_within_0_and_1_and_ranks_above_1(
 
 
 def test_learning_curves_are_of_models_with_epochs_a_line_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, drawn: dict[str, tuple[Any, ...]]
 ) -> None:
-    drawn = {}
-
-    def learning_curves(title: str, runs: object, ends: object) -> str:
-        drawn[title] = (runs, ends)
-        return ""
-
-    monkeypatch.setattr(module.plots, "learning_curves", learning_curves)
     page_of(write_folder(tmp_path))
-    assert list(drawn) == ["training of Ours", "training of BPR"]
+    trained = [title for title in drawn if title.startswith("training")]
+    assert trained == ["training of Ours", "training of BPR"]
     runs, ends = drawn["training of Ours"]
     assert [best for _, best in runs] == [2, 2]
     assert runs[0][0].tolist() == [[1, 0.1, 9], [2, 0.3, 7], [3, 0.2, 5]]
@@ -251,7 +253,10 @@ def test_accounts_are_shown_with_their_shares_and_what_they_have_in_common(far: 
     assert numbers == [["50.0%", "50.0%"], ["16.7%", "33.3%"], ["11.1%", "50.0%"]]
 
 
-def test_the_same_files_make_the_same_page(tmp_path: Path) -> None:
+def test_the_same_files_make_the_same_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
     folder = write_folder(tmp_path, labels=["Ours", "Cosine"])
     write_portrait_file(folder)
     assert page_of(folder).text == page_of(folder).text
@@ -261,7 +266,10 @@ def test_the_same_files_make_the_same_page(tmp_path: Path) -> None:
 HOSTILE = "</title></style></pre>$x<script>alert('x')</script><img src=x onerror=alert(1)>\x07\u6f22{{1}}"
 
 
-def test_no_name_can_become_markup(tmp_path: Path, far: Page) -> None:
+def test_no_name_can_become_markup(
+    tmp_path: Path, far: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
     folder = write_folder(tmp_path, labels=["Ours", "BPR"])
     for path in [*folder.rglob("*.csv")]:
         table = pd.read_csv(path).replace({"BPR": HOSTILE, "food": HOSTILE, NOTE: HOSTILE})
