@@ -84,7 +84,9 @@ def _inline(svg: str, title: str) -> Markup:
         tag = re.sub(r'^<g id="[^"]*"', "<g", found[0]).replace("xlink:href", "href")
         tag = re.sub(r'(id="|#)([mp][0-9a-f]{10})', rf"\g<1>{own}\2", tag)
         tag = re.sub(r" font-family: [^;]*;", "", tag)
-        tag = re.sub(r"#0000([0-9a-f]{2})", lambda n: f"var(--{_VARIABLES[int(n[1], 16) - 1]})", tag)
+        tag = re.sub(
+            r"#0000([0-9a-f]{2})", lambda n: f"var(--{_VARIABLES[int(n[1], 16) - 1]})", tag
+        )
         return re.sub(r"(\d\.\d\d)\d+", r"\1", tag).replace("\n", "")
 
     inner = re.sub(r"^.*?</style>\s*</defs>|</svg>\s*$", "", svg, flags=re.DOTALL)
@@ -202,7 +204,9 @@ def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]
     below = _axes(340, 220, bottom=22)
     left, bottom, width, height = below.get_position().bounds
     below.set_position((left, bottom, width, 0.3 * height))
-    above = below.figure.add_axes((left, bottom + 0.44 * height, width, 0.56 * height), sharex=below)
+    above = below.figure.add_axes(
+        (left, bottom + 0.44 * height, width, 0.56 * height), sharex=below
+    )
     for values, best in runs:
         epoch, score, loss = values.T
         dot = "o" if len(values) == 1 else ""
@@ -259,7 +263,9 @@ def network(graph: Mapping[str, Any], closest: int) -> "Axes":
     steps = dict(nx.shortest_path_length(kept))
     most = max(n for row in steps.values() for n in row.values())
     # Parts that no line ties stand as far apart as the ends of the longest one.
-    found = nx.kamada_kawai_layout(kept, {i: {j: steps[i].get(j, most) for j in kept} for i in kept})
+    found = nx.kamada_kawai_layout(
+        kept, {i: {j: steps[i].get(j, most) for j in kept} for i in kept}
+    )
     places = np.array([found[node] for node in range(len(kept))])
     places = (places - places.min(axis=0)) / np.maximum(np.ptp(places, axis=0), 1e-9)
     places = spread_apart(places * (900, 560), boxes)
@@ -296,7 +302,9 @@ def spread_apart(places: Array, sizes: Array) -> Array:
         if not overlap.any():
             break
         shorter = missing == missing.min(axis=2, keepdims=True)
-        moved += (overlap & shorter).choose(0.0, 0.3 * (missing + 1e-3) * np.sign(apart)).sum(axis=1)
+        moved += (
+            (overlap & shorter).choose(0.0, 0.3 * (missing + 1e-3) * np.sign(apart)).sum(axis=1)
+        )
     return moved
 
 
@@ -414,7 +422,11 @@ def parallel(lines: Array, rows: Mapping[str, Ticks], *, winner: bool) -> "Axes"
     """
     axes = _axes(520, 66 * len(rows) + 8, left=20, bottom=34)
     for n, line in enumerate(lines, 1):
-        looks: dict[str, Any] = {"color": BLUE, "lw": 1.2, "alpha": 0.12 + 0.6 * (n / len(lines)) ** 1.5}
+        looks: dict[str, Any] = {
+            "color": BLUE,
+            "lw": 1.2,
+            "alpha": 0.12 + 0.6 * (n / len(lines)) ** 1.5,
+        }
         if winner and n == len(lines):
             looks = {"color": ORANGE, "lw": 2.8}
         axes.plot(line, range(len(rows)), **looks)

@@ -23,7 +23,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", params=["benchmark", "tuning"])
-def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """A page of a telephone's width, and what it asked for or complained of."""
     playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
     folder = tmp_path_factory.mktemp("page")

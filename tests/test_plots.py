@@ -69,7 +69,7 @@ def test_names_are_text_whatever_they_hold(recwarn: pytest.WarningsRecorder) -> 
     name = '</text><script>$x_"漢\n#000001'
     svg = plots.intervals(name, [(name, 0.5, 0.4, 0.6, "main")], {})
     assert "<script" not in svg
-    assert '&lt;/text&gt;&lt;scri' in svg
+    assert "&lt;/text&gt;&lt;scri" in svg
     assert svg.startswith('<svg class="plot" role="img" aria-label="&lt;/text&gt;')
     assert not recwarn.list
 
@@ -93,7 +93,15 @@ def test_learning_curves_have_a_line_a_run_and_a_dot_at_the_chosen_epoch() -> No
 
 GRAPH: dict[str, Any] = {
     **{"names": [*"abcdef"], "strengths": [6.0, 4.0, 6.0, 5.0, 3.0, 3.0], "total": 27.0},
-    "edges": [(0, 1, 3.0), (0, 2, 3.0), (1, 2, 3.0), (3, 4, 2.0), (3, 5, 2.0), (4, 5, 1.0), (2, 3, 0.1)],
+    "edges": [
+        (0, 1, 3.0),
+        (0, 2, 3.0),
+        (1, 2, 3.0),
+        (3, 4, 2.0),
+        (3, 5, 2.0),
+        (4, 5, 1.0),
+        (2, 3, 0.1),
+    ],
 }
 
 
@@ -153,7 +161,9 @@ def test_the_history_marks_every_trial_and_steps_where_one_is_better(
     assert winner[0] - first[0] == pytest.approx((stopped[0] - first[0]) / 2, abs=0.02)
     step = lines(svg, "orange")[0]
     assert stopped[1] - step[-1][1] == pytest.approx((best - 0.1) * scale, abs=0.02)
-    lane = [float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)" style="[^"]*stroke: var\(--soft', svg)]
+    lane = [
+        float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)" style="[^"]*stroke: var\(--soft', svg)
+    ]
     assert lane[0] == lane[1] > stopped[1]
     assert ">none</text>" in svg
 

@@ -180,7 +180,9 @@ class View:
 
     def ranked(self, labels: Sequence[str], metric: str) -> list[tuple[str, Any]]:
         """Models that have a value, with their figures, the best first."""
-        known = [(one, self.figures[one, metric]) for one in labels if (one, metric) in self.figures]
+        known = [
+            (one, self.figures[one, metric]) for one in labels if (one, metric) in self.figures
+        ]
         sign = 1 if smaller_is_better(metric) else -1
         return sorted(known, key=lambda pair: sign * pair[1].mean)
 
@@ -261,7 +263,9 @@ class View:
                 )
                 for one in figures
             ]
-            rows.append([Cell(label, self._fate(label)), cells[0], *_gap(figures[0], against), *cells[1:]])
+            rows.append(
+                [Cell(label, self._fate(label)), cells[0], *_gap(figures[0], against), *cells[1:]]
+            )
         titles = [title_of(name) for name in columns]
         return ["model", titles[0], f"less {against}'s", "p (Holm)", *titles[1:]], rows
 
@@ -310,7 +314,11 @@ class View:
         parts = (values - low) / ((high - low) or 1.0)
         parts = 100 * (1 - parts if smaller_is_better(metric) else parts).fillna(0.0)
         rows = [
-            [str(label)] + [Cell(metric_text(metric, value), part=parts.at[name, label]) for name, value in column.items()]
+            [str(label)]
+            + [
+                Cell(metric_text(metric, value), part=parts.at[name, label])
+                for name, value in column.items()
+            ]
             for label, column in values.items()
         ]
         return [title_of(metric), *map(str, values.index)], rows
@@ -349,8 +357,13 @@ class View:
         columns = self.columns(UNSEEN)
         rows: list[list[Cell | str]] = []
         for label, _ in self.ranked(self.labels, columns[0]) if columns else ():
-            both = [[f"{prefix}{name.removeprefix(UNSEEN)}" for prefix in (UNSEEN, "")] for name in columns]
-            texts = [[metric_text(name, self.figures[label, name].mean) for name in two] for two in both]
+            both = [
+                [f"{prefix}{name.removeprefix(UNSEEN)}" for prefix in (UNSEEN, "")]
+                for name in columns
+            ]
+            texts = [
+                [metric_text(name, self.figures[label, name].mean) for name in two] for two in both
+            ]
             rows.append([label, *(Cell(alone, f"({everyone})") for alone, everyone in texts)])
         return int(pairs["unseen"].sum()), len(pairs), (["model", *map(title_of, columns)], rows)
 
@@ -362,7 +375,9 @@ class View:
             if len(curve):
                 found.setdefault(str(run.label), []).append((curve, run.record["best_epoch"]))
         trained = {one: some for one, some in found.items() if max(len(c) for c, _ in some) > 1}
-        ends = plots.limits([score for some in trained.values() for c, _ in some for score in c[:, 1]])
+        ends = plots.limits(
+            [score for some in trained.values() for c, _ in some for score in c[:, 1]]
+        )
         return {
             label: plots.learning_curves(f"training of {label}", some, ends)
             for label, some in trained.items()
@@ -417,9 +432,7 @@ def _account_pictures(portrait: dict[str, Any] | None) -> dict[str, Any]:
     if portrait["map"]:
         names = sorted({one["category"] for one in portrait["map"]["accounts"]} - {""})
         drawn["categories"] = names
-        drawn["map"] = plots.account_map(
-            "accounts by category", portrait["map"]["accounts"], names
-        )
+        drawn["map"] = plots.account_map("accounts by category", portrait["map"]["accounts"], names)
     return drawn
 
 
@@ -463,7 +476,9 @@ def _gap(figure: Any, against: str) -> tuple[Cell, Cell]:
     """A figure's difference from another model's, with its interval, and its p."""
     if figure is None or figure.against != against or math.isnan(figure.difference):
         return Cell(MISSING), Cell(MISSING)
-    ends = (signed_text(figure.metric, end) for end in (figure.difference_low, figure.difference_high))
+    ends = (
+        signed_text(figure.metric, end) for end in (figure.difference_low, figure.difference_high)
+    )
     text = signed_text(figure.metric, figure.difference)
     return Cell(text, f"({' to '.join(ends)})"), Cell(p_text(figure.p_holm))
 

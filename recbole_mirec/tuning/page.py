@@ -132,7 +132,9 @@ def headline(study: StudyReport, trials: pd.DataFrame) -> str:
 def score_text(score: float) -> str:
     """A score with four places; large ones with fewer; a dash where there is none."""
     size = abs(score)
-    return MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
+    return (
+        MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
+    )
 
 
 def value_label(value: Any) -> str:
@@ -164,7 +166,9 @@ def axis_of(parameter: Parameter, values: Sequence[Any]) -> Axis:
     scale, ends = (np.log, np.exp((low, high))) if log else (np.asarray, (low, high))
     marks = plots.round_numbers(*ends, log=log)
     places, ticks = ((scale(np.array(x, float)) - low) / (high - low) for x in (values, marks))
-    return Axis(np.clip(places, 0, 1), list(zip(ticks.tolist(), map(value_label, marks), strict=True)))
+    return Axis(
+        np.clip(places, 0, 1), list(zip(ticks.tolist(), map(value_label, marks), strict=True))
+    )
 
 
 def importance(
@@ -207,14 +211,17 @@ def importance(
         shares += rise.importances_mean * len(held) / len(scores) / (2 * scores.var())
     shares = 100 * np.clip(shares, 0, 1)
     return [
-        [names[n], Cell("", part=shares[n]), f"{shares[n]:.0f} %", str(len(np.unique(places[:, n])))]
+        [
+            names[n],
+            Cell("", part=shares[n]),
+            f"{shares[n]:.0f} %",
+            str(len(np.unique(places[:, n]))),
+        ]
         for n in np.argsort(-shares, kind="stable")
     ]
 
 
-def _pictures(
-    study: StudyReport, trials: pd.DataFrame, axes: Mapping[str, Axis]
-) -> dict[str, Any]:
+def _pictures(study: StudyReport, trials: pd.DataFrame, axes: Mapping[str, Axis]) -> dict[str, Any]:
     scores = trials["score"].to_numpy(dtype=np.float64)
     kinds = trials["status"].mask(np.isnan(scores) & (trials["status"] != DIVERGED), FAILED)
     kinds = kinds.mask(trials["trial"] == study.winner, "winner").tolist()

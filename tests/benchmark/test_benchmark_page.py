@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_cases import ABOUT, NOTE, Page, page_of, write_folder, write_portrait_file
+from page_cases import Page
+from report_cases import ABOUT, NOTE, page_of, write_folder, write_portrait_file
 
 from recbole_mirec.benchmark import page as module
 from recbole_mirec.benchmark.page import (
@@ -87,7 +88,14 @@ def test_map_comes_first_and_only_what_is_significant_after_holm_is_marked(far: 
     head, ours, cosine, bpr, *_ = far.rows
     assert head == ["model", "MAP", "less Ours's", "p (Holm)", "AUC", "MedR"]
     assert ours == ["Ours", ".350", "\u2013", "\u2013", ".675", "2.9"]
-    assert cosine == ["Cosine", ".200†", "\u2212.150 (\u2212.170 to \u2212.120)", ".004", ".600", "5.0"]
+    assert cosine == [
+        "Cosine",
+        ".200†",
+        "\u2212.150 (\u2212.170 to \u2212.120)",
+        ".004",
+        ".600",
+        "5.0",
+    ]
     assert (bpr[0], bpr[1]) == ("BPR", ".150†")
     ablation = next(row for row in far.rows if row[0] == "Ours: content")
     assert (ablation[1], ablation[3]) == (".267", ".400")
@@ -253,9 +261,7 @@ def test_accounts_are_shown_with_their_shares_and_what_they_have_in_common(far: 
     assert numbers == [["50.0%", "50.0%"], ["16.7%", "33.3%"], ["11.1%", "50.0%"]]
 
 
-def test_the_same_files_make_the_same_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_files_make_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     folder = write_folder(tmp_path, labels=["Ours", "Cosine"])
     write_portrait_file(folder)
@@ -263,7 +269,9 @@ def test_the_same_files_make_the_same_page(
     assert not list(folder.glob("*.part"))
 
 
-HOSTILE = "</title></style></pre>$x<script>alert('x')</script><img src=x onerror=alert(1)>\x07\u6f22{{1}}"
+HOSTILE = (
+    "</title></style></pre>$x<script>alert('x')</script><img src=x onerror=alert(1)>\x07\u6f22{{1}}"
+)
 
 
 def test_no_name_can_become_markup(
@@ -301,4 +309,9 @@ def test_ranks_differences_and_p_values_as_a_person_reads_them() -> None:
     assert metric_text("paper_medr", 2) == "2.0"
     assert metric_text("unseen_MedR", 1234.5) == "1,234.5"
     assert [signed_text("MAP", x) for x in (0.05, -0.05)] == ["+.050", "\u2212.050"]
-    assert [p_text(x) for x in (0.0004, 0.0312, 1.0, np.nan)] == ["< .001", ".031", "1.000", "\u2013"]
+    assert [p_text(x) for x in (0.0004, 0.0312, 1.0, np.nan)] == [
+        "< .001",
+        ".031",
+        "1.000",
+        "\u2013",
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from page_cases import Page
 
 from recbole_mirec.templates import duration
 from recbole_mirec.tuning import page as module
@@ -27,7 +28,11 @@ RATE = Parameter("learning_rate", "choice", (0.05, 0.0005, 0.005), "here")
 SIZES = Parameter("mlp_hidden_size", "choice", ([64, 64], None), "here")
 DROP = Parameter("dropout_prob", "uniform", (0.0, 0.5), "here")
 METRICS = pd.DataFrame(
-    {"metric": ["AUC", "MAP", "paper_map"], "validation": [0.81, 0.245, 0.3], "test": [0.8, 0.231, 0.2]}
+    {
+        "metric": ["AUC", "MAP", "paper_map"],
+        "validation": [0.81, 0.245, 0.3],
+        "test": [0.8, 0.231, 0.2],
+    }
 )
 
 
@@ -56,7 +61,9 @@ def study_of(rows: list[dict[str, Any]], **changes: Any) -> StudyReport:
     study = StudyReport(
         **dict(zip(names, ("MIRec", "made-up", "new-brand", "MAP", "random", "go"), strict=True)),
         **{"synthetic": True, "bigger": True, "seed": 7, "status": "finished", "winner": 3},
-        trials=pd.DataFrame(rows, columns=list(row(1, 0.0) | (rows[0] if rows else {})), dtype=object),
+        trials=pd.DataFrame(
+            rows, columns=list(row(1, 0.0) | (rows[0] if rows else {})), dtype=object
+        ),
         parameters=(RATE, SIZES, DROP),
         winner_yaml="learning_rate: 0.05\n",
         winner_metrics=METRICS,
@@ -185,7 +192,9 @@ def test_the_table_shows_the_ten_best_in_order(tmp_path: Path) -> None:
     rows = [row(number, number / 100) for number in range(1, 13)]
     text, words = page_of(tmp_path, study_of(rows, winner=12))
     assert "The best 10 of 12 trials with a score" in words
-    found = re.findall(r"\|(\d+)\|(0\.\d{4})\|0\.005\|\[64, 64\]\|0\.25\|finished\|3 of 5\|30 s", words)
+    found = re.findall(
+        r"\|(\d+)\|(0\.\d{4})\|0\.005\|\[64, 64\]\|0\.25\|finished\|3 of 5\|30 s", words
+    )
     assert [int(number) for number, _ in found] == list(range(12, 2, -1))
     assert text.count('<tr class="main">') == 1
     _, words = page_of(tmp_path, study_of(rows, winner=1, bigger=False))
@@ -195,7 +204,9 @@ def test_the_table_shows_the_ten_best_in_order(tmp_path: Path) -> None:
 def test_the_winner_s_settings_can_be_copied_as_they_are(tmp_path: Path) -> None:
     yaml = "model: MIRec\nmlp_hidden_size:\n- 64\nname: 'a & b <c>'\n"
     text, _ = page_of(tmp_path, study_of(FIVE, winner_yaml=yaml))
-    escaped = yaml.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;")
+    escaped = (
+        yaml.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;")
+    )
     assert f"<pre><code>{escaped}</code></pre>" in text
 
 
@@ -221,9 +232,9 @@ def test_no_text_of_a_study_can_become_markup(
     metrics = pd.DataFrame({"metric": [HOSTILE], "validation": [0.5], "test": [0.5]})
     known = {"parameters": (evil, RATE), "notes": (HOSTILE,), "winner_metrics": metrics}
     text, _ = page_of(tmp_path, study_of(rows, **dict.fromkeys(names, HOSTILE), **known))
-    assert not re.search(r"<(script|img)|\x00|<[^>]* (on\w+|src)=[^>]*>", text)
+    assert Page(text).nothing_runs() and "\x00" not in text
     assert text.count("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;") > 10
-    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert "default-src 'none'" in text
 
 
 def test_the_page_needs_neither_a_network_nor_scripts(five: tuple[str, str]) -> None:
@@ -317,7 +328,10 @@ def test_scores_of_pure_chance_give_nothing_or_little() -> None:
 
 def test_neither_the_order_of_parameters_nor_that_of_trials_matters() -> None:
     points, scores, parameters = planted(25, seed=7)
-    axes = {one.name: axis_of(one, list(column)) for one, column in zip(parameters, zip(*points, strict=True), strict=True)}
+    axes = {
+        one.name: axis_of(one, list(column))
+        for one, column in zip(parameters, zip(*points, strict=True), strict=True)
+    }
     frame = pd.DataFrame({"score": scores})
     backwards = dict(reversed(axes.items()))
     assert importance(frame, axes, seed=1) == importance(frame[::-1], backwards, seed=1)
