@@ -59,7 +59,7 @@ def picture(draw: "Callable[P, Axes]") -> Callable[Concatenate[str, P], Markup]:
     """Let a function that draws take a title first, for who cannot see it, and return SVG."""
 
     @wraps(draw)
-    def drawn(title: str, *args: P.args, **kwargs: P.kwargs) -> Markup:
+    def drawn(title: str, /, *args: P.args, **kwargs: P.kwargs) -> Markup:
         import matplotlib.style
 
         text = io.StringIO()
@@ -117,7 +117,7 @@ def limits(values: ArrayLike) -> tuple[float, float]:
 
 
 def round_numbers(low: float, high: float, *, log: bool = False) -> list[float]:
-    """Returns two to seven round numbers from low to high; with `log` for an axis of equal ratios."""
+    """Returns two to seven round numbers from low to high; with `log` for steps of equal ratio."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     steps = LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)) if log else MaxNLocator(5)
@@ -279,7 +279,8 @@ def network(graph: Mapping[str, Any], closest: int) -> "Axes":
         box["ec"] = COLOUR[f"c{n % N_COLOURS}"]
         for node in sorted(group):
             looks: dict[str, Any] = {"size": size[node], "color": INK, "bbox": box}
-            axes.text(*places[node], names[node], ha="center", va="center", **looks)
+            x, y = places[node]
+            axes.text(x, y, names[node], ha="center", va="center", **looks)
     low, high = (places - boxes / 2).min(axis=0), (places + boxes / 2).max(axis=0)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.set_axis_off()
@@ -344,14 +345,14 @@ TRIALS: dict[str, dict[str, Any]] = {
 }
 
 
-def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: Sequence[str]) -> None:
+def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -> None:
     """Mark the trials at their scores (NaN: none); those without one in a lane below."""
     low, high = limits(scores)
     lane = 0.14 * (high - low) if np.isnan(scores).any() else 0.0
     axes.set_ylim(low - lane, high)
     heights = np.where(np.isnan(scores), low - lane / 2, scores)
     for kind, looks in TRIALS.items():
-        chosen = np.array(kinds) == kind
+        chosen = np.asarray(kinds) == kind
         axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **looks)
     ticks = [(mark, f"{mark:.6g}") for mark in round_numbers(low, high)]
     ticks += [(low - lane / 2, "none")] if lane else []
@@ -360,7 +361,7 @@ def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: Sequence[str
 
 
 @picture
-def history(scores: Array, kinds: Sequence[str], *, bigger: bool) -> "Axes":
+def history(scores: Array, kinds: ArrayLike, *, bigger: bool) -> "Axes":
     """Score of every trial in its turn, and the best so far as a line.
 
     Args:
@@ -381,7 +382,7 @@ def history(scores: Array, kinds: Sequence[str], *, bigger: bool) -> "Axes":
 
 @picture
 def parameter(
-    places: Array, scores: Array, kinds: Sequence[str], ticks: Ticks, medians: bool
+    places: Array, scores: Array, kinds: ArrayLike, ticks: Ticks, medians: bool
 ) -> "Axes":
     """Score against one parameter.
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 sys.path += [str(Path(__file__).parent / room) for room in ("benchmark", "tuning")]
-from report_cases import ABOUT, write_folder, write_portrait_file  # noqa: E402
-from test_tuning_page import FIVE, study_of  # noqa: E402
+from report_cases import ABOUT, write_folder, write_portrait_file
+from test_tuning_page import FIVE, study_of
 
-from recbole_mirec.benchmark.page import write_page  # noqa: E402
-from recbole_mirec.tuning.page import write_report  # noqa: E402
+from recbole_mirec.benchmark.page import write_page
+from recbole_mirec.tuning.page import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -75,7 +75,8 @@ def test_the_page_does_not_scroll_sideways_and_can_be_read(opened: Any, scheme: 
             }
             return 1;
           };
-          return Math.min(...[...document.querySelectorAll('p, td, th, h2, dt, a, span')].map(one => {
+          const texts = [...document.querySelectorAll('p, td, th, h2, dt, a, span')];
+          return Math.min(...texts.map(one => {
             const pair = [light(getComputedStyle(one).color), ground(one)].sort((a, b) => b - a);
             return (pair[0] + 0.05) / (pair[1] + 0.05);
           }));
@@ -89,7 +90,8 @@ def test_the_first_column_stays_while_a_table_scrolls(opened: Any) -> None:
     boxes = page.evaluate(
         """() => [...document.querySelectorAll('.scroll')].filter(box =>
              box.querySelector('table') && box.scrollWidth > box.clientWidth).map(box => {
-          const [first, last] = [box.querySelector('tbody th'), box.querySelector('tr > :last-child')];
+          const first = box.querySelector('tbody th');
+          const last = box.querySelector('tr > :last-child');
           const before = [first, last].map(one => one.getBoundingClientRect().left);
           box.scrollLeft = 60;
           const after = [first, last].map(one => one.getBoundingClientRect().left);

@@ -1,4 +1,4 @@
-"""Pictures: marks stand where the values say, names are escaped, and the page's colours are used."""
+"""Pictures: marks stand where the values say, names are escaped, colours are the page's."""
 
 import re
 import subprocess

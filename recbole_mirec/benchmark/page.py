@@ -36,10 +36,12 @@ HEATED = (HEADLINE, "AUC", "Recall@50", "MRR")
 CLOSEST = 3
 """Ties of an attribute that are drawn."""
 _N_CUTS = 90
-Table = tuple[list[str], list[list[Cell | str]]]
-_WORDS = dict.fromkeys(
-    ("label", "model", "protocol", "part", "metric", "status", "reason", "folder", "against"), str
+_WORDS = (
+    *("label", "model", "protocol", "part", "metric", "status", "reason", "folder", "against"),
+    *(schema.BRAND_ID, schema.BRAND_CATEGORY),
 )
+Table = tuple[Sequence[str], Sequence[Sequence[Cell | str]]]
+"""Heads of columns, and rows."""
 
 
 @dataclass(frozen=True)
@@ -80,43 +82,37 @@ def write_page(folder: Path, about: About) -> Path:
         OSError: a file cannot be read or written.
     """
     runs = _table(folder / "runs.csv")
-    runs[["reason"]] = runs[["reason"]].fillna("")
-    finished = runs["status"] == FINISHED
-    runs["record"] = [
-        json.loads((folder / place / RUN_FILE).read_text(encoding="utf-8")) if ended else {}
-        for place, ended in zip(runs["folder"], finished, strict=True)
+    records = [
+        _json(folder / row.folder / RUN_FILE) if row.status == FINISHED else {}
+        for row in _rows(runs)
     ]
+    runs["record"] = pd.Series(records, dtype=object)
+    finished = runs[runs["status"] == FINISHED]
     ranks = [
         _table(path).assign(label=run.label, protocol=run.protocol)
-        for run in runs[finished].itertuples()
-        if (path := folder / str(run.folder) / "ranks.test.csv").is_file()
+        for run in _rows(finished)
+        if (path := folder / run.folder / "ranks.test.csv").is_file()
     ]
-    results, per_brand = _table(folder / "results.csv"), _table(folder / "per_brand.csv")
-    views = [
-        View(
-            about,
-            str(protocol),
-            _chosen(runs, protocol),
-            _chosen(results[results["part"] == schema.TEST], protocol),
-            _chosen(per_brand[per_brand["part"] == schema.TEST], protocol),
-            _chosen(pd.concat(ranks), protocol) if ranks else pd.DataFrame(),
-        )
-        for protocol in runs["protocol"].unique()
-    ]
+    tables = [_table(folder / f"{name}.csv") for name in ("results", "per_brand")]
+    parts = [runs, *(one[one["part"] == schema.TEST] for one in tables)]
+    parts.append(pd.concat(ranks) if ranks else pd.DataFrame(columns=["protocol", "label"]))
     path = folder / PORTRAIT_FILE
-    portrait = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    portrait = _json(path) if path.is_file() else None
     page = render(
         "benchmark.html.j2",
         about=about,
-        labels=runs["label"].unique().tolist(),
+        views=[
+            View(about, name, *(one[one["protocol"] == name] for one in parts))
+            for name in runs["protocol"].unique()
+        ],
+        record=finished["record"].iloc[0],
+        portrait=portrait,
+        pictures=_account_pictures(portrait) if portrait else {},
+        failures=_failures(runs[runs["status"] != FINISHED]),
+        making=_making(finished, len(runs)),
+        models=[one for one in runs["label"].unique() if one not in about.ablations],
         heated=HEATED,
         closest=CLOSEST,
-        views=views,
-        record=runs.loc[finished, "record"].iloc[0],
-        portrait=portrait,
-        pictures=_account_pictures(portrait),
-        failures=_failures(runs[~finished]),
-        making=_making(runs[finished], int((~finished).sum())),
         title_of=title_of,
         metric_text=metric_text,
     )
@@ -126,12 +122,17 @@ def write_page(folder: Path, about: About) -> Path:
 
 def _table(path: Path) -> pd.DataFrame:
     """A file of the benchmark. An empty cell is missing; a brand or a category may be called NA."""
-    words: dict[Any, Any] = {**_WORDS, schema.BRAND_ID: str, schema.BRAND_CATEGORY: str}
+    words: dict[Any, Any] = dict.fromkeys(_WORDS, str)
     return pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
 
 
-def _chosen(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    return table[table["protocol"] == protocol]
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _rows(table: pd.DataFrame) -> list[Any]:
+    return list(table.itertuples())
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,7 @@ class View:
         is_rank = known["metric"].map(title_of) == RANK_TITLE
         for end in ("low", "high"):
             known[end] = known[end].clip(is_rank * 1.0, is_rank.map({True: math.inf, False: 1.0}))
-        return {(row.label, row.metric): row for row in known.itertuples()}
+        return {(row.label, row.metric): row for row in _rows(known)}
 
     def columns(self, prefix: str = "") -> list[str]:
         """Metrics of a group that have values: standard, `paper_` or `unseen_`."""
@@ -242,29 +243,19 @@ class View:
         return text
 
     def table(self, labels: Sequence[str], against: str, prefix: str = "") -> Table:
-        """Head and rows of models, the best first, with what is significant against one of them.
+        """Models, the best first, with what is significant against one of them; bold is what leads.
 
-        Bold is what leads among the labels; the model that ablations are compared with leads, if
-        it does, in the table of models.
+        The model that ablations are compared with leads, if it does, in the table of models.
         """
         columns = self.columns(prefix)
-        ordered = dict.fromkeys([*(one for one, _ in self.ranked(labels, columns[0])), *labels])
+        of_ablations = not set(labels) <= set(self.labels)
         rows = []
-        for label in ordered:
+        for label in dict.fromkeys([*(one for one, _ in self.ranked(labels, columns[0])), *labels]):
             figures = [self.figures.get((label, metric)) for metric in columns]
-            bold = label in self.ablations or set(labels) <= set(self.labels)
-            cells = [
-                Cell(MISSING)
-                if one is None
-                else Cell(
-                    metric_text(one.metric, one.mean),
-                    bold=bold and bool(one.leads),
-                    mark=bool(one.significant) and one.against == against,
-                )
-                for one in figures
-            ]
+            bold = label in self.ablations or not of_ablations
+            first, *others = (_cell(one, against, bold=bold) for one in figures)
             rows.append(
-                [Cell(label, self._fate(label)), cells[0], *_gap(figures[0], against), *cells[1:]]
+                [Cell(label, self._fate(label)), first, *_gap(figures[0], against), *others]
             )
         titles = [title_of(name) for name in columns]
         return ["model", titles[0], f"less {against}'s", "p (Holm)", *titles[1:]], rows
@@ -313,14 +304,10 @@ class View:
         low, high = np.nanmin(values), np.nanmax(values)
         parts = (values - low) / ((high - low) or 1.0)
         parts = 100 * (1 - parts if smaller_is_better(metric) else parts).fillna(0.0)
-        rows = [
-            [str(label)]
-            + [
-                Cell(metric_text(metric, value), part=parts.at[name, label])
-                for name, value in column.items()
-            ]
-            for label, column in values.items()
-        ]
+        rows: list[list[Cell | str]] = []
+        for label, column in values.items():
+            pairs = zip(column.tolist(), parts[label].tolist(), strict=True)
+            rows.append([str(label), *(Cell(metric_text(metric, x), part=y) for x, y in pairs)])
         return [title_of(metric), *map(str, values.index)], rows
 
     def main_by_category(self) -> Table:
@@ -333,50 +320,44 @@ class View:
         return ["category", "brands", *map(title_of, columns)], rows
 
     def rank_curves(self) -> tuple[Markup, list[tuple[str, str, str]]]:
-        """How soon the collaborators of the test brands are found, for every model; with its key."""
+        """How soon the test brands' collaborators are found, for every model; and the key."""
         rows = self.ranks[self.ranks["label"].isin(self.labels)]
         sizes = rows["n_candidates"].to_numpy(dtype=np.float64)
-        cuts = np.unique(np.round(np.geomspace(1, sizes.max(), _N_CUTS)))
-        shares = {
-            str(label): found_shares(some.to_numpy(dtype=np.float64), cuts)
-            for label, some in rows.groupby("label", sort=False)["rank"]
-        }
-        chance = np.minimum(cuts[:, None] / sizes, 1.0).mean(axis=1)
-        main = self.about.main
+        cuts: plots.Array = np.unique(np.round(np.geomspace(1, sizes.max(), _N_CUTS)))
+        chance: plots.Array = np.minimum(cuts[:, None] / sizes, 1.0).mean(axis=1)
+        shares, key = {}, []
+        for place, (label, some) in enumerate(rows.groupby("label", sort=False)["rank"]):
+            shares[str(label)] = found_shares(some.to_numpy(dtype=np.float64), cuts)
+            colour = plots.model_colour(place, main=label == self.about.main)
+            key.append(("line", colour, str(label)))
         title = "share of collaborators found among the first k influencers"
-        key = [
-            ("line", plots.model_colour(place, main=label == main), label)
-            for place, label in enumerate(shares)
-        ]
-        drawn = plots.ranks(title, shares, cuts, chance, main)
+        drawn = plots.ranks(title, shares, cuts, chance, self.about.main)
         return drawn, [*key, ("dots", "soft", "a random order")]
 
     def unseen(self) -> tuple[int, int, Table]:
-        """Test collaborations with unseen influencers, all of them, and results on the unseen alone."""
+        """Test collaborations with unseen influencers, all of them, and results on the unseen."""
         pairs = self.ranks.drop_duplicates([schema.BRAND_ID, schema.INFLUENCER_ID])
         columns = self.columns(UNSEEN)
-        rows: list[list[Cell | str]] = []
+        rows = []
         for label, _ in self.ranked(self.labels, columns[0]) if columns else ():
-            both = [
-                [f"{prefix}{name.removeprefix(UNSEEN)}" for prefix in (UNSEEN, "")]
-                for name in columns
-            ]
+            alone = [self.figures[label, name] for name in columns]
+            beside = [self.figures[label, name.removeprefix(UNSEEN)] for name in columns]
             texts = [
-                [metric_text(name, self.figures[label, name].mean) for name in two] for two in both
+                [metric_text(one.metric, one.mean) for one in some] for some in (alone, beside)
             ]
-            rows.append([label, *(Cell(alone, f"({everyone})") for alone, everyone in texts)])
+            cells = [Cell(text, f"({other})") for text, other in zip(*texts, strict=True)]
+            rows.append([Cell(label), *cells])
         return int(pairs["unseen"].sum()), len(pairs), (["model", *map(title_of, columns)], rows)
 
     def learning_curves(self) -> dict[str, Markup]:
         """Model -> a picture of its training, for every model that has epochs."""
         found: dict[str, list[tuple[plots.Array, int]]] = {}
-        for run in self.runs[self.runs["label"].isin(self.labels)].itertuples():
-            curve = _curve(run.record)
-            if len(curve):
-                found.setdefault(str(run.label), []).append((curve, run.record["best_epoch"]))
+        for run in _rows(self.runs[self.runs["label"].isin(self.labels)]):
+            if len(curve := _curve(run.record)):
+                found.setdefault(run.label, []).append((curve, run.record["best_epoch"]))
         trained = {one: some for one, some in found.items() if max(len(c) for c, _ in some) > 1}
         ends = plots.limits(
-            [score for some in trained.values() for c, _ in some for score in c[:, 1]]
+            [x for some in trained.values() for curve, _ in some for x in curve[:, 1]]
         )
         return {
             label: plots.learning_curves(f"training of {label}", some, ends)
@@ -420,9 +401,7 @@ def _curve(record: dict[str, Any]) -> NDArray[np.float64]:
     return curve[np.isfinite(curve[:, 1])]
 
 
-def _account_pictures(portrait: dict[str, Any] | None) -> dict[str, Any]:
-    if portrait is None:
-        return {}
+def _account_pictures(portrait: dict[str, Any]) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
     for case in portrait["cases"] or ():
         shares = [abs(x) for one in case["influencers"] for x in one["shares"].values()]
@@ -430,33 +409,41 @@ def _account_pictures(portrait: dict[str, Any] | None) -> dict[str, Any]:
     if portrait["graph"]:
         drawn["graph"] = plots.network("attributes that go together", portrait["graph"], CLOSEST)
     if portrait["map"]:
-        names = sorted({one["category"] for one in portrait["map"]["accounts"]} - {""})
-        drawn["categories"] = names
-        drawn["map"] = plots.account_map("accounts by category", portrait["map"]["accounts"], names)
+        accounts = portrait["map"]["accounts"]
+        drawn["categories"] = sorted({one["category"] for one in accounts} - {""})
+        drawn["map"] = plots.account_map("accounts by category", accounts, drawn["categories"])
     return drawn
 
 
-def _making(finished: pd.DataFrame, n_unfinished: int) -> dict[str, str]:
+def _making(finished: pd.DataFrame, n_runs: int) -> dict[str, str]:
     """How the figures came about, so that they can be made again."""
     record = finished["record"].iloc[0]
     counts = ", ".join(f"{label} {n}" for label, n in Counter(finished["label"]).items())
     return {
         "data": f"{record['dataset']}, fingerprint {record['data_fingerprint'][:12]}",
-        "runs": f"{len(finished)} finished, {n_unfinished} not; {counts}",
+        "runs": f"{len(finished)} finished, {n_runs - len(finished)} not; {counts}",
         "seeds": ", ".join(map(str, sorted(set(finished["seed"])))),
         "computing": f"{duration(finished['seconds'].sum())} in all, on one thread a run",
         "versions": ", ".join(f"{name} {one}" for name, one in record["versions"].items()),
     }
 
 
-def _failures(runs: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+def _failures(runs: pd.DataFrame) -> list[list[str]]:
     """Model, what happened, why, and which runs, those of one reason together."""
     groups: dict[tuple[str, str, str], list[str]] = {}
-    for run in runs.itertuples():
+    for run in _rows(runs.fillna({"reason": "no reason was given"})):
         fold = f", fold {run.fold}" if run.fold else ""
-        key = (run.label, run.status, run.reason or "no reason was given")
-        groups.setdefault(key, []).append(f"{run.protocol}, seed {run.seed}{fold}")  # type: ignore[arg-type]
-    return [(*key, "; ".join(names)) for key, names in groups.items()]
+        names = groups.setdefault((run.label, run.status, run.reason), [])
+        names.append(f"{run.protocol}, seed {run.seed}{fold}")
+    return [[*key, "; ".join(names)] for key, names in groups.items()]
+
+
+def _cell(figure: Any, against: str, *, bold: bool) -> Cell:
+    if figure is None:
+        return Cell(MISSING)
+    mark = bool(figure.significant) and figure.against == against
+    text = metric_text(figure.metric, figure.mean)
+    return Cell(text, bold=bold and bool(figure.leads), mark=mark)
 
 
 def _verdict(row: Any, sign: int) -> str:
@@ -476,11 +463,11 @@ def _gap(figure: Any, against: str) -> tuple[Cell, Cell]:
     """A figure's difference from another model's, with its interval, and its p."""
     if figure is None or figure.against != against or math.isnan(figure.difference):
         return Cell(MISSING), Cell(MISSING)
-    ends = (
-        signed_text(figure.metric, end) for end in (figure.difference_low, figure.difference_high)
+    gap, low, high = (
+        signed_text(figure.metric, x)
+        for x in (figure.difference, figure.difference_low, figure.difference_high)
     )
-    text = signed_text(figure.metric, figure.difference)
-    return Cell(text, f"({' to '.join(ends)})"), Cell(p_text(figure.p_holm))
+    return Cell(gap, f"({low} to {high})"), Cell(p_text(figure.p_holm))
 
 
 def _range(numbers: Any) -> str:

@@ -1,9 +1,9 @@
 """`portrait.json`: what the main model sees of accounts, from one run opened once.
 
     label, protocol, seed  of the run that was opened
-    graph    names and strengths of attributes, strongest first; edges (place, place, weight) between
-             them; n_attributes, n_edges and total strength of the whole graph
-    map      method; accounts with id, side, x, y and category ("": unknown)
+    graph    names and strengths of attributes, strongest first; edges (place, place, weight);
+             n_attributes, n_edges and total strength of the whole graph
+    map      method; accounts: id, side, x, y, category ("": unknown)
     cases    rule, average_precision, n_positives, n_candidates, category, brand, influencers
     missing  graph, map or cases -> why it is null or empty
 
@@ -27,7 +27,6 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError
 from dataset_convert.features.visual import SCENE_PREFIX, token_label
 from recbole_mirec import runs
 from recbole_mirec.data.attributes import training_graph

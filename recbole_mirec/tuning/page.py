@@ -223,11 +223,11 @@ def importance(
 
 def _pictures(study: StudyReport, trials: pd.DataFrame, axes: Mapping[str, Axis]) -> dict[str, Any]:
     scores = trials["score"].to_numpy(dtype=np.float64)
-    kinds = trials["status"].mask(np.isnan(scores) & (trials["status"] != DIVERGED), FAILED)
-    kinds = kinds.mask(trials["trial"] == study.winner, "winner").tolist()
+    kinds = np.where(np.isnan(scores) & (trials["status"] != DIVERGED), FAILED, trials["status"])
+    kinds = np.where(trials["trial"] == study.winner, "winner", kinds)
     title = f"{study.metric} of every trial"
     drawn: dict[str, Any] = {
-        "kinds": set(kinds),
+        "kinds": set(kinds.tolist()),
         "history": plots.history(title, scores, kinds, bigger=study.bigger),
         "parameters": {},
         "parallel": None,

@@ -159,7 +159,7 @@ def test_pictures_show_every_trial_and_what_became_of_it(
     page_of(tmp_path, study_of(FIVE[::-1]))
     scores, kinds = drawn["MAP of every trial"]
     assert np.array_equal(scores, [0.2, np.nan, 0.25, np.nan, 0.1], equal_nan=True)
-    assert kinds == ["finished", "failed", "winner", "diverged", "stopped"]
+    assert kinds.tolist() == ["finished", "failed", "winner", "diverged", "stopped"]
     places, _, _, ticks, medians = drawn["MAP against learning_rate"]
     # Numbers stand in their order, whatever the order of the space.
     assert places == pytest.approx([1 / 6, 0.5, 5 / 6, 0.5, 0.5])
@@ -302,7 +302,7 @@ def planted(n_trials: int, seed: int) -> tuple[list[list[Any]], list[float], lis
 def test_known_shares_of_an_additive_function_are_found_the_largest_first() -> None:
     found = shares(*planted(200, seed=2))
     assert found is not None
-    assert list(found)[0] == "learning_rate"
+    assert next(iter(found)) == "learning_rate"
     expected = {"learning_rate": 0.6, "mlp_hidden_size": 0.3, "dropout_prob": 0.1, "unused": 0.0}
     assert found == pytest.approx(expected, abs=0.09)
     assert found["unused"] < 0.01
