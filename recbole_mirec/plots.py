@@ -103,11 +103,6 @@ def shortened(text: str, length: int = 19) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def model_colour(place: int, *, main: bool) -> str:
-    """Returns the variable of a model's colour: none of the others looks like the main one's."""
-    return "orange" if main else f"c{place % (N_COLOURS - 1)}"
-
-
 def limits(values: ArrayLike) -> tuple[float, float]:
     """Returns ends of an axis a little beyond the least and the greatest value; NaN is none."""
     known = np.asarray(values, dtype=np.float64)
@@ -169,20 +164,18 @@ def intervals(
 
 
 @picture
-def ranks(shares: Mapping[str, Array], cuts: Array, chance: Array, main: str) -> "Axes":
+def ranks(shares: Sequence[tuple[str, Array]], cuts: Array, chance: Array) -> "Axes":
     """Share of the collaborators found among the first k, on a logarithmic axis.
 
     Args:
-        shares: label -> share at every cut.
+        shares: colour and share at every cut; orange is the strongest line.
         cuts: k, ascending from 1.
         chance: the share that a random order finds.
-        main: the label whose line is the strongest.
     """
     axes = _axes(480, 270, left=50, bottom=42)
     axes.plot(cuts, chance, color=SOFT, ls=":", lw=1.5)
-    for place, (label, values) in enumerate(shares.items()):
-        colour = COLOUR[model_colour(place, main=label == main)]
-        axes.plot(cuts, values, color=colour, lw=3.2 if label == main else 1.7)
+    for colour, values in shares:
+        axes.plot(cuts, values, color=COLOUR[colour], lw=3.2 if colour == "orange" else 1.7)
     axes.set_xscale("log")
     axes.minorticks_off()
     marks = round_numbers(1, cuts[-1], log=True)
@@ -212,7 +205,8 @@ def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]
         dot = "o" if len(values) == 1 else ""
         above.plot(epoch, score, dot + "-", color=BLUE, lw=1.2, ms=3)
         below.plot(epoch, loss, dot + "-", color=SOFT, lw=1.2, ms=3)
-        above.plot(best, score[epoch == best].sum(), "o", color=ORANGE, mec=PAGE, ms=7)
+        chosen = epoch == best
+        above.plot(epoch[chosen], score[chosen], "o", color=ORANGE, mec=PAGE, ms=7)
     above.tick_params(labelbottom=False)
     above.set_ylim(ends)
     below.set_title("training loss", loc="left", fontsize=12, color=SOFT, pad=4)

@@ -76,7 +76,7 @@ def test_names_are_text_whatever_they_hold(recwarn: pytest.WarningsRecorder) -> 
 
 def test_found_shares_rise_along_a_logarithmic_axis() -> None:
     cuts = np.array([1.0, 10.0, 100.0])
-    svg = plots.ranks("t", {"Ours": np.array([0.0, 0.5, 1.0])}, cuts, cuts / 100, "Ours")
+    svg = plots.ranks("t", [("orange", np.array([0.0, 0.5, 1.0]))], cuts, cuts / 100)
     ((a, b, c),) = (line for line in lines(svg, "orange"))
     assert b[0] - a[0] == pytest.approx(c[0] - b[0], abs=0.02)
     assert a[1] - b[1] == pytest.approx(b[1] - c[1], abs=0.02) and c[1] < a[1]

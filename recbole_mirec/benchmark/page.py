@@ -247,7 +247,7 @@ class View:
 
         The model that ablations are compared with leads, if it does, in the table of models.
         """
-        columns = self.columns(prefix)
+        columns = self.columns(prefix) or [HEADLINE]
         of_ablations = not set(labels) <= set(self.labels)
         rows = []
         for label in dict.fromkeys([*(one for one, _ in self.ranked(labels, columns[0])), *labels]):
@@ -325,14 +325,18 @@ class View:
         sizes = rows["n_candidates"].to_numpy(dtype=np.float64)
         cuts: plots.Array = np.unique(np.round(np.geomspace(1, sizes.max(), _N_CUTS)))
         chance: plots.Array = np.minimum(cuts[:, None] / sizes, 1.0).mean(axis=1)
-        shares, key = {}, []
+        shares, key = [], []
         for place, (label, some) in enumerate(rows.groupby("label", sort=False)["rank"]):
-            shares[str(label)] = found_shares(some.to_numpy(dtype=np.float64), cuts)
-            colour = plots.model_colour(place, main=label == self.about.main)
+            # The last colour looks like the main model's.
+            colour = f"c{place % (plots.N_COLOURS - 1)}"
+            colour = "orange" if label == self.about.main else colour
+            shares.append((colour, found_shares(some.to_numpy(dtype=np.float64), cuts)))
             key.append(("line", colour, str(label)))
         title = "share of collaborators found among the first k influencers"
-        drawn = plots.ranks(title, shares, cuts, chance, self.about.main)
-        return drawn, [*key, ("dots", "soft", "a random order")]
+        return plots.ranks(title, shares, cuts, chance), [
+            *key,
+            ("dotted", "soft", "a random order"),
+        ]
 
     def unseen(self) -> tuple[int, int, Table]:
         """Test collaborations with unseen influencers, all of them, and results on the unseen."""

@@ -49,10 +49,7 @@ _DECIMALS = 3
 def portrait_run(folder: Path, table: pd.DataFrame, label: str) -> Path | None:
     """Folder of the run to open: a model's first finished one, new brands first; None without one.
 
-    Args:
-        folder: of the benchmark.
-        table: the rows of `runs.csv`.
-        label: of the model.
+    `table` has the rows of runs.csv.
     """
     finished = table[(table["label"] == label) & (table["status"] == "finished")].copy()
     if finished.empty:
@@ -63,12 +60,9 @@ def portrait_run(folder: Path, table: pd.DataFrame, label: str) -> Path | None:
 
 
 def write_portrait(folder: Path, run_folder: Path, label: str) -> Path:
-    """Open a finished run and write `portrait.json` into the benchmark's folder.
+    """Open a finished run at its best epoch and write `portrait.json` into the benchmark's folder.
 
-    Args:
-        folder: of the benchmark.
-        run_folder: of the run whose best epoch is opened; it is left as it is.
-        label: of its model in the benchmark.
+    The run is left as it is. `label` is that of its model in the benchmark.
 
     Raises:
         UsageError: the run cannot be opened.
@@ -213,13 +207,8 @@ def case_studies(experiment: Experiment) -> list[dict[str, Any]]:
         raise _NothingToShow(f"{name} does not split a score by perspective")
     if split is None:
         raise _NothingToShow("the data set has no test part")
-    scores = score_matrix(
-        model,
-        dataset,
-        split.brands,
-        split.candidates,
-        pairs_at_once=experiment.config["eval_batch_size"],
-    )
+    at_once = experiment.config["eval_batch_size"]
+    scores = score_matrix(model, dataset, split.brands, split.candidates, pairs_at_once=at_once)
     precision = evaluate_scores(scores, split, metrics=["MAP"]).per_brand["MAP"].to_numpy()
     # By brand id within equal values, which is the order of `split.brands`.
     ranked = np.argsort(-precision, kind="stable")
@@ -284,12 +273,9 @@ def _shares(
 ) -> NDArray[np.float64]:
     """What each perspective adds to the score of a brand's candidates (candidate, perspective)."""
     dataset, model = experiment.dataset, experiment.model
-    pairs = Interaction(
-        {
-            dataset.uid_field: torch.full((len(influencers),), brand),
-            dataset.iid_field: torch.from_numpy(influencers),
-        }
-    )
+    brands = torch.full((len(influencers),), brand)
+    items = torch.from_numpy(influencers)
+    pairs = Interaction({dataset.uid_field: brands, dataset.iid_field: items})
     with torch.no_grad():
         shares: torch.Tensor = model.perspective_scores(pairs.to(model.device))
     return np.asarray(shares.double().cpu().numpy())
@@ -311,23 +297,17 @@ def account_card(
     followers = row.get(schema.account_field(side, schema.FOLLOWERS))
     attributes = row.get(schema.account_field(side, schema.ATTRIBUTES))
     # modality -> what tells one from another -> how it reads
-    words = {
-        **{name: _topics(data, side, name, row) for name in schema.TOPIC_MODALITIES},
-        **{name: _labels(side, name, row) for name in schema.VISUAL_MODALITIES},
-        schema.ATTRIBUTES: {
-            name: name for name in sorted(attributes if isinstance(attributes, list) else [])
-        },
-    }
-    theirs = {} if beside is None else beside["features"]
-    features = {
-        modality: [
-            {"key": key, "text": text, "shared": key in [one["key"] for one in theirs[modality]]}
-            if theirs
-            else {"key": key, "text": text, "shared": False}
-            for key, text in some.items()
+    words = {name: _topics(data, side, name, row) for name in schema.TOPIC_MODALITIES}
+    words |= {name: _labels(side, name, row) for name in schema.VISUAL_MODALITIES}
+    names = sorted(attributes) if isinstance(attributes, list) else []
+    words[schema.ATTRIBUTES] = dict(zip(names, names, strict=True))
+    features = {}
+    for modality, some in words.items():
+        theirs = beside["features"][modality] if beside else ()
+        shared = {one["key"] for one in theirs}
+        features[modality] = [
+            {"key": key, "text": text, "shared": key in shared} for key, text in some.items()
         ]
-        for modality, some in words.items()
-    }
     return {
         "id": account,
         "role": "the brand",
@@ -361,4 +341,4 @@ def _labels(side: schema.Side, modality: str, row: Mapping[Any, Any]) -> dict[An
         return {}
     ranked = sorted(zip(labels, weights, strict=True), key=lambda pair: (-pair[1], pair[0]))
     names = [token_label(label).removeprefix(SCENE_PREFIX) for label, _ in ranked[:N_LABELS]]
-    return {name: name for name in names}
+    return dict(zip(names, names, strict=True))

@@ -140,6 +140,19 @@ def test_failures_stand_in_the_tables_and_in_a_list_with_their_reason(tmp_path: 
     assert "BPR not run" in [row[0] for row in page_of(folder).rows]
 
 
+def test_a_protocol_under_which_nothing_finished_is_shown_all_the_same(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, protocols=["new-brand", "known-brand"])
+    for name in ("results", "per_brand"):
+        table = pd.read_csv(folder / f"{name}.csv")
+        table[table["protocol"] == "new-brand"].to_csv(folder / f"{name}.csv", index=False)
+    table = pd.read_csv(folder / "runs.csv")
+    table.loc[table["protocol"] == "known-brand", "status"] = "failed"
+    table.to_csv(folder / "runs.csv", index=False)
+    page = page_of(folder)
+    assert "Known brands: No model has results." in page.words
+    assert ["Ours failed", *["\u2013"] * 3] in page.rows
+
+
 def test_synthetic_is_said_once_and_notes_once(far: Page, tmp_path: Path) -> None:
     assert far.words.count("ynthetic") == 1
     assert far.words.count(NOTE) == 1
