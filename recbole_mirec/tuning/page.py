@@ -252,11 +252,11 @@ def _pictures(study: StudyReport, trials: pd.DataFrame, axes: Mapping[str, Axis]
 
 
 def _metric_rows(metrics: pd.DataFrame) -> list[list[str]]:
-    """The winner's metrics, MAP first, then the others in their order."""
+    """The winner's metrics, MAP first by either rules, then the others in their order."""
     if metrics.empty:
         return []
     table = metrics.set_index("metric")
-    ordered = sorted(table.index, key=lambda name: name != "MAP")
+    ordered = sorted(table.index, key=lambda name: name not in ("MAP", "paper_map"))
     return [[name, *map(score_text, table.loc[name])] for name in ordered]
 
 
