@@ -167,10 +167,8 @@ def intervals(
 def ranks(shares: Sequence[tuple[str, Array]], cuts: Array, chance: Array) -> "Axes":
     """Share of the collaborators found among the first k, on a logarithmic axis.
 
-    Args:
-        shares: colour and share at every cut; orange is the strongest line.
-        cuts: k, ascending from 1.
-        chance: the share that a random order finds.
+    `shares` has a colour (orange is the strongest line) and the share at every cut; cuts are k,
+    ascending from 1; chance is what a random order finds.
     """
     axes = _axes(480, 270, left=50, bottom=42)
     axes.plot(cuts, chance, color=SOFT, ls=":", lw=1.5)
@@ -190,9 +188,8 @@ def ranks(shares: Sequence[tuple[str, Array]], cuts: Array, chance: Array) -> "A
 def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]) -> "Axes":
     """Validation score, and below it training loss, after every epoch; a thin line a run.
 
-    Args:
-        runs: of each run (epoch, 3): epoch from 1, score, loss (NaN: none); and the epoch it chose.
-        ends: of the score's axis, the same for all models.
+    `runs` has of each run (epoch, 3): epoch from 1, score, loss (NaN: none); and the epoch that it
+    chose. `ends` are those of the score's axis, the same for all models.
     """
     below = _axes(340, 220, bottom=22)
     left, bottom, width, height = below.get_position().bounds
@@ -221,11 +218,7 @@ def backbone(graph: Mapping[str, Any], closest: int) -> Any:
 
     How close two attributes are is the weight of their edge over what chance gives it: the product
     of its ends' shares of all edge weights. Otherwise what goes with everything would be closest
-    to everything.
-
-    Args:
-        graph: of the portrait.
-        closest: edges of a node that are kept.
+    to everything. `graph` is the portrait's.
     """
     import networkx as nx
 
@@ -284,9 +277,7 @@ def network(graph: Mapping[str, Any], closest: int) -> "Axes":
 def spread_apart(places: Array, sizes: Array) -> Array:
     """Moves boxes apart until no two overlap, each pair along the way that is shorter.
 
-    Args:
-        places: (box, 2) centres, no two the same.
-        sizes: (box, 2) widths and heights in the same unit.
+    Places are centres (box, 2), no two the same; sizes are widths and heights (box, 2).
     """
     moved = places.astype(np.float64)
     for _ in range(2000):
@@ -356,12 +347,9 @@ def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -
 
 @picture
 def history(scores: Array, kinds: ArrayLike, *, bigger: bool) -> "Axes":
-    """Score of every trial in its turn, and the best so far as a line.
+    """Score of every trial in its turn (NaN: none), and the best so far as a line.
 
-    Args:
-        scores: (trial), NaN where there is none.
-        kinds: of the trials, as `TRIALS` has them.
-        bigger: whether a larger score is better.
+    Kinds are those of `TRIALS`; `bigger` tells whether a larger score is better.
     """
     axes = _axes(520, 240, bottom=38)
     numbers = np.arange(1.0, len(scores) + 1)
@@ -378,14 +366,10 @@ def history(scores: Array, kinds: ArrayLike, *, bigger: bool) -> "Axes":
 def parameter(
     places: Array, scores: Array, kinds: ArrayLike, ticks: Ticks, medians: bool
 ) -> "Axes":
-    """Score against one parameter.
+    """Score of every trial (NaN: none) against its place from 0 to 1 on a parameter's axis.
 
-    Args:
-        places: (trial), from 0 to 1.
-        scores: (trial), NaN where there is none.
-        kinds: of the trials, as `TRIALS` has them.
-        ticks: place and label.
-        medians: whether each tick has a bar at the median of its scores.
+    Ticks are place and label, each with a bar at the median of its scores where `medians` are asked
+    for; kinds are those of `TRIALS`.
     """
     shown = ticks[:: math.ceil(len(ticks) / 14)]
     labels = [shortened(label, 14) for _, label in shown]
@@ -410,10 +394,8 @@ def parameter(
 def parallel(lines: Array, rows: Mapping[str, Ticks], *, winner: bool) -> "Axes":
     """A line a trial through its values, from the first row at the top to the score below.
 
-    Args:
-        lines: (trial, row) places from 0 to 1, the worst trial first.
-        rows: name -> ticks of place and label.
-        winner: whether the last line is the winner's.
+    `lines` are places from 0 to 1 (trial, row), the worst trial first; `rows` has the ticks of each
+    name; `winner` tells whether the last line is the winner's.
     """
     axes = _axes(520, 66 * len(rows) + 8, left=20, bottom=34)
     for n, line in enumerate(lines, 1):

@@ -372,10 +372,8 @@ class View:
 def category_table(rows: pd.DataFrame) -> pd.DataFrame:
     """A model's metrics by category of the brand, and `n_brands`: means over its seeds.
 
-    With folds, a seed's folds together hold every brand once.
-
-    Args:
-        rows: of per_brand.csv, of one model, protocol and part; each has a category.
+    Rows are those of per_brand.csv of one model, protocol and part, each with a category. With
+    folds, a seed's folds together hold every brand once.
     """
     keys = ["label", "protocol", "seed", "fold", "part", schema.BRAND_ID, schema.BRAND_CATEGORY]
     seeds = [
@@ -386,12 +384,7 @@ def category_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def found_shares(ranks: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the ranks that are at most each cut.
-
-    Args:
-        ranks: (positive), from 1; at least one.
-        cuts: (cut), ascending.
-    """
+    """Share of the ranks, from 1 and at least one, that are at most each cut; cuts ascend."""
     return np.searchsorted(np.sort(ranks), cuts, side="right") / len(ranks)
 
 

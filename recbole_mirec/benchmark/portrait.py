@@ -112,9 +112,7 @@ def attribute_graph(experiment: Experiment) -> dict[str, Any]:
 def strongest(weights: sparse.csr_array, names: tuple[str, ...]) -> dict[str, Any]:
     """The attributes with the largest sums of edge weights, and every edge between them.
 
-    Args:
-        weights: (attribute, attribute), symmetric, zero diagonal, with at least one edge.
-        names: of the attributes; equal sums are ordered by them.
+    Weights (attribute, attribute) are symmetric with a zero diagonal and at least one edge.
     """
     # Rounded, so that the last digits of a sum do not order equal ones.
     strengths = np.asarray(weights.sum(axis=1)).ravel().round(_DECIMALS)
@@ -250,14 +248,9 @@ def _case(
 
 
 def shown_candidates(ranks: NDArray[np.float64], positives: NDArray[np.bool_]) -> dict[str, int]:
-    """Columns of the best and the worst ranked collaborator and other candidate.
+    """Role -> column of the best and the worst ranked collaborator and other candidate.
 
-    Args:
-        ranks: (candidate), NaN where a candidate does not count.
-        positives: (candidate), at least one of which counts.
-
-    Returns:
-        role -> column; the worst is left out where it is the best.
+    A candidate whose rank is NaN does not count; the worst is left out where it is the best.
     """
     shown: dict[str, int] = {}
     for words, of in (("collaborator", positives), ("other", ~positives)):
@@ -286,11 +279,7 @@ def account_card(
 ) -> dict[str, Any]:
     """What the files of a data set tell of one account.
 
-    Args:
-        data: the data set.
-        side: of the account.
-        account: its id.
-        beside: the brand's card; what the two have in common is marked. None for the brand itself.
+    What it has in common with the brand, whose card stands `beside` it, is marked.
     """
     frame = data.brands if side == schema.BRAND else data.influencers
     row: dict[Any, Any] = frame.set_index(schema.ACCOUNT_ID[side]).loc[account].to_dict()

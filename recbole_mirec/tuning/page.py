@@ -85,10 +85,6 @@ class Axis:
 def write_report(path: Path, study: StudyReport) -> None:
     """Write the page, whole or not at all.
 
-    Args:
-        path: of the HTML file.
-        study: what it shows.
-
     Raises:
         ValueError: a trial has a value that is none of its parameter's.
     """
@@ -182,14 +178,13 @@ def importance(
     interactions; a parameter that says nothing about unseen trials has none.
 
     Args:
-        scored: the trials that have a score; the index tells their places.
+        scored: the trials that have a score; the index tells their places on the axes.
         axes: of the parameters.
         seed: of the forest.
 
     Returns:
-        parameter, share in percent and number of different values, the most important first. None
-        where fewer than `MIN_TRIALS` trials count, all have the same score, or there is no
-        parameter.
+        Rows of the page's table, the most important first. None where fewer than `MIN_TRIALS`
+        trials count, all have the same score, or there is no parameter.
     """
     trials = scored.sort_index()
     scores = trials["score"].to_numpy(dtype=np.float64)
