@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert.common.errors import UsageError
+from recbole_mirec.benchmark.page import About, write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
-from recbole_mirec.benchmark.report.page import write_report
-from recbole_mirec.benchmark.report.view import About
 from recbole_mirec.benchmark.summary import (
     RUN_COLUMNS,
     BenchmarkResult,
@@ -198,7 +197,7 @@ def _write_page(result: BenchmarkResult, command: str) -> None:
     run = portrait_run(result.folder, result.runs, plan.main)
     if run is not None:
         write_portrait(result.folder, run, plan.main)
-    write_report(result.folder, about)
+    write_page(result.folder, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

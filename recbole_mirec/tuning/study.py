@@ -42,7 +42,7 @@ from recbole_mirec.sweep import (
     import_ray,
     run_jobs,
 )
-from recbole_mirec.tuning.report.page import StudyReport, write_report
+from recbole_mirec.tuning.page import StudyReport, write_report
 from recbole_mirec.tuning.space import SearchSpace, check_space, value_text
 from recbole_mirec.tuning.trial import (
     BAYES,
