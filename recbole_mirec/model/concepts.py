@@ -1,12 +1,9 @@
 """CAMERA and CATR: accounts by the concepts that matter to the other account."""
 
-import hashlib
 from typing import Any, cast
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,10 +11,16 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.data.attributes import GraphSettings, account_concepts
-from recbole_mirec.model.base import AccountFeatures, ForgetsInTraining, content_tables
-from recbole_mirec.model.two_tower import TwoTowerRecommender
-from recbole_mirec.nn.concepts import ConceptAttention, weighted_concepts
-from recbole_mirec.nn.objective import AdaptiveScore, triplet_loss, weight_matrices
+from recbole_mirec.model.base import (
+    AccountFeatures,
+    MirecModel,
+    Sides,
+    content_tables,
+    fingerprint,
+)
+from recbole_mirec.model.two_tower import TwoTowerModel
+from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
+from recbole_mirec.nn.objective import triplet_loss, weight_matrices
 from recbole_mirec.nn.towers import MLP
 
 
@@ -39,9 +42,10 @@ class ConceptInputs(nn.Module):
         super().__init__()
         tables = content_tables(dataset, model)
         if not dataset.accounts.attribute_names:
+            columns = [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
             raise UsageError(
                 f"{model} needs attribute lists of both sides, which are its concepts: fill the "
-                f"columns {' and '.join(_columns())}. A precomputed attribute_vector does not do."
+                f"columns {' and '.join(columns)}. A precomputed attribute_vector does not do."
             )
         self.content = AccountFeatures(
             {
@@ -57,15 +61,12 @@ class ConceptInputs(nn.Module):
             GraphSettings.from_config(config),
             config["n_concepts"],
         )
-        self.register_buffer("vectors", torch.from_numpy(concepts.vectors), persistent=False)
+        arrays = {"vectors": concepts.vectors}
         for side in schema.SIDES:
-            for name, values in (("ids", concepts.ids), ("mask", concepts.masks)):
-                self.register_buffer(f"{side}_{name}", torch.from_numpy(values[side]), False)
-
-    @property
-    def n_history(self) -> int:
-        """Width of `histories`."""
-        return sum(self.content.widths.values())
+            arrays |= {f"{side}_ids": concepts.ids[side], f"{side}_mask": concepts.masks[side]}
+        for name, values in arrays.items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+        self.n_history = sum(self.content.widths.values())
 
     def histories(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Pooled posts of accounts, each modality of length 1: float32 (account, dimension)."""
@@ -82,19 +83,9 @@ class ConceptInputs(nn.Module):
         return torch.stack([(one[name] * other[name]).sum(dim=1) for name in one], dim=1)
 
     def fingerprint(self) -> str:
-        """Digest of everything here, for checkpoints, which leave it out: sha256 in hex."""
-        digest = hashlib.sha256(self.content.fingerprint().encode())
-        for name in (
-            "vectors",
-            *(f"{side}_{kind}" for side in schema.SIDES for kind in ("ids", "mask")),
-        ):
-            values = getattr(self, name).cpu().numpy()
-            digest.update(f"{name} {values.shape}".encode() + values.tobytes())
-        return digest.hexdigest()
-
-
-def _columns() -> list[str]:
-    return [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
+        """Digest of contents and concepts: sha256 in hex."""
+        own = self.named_buffers(recurse=False)
+        return fingerprint(own, start=self.content.fingerprint())
 
 
 PAIRS_AT_ONCE = 8192
@@ -104,7 +95,7 @@ OTHER: dict[schema.Side, schema.Side] = {
 }
 
 
-class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
+class CAMERA(MirecModel):
     """Concept attention between brand and influencer, times endorsement and influence.
 
     Source: S. Wang et al., "Discover Micro-influencers for Brands via Better Understanding", IEEE
@@ -128,7 +119,6 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
     figure_notes = (
         "CAMERA reads content and the rarest attributes of an account; it has no use for audience.",
     )
-    input_type = InputType.PAIRWISE
     score_meaning = (
         "an inner product that depends on the pair, times the learnt endorsement and influence"
     )
@@ -165,18 +155,9 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
         both = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
         influencers, influencer_rows = torch.unique(both, return_inverse=True)
         logits = self._concept_logits(brands, influencers)
-        scores = self._scores(
-            brands[brand_rows].repeat(2),
-            both,
-            {
-                # index_select: gradients of rows[...] add up in any order under several threads
-                schema.BRAND: logits[schema.BRAND].index_select(0, brand_rows.repeat(2)),
-                schema.INFLUENCER: logits[schema.INFLUENCER].index_select(0, influencer_rows),
-            },
-        )
-        positives, negatives = scores.chunk(2)
-        every = torch.ones_like(positives, dtype=torch.bool)
-        triplet = triplet_loss(positives, negatives, every, self.margin, "mean_active")
+        brand_rows = brand_rows.repeat(2)
+        scores = self._scores(brands[brand_rows], both, logits, brand_rows, influencer_rows)
+        triplet = triplet_loss(*scores.chunk(2), self.margin, "mean_active")
         weights = weight_matrices(self.network)
         l1 = torch.stack([weight.abs().sum() for weight in weights]).sum()
         return triplet, self.l1_weight * l1
@@ -184,35 +165,30 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
     @torch.no_grad()
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        logits = self._all_logits()
-        brands, influencers = interaction[self.USER_ID], interaction[self.ITEM_ID]
-        blocks = zip(
-            torch.split(brands, PAIRS_AT_ONCE), torch.split(influencers, PAIRS_AT_ONCE), strict=True
+        logits = self.computed_once(self._all_logits)
+        pairs = torch.stack([interaction[self.USER_ID], interaction[self.ITEM_ID]])
+        return torch.cat(
+            [self._scores(*some, logits, *some) for some in pairs.split(PAIRS_AT_ONCE, dim=1)]
         )
-        scores = [
-            self._scores(
-                some_brands,
-                some_influencers,
-                {
-                    schema.BRAND: logits[schema.BRAND][some_brands],
-                    schema.INFLUENCER: logits[schema.INFLUENCER][some_influencers],
-                },
-            )
-            for some_brands, some_influencers in blocks
-        ]
-        return torch.cat(scores)
 
     def _scores(
-        self, brands: Tensor, influencers: Tensor, logits: dict[schema.Side, Tensor]
+        self,
+        brands: Tensor,
+        influencers: Tensor,
+        logits: Sides,
+        brand_rows: Tensor,
+        influencer_rows: Tensor,
     ) -> Tensor:
-        """Scores (pair) from what every concept is to the accounts of each pair."""
+        """Scores (pair) from rows of what every concept is to the accounts of each pair."""
         ids = {schema.BRAND: brands, schema.INFLUENCER: influencers}
+        rows = {schema.BRAND: brand_rows, schema.INFLUENCER: influencer_rows}
         vectors = {}
         for side, other in OTHER.items():
             concepts, mask = self.inputs.concepts(side, ids[side])
             vectors[side] = self.network.represent(
                 self.inputs.histories(side, ids[side]),
-                logits[other].gather(1, concepts),
+                # index_select: gradients of rows[...] add up in any order under several threads
+                logits[other].index_select(0, rows[other]).gather(1, concepts),
                 self.inputs.vectors[concepts],
                 mask,
             )
@@ -222,7 +198,7 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
             scores = scores * self.influence(self.influence_numbers[influencers])
         return cast(Tensor, scores)
 
-    def _concept_logits(self, brands: Tensor, influencers: Tensor) -> dict[schema.Side, Tensor]:
+    def _concept_logits(self, brands: Tensor, influencers: Tensor) -> Sides:
         """What every concept is to some accounts (account, concept), by side.
 
         Both sides go in one call, so that one dropout mask serves them.
@@ -234,20 +210,11 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
         logits = self.network.logits(torch.cat(histories), self.inputs.vectors)
         return {schema.BRAND: logits[: len(brands)], schema.INFLUENCER: logits[len(brands) :]}
 
-    def _all_logits(self) -> dict[schema.Side, Tensor]:
-        """`_concept_logits` of all accounts, computed once until the model trains again."""
-        if self._kept is None:
-            every = (
-                torch.arange(count, device=self.device) for count in (self.n_users, self.n_items)
-            )
-            logits = self._concept_logits(*every)
-            if self.training:
-                return logits
-            self._kept = logits
-        return self._kept
+    def _all_logits(self) -> Sides:
+        return self._concept_logits(*(self.inputs.content.ids(side) for side in schema.SIDES))
 
 
-class CATR(TwoTowerRecommender):
+class CATR(TwoTowerModel):
     """An account as its pooled posts beside the mean of its concepts, through one shared MLP.
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as
@@ -274,9 +241,7 @@ class CATR(TwoTowerRecommender):
             self.inputs.n_history + self.inputs.vectors.shape[1],
             config["fusion_tower"],
             config["tower_dimension"],
-            dropout="first_weights",
             dropout_rate=config["tower_dropout"],
-            initialisation="uniform_0.1",
         )
 
     def input_fingerprint(self) -> str:
@@ -294,6 +259,4 @@ class CATR(TwoTowerRecommender):
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Mean hinge of the batch's triplets, at least 0."""
-        positives, negatives = self.pair_scores(interaction)
-        every = torch.ones_like(positives, dtype=torch.bool)
-        return triplet_loss(positives, negatives, every, self.margin, "mean_active")
+        return self.hinge(interaction, self.margin)

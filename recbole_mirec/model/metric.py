@@ -1,20 +1,24 @@
 """Our own method, `variant: mirec`: a learnt metric, a closed-form one, and their corrections."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError
-from recbole_mirec.model.base import ATTRIBUTE, AccountFeatures, FeatureTable, TrainingPairs
+from recbole_mirec.model.base import (
+    ATTRIBUTE,
+    AccountFeatures,
+    FeatureTables,
+    Sides,
+    are_shares,
+    stacked,
+)
 from recbole_mirec.nn.metric import (
     MetricEncoder,
-    MetricSettings,
     category_log_posterior,
     centred_product,
     hubness,
@@ -23,12 +27,83 @@ from recbole_mirec.nn.metric import (
 )
 from recbole_mirec.nn.objective import multi_positive_softmax
 from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
+from recbole_mirec.nn.settings import MetricSettings
 
 _LOGGER = logging.getLogger(__name__)
 
-# Perspective -> its modalities in use.
-Perspectives = Mapping[str, tuple[str, ...]]
-_Vectors = dict[schema.Side, Tensor]
+
+class TrainingPairs(nn.Module):
+    """Training collaborations on the model's device, left out of checkpoints.
+
+    Args:
+        pairs: int64 (pair, 2), internal ids.
+        weights: float64 (pair), above 0 on average.
+        n_accounts: side -> number of internal ids.
+    """
+
+    pairs: Tensor
+    weights: Tensor
+    brands: Tensor
+    influencers: Tensor
+
+    def __init__(
+        self,
+        pairs: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        n_accounts: dict[schema.Side, int],
+    ):
+        super().__init__()
+        self.n_accounts = n_accounts
+        values = {
+            "pairs": torch.from_numpy(pairs),
+            "weights": torch.from_numpy(weights).float(),
+            "brands": torch.from_numpy(np.unique(pairs[:, 0])),
+            "influencers": torch.from_numpy(np.unique(pairs[:, 1])),
+        }
+        for name, tensor in values.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    def is_training(self, side: schema.Side) -> Tensor:
+        """True at internal ids with a training collaboration: bool (account)."""
+        ids = self.brands if side == schema.BRAND else self.influencers
+        return torch.isin(torch.arange(self.n_accounts[side], device=ids.device), ids)
+
+    def some_influencers(self, wanted: Tensor, most: int) -> Tensor:
+        """Training influencers, sorted: all, or the wanted ones and as many others as drawn.
+
+        Args:
+            wanted: internal ids that must be among them.
+            most: how many at most; more only where more are wanted.
+        """
+        everyone = self.influencers
+        if len(everyone) <= most:
+            return everyone
+        wanted = torch.unique(wanted)
+        others = everyone[~torch.isin(everyone, wanted)]
+        drawn = torch.randperm(len(others), device=others.device)[: max(most - len(wanted), 0)]
+        return torch.cat([wanted, others[drawn]]).sort().values
+
+    def matrix(self, brands: Tensor, influencers: Tensor) -> Tensor:
+        """1 where a brand collaborated with an influencer: float32 (brand, influencer)."""
+        return self._placed(self.pairs, torch.ones_like(self.weights), brands, influencers)
+
+    def batch_weights(
+        self, batch_brands: Tensor, batch_influencers: Tensor, brands: Tensor, influencers: Tensor
+    ) -> Tensor:
+        """Weights of the pairs of a batch in such a matrix; 0 for pairs not in the batch."""
+        width = self.n_accounts[schema.INFLUENCER]
+        keys = batch_brands * width + batch_influencers
+        in_batch = torch.isin(self.pairs[:, 0] * width + self.pairs[:, 1], keys)
+        return self._placed(self.pairs[in_batch], self.weights[in_batch], brands, influencers)
+
+    def _placed(self, pairs: Tensor, values: Tensor, brands: Tensor, influencers: Tensor) -> Tensor:
+        """A matrix of zeros, and of pairs' values where both accounts have a place."""
+        inside = torch.isin(pairs[:, 0], brands) & torch.isin(pairs[:, 1], influencers)
+        row = torch.searchsorted(brands, pairs[inside, 0].contiguous())
+        column = torch.searchsorted(influencers, pairs[inside, 1].contiguous())
+        matrix = values.new_zeros(len(brands), len(influencers))
+        matrix[row, column] = values[inside]
+        return matrix
 
 
 class MetricMethod(nn.Module):
@@ -51,36 +126,29 @@ class MetricMethod(nn.Module):
     """
 
     score_meaning = "the sum of the perspectives' scores, unbounded; 0 is an average influencer"
+    brand_category: Tensor
 
     def __init__(
         self,
         settings: MetricSettings,
-        tables: Mapping[schema.Side, FeatureTable],
-        perspectives: Perspectives,
+        tables: FeatureTables,
+        perspectives: Mapping[str, tuple[str, ...]],
         pairs: TrainingPairs,
         brand_category: Tensor,
     ):
         super().__init__()
         self.settings = settings
-        self.brand_category: Tensor
         self.register_buffer("brand_category", brand_category, persistent=False)
         self.pairs = pairs
         self.perspectives = perspectives
-        self.accounts = AccountFeatures(standardised_tables(settings, tables, pairs))
-        self.encoder = MetricEncoder(
-            self.accounts.widths,
-            perspectives,
-            tower=settings.tower,
-            dropout_rate=settings.dropout_rate,
-            modality_dropout=settings.modality_dropout,
-            temperature=settings.temperature,
-            identity=settings.identity_path,
+        self.accounts = AccountFeatures(
+            standardised_tables(settings, tables, pairs, centred=settings.centring)
         )
+        self.encoder = MetricEncoder(self.accounts.widths, perspectives, settings)
         self.loss_names = ["softmax"] + (["peers"] if settings.peer_weight else [])
-        raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]] = {}
+        raw: FeatureTables = {}
         if settings.raw_weight:
-            plain = dataclasses.replace(settings, centring=False)
-            raw = standardised_tables(plain, tables, pairs)
+            raw = standardised_tables(settings, tables, pairs, centred=False)
         for name in perspectives:
             for side, block in self._closed_form(name, raw).items():
                 self.register_buffer(f"{side}_{name}_closed_form", block, persistent=False)
@@ -95,8 +163,8 @@ class MetricMethod(nn.Module):
         """
         influencers = self.pairs.some_influencers(positives, self.settings.n_negatives)
         shown = torch.unique(brands)
-        brand_vectors = torch.cat(self._encode(schema.BRAND, shown), dim=1)
-        influencer_vectors = torch.cat(self._encode(schema.INFLUENCER, influencers), dim=1)
+        brand_vectors = self._encode(schema.BRAND, shown)
+        influencer_vectors = self._encode(schema.INFLUENCER, influencers)
         known = self.pairs.matrix(shown, influencers) > 0
         weights = self.pairs.batch_weights(brands, positives, shown, influencers)
         terms = [multi_positive_softmax(brand_vectors @ influencer_vectors.T, known, weights)]
@@ -105,95 +173,91 @@ class MetricMethod(nn.Module):
             terms.append(self.settings.peer_weight * _peer_loss(influencer_vectors, shared))
         return tuple(terms)
 
-    def all_vectors(self, accounts_at_once: int) -> dict[schema.Side, Tensor]:
+    def all_vectors(self) -> Sides:
         """Vectors of all accounts: side -> float32 (account, perspective, dimension).
 
         Perspectives end in zeros up to the widest.
         """
-        learnt = {side: self._encode_all(side, accounts_at_once) for side in schema.SIDES}
-        blocks = [
-            self._corrected(name, {side: learnt[side][place] for side in schema.SIDES})
-            for place, name in enumerate(self.perspectives)
+        widths = [
+            sum(self.accounts.widths[part] for part in parts)
+            for parts in self.perspectives.values()
         ]
-        width = max(block[schema.BRAND].shape[1] for block in blocks)
-        return {
-            side: torch.stack(
-                [
-                    functional.pad(block[side], (0, width - block[side].shape[1]))
-                    for block in blocks
-                ],
-                dim=1,
-            )
-            for side in schema.SIDES
+        learnt = {
+            side: torch.split(rows, widths, dim=1)
+            for side, rows in self.accounts.encoded(self._encode).items()
         }
+        return stacked(
+            [
+                self._corrected(name, {side: learnt[side][place] for side in schema.SIDES})
+                for place, name in enumerate(self.perspectives)
+            ]
+        )
 
-    def _corrected(self, name: str, learnt: _Vectors) -> _Vectors:
+    def _encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Learnt vectors of accounts, perspectives side by side: float32 (account, width)."""
+        features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
+        return torch.cat(self.encoder(features, masks), dim=1)
+
+    def _corrected(self, name: str, learnt: Sides) -> Sides:
         """A perspective's vectors: learnt, closed form, and what hubness takes away."""
         settings = self.settings
         vectors = {
             side: torch.cat([learnt[side], getattr(self, f"{side}_{name}_closed_form")], dim=1)
             for side in schema.SIDES
         }
-        weight = 0.5 if settings.csls else settings.hubness_weight
         present = {side: self._present(name, side) for side in schema.SIDES}
-        reference = present[schema.BRAND].clone()
+        reference = present[schema.BRAND]
         if not settings.csls:
-            reference &= self.pairs.is_training(schema.BRAND)
-        lost = weight * hubness(
+            reference = reference & self.pairs.is_training(schema.BRAND)
+        lost = (0.5 if settings.csls else settings.hubness_weight) * hubness(
             vectors[schema.BRAND][reference],
             vectors[schema.INFLUENCER],
             settings.hubness_neighbours,
         )
-        last = {
-            schema.BRAND: torch.ones(len(present[schema.BRAND])).to(lost),
-            schema.INFLUENCER: -lost,
-        }
+        last = {schema.BRAND: lost.new_ones(len(reference)), schema.INFLUENCER: -lost}
         return self._about_zero(
             {side: torch.cat([vectors[side], last[side][:, None]], dim=1) for side in schema.SIDES},
             present,
         )
 
-    def _about_zero(self, vectors: _Vectors, present: _Vectors) -> _Vectors:
+    def _about_zero(self, vectors: Sides, present: Sides) -> Sides:
         """Vectors whose products are 0 on average over training influencers, and where missing."""
-        brands, influencers = (vectors[side] for side in schema.SIDES)
-        brand_present, influencer_present = (present[side] for side in schema.SIDES)
         fitted = self.pairs.is_training(schema.INFLUENCER)
-        centred = centred_product(brands, influencers, brand_present, influencer_present, fitted)
-        return dict(zip(schema.SIDES, centred, strict=True))
+        both = centred_product(*_both(vectors), *_both(present), fitted)
+        return dict(zip(schema.SIDES, both, strict=True))
 
-    def _closed_form(
-        self, name: str, raw: Mapping[schema.Side, Mapping[str, tuple[Tensor, Tensor]]]
-    ) -> _Vectors:
+    def _closed_form(self, name: str, raw: FeatureTables) -> Sides:
         """Blocks of a perspective that no step trains: PLDA, categories, untrained similarity."""
         settings = self.settings
-        blocks: dict[schema.Side, list[Tensor]] = {side: [] for side in schema.SIDES}
+        masks = {side: self._present(name, side) for side in schema.SIDES}
         rows = {side: self._rows(name, side) for side in schema.SIDES}
+        blocks: list[Sides] = [{side: rows[side][:, :0] for side in schema.SIDES}]
         for weight, make in (
             (settings.plda_weight, self._plda),
             (settings.category_weight, self._category),
         ):
             if weight:
-                for side, vectors in make(name, rows).items():
-                    present = self._present(name, side)[:, None]
-                    blocks[side].append(torch.where(present, vectors * weight**0.5, 0.0))
-        for part in self.perspectives[name]:
-            if settings.raw_weight and part != ATTRIBUTE:
-                scaled = {
-                    side: raw[side][part][0] * settings.raw_weight**0.5 for side in schema.SIDES
-                }
-                masks = {side: raw[side][part][1] for side in schema.SIDES}
-                for side, vectors in self._about_zero(scaled, masks).items():
-                    blocks[side].append(vectors)
-        empty = {side: torch.zeros(self.accounts.n_accounts[side], 0) for side in schema.SIDES}
-        return {side: torch.cat([empty[side], *blocks[side]], dim=1) for side in schema.SIDES}
+                made = make(name, rows, masks)
+                blocks.append(
+                    {
+                        side: torch.where(masks[side][:, None], made[side] * weight**0.5, 0.0)
+                        for side in schema.SIDES
+                    }
+                )
+        for part in self.perspectives[name] if settings.raw_weight and name != ATTRIBUTE else ():
+            root = settings.raw_weight**0.5
+            scaled = {side: raw[side][part][0] * root for side in schema.SIDES}
+            blocks.append(
+                self._about_zero(scaled, {side: raw[side][part][1] for side in schema.SIDES})
+            )
+        return {side: torch.cat([block[side] for block in blocks], dim=1) for side in schema.SIDES}
 
-    def _plda(self, name: str, rows: _Vectors) -> _Vectors:
+    def _plda(self, name: str, rows: Sides, masks: Sides) -> Sides:
         settings, pairs = self.settings, self.pairs
-        fitted = self._present(name, schema.INFLUENCER) & pairs.is_training(schema.INFLUENCER)
+        fitted = masks[schema.INFLUENCER] & pairs.is_training(schema.INFLUENCER)
         axes = principal_axes(rows[schema.INFLUENCER][fitted], settings.plda_dimension)
         brands, influencers = (rows[side] @ axes for side in schema.SIDES)
-        both = self._present(name, schema.BRAND)[pairs.pairs[:, 0]]
-        both &= self._present(name, schema.INFLUENCER)[pairs.pairs[:, 1]]
+        both = masks[schema.BRAND][pairs.pairs[:, 0]] & masks[schema.INFLUENCER][pairs.pairs[:, 1]]
         try:
             model = fit_two_covariance(
                 brands,
@@ -207,10 +271,10 @@ class MetricMethod(nn.Module):
             return {side: rows[side][:, :0] for side in schema.SIDES}
         return dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
 
-    def _category(self, name: str, rows: _Vectors) -> _Vectors:
+    def _category(self, _name: str, rows: Sides, masks: Sides) -> Sides:
         pairs = self.pairs.pairs
         categories = self.brand_category[pairs[:, 0]]
-        known = (categories >= 0) & self._present(name, schema.INFLUENCER)[pairs[:, 1]]
+        known = (categories >= 0) & masks[schema.INFLUENCER][pairs[:, 1]]
         n_categories = max(int(self.brand_category.max()) + 1, 0)
         posterior = category_log_posterior(
             rows[schema.INFLUENCER],
@@ -232,22 +296,13 @@ class MetricMethod(nn.Module):
         masks = self.accounts.masks(side, self.accounts.ids(side))
         return torch.stack([masks[part] for part in self.perspectives[name]]).any(dim=0)
 
-    def _encode(self, side: schema.Side, ids: Tensor) -> list[Tensor]:
-        vectors: list[Tensor] = self.encoder(
-            self.accounts.features(side, ids), self.accounts.masks(side, ids)
-        )
-        return vectors
 
-    def _encode_all(self, side: schema.Side, accounts_at_once: int) -> list[Tensor]:
-        parts = torch.split(self.accounts.ids(side), accounts_at_once)
-        blocks = [self._encode(side, part) for part in parts]
-        return [torch.cat(some) for some in zip(*blocks, strict=True)]
+def _both(sides: Sides) -> tuple[Tensor, Tensor]:
+    return sides[schema.BRAND], sides[schema.INFLUENCER]
 
 
 def standardised_tables(
-    settings: MetricSettings,
-    tables: Mapping[schema.Side, FeatureTable],
-    pairs: TrainingPairs,
+    settings: MetricSettings, tables: FeatureTables, pairs: TrainingPairs, *, centred: bool
 ) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
     """Every modality's rows made comparable, and reduced where they are wide.
 
@@ -255,19 +310,15 @@ def standardised_tables(
         settings: switches.
         tables: side -> raw features.
         pairs: whose accounts give means and axes.
+        centred: see `standardised_rows`.
     """
     made: dict[schema.Side, dict[str, tuple[Tensor, Tensor]]] = {side: {} for side in schema.SIDES}
     fitted = {side: pairs.is_training(side) for side in schema.SIDES}
     for name in tables[schema.BRAND]:
-        shares = name != ATTRIBUTE and all(
-            bool((tables[side][name][0] >= 0).all()) for side in schema.SIDES
-        )
+        square_root = settings.square_roots and are_shares(tables, name)
         rows = {
             side: standardised_rows(
-                *tables[side][name],
-                fitted[side],
-                square_root=settings.square_roots and shares,
-                centred=settings.centring,
+                *tables[side][name], fitted[side], square_root=square_root, centred=centred
             )
             for side in schema.SIDES
         }
@@ -276,19 +327,6 @@ def standardised_tables(
         for side in schema.SIDES:
             made[side][name] = (rows[side] @ axes, tables[side][name][1])
     return made
-
-
-def metric_settings(config: Any) -> MetricSettings:
-    """The keys of the YAML as the frozen, checked settings of `nn`.
-
-    Raises:
-        UsageError: a key has a wrong value.
-    """
-    values = {field.name: config[field.name] for field in dataclasses.fields(MetricSettings)}
-    try:
-        return MetricSettings(**values)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _peer_loss(vectors: Tensor, shared: Tensor) -> Tensor:

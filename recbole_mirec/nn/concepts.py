@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from recbole_mirec.nn.settings import Number
-from recbole_mirec.nn.towers import MLP
+from recbole_mirec.nn.towers import MLP, initialise_
 
 
 def weighted_concepts(
@@ -15,7 +15,7 @@ def weighted_concepts(
     concepts: Float[Tensor, "pair concept dim"],
     mask: Bool[Tensor, "pair concept"],
 ) -> Float[Tensor, "pair dim"]:
-    """Sum of concept vectors, weighted by the softmax of their logits.
+    """Mean of concept vectors, weighted by the softmax of their logits.
 
     Args:
         logits: How much each concept matters.
@@ -60,32 +60,16 @@ class ConceptAttention(nn.Module):
         dropout_rate: Number,
     ) -> None:
         super().__init__()
-
-        def mlp(n_inputs: int, widths: Sequence[int], rate: Number) -> MLP:
-            return MLP(
-                n_inputs,
-                widths,
-                dimension,
-                dropout="first_weights",
-                dropout_rate=rate,
-                initialisation="uniform_0.1",
-            )
-
-        self.psi = mlp(n_history, hidden, dropout_rate)
-        self.rho = mlp(n_concept, hidden, dropout_rate)
-        self.gamma = mlp(n_history + n_concept, fusion_hidden, 0.0)
+        self.psi = MLP(n_history, hidden, dimension, dropout_rate=dropout_rate)
+        self.rho = MLP(n_concept, hidden, dimension, dropout_rate=dropout_rate)
+        self.gamma = MLP(n_history + n_concept, fusion_hidden, dimension, dropout_rate=0.0)
 
     def logits(
         self,
         histories: Float[Tensor, "account n_history"],
         concepts: Float[Tensor, "concept n_concept"],
     ) -> Float[Tensor, "account concept"]:
-        """How much every concept matters to every account.
-
-        Args:
-            histories: The accounts that look.
-            concepts: The concepts they look at.
-        """
+        """How much every concept matters to every account that looks at it by its history."""
         looking, seen = self.psi(histories), self.rho(concepts)
         logits: Tensor = looking @ seen.T / seen.shape[1]
         return logits
@@ -108,3 +92,30 @@ class ConceptAttention(nn.Module):
         marketing = weighted_concepts(logits, concepts, mask)
         vectors: Tensor = self.gamma(torch.cat([histories, marketing], dim=1))
         return vectors
+
+
+class AdaptiveScore(nn.Module):
+    """Each number through a small net of sigmoids, their sum through a sigmoid.
+
+    Source: the endorsement and influence scores of CAMERA: 1 -> 64 -> 1 for each number, sigmoids
+    after both layers. Departure: first values are uniform(-0.1, 0.1).
+
+    Args:
+        n_numbers: How many numbers, at least one.
+        n_hidden: Hidden width of a number's net.
+    """
+
+    def __init__(self, n_numbers: int, n_hidden: int = 64) -> None:
+        super().__init__()
+        self.hidden_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.hidden_bias = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_bias = nn.Parameter(torch.empty(n_numbers))
+        for parameter in self.parameters():
+            initialise_(parameter, "uniform_0.1")
+
+    def forward(self, numbers: Float[Tensor, "row number"]) -> Float[Tensor, "row"]:
+        """Factors between 1/2 and the sigmoid of n_numbers; numbers are best near [-1, 1]."""
+        hidden = torch.sigmoid(numbers.unsqueeze(2) * self.hidden_weight + self.hidden_bias)
+        outputs = torch.sigmoid((hidden * self.out_weight).sum(dim=2) + self.out_bias)
+        return torch.sigmoid(outputs.sum(dim=1))
