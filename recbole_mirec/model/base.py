@@ -1,14 +1,13 @@
 """What models share: RecBole's contract, account features, settings from a configuration."""
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 import torch
 from pydantic import ValidationError
 from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType, ModelType
+from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,6 +30,7 @@ Sides = dict[schema.Side, Tensor]
 # One side's features: modality -> float32 (account, dimension) and bool mask (account).
 FeatureTable = Mapping[str, tuple[Tensor, Tensor]]
 FeatureTables = Mapping[schema.Side, FeatureTable]
+Tables = dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]
 _Settings = TypeVar("_Settings", bound=Settings)
 
 ACCOUNTS_AT_ONCE = 1024
@@ -38,6 +38,10 @@ ACCOUNTS_AT_ONCE = 1024
 
 class MirecModel(GeneralRecommender):  # type: ignore[misc]
     """A model of ours, and what the rest of the program may ask of any of them.
+
+    All are made of RecBole's `config`, with the keys of `properties/model/<name>.yaml`, and of the
+    training part of a `MirecDataset`. Wrong keys and data that lack what a model needs are a
+    `UsageError`. A module `inputs`, where there is one, holds what checkpoints leave out.
 
     Attributes:
         score_meaning: what a score is, in one line.
@@ -51,11 +55,28 @@ class MirecModel(GeneralRecommender):  # type: ignore[misc]
     figure_notes: tuple[str, ...] = ()
     leaks = False
     perspectives: tuple[str, ...] = ()
+    inputs: "AccountFeatures"
     _kept: Sides | None = None
 
     def input_fingerprint(self) -> str | None:
         """Digest of the inputs that checkpoints leave out, sha256 in hex; None: it has none."""
-        return None
+        return self.inputs.fingerprint() if "inputs" in self._modules else None
+
+    def choose_perspectives(self, config: Any, dataset: Any) -> AccountTables:
+        """Sets `perspectives`: those wanted that the data have features for; logs the others.
+
+        Raises:
+            UsageError: a wrong value of the key `perspectives`, or the data have none of them.
+        """
+        accounts = require_accounts(dataset, type(self).__name__)
+        wanted = check_perspectives(config["perspectives"])
+        self.perspectives = available_perspectives(accounts, wanted)
+        for name in wanted:
+            if name not in self.perspectives:
+                self.logger.info(
+                    f"Perspective {name} is left out: the data set has nothing for it."
+                )
+        return accounts
 
     def train(self, mode: bool = True) -> Any:
         """As torch's; training forgets what was computed, since parameters will change."""
@@ -101,7 +122,7 @@ class VectorModel(MirecModel):
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        return self._shares(interaction).sum(dim=1)
+        return self.shares(interaction).sum(dim=1)
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores of all influencers: float32 (brand * influencer), one matrix product."""
@@ -109,35 +130,13 @@ class VectorModel(MirecModel):
         brands = vectors[schema.BRAND][interaction[self.USER_ID]].flatten(start_dim=1)
         return (brands @ vectors[schema.INFLUENCER].flatten(start_dim=1).T).reshape(-1)
 
-    def _shares(self, interaction: Any) -> Tensor:
+    def shares(self, interaction: Any) -> Tensor:
+        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
         vectors = self.account_vectors()
         return perspective_scores(
             vectors[schema.BRAND][interaction[self.USER_ID]],
             vectors[schema.INFLUENCER][interaction[self.ITEM_ID]],
         )
-
-
-class PerspectiveModel(VectorModel):
-    """A vector model whose scores are sums over `perspectives`."""
-
-    def perspective_scores(self, interaction: Any) -> Tensor:
-        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
-        return self._shares(interaction)
-
-
-class Untrained(MirecModel):
-    """A model without training: the parameter that RecBole's optimizer wants, and a loss of 0."""
-
-    type = ModelType.TRADITIONAL
-    input_type = InputType.POINTWISE
-
-    def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Nothing to learn: zero."""
-        return self.unused.sum() * 0.0
 
 
 class AccountFeatures(nn.Module):
@@ -183,25 +182,22 @@ class AccountFeatures(nn.Module):
         }
 
     def fingerprint(self) -> str:
-        """Digest of features and masks: sha256 in hex."""
-        return fingerprint(
-            (f"{side} {name} {kind}", self._buffer(side, name, kind))
-            for side in schema.SIDES
-            for name in sorted(self.widths)
-            for kind in ("features", "mask")
-        )
+        """Digest of features and masks, names and shapes included: sha256 in hex."""
+        digest = hashlib.sha256()
+        for side in schema.SIDES:
+            for name in sorted(self.widths):
+                for kind in ("features", "mask"):
+                    add_to(digest, f"{side} {name} {kind}", self._buffer(side, name, kind))
+        return digest.hexdigest()
 
     def _buffer(self, side: schema.Side, name: str, kind: str) -> Tensor:
-        return cast(Tensor, getattr(self, f"{side}_{name}_{kind}"))
+        return self.get_buffer(f"{side}_{name}_{kind}")
 
 
-def fingerprint(tensors: Iterable[tuple[str, Tensor]], start: str = "") -> str:
-    """Digest of named tensors, names and shapes included, after some text: sha256 in hex."""
-    digest = hashlib.sha256(start.encode())
-    for name, tensor in tensors:
-        values = tensor.cpu().numpy()
-        digest.update(f"{name} {values.shape}".encode() + values.tobytes())
-    return digest.hexdigest()
+def add_to(digest: Any, name: str, tensor: Tensor) -> None:
+    """Adds a tensor and its name to a digest."""
+    values = tensor.cpu().numpy()
+    digest.update(f"{name} {values.shape}".encode() + values.tobytes())
 
 
 def require_accounts(dataset: Any, model: str) -> AccountTables:
@@ -215,33 +211,11 @@ def require_accounts(dataset: Any, model: str) -> AccountTables:
     return cast(AccountTables, dataset.accounts)
 
 
-def perspectives_in_use(
-    accounts: AccountTables, wanted: Any, logger: logging.Logger
-) -> tuple[str, ...]:
-    """Those of the wanted perspectives that the data set has features for; tells of the others.
-
-    Raises:
-        UsageError: a wrong value of the key `perspectives`, or the data set has none of them.
-    """
-    names = check_perspectives(wanted)
-    have = available_perspectives(accounts, names)
-    for name in names:
-        if name not in have:
-            logger.info(f"Perspective {name} is left out: the data set has nothing for it.")
-    return have
-
-
-def modality_tables(
-    accounts: AccountTables, modalities: Iterable[str]
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Tables:
     """Those of some modalities that the data set has, by side."""
-    names = list(modalities)
+    names = [name for name in modalities if name in accounts.dimensions]
     return {
-        side: {
-            name: (table.features[name], table.masks[name])
-            for name in names
-            if name in table.features
-        }
+        side: {name: (table.features[name], table.masks[name]) for name in names}
         for side, table in accounts.sides.items()
     }
 
@@ -251,7 +225,7 @@ def perspective_tables(
     perspectives: Iterable[str],
     from_lists: Callable[[], Mapping[schema.Side, tuple[Tensor, Tensor]]] | None = None,
     attribute_input: Any = "auto",
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+) -> Tables:
     """Raw features of perspectives, by side; attributes under the name `attribute`, last.
 
     Args:
@@ -260,9 +234,9 @@ def perspective_tables(
         from_lists: makes the rows of attribute lists; None: 0/1 over the shared vocabulary.
         attribute_input: value of the key; see `attribute_source`.
     """
-    in_use = list(perspectives)
-    tables = modality_tables(accounts, [part for name in in_use for part in INPUTS[name]])
-    if ATTRIBUTE in in_use:
+    parts = [part for name in perspectives for part in INPUTS[name]]
+    tables = modality_tables(accounts, parts)
+    if ATTRIBUTE in parts:
         if attribute_source(accounts, attribute_input) != LISTS:
             vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
             rows = {side: vectors[side][schema.ATTRIBUTE_VECTOR] for side in schema.SIDES}
@@ -276,7 +250,7 @@ def perspective_tables(
 
 
 def are_shares(tables: FeatureTables, name: str) -> bool:
-    """Whether a modality has no negative entries, as topics and labels have: it may be rooted."""
+    """Whether a modality has no negative entries, as topics and labels: it may be rooted."""
     return name != ATTRIBUTE and all(
         bool((tables[side][name][0] >= 0).all()) for side in schema.SIDES
     )
@@ -300,7 +274,7 @@ READS_CONTENT = (
 )
 
 
-def content_tables(dataset: Any, model: str) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+def content_tables(dataset: Any, model: str) -> Tables:
     """Topics and visual semantics of what accounts post, those that the data set has.
 
     Raises:
@@ -316,12 +290,7 @@ def content_tables(dataset: Any, model: str) -> dict[schema.Side, dict[str, tupl
 
 
 def settings_of(kind: type[_Settings], config: Any, **given: Any) -> _Settings:
-    """The keys of a configuration as frozen, checked settings.
-
-    Args:
-        kind: whose fields are read.
-        config: a resolved configuration of the model.
-        given: values that stand for those of the configuration.
+    """The keys of a configuration, or values given for them, as frozen and checked settings.
 
     Raises:
         UsageError: a key has a wrong value.

@@ -1,10 +1,11 @@
 """CAMERA and CATR: accounts by the concepts that matter to the other account."""
 
+import hashlib
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from dataset_convert import schema
@@ -15,8 +16,8 @@ from recbole_mirec.model.base import (
     AccountFeatures,
     MirecModel,
     Sides,
+    add_to,
     content_tables,
-    fingerprint,
 )
 from recbole_mirec.model.two_tower import TwoTowerModel
 from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
@@ -24,8 +25,8 @@ from recbole_mirec.nn.objective import triplet_loss, weight_matrices
 from recbole_mirec.nn.towers import MLP
 
 
-class ConceptInputs(nn.Module):
-    """Histories and concepts of both sides as buffers that checkpoints leave out.
+class ConceptInputs(AccountFeatures):
+    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings.
 
     Args:
         config: `n_concepts` and the keys of `GraphSettings`.
@@ -39,7 +40,6 @@ class ConceptInputs(nn.Module):
     vectors: Tensor
 
     def __init__(self, config: Any, dataset: Any, model: str):
-        super().__init__()
         tables = content_tables(dataset, model)
         if not dataset.accounts.attribute_names:
             columns = [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
@@ -47,30 +47,27 @@ class ConceptInputs(nn.Module):
                 f"{model} needs attribute lists of both sides, which are its concepts: fill the "
                 f"columns {' and '.join(columns)}. A precomputed attribute_vector does not do."
             )
-        self.content = AccountFeatures(
-            {
-                side: {
-                    name: (functional.normalize(rows), mask) for name, (rows, mask) in table.items()
-                }
-                for side, table in tables.items()
-            }
-        )
+        for table in tables.values():
+            for name, (rows, mask) in table.items():
+                table[name] = functional.normalize(rows), mask
+        super().__init__(tables)
+        self.n_history = sum(self.widths.values())
         concepts = account_concepts(
             dataset.accounts,
             dataset.pairs[schema.TRAIN],
             GraphSettings.from_config(config),
             config["n_concepts"],
         )
-        arrays = {"vectors": concepts.vectors}
+        arrays: dict[str, np.ndarray[Any, Any]] = {"vectors": concepts.vectors}
         for side in schema.SIDES:
             arrays |= {f"{side}_ids": concepts.ids[side], f"{side}_mask": concepts.masks[side]}
+        self.concept_names = tuple(arrays)
         for name, values in arrays.items():
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
-        self.n_history = sum(self.content.widths.values())
 
     def histories(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Pooled posts of accounts, each modality of length 1: float32 (account, dimension)."""
-        return torch.cat(list(self.content.features(side, ids).values()), dim=1)
+        return torch.cat(list(self.features(side, ids).values()), dim=1)
 
     def concepts(self, side: schema.Side, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of `vectors` (account, place) of accounts' concepts, and True where there is one."""
@@ -78,14 +75,16 @@ class ConceptInputs(nn.Module):
 
     def correlations(self, brands: Tensor, influencers: Tensor) -> Tensor:
         """Cosine of each modality of pairs' contents: float32 (pair, modality), 0 where missing."""
-        one = self.content.features(schema.BRAND, brands)
-        other = self.content.features(schema.INFLUENCER, influencers)
+        one = self.features(schema.BRAND, brands)
+        other = self.features(schema.INFLUENCER, influencers)
         return torch.stack([(one[name] * other[name]).sum(dim=1) for name in one], dim=1)
 
     def fingerprint(self) -> str:
         """Digest of contents and concepts: sha256 in hex."""
-        own = self.named_buffers(recurse=False)
-        return fingerprint(own, start=self.content.fingerprint())
+        digest = hashlib.sha256(super().fingerprint().encode())
+        for name in self.concept_names:
+            add_to(digest, name, self.get_buffer(name))
+        return digest.hexdigest()
 
 
 PAIRS_AT_ONCE = 8192
@@ -107,18 +106,13 @@ class CAMERA(MirecModel):
 
     An account's vector depends on whom it is paired with: there are no account vectors, and
     ranking takes a pass a pair.
-
-    Args:
-        config: the keys of `properties/model/CAMERA.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
     """
 
     figure_notes = (
         "CAMERA reads content and the rarest attributes of an account; it has no use for audience.",
     )
+    inputs: ConceptInputs
+    influence_numbers: Tensor
     score_meaning = (
         "an inner product that depends on the pair, times the learnt endorsement and influence"
     )
@@ -135,19 +129,16 @@ class CAMERA(MirecModel):
             config["tower_dimension"],
             config["tower_dropout"],
         )
-        self.endorsement = AdaptiveScore(len(self.inputs.content.widths))
+        self.endorsement = AdaptiveScore(len(self.inputs.widths))
         numbers = influence_numbers(dataset)
-        self.influence = AdaptiveScore(len(numbers)) if numbers else None
+        self.influence: AdaptiveScore | None = None
         if numbers:
+            self.influence = AdaptiveScore(len(numbers))
             columns = np.column_stack(list(numbers.values())).astype(np.float32)
             self.register_buffer("influence_numbers", torch.from_numpy(columns), persistent=False)
         said = f"from {' and '.join(numbers)}" if numbers else "left out: no followers, competence"
         self.logger.info(f"Influence score {said}.")
         self.loss_names = ["triplet", "l1"]
-
-    def input_fingerprint(self) -> str:
-        """Digest of contents and concepts, which checkpoints leave out: sha256 in hex."""
-        return self.inputs.fingerprint()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """The batch's triplets and the penalty on weight matrices, as `loss_names` has them."""
@@ -157,7 +148,8 @@ class CAMERA(MirecModel):
         logits = self._concept_logits(brands, influencers)
         brand_rows = brand_rows.repeat(2)
         scores = self._scores(brands[brand_rows], both, logits, brand_rows, influencer_rows)
-        triplet = triplet_loss(*scores.chunk(2), self.margin, "mean_active")
+        positives, negatives = scores.chunk(2)
+        triplet = triplet_loss(positives, negatives, self.margin, "mean_active")
         weights = weight_matrices(self.network)
         l1 = torch.stack([weight.abs().sum() for weight in weights]).sum()
         return triplet, self.l1_weight * l1
@@ -166,10 +158,13 @@ class CAMERA(MirecModel):
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
         logits = self.computed_once(self._all_logits)
-        pairs = torch.stack([interaction[self.USER_ID], interaction[self.ITEM_ID]])
-        return torch.cat(
-            [self._scores(*some, logits, *some) for some in pairs.split(PAIRS_AT_ONCE, dim=1)]
+        blocks = zip(
+            torch.split(interaction[self.USER_ID], PAIRS_AT_ONCE),
+            torch.split(interaction[self.ITEM_ID], PAIRS_AT_ONCE),
+            strict=True,
         )
+        scores = [self._scores(some, others, logits, some, others) for some, others in blocks]
+        return torch.cat(scores)
 
     def _scores(
         self,
@@ -211,7 +206,7 @@ class CAMERA(MirecModel):
         return {schema.BRAND: logits[: len(brands)], schema.INFLUENCER: logits[len(brands) :]}
 
     def _all_logits(self) -> Sides:
-        return self._concept_logits(*(self.inputs.content.ids(side) for side in schema.SIDES))
+        return self._concept_logits(*(self.inputs.ids(side) for side in schema.SIDES))
 
 
 class CATR(TwoTowerModel):
@@ -219,23 +214,16 @@ class CATR(TwoTowerModel):
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as
     `CAMERA` is. The mean is over the triplets whose loss is positive, as in CAMERA.
-
-    Args:
-        config: the keys of `properties/model/CATR.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
     """
 
     figure_notes = (
         "CATR reads content and the rarest attributes of an account; it has no use for audience.",
     )
+    inputs: ConceptInputs
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         self.inputs = ConceptInputs(config, dataset, "CATR")
-        self.accounts = self.inputs.content
         self.margin = config["triplet_margin"]
         self.tower = MLP(
             self.inputs.n_history + self.inputs.vectors.shape[1],
@@ -243,10 +231,6 @@ class CATR(TwoTowerModel):
             config["tower_dimension"],
             dropout_rate=config["tower_dropout"],
         )
-
-    def input_fingerprint(self) -> str:
-        """Digest of contents and concepts, which checkpoints leave out: sha256 in hex."""
-        return self.inputs.fingerprint()
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""

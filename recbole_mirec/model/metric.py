@@ -14,6 +14,7 @@ from recbole_mirec.model.base import (
     AccountFeatures,
     FeatureTables,
     Sides,
+    Tables,
     are_shares,
     stacked,
 )
@@ -83,26 +84,20 @@ class TrainingPairs(nn.Module):
         drawn = torch.randperm(len(others), device=others.device)[: max(most - len(wanted), 0)]
         return torch.cat([wanted, others[drawn]]).sort().values
 
-    def matrix(self, brands: Tensor, influencers: Tensor) -> Tensor:
-        """1 where a brand collaborated with an influencer: float32 (brand, influencer)."""
-        return self._placed(self.pairs, torch.ones_like(self.weights), brands, influencers)
-
-    def batch_weights(
-        self, batch_brands: Tensor, batch_influencers: Tensor, brands: Tensor, influencers: Tensor
-    ) -> Tensor:
-        """Weights of the pairs of a batch in such a matrix; 0 for pairs not in the batch."""
+    def batch_weights(self, brands: Tensor, influencers: Tensor) -> Tensor:
+        """Weights of the pairs that stand in a batch of pairs, 0 for others: float32 (pair)."""
         width = self.n_accounts[schema.INFLUENCER]
-        keys = batch_brands * width + batch_influencers
-        in_batch = torch.isin(self.pairs[:, 0] * width + self.pairs[:, 1], keys)
-        return self._placed(self.pairs[in_batch], self.weights[in_batch], brands, influencers)
+        keys = self.pairs[:, 0] * width + self.pairs[:, 1]
+        return torch.where(torch.isin(keys, brands * width + influencers), self.weights, 0.0)
 
-    def _placed(self, pairs: Tensor, values: Tensor, brands: Tensor, influencers: Tensor) -> Tensor:
-        """A matrix of zeros, and of pairs' values where both accounts have a place."""
-        inside = torch.isin(pairs[:, 0], brands) & torch.isin(pairs[:, 1], influencers)
-        row = torch.searchsorted(brands, pairs[inside, 0].contiguous())
-        column = torch.searchsorted(influencers, pairs[inside, 1].contiguous())
-        matrix = values.new_zeros(len(brands), len(influencers))
-        matrix[row, column] = values[inside]
+    def matrix(self, brands: Tensor, influencers: Tensor, values: Tensor | None = None) -> Tensor:
+        """Values of pairs, 1 if not told, among zeros: float32 (brand, influencer); ids sorted."""
+        inside = torch.isin(self.pairs[:, 0], brands) & torch.isin(self.pairs[:, 1], influencers)
+        pairs = self.pairs[inside].T.contiguous()
+        matrix = self.weights.new_zeros(len(brands), len(influencers))
+        matrix[torch.searchsorted(brands, pairs[0]), torch.searchsorted(influencers, pairs[1])] = (
+            torch.ones_like(self.weights) if values is None else values
+        )[inside]
         return matrix
 
 
@@ -126,7 +121,6 @@ class MetricMethod(nn.Module):
     """
 
     score_meaning = "the sum of the perspectives' scores, unbounded; 0 is an average influencer"
-    brand_category: Tensor
 
     def __init__(
         self,
@@ -138,7 +132,6 @@ class MetricMethod(nn.Module):
     ):
         super().__init__()
         self.settings = settings
-        self.register_buffer("brand_category", brand_category, persistent=False)
         self.pairs = pairs
         self.perspectives = perspectives
         self.accounts = AccountFeatures(
@@ -149,8 +142,17 @@ class MetricMethod(nn.Module):
         raw: FeatureTables = {}
         if settings.raw_weight:
             raw = standardised_tables(settings, tables, pairs, centred=False)
-        for name in perspectives:
-            for side, block in self._closed_form(name, raw).items():
+        n_accounts = self.accounts.n_accounts
+        for name, parts in perspectives.items():
+            blocks: list[Sides] = [{side: torch.zeros(n, 0) for side, n in n_accounts.items()}]
+            if settings.plda_weight:
+                blocks += self._plda(name)
+            if settings.category_weight:
+                blocks.append(self._category(name, brand_category))
+            if settings.raw_weight and name != ATTRIBUTE:
+                blocks += [self._raw(raw, part) for part in parts]
+            for side in schema.SIDES:
+                block = torch.cat([some[side] for some in blocks], dim=1)
                 self.register_buffer(f"{side}_{name}_closed_form", block, persistent=False)
 
     def losses(self, brands: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, ...]:
@@ -166,7 +168,7 @@ class MetricMethod(nn.Module):
         brand_vectors = self._encode(schema.BRAND, shown)
         influencer_vectors = self._encode(schema.INFLUENCER, influencers)
         known = self.pairs.matrix(shown, influencers) > 0
-        weights = self.pairs.batch_weights(brands, positives, shown, influencers)
+        weights = self.pairs.matrix(shown, influencers, self.pairs.batch_weights(brands, positives))
         terms = [multi_positive_softmax(brand_vectors @ influencer_vectors.T, known, weights)]
         if self.settings.peer_weight:
             shared = self.pairs.matrix(self.pairs.brands, influencers)
@@ -178,17 +180,15 @@ class MetricMethod(nn.Module):
 
         Perspectives end in zeros up to the widest.
         """
-        widths = [
-            sum(self.accounts.widths[part] for part in parts)
-            for parts in self.perspectives.values()
-        ]
+        parts = self.perspectives.values()
+        widths = [sum(self.accounts.widths[name] for name in names) for names in parts]
         learnt = {
             side: torch.split(rows, widths, dim=1)
             for side, rows in self.accounts.encoded(self._encode).items()
         }
         return stacked(
             [
-                self._corrected(name, {side: learnt[side][place] for side in schema.SIDES})
+                self._corrected(name, *(learnt[side][place] for side in schema.SIDES))
                 for place, name in enumerate(self.perspectives)
             ]
         )
@@ -198,66 +198,46 @@ class MetricMethod(nn.Module):
         features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
         return torch.cat(self.encoder(features, masks), dim=1)
 
-    def _corrected(self, name: str, learnt: Sides) -> Sides:
+    def _corrected(self, name: str, *learnt: Tensor) -> Sides:
         """A perspective's vectors: learnt, closed form, and what hubness takes away."""
         settings = self.settings
-        vectors = {
-            side: torch.cat([learnt[side], getattr(self, f"{side}_{name}_closed_form")], dim=1)
-            for side in schema.SIDES
-        }
-        present = {side: self._present(name, side) for side in schema.SIDES}
-        reference = present[schema.BRAND]
+        brands, influencers = (
+            torch.cat([rows, self.get_buffer(f"{side}_{name}_closed_form")], dim=1)
+            for rows, side in zip(learnt, schema.SIDES, strict=True)
+        )
+        reference = self._present(name, schema.BRAND)
         if not settings.csls:
             reference = reference & self.pairs.is_training(schema.BRAND)
-        lost = (0.5 if settings.csls else settings.hubness_weight) * hubness(
-            vectors[schema.BRAND][reference],
-            vectors[schema.INFLUENCER],
-            settings.hubness_neighbours,
-        )
-        last = {schema.BRAND: lost.new_ones(len(reference)), schema.INFLUENCER: -lost}
-        return self._about_zero(
-            {side: torch.cat([vectors[side], last[side][:, None]], dim=1) for side in schema.SIDES},
-            present,
-        )
+        weight = 0.5 if settings.csls else settings.hubness_weight
+        lost = weight * hubness(brands[reference], influencers, settings.hubness_neighbours)
+        brands = torch.cat([brands, brands.new_ones(len(brands), 1)], dim=1)
+        influencers = torch.cat([influencers, -lost[:, None]], dim=1)
+        masks = (self._present(name, side) for side in schema.SIDES)
+        return self._about_zero(brands, influencers, *masks)
 
-    def _about_zero(self, vectors: Sides, present: Sides) -> Sides:
+    def _about_zero(
+        self, brands: Tensor, influencers: Tensor, brand_mask: Tensor, influencer_mask: Tensor
+    ) -> Sides:
         """Vectors whose products are 0 on average over training influencers, and where missing."""
         fitted = self.pairs.is_training(schema.INFLUENCER)
-        both = centred_product(*_both(vectors), *_both(present), fitted)
+        both = centred_product(brands, influencers, brand_mask, influencer_mask, fitted)
         return dict(zip(schema.SIDES, both, strict=True))
 
-    def _closed_form(self, name: str, raw: FeatureTables) -> Sides:
-        """Blocks of a perspective that no step trains: PLDA, categories, untrained similarity."""
-        settings = self.settings
-        masks = {side: self._present(name, side) for side in schema.SIDES}
-        rows = {side: self._rows(name, side) for side in schema.SIDES}
-        blocks: list[Sides] = [{side: rows[side][:, :0] for side in schema.SIDES}]
-        for weight, make in (
-            (settings.plda_weight, self._plda),
-            (settings.category_weight, self._category),
-        ):
-            if weight:
-                made = make(name, rows, masks)
-                blocks.append(
-                    {
-                        side: torch.where(masks[side][:, None], made[side] * weight**0.5, 0.0)
-                        for side in schema.SIDES
-                    }
-                )
-        for part in self.perspectives[name] if settings.raw_weight and name != ATTRIBUTE else ():
-            root = settings.raw_weight**0.5
-            scaled = {side: raw[side][part][0] * root for side in schema.SIDES}
-            blocks.append(
-                self._about_zero(scaled, {side: raw[side][part][1] for side in schema.SIDES})
-            )
-        return {side: torch.cat([block[side] for block in blocks], dim=1) for side in schema.SIDES}
+    def _raw(self, raw: FeatureTables, part: str) -> Sides:
+        """The untrained similarity of one modality, with the root of its weight on both sides."""
+        root = self.settings.raw_weight**0.5
+        rows, masks = ([raw[side][part][k] for side in schema.SIDES] for k in (0, 1))
+        return self._about_zero(*(some * root for some in rows), *masks)
 
-    def _plda(self, name: str, rows: Sides, masks: Sides) -> Sides:
+    def _plda(self, name: str) -> list[Sides]:
+        """The log likelihood ratio; nothing where there are too few pairs to fit it on."""
         settings, pairs = self.settings, self.pairs
-        fitted = masks[schema.INFLUENCER] & pairs.is_training(schema.INFLUENCER)
-        axes = principal_axes(rows[schema.INFLUENCER][fitted], settings.plda_dimension)
-        brands, influencers = (rows[side] @ axes for side in schema.SIDES)
-        both = masks[schema.BRAND][pairs.pairs[:, 0]] & masks[schema.INFLUENCER][pairs.pairs[:, 1]]
+        brands, influencers = (self._rows(name, side) for side in schema.SIDES)
+        masks = [self._present(name, side) for side in schema.SIDES]
+        fitted = masks[1] & pairs.is_training(schema.INFLUENCER)
+        axes = principal_axes(influencers[fitted], settings.plda_dimension)
+        brands, influencers = brands @ axes, influencers @ axes
+        both = masks[0][pairs.pairs[:, 0]] & masks[1][pairs.pairs[:, 1]]
         try:
             model = fit_two_covariance(
                 brands,
@@ -268,23 +248,32 @@ class MetricMethod(nn.Module):
             )
         except ValueError as error:
             _LOGGER.info("Perspective %s: PLDA is left out. %s", name, error)
-            return {side: rows[side][:, :0] for side in schema.SIDES}
-        return dict(zip(schema.SIDES, plda_vectors(model, brands, influencers), strict=True))
+            return []
+        vectors = plda_vectors(model, brands, influencers)
+        return [self._weighted(name, settings.plda_weight, *vectors)]
 
-    def _category(self, _name: str, rows: Sides, masks: Sides) -> Sides:
-        pairs = self.pairs.pairs
-        categories = self.brand_category[pairs[:, 0]]
-        known = (categories >= 0) & masks[schema.INFLUENCER][pairs[:, 1]]
-        n_categories = max(int(self.brand_category.max()) + 1, 0)
+    def _category(self, name: str, brand_category: Tensor) -> Sides:
+        """The log probability that a brand of each category chooses an influencer."""
+        pairs, settings = self.pairs.pairs, self.settings
+        categories = brand_category[pairs[:, 0]]
+        known = (categories >= 0) & self._present(name, schema.INFLUENCER)[pairs[:, 1]]
+        n_categories = max(int(brand_category.max()) + 1, 0)
         posterior = category_log_posterior(
-            rows[schema.INFLUENCER],
+            self._rows(name, schema.INFLUENCER),
             pairs[known, 1],
             categories[known],
             n_categories,
-            inverse_penalty=self.settings.category_inverse_penalty,
+            inverse_penalty=settings.category_inverse_penalty,
         )
-        one_hot = self.brand_category[:, None] == torch.arange(n_categories)
-        return {schema.BRAND: one_hot.to(posterior), schema.INFLUENCER: posterior}
+        one_hot = brand_category[:, None] == torch.arange(n_categories)
+        return self._weighted(name, settings.category_weight, one_hot.to(posterior), posterior)
+
+    def _weighted(self, name: str, weight: float, *vectors: Tensor) -> Sides:
+        """Vectors times the root of a weight; zeros where the perspective is missing."""
+        return {
+            side: torch.where(self._present(name, side)[:, None], rows * weight**0.5, 0.0)
+            for side, rows in zip(schema.SIDES, vectors, strict=True)
+        }
 
     def _rows(self, name: str, side: schema.Side) -> Tensor:
         """A perspective's standardised modalities side by side: float32 (account, dimension)."""
@@ -297,22 +286,14 @@ class MetricMethod(nn.Module):
         return torch.stack([masks[part] for part in self.perspectives[name]]).any(dim=0)
 
 
-def _both(sides: Sides) -> tuple[Tensor, Tensor]:
-    return sides[schema.BRAND], sides[schema.INFLUENCER]
-
-
 def standardised_tables(
     settings: MetricSettings, tables: FeatureTables, pairs: TrainingPairs, *, centred: bool
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+) -> Tables:
     """Every modality's rows made comparable, and reduced where they are wide.
 
-    Args:
-        settings: switches.
-        tables: side -> raw features.
-        pairs: whose accounts give means and axes.
-        centred: see `standardised_rows`.
+    Means and axes are those of training accounts.
     """
-    made: dict[schema.Side, dict[str, tuple[Tensor, Tensor]]] = {side: {} for side in schema.SIDES}
+    made: Tables = {side: {} for side in schema.SIDES}
     fitted = {side: pairs.is_training(side) for side in schema.SIDES}
     for name in tables[schema.BRAND]:
         square_root = settings.square_roots and are_shares(tables, name)

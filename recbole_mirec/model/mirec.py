@@ -14,11 +14,9 @@ from recbole_mirec.data.accounts import (
 )
 from recbole_mirec.data.attributes import GraphSettings, graph_features
 from recbole_mirec.model.base import (
-    PerspectiveModel,
     Sides,
+    VectorModel,
     perspective_tables,
-    perspectives_in_use,
-    require_accounts,
     settings_of,
 )
 from recbole_mirec.model.metric import MetricMethod, TrainingPairs
@@ -28,38 +26,28 @@ from recbole_mirec.nn.settings import INPUTS, MetricSettings, NetworkSettings
 METRIC = "metric"
 
 
-class MIRec(PerspectiveModel):
+class MIRec(VectorModel):
     """Micro-influencer recommendation from content, audience and attributes.
 
     Account features are looked up by id, so batches carry ids only. The score of a pair is the
     inner product of two account vectors, the sum of one inner product per perspective ((27) of
     MORNING, TMM 2023). What the vectors are, and how they are learnt, is the `method`: `metric` is
     our own (`variant: mirec`), `morning` the published one (`reference` and `paper`).
-
-    Args:
-        config: the keys of `properties/model/MIRec.yaml`, presets resolved.
-        dataset: the training part, with `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set has no account features, or a key has a wrong value.
     """
 
     type = ModelType.CONTEXT
     looks_features_up = True
+    perspective_scores = VectorModel.shares
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        accounts = require_accounts(dataset, "MIRec")
-        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
+        self.choose_perspectives(config, dataset)
         # before the graph is embedded, which takes its time and leaves a cache
         check_method(config)
         self.method = _method(config, dataset, self.perspectives)
+        self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
         self.score_meaning = self.method.score_meaning
-
-    def input_fingerprint(self) -> str:
-        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        return self.method.accounts.fingerprint()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """The terms of the method's objective, in the order of `loss_names`."""

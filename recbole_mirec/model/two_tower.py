@@ -19,8 +19,6 @@ from recbole_mirec.model.base import (
     VectorModel,
     content_tables,
     perspective_tables,
-    perspectives_in_use,
-    require_accounts,
 )
 from recbole_mirec.nn.objective import (
     draw_from_buckets,
@@ -33,23 +31,15 @@ from recbole_mirec.nn.towers import MLP, BilinearTower
 
 
 class TwoTowerModel(VectorModel):
-    """Trained on pairs; a subclass sets `accounts` and gives `encode` and a loss."""
-
-    accounts: AccountFeatures
+    """Trained on pairs; a subclass sets `inputs` and gives `encode` and a loss."""
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
         raise NotImplementedError
 
-    def input_fingerprint(self) -> str:
-        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        return self.accounts.fingerprint()
-
     def compute_vectors(self) -> Sides:
         """Vectors of all accounts; those of padding mean nothing."""
-        return {
-            side: rows.unsqueeze(1) for side, rows in self.accounts.encoded(self.encode).items()
-        }
+        return {side: rows.unsqueeze(1) for side, rows in self.inputs.encoded(self.encode).items()}
 
     def pair_scores(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """Scores of a training batch's positives and of its negatives: float32 (pair), with grad.
@@ -78,28 +68,20 @@ class ContentTwoTower(TwoTowerModel):
     attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
     precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
     negative, `logistic` the logistic regression of positives against negatives.
-
-    Args:
-        config: the keys of `properties/model/ContentTwoTower.yaml`.
-        dataset: brings `accounts`.
-
-    Raises:
-        UsageError: the data set has no account features.
     """
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        tables = require_accounts(dataset, "ContentTwoTower")
-        perspectives = perspectives_in_use(tables, config["perspectives"], self.logger)
-        rows = perspective_tables(tables, perspectives)
-        self.accounts = AccountFeatures({side: _joined(rows[side]) for side in schema.SIDES})
+        accounts = self.choose_perspectives(config, dataset)
+        rows = perspective_tables(accounts, self.perspectives)
+        self.inputs = AccountFeatures({side: _joined(rows[side]) for side in schema.SIDES})
         self.loss = config["loss"]
         shared = bool(config["shared_towers"])
         self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
         self.towers = nn.ModuleDict()
         for name in dict.fromkeys(self.tower_of.values()):
             self.towers[name] = MLP(
-                self.accounts.widths[INPUTS],
+                self.inputs.widths[INPUTS],
                 config["tower_hidden"],
                 config["tower_dimension"],
                 dropout="first_activations",
@@ -108,7 +90,7 @@ class ContentTwoTower(TwoTowerModel):
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        rows = self.accounts.features(side, ids)[INPUTS]
+        rows = self.inputs.features(side, ids)[INPUTS]
         vectors: Tensor = self.towers[self.tower_of[side]](rows)
         return vectors
 
@@ -125,15 +107,7 @@ def _joined(table: FeatureTable) -> FeatureTable:
 
 
 class HistoryModel(TwoTowerModel):
-    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
-
-    Args:
-        config: `topic_tower`, `visual_tower`, `tower_dimension` and `tower_dropout` are read.
-        dataset: brings `accounts`.
-
-    Raises:
-        UsageError: the data set has neither topics nor visual semantics of content.
-    """
+    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product."""
 
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
 
@@ -145,7 +119,7 @@ class HistoryModel(TwoTowerModel):
                 self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
         # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
         # 0.1, which would drown them.
-        self.accounts = AccountFeatures(
+        self.inputs = AccountFeatures(
             {
                 side: {
                     name: (functional.normalize(rows) * rows.shape[1] ** 0.5, mask)
@@ -159,7 +133,7 @@ class HistoryModel(TwoTowerModel):
         self.towers = nn.ModuleDict(
             {
                 side: BilinearTower(
-                    self.accounts.widths, hidden, self.dimension, config["tower_dropout"]
+                    self.inputs.widths, hidden, self.dimension, config["tower_dropout"]
                 )
                 for side in schema.SIDES
             }
@@ -167,7 +141,7 @@ class HistoryModel(TwoTowerModel):
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
+        features, masks = self.inputs.features(side, ids), self.inputs.masks(side, ids)
         # The root on both sides makes the inner product the mean of the elementwise product.
         vectors: Tensor = self.towers[side](features, masks) / self.dimension**0.5
         return vectors
@@ -187,14 +161,6 @@ class MIR(HistoryModel):
     bucket; the others are drawn anew each time. Buckets that a brand cannot fill are left out of
     its list. Where no competence is known, all labels are equal, and which bucket an influencer
     stands in, which then means nothing, follows from its place in the data set.
-
-    Args:
-        config: the keys of `properties/model/MIR.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks topics and visual semantics of content, or a list has no
-            room for a collaboration beside its negatives.
     """
 
     figure_notes = (f"MIR {READS_CONTENT}",)
@@ -255,10 +221,6 @@ class HPTR(HistoryModel):
     is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
     Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
     CAMERA.
-
-    Args:
-        config: the keys of `properties/model/HPTR.yaml`.
-        dataset: brings `accounts`.
     """
 
     figure_notes = (f"HPTR {READS_CONTENT}",)

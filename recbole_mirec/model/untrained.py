@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from recbole.utils import InputType, ModelType
+from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset_convert import schema
@@ -14,81 +15,70 @@ from recbole_mirec.model.base import (
     ATTRIBUTE,
     FeatureTable,
     FeatureTables,
-    PerspectiveModel,
+    MirecModel,
     Sides,
-    Untrained,
+    VectorModel,
     are_shares,
     perspective_tables,
-    perspectives_in_use,
     require_accounts,
     stacked,
 )
 from recbole_mirec.nn.metric import product_deviation, standardise_product, standardised_rows
 
 
-class ScoredAtOnce(Untrained):
-    """An untrained model that gives `score_rows`, the scores of all influencers for brands."""
+class Untrained(MirecModel):
+    """A model without training: the parameter that RecBole's optimizer wants, and a loss of 0."""
 
-    def score_rows(self, brands: Tensor) -> Tensor:
-        """Scores by internal ids: float32 (brand, influencer)."""
-        raise NotImplementedError
+    type = ModelType.TRADITIONAL
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Nothing to learn: zero."""
+        return self.unused.sum() * 0.0
+
+
+class ScoreTable(Untrained):
+    """Scores known from the start. Ties stay ties: metrics give what a random order of them gives.
+
+    Args:
+        config: RecBole's field names are read.
+        dataset: gives the numbers of brands and influencers.
+        scores: by internal id, (influencer) for every brand alike, or (brand, influencer).
+    """
+
+    scores: Tensor
+
+    def __init__(self, config: Any, dataset: Any, scores: Tensor):
+        super().__init__(config, dataset)
+        self.register_buffer("scores", scores.float(), persistent=False)
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        brands, rows = torch.unique(interaction[self.USER_ID], return_inverse=True)
-        return self.score_rows(brands)[rows, interaction[self.ITEM_ID]]
+        table = self.scores.expand(self.n_users, -1)
+        return table[interaction[self.USER_ID], interaction[self.ITEM_ID]]
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores of all influencers: float32 (brand * influencer), a fresh tensor."""
-        return self.score_rows(interaction[self.USER_ID]).clone().reshape(-1)
+        return self.scores.expand(self.n_users, -1)[interaction[self.USER_ID]].reshape(-1)
 
 
-class Random(ScoredAtOnce):
-    """Scores every pair by a number drawn once from the seed, uniform in [0, 1).
-
-    Args:
-        config: `seed` is read.
-        dataset: gives the numbers of brands and influencers.
-    """
+class Random(ScoreTable):
+    """Scores every pair by a number drawn once from the seed, uniform in [0, 1)."""
 
     deterministic = False
     score_meaning = "a random number from 0 to 1"
 
     def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        generator = np.random.default_rng(config["seed"])
-        scores = generator.random((self.n_users, self.n_items), dtype=np.float32)
-        self.register_buffer("scores", torch.from_numpy(scores), persistent=False)
-
-    def score_rows(self, brands: Tensor) -> Tensor:
-        """Scores by internal ids: float32 (brand, influencer)."""
-        scores: Tensor = self.scores[brands]
-        return scores
+        shape = dataset.user_num, dataset.item_num
+        scores = np.random.default_rng(config["seed"]).random(shape, dtype=np.float32)
+        super().__init__(config, dataset, torch.from_numpy(scores))
 
 
-class InfluencerScores(ScoredAtOnce):
-    """Models that rank influencers by one number each, whatever the brand.
-
-    Ties stay ties: the metrics give what a random order of the tied gives on average.
-
-    Args:
-        config: RecBole's field names are read.
-        dataset: gives the numbers of brands and influencers.
-        scores: float (influencer) by internal id, padding first.
-    """
-
-    def __init__(self, config: Any, dataset: Any, scores: "np.ndarray[Any, Any]"):
-        super().__init__(config, dataset)
-        values = torch.from_numpy(scores.astype(np.float32))
-        self.register_buffer("scores", values, persistent=False)
-
-    def score_rows(self, brands: Tensor) -> Tensor:
-        """Scores by internal ids: float32 (brand, influencer)."""
-        scores: Tensor = self.scores.expand(len(brands), -1)
-        return scores
-
-
-class Popularity(InfluencerScores):
+class Popularity(ScoreTable):
     """Scores an influencer by its number of training collaborations, 0 for unseen ones."""
 
     score_meaning = "the influencer's training collaborations"
@@ -99,19 +89,17 @@ class Popularity(InfluencerScores):
 
     def __init__(self, config: Any, dataset: Any):
         influencers = dataset.pairs[schema.TRAIN][:, 1]
-        super().__init__(config, dataset, np.bincount(influencers, minlength=dataset.item_num))
+        counts = np.bincount(influencers, minlength=dataset.item_num)
+        super().__init__(config, dataset, torch.from_numpy(counts))
 
 
-class MIV(InfluencerScores):
+class MIV(ScoreTable):
     """The influencer's standing among training influencers, averaged over what is known of it.
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), after Li, Lai and Chen
     (2011), from posts, comments and likes per follower. On our inputs: followers and the mean
     competence of the training collaborations, which measures engagement. Each counts as the share
     of training influencers below less the share above; what is unknown counts as the middle.
-
-    Raises:
-        UsageError: the data set knows neither followers nor competences of training influencers.
     """
 
     score_meaning = "the influencer's standing among training influencers, from -1 to 1"
@@ -127,7 +115,8 @@ class MIV(InfluencerScores):
                 f"MIV needs followers of influencers ('influencer_{schema.FOLLOWERS}') or "
                 f"'{schema.COMPETENCE}' of collaborations, and the training part has neither."
             )
-        super().__init__(config, dataset, np.mean(list(numbers.values()), axis=0))
+        means = np.mean(list(numbers.values()), axis=0)
+        super().__init__(config, dataset, torch.from_numpy(means))
         self.logger.info(f"Influence from {' and '.join(numbers)}.")
 
 
@@ -138,7 +127,7 @@ _MEANINGS = {
 }
 
 
-class Cosine(Untrained, PerspectiveModel):
+class Cosine(Untrained, VectorModel):
     """Sum over perspectives of an untrained similarity of the accounts' features.
 
     Two combinations, each one inner product a perspective:
@@ -153,19 +142,13 @@ class Cosine(Untrained, PerspectiveModel):
       length 1 and concatenated. A missing modality is left out, a missing perspective adds 0.
 
     Attributes are 0/1 rows over the shared vocabulary, or the precomputed vectors.
-
-    Args:
-        config: `perspectives` and `combination` are read.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set has no account features.
     """
+
+    perspective_scores = VectorModel.shares
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        accounts = require_accounts(dataset, "Cosine")
-        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
+        accounts = self.choose_perspectives(config, dataset)
         self.score_meaning = _MEANINGS[config["combination"]]
         blocks = []
         for name in self.perspectives:
@@ -217,19 +200,12 @@ def _concatenated(table: FeatureTable) -> Tensor:
     return functional.normalize(torch.cat(units, dim=1))
 
 
-class CategoryOracle(ScoredAtOnce):
+class CategoryOracle(ScoreTable):
     """LEAKING: ranks influencers of the brand's own category first, then by Cosine.
 
     An influencer's category is known only from the brands that it worked with, those of
     validation and test included, so it gives the label away. This is the only model that reads
     the side file; it shows how far figures rise when a method does so unawares.
-
-    Args:
-        config: the keys of Cosine, for the order within a category.
-        dataset: brings `atomic` and `accounts`.
-
-    Raises:
-        UsageError: the data set has no categories of both sides, or no account features.
     """
 
     leaks = True
@@ -243,39 +219,26 @@ class CategoryOracle(ScoredAtOnce):
     )
 
     def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        self.cosine = Cosine(config, dataset)
-        for side, codes in _category_codes(dataset).items():
-            self.register_buffer(f"{side}_category", codes, persistent=False)
-
-    def score_rows(self, brands: Tensor) -> Tensor:
-        """Scores by internal ids: float32 (brand, influencer), in [0, 2]."""
-        same = self.brand_category[brands].unsqueeze(1) == self.influencer_category
-        cosine = self.cosine.full_sort_predict({self.USER_ID: brands}).reshape(same.shape)
-        scores: Tensor = same + torch.sigmoid(cosine)
-        return scores
+        cosine = Cosine(config, dataset)
+        brands, influencers = (rows.flatten(1) for rows in cosine.account_vectors().values())
+        codes = _category_codes(dataset)
+        same = codes[schema.BRAND].unsqueeze(1) == codes[schema.INFLUENCER]
+        super().__init__(config, dataset, same + torch.sigmoid(brands @ influencers.T))
 
 
 def _category_codes(dataset: Any) -> Sides:
     """Category numbers (account) of both sides by internal id; that of padding is nobody's."""
-    atomic = getattr(dataset, "atomic", None)
-    if (
-        atomic is None
-        or atomic.influencer_category is None
-        or schema.BRAND_CATEGORY not in atomic.brands
-    ):
+    atomic = dataset.atomic
+    if atomic.influencer_category is None or schema.BRAND_CATEGORY not in atomic.brands:
         raise UsageError(
             "CategoryOracle needs the categories of brands and the side file of influencers' "
             "categories, which this data set does not have."
         )
-    categories = {
-        schema.BRAND: atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY],
-        schema.INFLUENCER: atomic.influencer_category,
-    }
-    numbers = {name: code for code, name in enumerate(sorted(set(categories[schema.BRAND])))}
+    brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+    numbers = {name: code for code, name in enumerate(sorted(set(brands)))}
     codes: Sides = {}
-    for padding, side in ((-1, schema.BRAND), (-2, schema.INFLUENCER)):
+    sides = (-1, schema.BRAND, brands), (-2, schema.INFLUENCER, atomic.influencer_category)
+    for padding, side, names in sides:
         tokens = dataset.field2id_token[schema.ACCOUNT_ID[side]][1:]
-        names = categories[side].loc[tokens]
-        codes[side] = torch.tensor([padding, *(numbers[name] for name in names)])
+        codes[side] = torch.tensor([padding, *names.loc[tokens].map(numbers)])
     return codes

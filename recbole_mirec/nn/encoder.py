@@ -107,8 +107,9 @@ class AccountEncoder(nn.Module):
                 present["content"] & present["audience"],
                 is_brand,
             )
-        return torch.stack(list(vectors.values()), dim=1), torch.stack(
-            list(present.values()), dim=1
+        return (
+            torch.stack(list(vectors.values()), dim=1),
+            torch.stack(list(present.values()), dim=1),
         )
 
 

@@ -34,9 +34,6 @@ def standardised_rows(
         fitted: True for the training accounts, of which the present ones give the mean.
         square_root: Take square roots; only for rows without negative entries.
         centred: Subtract the mean, which is zero if there is no row to take it of.
-
-    Returns:
-        Rows of length 1, or zero: where the modality is missing, and where a row is the mean.
     """
     if square_root:
         rows = rows.sqrt()
@@ -51,13 +48,11 @@ def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Ten
     Principal components of rows as they are: no mean is subtracted. In float64, so that the axes
     do not depend on how a sum was split.
 
-    Args:
-        rows: What the axes are fitted on; missing ones are zero and count for nothing.
-        n_axes: How many axes at most.
+    Missing rows are zero and count for nothing.
 
     Returns:
-        The axes, largest first, each with its largest entry positive; the unit axes where rows
-        have no more dimensions than that, so that nothing is mixed without need.
+        At most ``n_axes`` axes, largest first, each with its largest entry positive; the unit axes
+        where rows have no more dimensions than that, so that nothing is mixed without need.
     """
     width = rows.shape[1]
     if width <= n_axes:
@@ -81,18 +76,8 @@ def standardise_product(
     With mean ``m`` and standard deviation ``s`` of the products, a brand's vector is
     ``[b / s, -m / s]`` and an influencer's ``[i, 1]``, so ranking stays one matrix product.
 
-    Args:
-        brands: One vector a brand.
-        influencers: One vector an influencer.
-        brand_present: True where the brand has the feature; without it its z-scores are 0, which
-            is the mean.
-        influencer_present: The same of influencers.
-        brand_fitted: True for the brands whose products give ``m`` and ``s``.
-        influencer_fitted: The same of influencers.
-
-    Returns:
-        Both sides' vectors, one dimension wider. Products that do not vary, or none to fit on,
-        give ``s = 1``.
+    Products with what is missing are 0, the mean. ``m`` and ``s`` are of the present and fitted
+    brands with such influencers; products that do not vary, or none to fit on, give ``s = 1``.
     """
     chosen = brand_present & brand_fitted, influencer_present & influencer_fitted
     mean, deviation = _moments(brands[chosen[0]] @ influencers[chosen[1]].T)
@@ -112,16 +97,8 @@ def centred_product(
     So an influencer that lacks a feature is worth as much to each brand as an average one, and not
     more than all where products are mostly negative. No ranking among those that have it changes.
 
-    Args:
-        brands: One vector a brand.
-        influencers: One vector an influencer.
-        brand_present: True where the brand has the feature.
-        influencer_present: The same of influencers.
-        influencer_fitted: True for the influencers whose mean is taken; the present ones count.
-
-    Returns:
-        Both sides' vectors, one dimension wider: ``[b, -b'm]`` and ``[i, 1]``, m the mean vector,
-        zero if there is none to take it of.
+    With m the mean vector of the present and fitted influencers, zero if there is none, a brand's
+    vector is ``[b, -b'm]`` and an influencer's ``[i, 1]``.
     """
     counted = influencers[influencer_present & influencer_fitted]
     mean = counted.sum(dim=0) / max(len(counted), 1)
@@ -178,13 +155,7 @@ def hubness(
     Source: the term r of Conneau et al., "Word Translation without Parallel Data" (ICLR 2018), (2):
     CSLS is twice the score less this mean and less the brand's own, which changes no ranking.
 
-    Args:
-        brands: Vectors of the reference brands; where they are fewer, the mean is over all.
-        influencers: Vectors whose inner product with a brand's is the score.
-        n_neighbours: How many brands the mean is over.
-
-    Returns:
-        One mean an influencer; zeros where there is no reference brand.
+    The mean is over all reference brands where they are fewer, and 0 where there is none.
     """
     n_neighbours = min(n_neighbours, len(brands))
     if not n_neighbours:
@@ -278,11 +249,7 @@ class MetricEncoder(nn.Module):
         features: Mapping[str, Float[Tensor, "account _"]],
         masks: Mapping[str, Bool[Tensor, "account"]],
     ) -> list[Float[Tensor, "account _"]]:
-        """Encodes accounts of either side.
-
-        Args:
-            features: Standardised rows by modality; zeros where missing.
-            masks: True where the account has the modality.
+        """Encodes accounts of either side, of which ``features`` are standardised rows.
 
         Returns:
             One tensor a perspective, in the order given at construction: its modalities' vectors

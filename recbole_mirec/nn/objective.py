@@ -113,16 +113,9 @@ def triplet_loss(
     Departures: the paper does not say how the batch is reduced: ``mean`` is over all triplets,
     ``mean_active``, as in the published reference, over those whose loss is positive.
 
-    Args:
-        positive_scores: Scores of brand and positive influencer.
-        negative_scores: Scores of the same brand and its negative influencer.
-        margin: By how much a positive must lead for a loss of 0.
-        reduction: Which triplets the mean is over.
-        mask: True where brand, positive and negative all have the perspective, None: everywhere;
-            other triplets count in neither mean.
-
-    Returns:
-        The mean loss, at least 0; 0, with zero gradient, if there is no triplet to average.
+    ``margin`` is by how much a positive must lead for a loss of 0. Triplets count in neither mean
+    where the mask, if there is one, says that brand, positive or negative lack the perspective.
+    The loss is 0, with zero gradient, if there is no triplet to average.
     """
     losses = functional.relu(negative_scores - positive_scores + margin)
     counted = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask
@@ -175,7 +168,7 @@ def objective(
 
     Args:
         settings: Perspectives, margins, weights and readings.
-        positive_scores: f, g, h of brand and positive influencer, perspectives in the order of
+        positive_scores: f, g, h of brand and positive influencer, in the order of
             ``settings.perspectives``; at least one pair.
         negative_scores: The same of the brand and its negative influencer.
         positive_mask: True where brand and positive both have the perspective.
@@ -183,8 +176,7 @@ def objective(
         weights: The matrices of the L1 term; see `weight_matrices`.
 
     Returns:
-        Scalars, all with their weights in them: ``<perspective>_triplet`` for each perspective in
-        use, ``cross_entropy``, ``score_penalty`` and ``l1``.
+        Scalars with their weights in them, one ``<perspective>_triplet`` a perspective first.
     """
     terms = {
         f"{name}_triplet": triplet_loss(

@@ -23,29 +23,22 @@ SPREAD = 0.1
 LEAK = 0.01
 
 
-def initialise_(
-    tensor: Float[Tensor, "..."], scheme: Initialisation, generator: torch.Generator | None = None
-) -> None:
-    """Fills a tensor in place: uniform(-0.1, 0.1), or normal of standard deviation 0.1.
-
-    Source: implementation details of Wang et al. (IEEE TMM 2023) for the uniform draw; its
-    published reference draws normal values instead. A generator of None is torch's own.
-    """
-    with torch.no_grad():
-        if scheme == "uniform_0.1":
-            tensor.uniform_(-SPREAD, SPREAD, generator=generator)
-        else:
-            tensor.normal_(0.0, SPREAD, generator=generator)
-
-
 def initialised_linear(
     n_inputs: int, n_outputs: int, scheme: Initialisation, generator: torch.Generator | None
 ) -> nn.Linear:
-    """A linear layer drawn by `initialise_` alone; ``weight`` is the paper's ``W``, transposed."""
+    """A linear layer of uniform(-0.1, 0.1), or of normal values of standard deviation 0.1.
+
+    Source: implementation details of Wang et al. (IEEE TMM 2023) for the uniform draw; its
+    published reference draws normal values instead. A generator of None is torch's own, which the
+    caller has seeded. torch stores the paper's ``W`` transposed.
+    """
     # made without values, so that torch's own draw does not advance the global generator
     layer = nn.Linear(n_inputs, n_outputs, device="meta").to_empty(device="cpu")
-    initialise_(layer.weight, scheme, generator)
-    initialise_(layer.bias, scheme, generator)
+    for parameter in (layer.weight, layer.bias):
+        if scheme == "uniform_0.1":
+            nn.init.uniform_(parameter, -SPREAD, SPREAD, generator)
+        else:
+            nn.init.normal_(parameter, 0.0, SPREAD, generator)
     return layer
 
 
@@ -53,8 +46,8 @@ class MLP(nn.Module):
     """sigma, mu (7)(8), omega, gamma (10)(11) or beta (18) of Wang et al. (IEEE TMM 2023).
 
     Leaky ReLU of slope 0.01 between the layers, none after the last. In training mode, and there
-    alone, ``dropout_rate`` of the first layer is dropped and the rest scaled by
-    ``1 / (1 - dropout_rate)``, so that the first layer's output keeps its expectation:
+    alone, ``dropout_rate`` of the first layer is dropped, by torch's own generator, and the rest
+    scaled by ``1 / (1 - dropout_rate)``, so that the layer's output keeps its expectation:
 
     - ``first_activations``: entries of the first linear map's output, anew for every row; before
       or after the leaky ReLU is the same, since it commutes with such a scaling.
@@ -64,15 +57,6 @@ class MLP(nn.Module):
 
     Departures: the paper says "dropout layers" and no place; both readings are kept. For (18) it
     names no activation; its published reference has the same leaky ReLU there, and so have we.
-
-    Args:
-        n_inputs: Width of the modality's input.
-        hidden: Widths of the hidden layers, at least one.
-        n_outputs: Width of the output, ``d_a``.
-        dropout_rate: The share dropped, in [0, 1).
-        dropout: Where to drop. Always by torch's own generator, as torch's layers do.
-        initialisation: How the first values are drawn; see `initialise_`.
-        generator: Their source of randomness.
     """
 
     def __init__(
@@ -113,15 +97,11 @@ class MLP(nn.Module):
 def masked_product(
     branches: Sequence[Float[Tensor, "account dim"]], masks: Sequence[Bool[Tensor, "account"]]
 ) -> tuple[Float[Tensor, "account dim"], Bool[Tensor, "account"]]:
-    """Elementwise product of the branches that are present.
+    """Elementwise product of the branches that are present, at least one: ``o`` of (9) and (12).
 
-    The outer ``o`` of (9) and (12) of Wang et al. (IEEE TMM 2023). Departure: the paper knows no
-    missing branch. Here such a branch counts as a vector of ones, so that what is present is
-    returned alone; its own values, NaN too, reach neither the result nor a gradient.
-
-    Args:
-        branches: One vector an account from each branch; at least one branch.
-        masks: True where the account has that branch.
+    Departure: the paper knows no missing branch. Here such a branch counts as a vector of ones, so
+    that what is present is returned alone; its own values, NaN too, reach neither the result nor a
+    gradient.
 
     Returns:
         The product, all zeros where no branch is present, and True where any is.
@@ -141,9 +121,8 @@ class Fusion(nn.Module):
     - ``product``: ``e^p o e^t``, the published reference's form, without parameters.
 
     An account with one modality alone gets that branch as it would have entered the product, and
-    so does a fusion built for one modality. So what an account without images gets does not depend
-    on whether other accounts have some, and vectors of one and of two modalities live in the same
-    space.
+    so does a fusion built for one modality: what an account without images gets does not depend on
+    whether others have some, and vectors of one and of two modalities live in the same space.
     """
 
     def __init__(
@@ -180,11 +159,8 @@ def attention_weights(
 ) -> Float[Tensor, "account dim"]:
     """``w_c`` or ``w_u``, the weights of a perspective's dimensions: (21) or (22).
 
-    Departure: with ``sigmoid`` the softmax reads ``sigmoid(e) o e_af``, as in the published
-    reference; with ``raw`` it reads the paper's ``e o e_af``.
-
-    Returns:
-        Weights in (0, dim) that sum to ``dim`` in each row.
+    ``raw`` reads the paper's ``e o e_af``, ``sigmoid``, as the published reference,
+    ``sigmoid(e) o e_af``. The weights, in (0, dim), sum to ``dim`` in each row.
     """
     base = torch.sigmoid(vectors) if softmax_input == "sigmoid" else vectors
     return torch.softmax(base * affinities, dim=-1) * vectors.shape[-1]
@@ -227,15 +203,7 @@ class CoAttention(nn.Module):
         both: Bool[Tensor, "account"],
         is_brand: Bool[Tensor, "account"],
     ) -> tuple[Float[Tensor, "account dim"], Float[Tensor, "account dim"]]:
-        """``e'_c = e_c o w_c`` (23) and ``e'_u = e_u o w_u`` (24).
-
-        Args:
-            content: ``e_c``.
-            audience: ``e_u``.
-            both: True where the account has content and audience; other rows are returned as they
-                came.
-            is_brand: True for brands, False for influencers; without effect if ``shared``.
-        """
+        """``e'_c = e_c o w_c`` (23) and ``e'_u = e_u o w_u`` (24), where ``both`` are present."""
         rows_of = {"brand": both & is_brand, "influencer": both & ~is_brand, "account": both}
         for side, maps in self.sides.items():
             rows = rows_of[side]
