@@ -275,7 +275,7 @@ READS_CONTENT = (
 
 
 def content_tables(dataset: Any, model: str) -> Tables:
-    """Topics and visual semantics of what accounts post, those that the data set has.
+    """Topics and visual semantics of what accounts post, those that the data set has, as unit rows.
 
     Raises:
         UsageError: it has neither; names the model that needs one of them.
@@ -286,7 +286,10 @@ def content_tables(dataset: Any, model: str) -> Tables:
             f"{model} needs topics or visual semantics of the posts of both sides: fill the "
             f"columns {' or '.join(CONTENT)} of brands and influencers."
         )
-    return tables
+    return {
+        side: {name: (functional.normalize(rows), mask) for name, (rows, mask) in table.items()}
+        for side, table in tables.items()
+    }
 
 
 def settings_of(kind: type[_Settings], config: Any, **given: Any) -> _Settings:

@@ -6,7 +6,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
@@ -26,16 +25,7 @@ from recbole_mirec.nn.towers import MLP
 
 
 class ConceptInputs(AccountFeatures):
-    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings.
-
-    Args:
-        config: `n_concepts` and the keys of `GraphSettings`.
-        dataset: brings `accounts` and `pairs`.
-        model: the name of the model that reads them, for errors.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
-    """
+    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings."""
 
     vectors: Tensor
 
@@ -47,9 +37,6 @@ class ConceptInputs(AccountFeatures):
                 f"{model} needs attribute lists of both sides, which are its concepts: fill the "
                 f"columns {' and '.join(columns)}. A precomputed attribute_vector does not do."
             )
-        for table in tables.values():
-            for name, (rows, mask) in table.items():
-                table[name] = functional.normalize(rows), mask
         super().__init__(tables)
         self.n_history = sum(self.widths.values())
         concepts = account_concepts(
@@ -240,7 +227,3 @@ class CATR(TwoTowerModel):
         )
         vectors: Tensor = self.tower(torch.cat([self.inputs.histories(side, ids), mean], dim=1))
         return vectors
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean hinge of the batch's triplets, at least 0."""
-        return self.hinge(interaction, self.margin)

@@ -31,7 +31,9 @@ from recbole_mirec.nn.towers import MLP, BilinearTower
 
 
 class TwoTowerModel(VectorModel):
-    """Trained on pairs; a subclass sets `inputs` and gives `encode` and a loss."""
+    """Trained on pairs; a subclass sets `inputs` and gives `encode`, and a `margin` or a loss."""
+
+    margin: float
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
@@ -51,9 +53,9 @@ class TwoTowerModel(VectorModel):
         positives, negatives = self.encode(schema.INFLUENCER, both).chunk(2)
         return (brands * positives).sum(dim=1), (brands * negatives).sum(dim=1)
 
-    def hinge(self, interaction: Any, margin: float) -> Tensor:
-        """Mean hinge over the batch's triplets whose loss is positive, at least 0."""
-        return triplet_loss(*self.pair_scores(interaction), margin, "mean_active")
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean hinge of the batch's triplets whose loss is positive, at least 0."""
+        return triplet_loss(*self.pair_scores(interaction), self.margin, "mean_active")
 
 
 INPUTS = "inputs"
@@ -122,7 +124,7 @@ class HistoryModel(TwoTowerModel):
         self.inputs = AccountFeatures(
             {
                 side: {
-                    name: (functional.normalize(rows) * rows.shape[1] ** 0.5, mask)
+                    name: (rows * rows.shape[1] ** 0.5, mask)
                     for name, (rows, mask) in table.items()
                 }
                 for side, table in tables.items()
@@ -228,7 +230,3 @@ class HPTR(HistoryModel):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         self.margin = config["triplet_margin"]
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean hinge of the batch's triplets, at least 0."""
-        return self.hinge(interaction, self.margin)

@@ -80,11 +80,8 @@ class AccountEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "account perspective dim"], Bool[Tensor, "account perspective"]]:
         """Encodes accounts of either side.
 
-        Args:
-            features: Inputs by modality, of the widths given at construction; rows that the mask
-                leaves out may hold anything, NaN too. Modalities without a tower are passed over.
-            masks: True where the account has the modality.
-            is_brand: True for brands, False for influencers.
+        Rows of features that the mask leaves out may hold anything, NaN too; modalities without a
+        tower are passed over.
 
         Returns:
             The account vectors, perspectives in the order of ``settings.perspectives``, and True
@@ -116,13 +113,13 @@ class AccountEncoder(nn.Module):
 def _tower(
     settings: NetworkSettings, modality: str, width: int, generator: torch.Generator | None
 ) -> MLP:
+    kind = modality.rpartition("_")[2]
     hidden = {"visual": settings.visual_hidden, "topics": settings.topic_hidden}
-    of_attributes = modality == ATTRIBUTE
     return MLP(
         width,
-        settings.attribute_hidden if of_attributes else hidden[modality.split("_")[1]],
+        hidden.get(kind, settings.attribute_hidden),
         settings.dimension,
-        dropout=settings.attribute_dropout if of_attributes else settings.dropout,
+        dropout=settings.dropout if kind in hidden else settings.attribute_dropout,
         dropout_rate=settings.dropout_rate,
         initialisation=settings.initialisation,
         generator=generator,

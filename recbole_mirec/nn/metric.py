@@ -188,8 +188,8 @@ def category_log_posterior(
         inverse_penalty: scikit-learn's C, above 0.
 
     Returns:
-        At most 0; a category that no training brand has gets the least value of the row, and all
-        zeros come back where fewer than two have one, for then nothing can be told.
+        At most 0; a category that no training brand has gets the least value of the row; zeros
+        where fewer than two have one, for then nothing can be told.
     """
     found = np.unique(categories.cpu().numpy())
     if len(found) < 2:
@@ -219,11 +219,11 @@ class MetricEncoder(nn.Module):
     Args:
         widths: Input width by modality.
         perspectives: Perspective -> its modalities, at least one each, all in `widths`.
-        settings: Of them are read ``tower``: g as one ``linear`` matrix on inputs of which
-            ``dropout_rate`` are dropped, or an ``mlp`` with a hidden layer of 512 with leaky ReLU,
-            which drops there; ``modality_dropout``: the share of accounts that lack a modality in
-            training, drawn by modality; ``temperature``: the temperatures' first value;
-            ``identity_path``: False leaves x out, for comparison, and g starts at random.
+        settings: ``tower``: g is one ``linear`` matrix on inputs of which ``dropout_rate`` are
+            dropped, or an ``mlp`` with 512 hidden units with leaky ReLU, dropped alike;
+            ``modality_dropout``: the share of accounts that lack a modality in training, drawn by
+            modality; ``temperature``: the first value; without ``identity_path``, for comparison,
+            x is left out and g starts at random.
     """
 
     def __init__(

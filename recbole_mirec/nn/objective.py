@@ -22,13 +22,9 @@ def multi_positive_softmax(
     first form of Khosla et al., "Supervised Contrastive Learning" (NeurIPS 2020), (2). Departure:
     a brand's other positives stand in no denominator.
 
-    Args:
-        scores: Scores divided by their temperature.
-        positives: True at known collaborations; everything else is a negative.
-        weights: Weight of each positive, at least 0; those of negatives count for nothing.
-
-    Returns:
-        The weighted mean, at least 0; 0, with zero gradient, without positive weight.
+    Scores are divided by their temperature; what is not positive is a negative, whose weight
+    counts for nothing. The weighted mean is at least 0; 0, with zero gradient, without positive
+    weight.
     """
     against = scores.masked_fill(positives, -torch.inf).logsumexp(dim=1, keepdim=True)
     losses = functional.softplus(against - scores)
@@ -42,12 +38,9 @@ def draw_from_buckets(
     sizes: Int[Tensor, "list bucket"],
     places: Float[Tensor, "list bucket"],
 ) -> Int[Tensor, "list bucket"]:
-    """One member of each bucket; whatever stands in slot 0 for an empty one.
+    """One member of each bucket, chosen by uniform draws in [0, 1).
 
-    Args:
-        members: Ids, the first ``sizes`` slots of a bucket filled.
-        sizes: Numbers of members.
-        places: Uniform draws in [0, 1), which choose the slot.
+    The first ``sizes`` slots of a bucket are filled; an empty one gives what stands in slot 0.
     """
     # rounding may carry a draw just below 1 up to the size itself
     slots = (places * sizes).long().minimum((sizes - 1).clamp(min=0))
@@ -65,13 +58,8 @@ def list_cross_entropy(
     MM 2019). Departure: the labels' distribution is their share of the list's sum, not their
     softmax, so that a label of 0 has no share.
 
-    Args:
-        scores: Of any size.
-        labels: At least 0, with at least one above 0 among the kept items of a list.
-        mask: True for the items that the list has; others may hold anything.
-
-    Returns:
-        The mean over the lists, at least the mean entropy of the labels' distributions.
+    Labels are at least 0, at least one of a list's kept ones above; what the mask leaves out may be
+    anything. The mean over the lists is at least the mean entropy of the labels' distributions.
     """
     shares = torch.where(mask, labels, 0.0)
     shares = shares / shares.sum(dim=1, keepdim=True)
@@ -84,11 +72,9 @@ def perspective_scores(
     brands: Float[Tensor, "pair perspective dim"],
     influencers: Float[Tensor, "pair perspective dim"],
 ) -> Float[Tensor, "pair perspective"]:
-    """f, g and h: the inner products of each pair: (19)(25)(26) of Wang et al. (IEEE TMM 2023).
+    """f, g and h, the inner products of each pair, whose sum is F: (19)(25)-(27).
 
-    Returns:
-        One score a perspective, unbounded; their sum is F (27). An absent perspective, an
-        all-zero vector on either side, scores 0.
+    An absent perspective, an all-zero vector on either side, scores 0.
     """
     return (brands * influencers).sum(dim=-1)
 
