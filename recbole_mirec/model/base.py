@@ -1,15 +1,13 @@
-"""What models share: account features, pairs to learn from, values kept until training."""
+"""What models share: RecBole's contract, account features, settings from a configuration."""
 
 import hashlib
-import logging
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from pydantic import ValidationError
 from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType, ModelType
+from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,168 +21,133 @@ from recbole_mirec.data.accounts import (
     check_perspectives,
     incidence_features,
 )
+from recbole_mirec.nn.objective import perspective_scores
+from recbole_mirec.nn.settings import ATTRIBUTE as ATTRIBUTE
+from recbole_mirec.nn.settings import INPUTS, Settings
+
+# One tensor a side: vectors or scores by internal id, row 0 padding.
+Sides = dict[schema.Side, Tensor]
+# One side's features: modality -> float32 (account, dimension) and bool mask (account).
+FeatureTable = Mapping[str, tuple[Tensor, Tensor]]
+FeatureTables = Mapping[schema.Side, FeatureTable]
+Tables = dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]
+_Settings = TypeVar("_Settings", bound=Settings)
+
+ACCOUNTS_AT_ONCE = 1024
 
 
-class ForgetsInTraining:
-    """Forgets `_kept`, tensors by side, where parameters change: in training and in loading.
+class MirecModel(GeneralRecommender):  # type: ignore[misc]
+    """A model of ours, and what the rest of the program may ask of any of them.
 
-    To be named before the module class that it is mixed into.
+    All are made of RecBole's `config`, with the keys of `properties/model/<name>.yaml`, and of the
+    training part of a `MirecDataset`. Wrong keys and data that lack what a model needs are a
+    `UsageError`. A module `inputs`, where there is one, holds what checkpoints leave out.
+
+    Attributes:
+        score_meaning: what a score is, in one line.
+        figure_notes: what must stand beside its figures.
+        leaks: whether it reads what is to be predicted.
+        perspectives: those that `perspective_scores` splits a score into, where it has that method.
     """
 
-    _kept: dict[schema.Side, Tensor] | None = None
+    input_type = InputType.PAIRWISE
+    score_meaning = "the inner product of two account vectors, unbounded"
+    figure_notes: tuple[str, ...] = ()
+    leaks = False
+    perspectives: tuple[str, ...] = ()
+    inputs: "AccountFeatures"
+    _kept: Sides | None = None
+
+    def input_fingerprint(self) -> str | None:
+        """Digest of the inputs that checkpoints leave out, sha256 in hex; None: it has none."""
+        return self.inputs.fingerprint() if "inputs" in self._modules else None
+
+    def choose_perspectives(self, config: Any, dataset: Any) -> AccountTables:
+        """Sets `perspectives`: those wanted that the data have features for; logs the others.
+
+        Raises:
+            UsageError: a wrong value of the key `perspectives`, or the data have none of them.
+        """
+        accounts = require_accounts(dataset, type(self).__name__)
+        wanted = check_perspectives(config["perspectives"])
+        self.perspectives = available_perspectives(accounts, wanted)
+        for name in wanted:
+            if name not in self.perspectives:
+                self.logger.info(
+                    f"Perspective {name} is left out: the data set has nothing for it."
+                )
+        return accounts
 
     def train(self, mode: bool = True) -> Any:
         """As torch's; training forgets what was computed, since parameters will change."""
         if mode:
             self._kept = None
-        return super().train(mode)  # type: ignore[misc]
+        return super().train(mode)
 
     def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """As torch's; what was computed is forgotten."""
         self._kept = None
-        return super().load_state_dict(*args, **kwargs)  # type: ignore[misc]
+        return super().load_state_dict(*args, **kwargs)
+
+    @torch.no_grad()
+    def computed_once(self, compute: Callable[[], Sides]) -> Sides:
+        """What is computed in evaluation mode, kept until parameters may change."""
+        if self._kept is not None:
+            return self._kept
+        was_training = self.training
+        self.eval()
+        values = compute()
+        if was_training:
+            self.train()
+        else:
+            self._kept = values
+        return values
 
 
-class InfluencerScores(GeneralRecommender):  # type: ignore[misc]
-    """Models that rank influencers by one number each, whatever the brand.
+class VectorModel(MirecModel):
+    """A model whose score is the inner product of two account vectors; gives `compute_vectors`."""
 
-    Ties stay ties: the metrics give what a random order of the tied gives on average.
+    def compute_vectors(self) -> Sides:
+        """Vectors of all accounts, as `account_vectors` gives them."""
+        raise NotImplementedError
 
-    Args:
-        config: RecBole's field names are read.
-        dataset: gives the numbers of brands and influencers.
-        scores: float (influencer) by internal id, padding first.
-    """
+    def account_vectors(self) -> Sides:
+        """Vectors of all accounts, computed once until the model trains again.
 
-    type = ModelType.TRADITIONAL
-    input_type = InputType.POINTWISE
-
-    def __init__(self, config: Any, dataset: Any, scores: "np.ndarray[Any, Any]"):
-        super().__init__(config, dataset)
-        values = torch.from_numpy(scores.astype(np.float32))
-        self.register_buffer("scores", values, persistent=False)
-        # RecBole's optimizer wants a parameter and its loop a loss.
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Nothing to learn: zero."""
-        return self.unused.sum() * 0.0
+        Returns:
+            `brand` and `influencer` -> float32 (account, perspective, dimension) by internal id;
+            row 0 is padding. A model that knows no perspectives has one place for them.
+        """
+        return self.computed_once(self.compute_vectors)
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        scores: Tensor = self.scores[interaction[self.ITEM_ID]]
-        return scores
+        return self.shares(interaction).sum(dim=1)
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), a fresh tensor."""
-        scores: Tensor = self.scores.repeat(len(interaction[self.USER_ID]))
-        return scores
+        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
+        vectors = self.account_vectors()
+        brands = vectors[schema.BRAND][interaction[self.USER_ID]].flatten(start_dim=1)
+        return (brands @ vectors[schema.INFLUENCER].flatten(start_dim=1).T).reshape(-1)
 
-
-class TrainingPairs(nn.Module):
-    """Training collaborations on the model's device, left out of checkpoints.
-
-    Args:
-        pairs: int64 (pair, 2), internal ids.
-        weights: float64 (pair), above 0 on average.
-        n_accounts: side -> number of internal ids.
-    """
-
-    def __init__(
-        self,
-        pairs: NDArray[np.int64],
-        weights: NDArray[np.float64],
-        n_accounts: dict[schema.Side, int],
-    ):
-        super().__init__()
-        self.n_accounts = n_accounts
-        self.pairs: Tensor
-        self.weights: Tensor
-        self.brands: Tensor
-        self.influencers: Tensor
-        self.register_buffer("pairs", torch.from_numpy(pairs), persistent=False)
-        self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
-        for name, column in (("brands", 0), ("influencers", 1)):
-            ids = torch.from_numpy(np.unique(pairs[:, column]))
-            self.register_buffer(name, ids, persistent=False)
-
-    def is_training(self, side: schema.Side) -> Tensor:
-        """True at internal ids with a training collaboration: bool (account)."""
-        ids = self.brands if side == schema.BRAND else self.influencers
-        mask = torch.zeros(self.n_accounts[side], dtype=torch.bool, device=ids.device)
-        mask[ids] = True
-        return mask
-
-    def some_influencers(self, wanted: Tensor, most: int) -> Tensor:
-        """Training influencers, sorted: all, or the wanted ones and as many others as drawn.
-
-        Args:
-            wanted: internal ids that must be among them.
-            most: how many at most; more only where more are wanted.
-        """
-        everyone = self.influencers
-        if len(everyone) <= most:
-            return everyone
-        wanted = torch.unique(wanted)
-        others = everyone[~torch.isin(everyone, wanted)]
-        drawn = torch.randperm(len(others), device=others.device)[: max(most - len(wanted), 0)]
-        return torch.cat([wanted, others[drawn]]).sort().values
-
-    def matrix(self, brands: Tensor, influencers: Tensor) -> Tensor:
-        """1 where a brand and an influencer collaborated: float32 (brand, influencer).
-
-        Args:
-            brands: sorted internal ids; likewise the influencers.
-            influencers: of the columns.
-        """
-        return self._placed(self.pairs, torch.ones_like(self.weights), brands, influencers)
-
-    def batch_weights(
-        self, batch_brands: Tensor, batch_influencers: Tensor, brands: Tensor, influencers: Tensor
-    ) -> Tensor:
-        """Weights of the pairs of a batch in such a matrix; 0 for pairs not in the batch."""
-        width = self.n_accounts[schema.INFLUENCER]
-        keys = batch_brands * width + batch_influencers
-        in_batch = torch.isin(self.pairs[:, 0] * width + self.pairs[:, 1], keys)
-        return self._placed(self.pairs[in_batch], self.weights[in_batch], brands, influencers)
-
-    def _placed(self, pairs: Tensor, values: Tensor, brands: Tensor, influencers: Tensor) -> Tensor:
-        rows, columns = (
-            _places(ids, n)
-            for ids, n in (
-                (brands, self.n_accounts[schema.BRAND]),
-                (influencers, self.n_accounts[schema.INFLUENCER]),
-            )
+    def shares(self, interaction: Any) -> Tensor:
+        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
+        vectors = self.account_vectors()
+        return perspective_scores(
+            vectors[schema.BRAND][interaction[self.USER_ID]],
+            vectors[schema.INFLUENCER][interaction[self.ITEM_ID]],
         )
-        row, column = rows[pairs[:, 0]], columns[pairs[:, 1]]
-        inside = (row >= 0) & (column >= 0)
-        matrix = values.new_zeros(len(brands), len(influencers))
-        matrix[row[inside], column[inside]] = values[inside]
-        return matrix
-
-
-def _places(ids: Tensor, n_accounts: int) -> Tensor:
-    """Where each account stands among some: int64 (account), -1 where it does not."""
-    places = torch.full((n_accounts,), -1, dtype=torch.int64, device=ids.device)
-    places[ids] = torch.arange(len(ids), device=ids.device)
-    return places
-
-
-ATTRIBUTE = "attribute"
-
-# One side's features: modality -> float32 (account, dimension) and bool mask (account).
-FeatureTable = Mapping[str, tuple[Tensor, Tensor]]
 
 
 class AccountFeatures(nn.Module):
-    """Features and masks as buffers that follow the model's device.
+    """Features and masks as buffers that follow the model's device and that checkpoints leave out.
 
     Args:
         tables: side -> its features; row i is internal id i and row 0 is padding. Both sides have
             the same modalities, of the same widths.
     """
 
-    def __init__(self, tables: Mapping[schema.Side, FeatureTable]):
+    def __init__(self, tables: FeatureTables):
         super().__init__()
         brand = tables[schema.BRAND]
         self.widths = {name: rows.shape[1] for name, (rows, _) in brand.items()}
@@ -209,19 +172,32 @@ class AccountFeatures(nn.Module):
         """Modality -> bool (account), True where the account has the modality."""
         return {name: self._buffer(side, name, "mask")[ids] for name in self.widths}
 
+    def encoded(self, encode: Callable[[schema.Side, Tensor], Tensor]) -> Sides:
+        """What a function of side and ids gives for all accounts, so many at once."""
+        return {
+            side: torch.cat(
+                [encode(side, ids) for ids in torch.split(self.ids(side), ACCOUNTS_AT_ONCE)]
+            )
+            for side in schema.SIDES
+        }
+
     def fingerprint(self) -> str:
-        """Digest of features and masks, for checkpoints, which leave them out: sha256 in hex."""
+        """Digest of features and masks, names and shapes included: sha256 in hex."""
         digest = hashlib.sha256()
         for side in schema.SIDES:
             for name in sorted(self.widths):
                 for kind in ("features", "mask"):
-                    values = self._buffer(side, name, kind).cpu().numpy()
-                    digest.update(f"{side} {name} {kind} {values.shape}".encode())
-                    digest.update(values.tobytes())
+                    add_to(digest, f"{side} {name} {kind}", self._buffer(side, name, kind))
         return digest.hexdigest()
 
     def _buffer(self, side: schema.Side, name: str, kind: str) -> Tensor:
-        return cast(Tensor, getattr(self, f"{side}_{name}_{kind}"))
+        return self.get_buffer(f"{side}_{name}_{kind}")
+
+
+def add_to(digest: Any, name: str, tensor: Tensor) -> None:
+    """Adds a tensor and its name to a digest."""
+    values = tensor.cpu().numpy()
+    digest.update(f"{name} {values.shape}".encode() + values.tobytes())
 
 
 def require_accounts(dataset: Any, model: str) -> AccountTables:
@@ -235,113 +211,71 @@ def require_accounts(dataset: Any, model: str) -> AccountTables:
     return cast(AccountTables, dataset.accounts)
 
 
-def perspectives_in_use(
-    accounts: AccountTables, wanted: Any, logger: logging.Logger
-) -> tuple[str, ...]:
-    """Those of the wanted perspectives that the data set has features for; tells of the others.
-
-    Args:
-        accounts: the data set's.
-        wanted: value of the key `perspectives`.
-        logger: of the model.
-
-    Raises:
-        UsageError: a wrong value, or the data set has none of them.
-    """
-    names = check_perspectives(wanted)
-    have = available_perspectives(accounts, names)
-    for name in names:
-        if name not in have:
-            logger.info(f"Perspective {name} is left out: the data set has nothing for it.")
-    return have
-
-
-def training_accounts(dataset: Any) -> dict[schema.Side, Tensor]:
-    """Side -> bool (account), True at internal ids with a training collaboration."""
-    pairs = torch.from_numpy(dataset.pairs[schema.TRAIN])
-    sides: dict[schema.Side, Tensor] = {}
-    for column, side in enumerate(schema.SIDES):
-        n_accounts = len(dataset.accounts.sides[side].followers)
-        sides[side] = torch.isin(torch.arange(n_accounts), pairs[:, column])
-    return sides
-
-
-def modality_tables(
-    accounts: AccountTables, modalities: tuple[str, ...]
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
+def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Tables:
     """Those of some modalities that the data set has, by side."""
+    names = [name for name in modalities if name in accounts.dimensions]
     return {
-        side: {
-            name: (table.features[name], table.masks[name])
-            for name in modalities
-            if name in table.features
-        }
+        side: {name: (table.features[name], table.masks[name]) for name in names}
         for side, table in accounts.sides.items()
     }
 
 
 def perspective_tables(
-    accounts: AccountTables, perspectives: tuple[str, ...]
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
-    """Raw features of perspectives, by side.
-
-    Attributes are the 0/1 rows of the lists where there are lists, otherwise the precomputed
-    vectors, under the name `attribute`.
+    accounts: AccountTables,
+    perspectives: Iterable[str],
+    from_lists: Callable[[], Mapping[schema.Side, tuple[Tensor, Tensor]]] | None = None,
+    attribute_input: Any = "auto",
+) -> Tables:
+    """Raw features of perspectives, by side; attributes under the name `attribute`, last.
 
     Args:
         accounts: the data set's.
         perspectives: those in use, as `available_perspectives` returns them.
+        from_lists: makes the rows of attribute lists; None: 0/1 over the shared vocabulary.
+        attribute_input: value of the key; see `attribute_source`.
     """
-    names = [
-        name
-        for perspective in perspectives
-        if perspective != ATTRIBUTE
-        for name in schema.PERSPECTIVES[perspective]
-    ]
-    tables = modality_tables(accounts, tuple(names))
-    if ATTRIBUTE in perspectives:
+    parts = [part for name in perspectives for part in INPUTS[name]]
+    tables = modality_tables(accounts, parts)
+    if ATTRIBUTE in parts:
+        if attribute_source(accounts, attribute_input) != LISTS:
+            vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
+            rows = {side: vectors[side][schema.ATTRIBUTE_VECTOR] for side in schema.SIDES}
+        elif from_lists is None:
+            rows = {side: incidence_features(accounts, side) for side in schema.SIDES}
+        else:
+            rows = dict(from_lists())
         for side in schema.SIDES:
-            tables[side][ATTRIBUTE] = _attributes(accounts, side)
+            tables[side][ATTRIBUTE] = rows[side]
     return tables
 
 
-def concatenated(
-    tables: Mapping[schema.Side, FeatureTable], name: str
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
-    """All modalities of an account as one row.
-
-    Args:
-        tables: side -> its features.
-        name: what the joined modality is called.
-
-    Returns:
-        side -> `name` -> rows and mask. A row holds each modality scaled to length 1, zeros where
-        it is missing, then one 0/1 column a modality that says whether it is there. The mask is
-        True where any is.
-    """
-    joined: dict[schema.Side, dict[str, tuple[Tensor, Tensor]]] = {}
-    for side, table in tables.items():
-        masks = torch.stack([mask for _, mask in table.values()], dim=1)
-        rows = [functional.normalize(features) for features, _ in table.values()]
-        joined[side] = {name: (torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
-    return joined
+def are_shares(tables: FeatureTables, name: str) -> bool:
+    """Whether a modality has no negative entries, as topics and labels: it may be rooted."""
+    return name != ATTRIBUTE and all(
+        bool((tables[side][name][0] >= 0).all()) for side in schema.SIDES
+    )
 
 
-def _attributes(accounts: AccountTables, side: schema.Side) -> tuple[Tensor, Tensor]:
-    if attribute_source(accounts, "auto") == LISTS:
-        return incidence_features(accounts, side)
-    table = accounts.sides[side]
-    return table.features[schema.ATTRIBUTE_VECTOR], table.masks[schema.ATTRIBUTE_VECTOR]
+def stacked(blocks: list[Sides]) -> Sides:
+    """Perspectives' vectors as (account, perspective, dimension), zeros up to the widest."""
+    width = max(block[schema.BRAND].shape[1] for block in blocks)
+    return {
+        side: torch.stack(
+            [functional.pad(block[side], (0, width - block[side].shape[1])) for block in blocks],
+            dim=1,
+        )
+        for side in schema.SIDES
+    }
 
 
-CONTENT = (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL)
+CONTENT = schema.PERSPECTIVES["content"]
 READS_CONTENT = (
     "reads topics and visual semantics of content; it has no use for audience and attributes."
 )
 
 
-def content_tables(dataset: Any, model: str) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
-    """Topics and visual semantics of what accounts post, those that the data set has.
+def content_tables(dataset: Any, model: str) -> Tables:
+    """Topics and visual semantics of what accounts post, those that the data set has, as unit rows.
 
     Raises:
         UsageError: it has neither; names the model that needs one of them.
@@ -352,4 +286,24 @@ def content_tables(dataset: Any, model: str) -> dict[schema.Side, dict[str, tupl
             f"{model} needs topics or visual semantics of the posts of both sides: fill the "
             f"columns {' or '.join(CONTENT)} of brands and influencers."
         )
-    return tables
+    return {
+        side: {name: (functional.normalize(rows), mask) for name, (rows, mask) in table.items()}
+        for side, table in tables.items()
+    }
+
+
+def settings_of(kind: type[_Settings], config: Any, **given: Any) -> _Settings:
+    """The keys of a configuration, or values given for them, as frozen and checked settings.
+
+    Raises:
+        UsageError: a key has a wrong value.
+    """
+    try:
+        return kind(**({name: config[name] for name in kind.model_fields} | given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        what = (
+            f"Key '{key}': {first['msg']}. Received: {first['input']!r}." if key else first["msg"]
+        )
+        raise UsageError(what) from None

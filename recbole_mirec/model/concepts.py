@@ -5,71 +5,56 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.data.attributes import GraphSettings, account_concepts
-from recbole_mirec.model.base import AccountFeatures, ForgetsInTraining, content_tables
-from recbole_mirec.model.two_tower import TwoTowerRecommender
-from recbole_mirec.nn.concepts import ConceptAttention, weighted_concepts
-from recbole_mirec.nn.objective import AdaptiveScore, triplet_loss, weight_matrices
+from recbole_mirec.model.base import (
+    AccountFeatures,
+    MirecModel,
+    Sides,
+    add_to,
+    content_tables,
+)
+from recbole_mirec.model.two_tower import TwoTowerModel
+from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
+from recbole_mirec.nn.objective import triplet_loss, weight_matrices
 from recbole_mirec.nn.towers import MLP
 
 
-class ConceptInputs(nn.Module):
-    """Histories and concepts of both sides as buffers that checkpoints leave out.
-
-    Args:
-        config: `n_concepts` and the keys of `GraphSettings`.
-        dataset: brings `accounts` and `pairs`.
-        model: the name of the model that reads them, for errors.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
-    """
+class ConceptInputs(AccountFeatures):
+    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings."""
 
     vectors: Tensor
 
     def __init__(self, config: Any, dataset: Any, model: str):
-        super().__init__()
         tables = content_tables(dataset, model)
         if not dataset.accounts.attribute_names:
+            columns = [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
             raise UsageError(
                 f"{model} needs attribute lists of both sides, which are its concepts: fill the "
-                f"columns {' and '.join(_columns())}. A precomputed attribute_vector does not do."
+                f"columns {' and '.join(columns)}. A precomputed attribute_vector does not do."
             )
-        self.content = AccountFeatures(
-            {
-                side: {
-                    name: (functional.normalize(rows), mask) for name, (rows, mask) in table.items()
-                }
-                for side, table in tables.items()
-            }
-        )
+        super().__init__(tables)
+        self.n_history = sum(self.widths.values())
         concepts = account_concepts(
             dataset.accounts,
             dataset.pairs[schema.TRAIN],
             GraphSettings.from_config(config),
             config["n_concepts"],
         )
-        self.register_buffer("vectors", torch.from_numpy(concepts.vectors), persistent=False)
+        arrays: dict[str, np.ndarray[Any, Any]] = {"vectors": concepts.vectors}
         for side in schema.SIDES:
-            for name, values in (("ids", concepts.ids), ("mask", concepts.masks)):
-                self.register_buffer(f"{side}_{name}", torch.from_numpy(values[side]), False)
-
-    @property
-    def n_history(self) -> int:
-        """Width of `histories`."""
-        return sum(self.content.widths.values())
+            arrays |= {f"{side}_ids": concepts.ids[side], f"{side}_mask": concepts.masks[side]}
+        self.concept_names = tuple(arrays)
+        for name, values in arrays.items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
     def histories(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Pooled posts of accounts, each modality of length 1: float32 (account, dimension)."""
-        return torch.cat(list(self.content.features(side, ids).values()), dim=1)
+        return torch.cat(list(self.features(side, ids).values()), dim=1)
 
     def concepts(self, side: schema.Side, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of `vectors` (account, place) of accounts' concepts, and True where there is one."""
@@ -77,24 +62,16 @@ class ConceptInputs(nn.Module):
 
     def correlations(self, brands: Tensor, influencers: Tensor) -> Tensor:
         """Cosine of each modality of pairs' contents: float32 (pair, modality), 0 where missing."""
-        one = self.content.features(schema.BRAND, brands)
-        other = self.content.features(schema.INFLUENCER, influencers)
+        one = self.features(schema.BRAND, brands)
+        other = self.features(schema.INFLUENCER, influencers)
         return torch.stack([(one[name] * other[name]).sum(dim=1) for name in one], dim=1)
 
     def fingerprint(self) -> str:
-        """Digest of everything here, for checkpoints, which leave it out: sha256 in hex."""
-        digest = hashlib.sha256(self.content.fingerprint().encode())
-        for name in (
-            "vectors",
-            *(f"{side}_{kind}" for side in schema.SIDES for kind in ("ids", "mask")),
-        ):
-            values = getattr(self, name).cpu().numpy()
-            digest.update(f"{name} {values.shape}".encode() + values.tobytes())
+        """Digest of contents and concepts: sha256 in hex."""
+        digest = hashlib.sha256(super().fingerprint().encode())
+        for name in self.concept_names:
+            add_to(digest, name, self.get_buffer(name))
         return digest.hexdigest()
-
-
-def _columns() -> list[str]:
-    return [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
 
 
 PAIRS_AT_ONCE = 8192
@@ -104,7 +81,7 @@ OTHER: dict[schema.Side, schema.Side] = {
 }
 
 
-class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
+class CAMERA(MirecModel):
     """Concept attention between brand and influencer, times endorsement and influence.
 
     Source: S. Wang et al., "Discover Micro-influencers for Brands via Better Understanding", IEEE
@@ -116,19 +93,13 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
 
     An account's vector depends on whom it is paired with: there are no account vectors, and
     ranking takes a pass a pair.
-
-    Args:
-        config: the keys of `properties/model/CAMERA.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
     """
 
     figure_notes = (
         "CAMERA reads content and the rarest attributes of an account; it has no use for audience.",
     )
-    input_type = InputType.PAIRWISE
+    inputs: ConceptInputs
+    influence_numbers: Tensor
     score_meaning = (
         "an inner product that depends on the pair, times the learnt endorsement and influence"
     )
@@ -145,19 +116,16 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
             config["tower_dimension"],
             config["tower_dropout"],
         )
-        self.endorsement = AdaptiveScore(len(self.inputs.content.widths))
+        self.endorsement = AdaptiveScore(len(self.inputs.widths))
         numbers = influence_numbers(dataset)
-        self.influence = AdaptiveScore(len(numbers)) if numbers else None
+        self.influence: AdaptiveScore | None = None
         if numbers:
+            self.influence = AdaptiveScore(len(numbers))
             columns = np.column_stack(list(numbers.values())).astype(np.float32)
             self.register_buffer("influence_numbers", torch.from_numpy(columns), persistent=False)
         said = f"from {' and '.join(numbers)}" if numbers else "left out: no followers, competence"
         self.logger.info(f"Influence score {said}.")
         self.loss_names = ["triplet", "l1"]
-
-    def input_fingerprint(self) -> str:
-        """Digest of contents and concepts, which checkpoints leave out: sha256 in hex."""
-        return self.inputs.fingerprint()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """The batch's triplets and the penalty on weight matrices, as `loss_names` has them."""
@@ -165,18 +133,10 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
         both = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
         influencers, influencer_rows = torch.unique(both, return_inverse=True)
         logits = self._concept_logits(brands, influencers)
-        scores = self._scores(
-            brands[brand_rows].repeat(2),
-            both,
-            {
-                # index_select: gradients of rows[...] add up in any order under several threads
-                schema.BRAND: logits[schema.BRAND].index_select(0, brand_rows.repeat(2)),
-                schema.INFLUENCER: logits[schema.INFLUENCER].index_select(0, influencer_rows),
-            },
-        )
+        brand_rows = brand_rows.repeat(2)
+        scores = self._scores(brands[brand_rows], both, logits, brand_rows, influencer_rows)
         positives, negatives = scores.chunk(2)
-        every = torch.ones_like(positives, dtype=torch.bool)
-        triplet = triplet_loss(positives, negatives, every, self.margin, "mean_active")
+        triplet = triplet_loss(positives, negatives, self.margin, "mean_active")
         weights = weight_matrices(self.network)
         l1 = torch.stack([weight.abs().sum() for weight in weights]).sum()
         return triplet, self.l1_weight * l1
@@ -184,35 +144,33 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
     @torch.no_grad()
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        logits = self._all_logits()
-        brands, influencers = interaction[self.USER_ID], interaction[self.ITEM_ID]
+        logits = self.computed_once(self._all_logits)
         blocks = zip(
-            torch.split(brands, PAIRS_AT_ONCE), torch.split(influencers, PAIRS_AT_ONCE), strict=True
+            torch.split(interaction[self.USER_ID], PAIRS_AT_ONCE),
+            torch.split(interaction[self.ITEM_ID], PAIRS_AT_ONCE),
+            strict=True,
         )
-        scores = [
-            self._scores(
-                some_brands,
-                some_influencers,
-                {
-                    schema.BRAND: logits[schema.BRAND][some_brands],
-                    schema.INFLUENCER: logits[schema.INFLUENCER][some_influencers],
-                },
-            )
-            for some_brands, some_influencers in blocks
-        ]
+        scores = [self._scores(some, others, logits, some, others) for some, others in blocks]
         return torch.cat(scores)
 
     def _scores(
-        self, brands: Tensor, influencers: Tensor, logits: dict[schema.Side, Tensor]
+        self,
+        brands: Tensor,
+        influencers: Tensor,
+        logits: Sides,
+        brand_rows: Tensor,
+        influencer_rows: Tensor,
     ) -> Tensor:
-        """Scores (pair) from what every concept is to the accounts of each pair."""
+        """Scores (pair) from rows of what every concept is to the accounts of each pair."""
         ids = {schema.BRAND: brands, schema.INFLUENCER: influencers}
+        rows = {schema.BRAND: brand_rows, schema.INFLUENCER: influencer_rows}
         vectors = {}
         for side, other in OTHER.items():
             concepts, mask = self.inputs.concepts(side, ids[side])
             vectors[side] = self.network.represent(
                 self.inputs.histories(side, ids[side]),
-                logits[other].gather(1, concepts),
+                # index_select: gradients of rows[...] add up in any order under several threads
+                logits[other].index_select(0, rows[other]).gather(1, concepts),
                 self.inputs.vectors[concepts],
                 mask,
             )
@@ -222,7 +180,7 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
             scores = scores * self.influence(self.influence_numbers[influencers])
         return cast(Tensor, scores)
 
-    def _concept_logits(self, brands: Tensor, influencers: Tensor) -> dict[schema.Side, Tensor]:
+    def _concept_logits(self, brands: Tensor, influencers: Tensor) -> Sides:
         """What every concept is to some accounts (account, concept), by side.
 
         Both sides go in one call, so that one dropout mask serves them.
@@ -234,54 +192,32 @@ class CAMERA(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
         logits = self.network.logits(torch.cat(histories), self.inputs.vectors)
         return {schema.BRAND: logits[: len(brands)], schema.INFLUENCER: logits[len(brands) :]}
 
-    def _all_logits(self) -> dict[schema.Side, Tensor]:
-        """`_concept_logits` of all accounts, computed once until the model trains again."""
-        if self._kept is None:
-            every = (
-                torch.arange(count, device=self.device) for count in (self.n_users, self.n_items)
-            )
-            logits = self._concept_logits(*every)
-            if self.training:
-                return logits
-            self._kept = logits
-        return self._kept
+    def _all_logits(self) -> Sides:
+        return self._concept_logits(*(self.inputs.ids(side) for side in schema.SIDES))
 
 
-class CATR(TwoTowerRecommender):
+class CATR(TwoTowerModel):
     """An account as its pooled posts beside the mean of its concepts, through one shared MLP.
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as
     `CAMERA` is. The mean is over the triplets whose loss is positive, as in CAMERA.
-
-    Args:
-        config: the keys of `properties/model/CATR.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks attribute lists, or topics and visual semantics of content.
     """
 
     figure_notes = (
         "CATR reads content and the rarest attributes of an account; it has no use for audience.",
     )
+    inputs: ConceptInputs
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         self.inputs = ConceptInputs(config, dataset, "CATR")
-        self.accounts = self.inputs.content
         self.margin = config["triplet_margin"]
         self.tower = MLP(
             self.inputs.n_history + self.inputs.vectors.shape[1],
             config["fusion_tower"],
             config["tower_dimension"],
-            dropout="first_weights",
             dropout_rate=config["tower_dropout"],
-            initialisation="uniform_0.1",
         )
-
-    def input_fingerprint(self) -> str:
-        """Digest of contents and concepts, which checkpoints leave out: sha256 in hex."""
-        return self.inputs.fingerprint()
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
@@ -291,9 +227,3 @@ class CATR(TwoTowerRecommender):
         )
         vectors: Tensor = self.tower(torch.cat([self.inputs.histories(side, ids), mean], dim=1))
         return vectors
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean hinge of the batch's triplets, at least 0."""
-        positives, negatives = self.pair_scores(interaction)
-        every = torch.ones_like(positives, dtype=torch.bool)
-        return triplet_loss(positives, negatives, every, self.margin, "mean_active")

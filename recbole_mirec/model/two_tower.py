@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,12 +14,11 @@ from recbole_mirec.model.base import (
     CONTENT,
     READS_CONTENT,
     AccountFeatures,
-    ForgetsInTraining,
-    concatenated,
+    FeatureTable,
+    Sides,
+    VectorModel,
     content_tables,
     perspective_tables,
-    perspectives_in_use,
-    require_accounts,
 )
 from recbole_mirec.nn.objective import (
     draw_from_buckets,
@@ -32,33 +29,19 @@ from recbole_mirec.nn.objective import (
 from recbole_mirec.nn.settings import CrossEntropy
 from recbole_mirec.nn.towers import MLP, BilinearTower
 
-ACCOUNTS_AT_ONCE = 1024
 
+class TwoTowerModel(VectorModel):
+    """Trained on pairs; a subclass sets `inputs` and gives `encode`, and a `margin` or a loss."""
 
-class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
-    """Trained on pairs, ranked by one matrix product.
-
-    A subclass sets `accounts` and gives `encode` and `calculate_loss`.
-
-    Args:
-        config: RecBole's field names and the device are read.
-        dataset: gives the numbers of brands and influencers.
-    """
-
-    input_type = InputType.PAIRWISE
-    score_meaning = "the inner product of two account vectors, unbounded"
-    accounts: AccountFeatures
-
-    def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
+    margin: float
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
         raise NotImplementedError
 
-    def input_fingerprint(self) -> str:
-        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        return self.accounts.fingerprint()
+    def compute_vectors(self) -> Sides:
+        """Vectors of all accounts; those of padding mean nothing."""
+        return {side: rows.unsqueeze(1) for side, rows in self.inputs.encoded(self.encode).items()}
 
     def pair_scores(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """Scores of a training batch's positives and of its negatives: float32 (pair), with grad.
@@ -70,54 +53,63 @@ class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignor
         positives, negatives = self.encode(schema.INFLUENCER, both).chunk(2)
         return (brands * positives).sum(dim=1), (brands * negatives).sum(dim=1)
 
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair)."""
-        vectors = self.account_vectors()
-        brands = vectors[schema.BRAND][interaction[self.USER_ID]]
-        influencers = vectors[schema.INFLUENCER][interaction[self.ITEM_ID]]
-        return (brands * influencers).sum(dim=(1, 2))
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean hinge of the batch's triplets whose loss is positive, at least 0."""
+        return triplet_loss(*self.pair_scores(interaction), self.margin, "mean_active")
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
-        vectors = self.account_vectors()
-        brands = vectors[schema.BRAND][interaction[self.USER_ID]].squeeze(1)
-        return (brands @ vectors[schema.INFLUENCER].squeeze(1).T).reshape(-1)
 
-    @torch.no_grad()
-    def account_vectors(self) -> dict[schema.Side, Tensor]:
-        """Vectors of all accounts, computed once until the model trains again.
+INPUTS = "inputs"
+_READINGS: dict[str, CrossEntropy] = {"bpr": "softmax_pair", "logistic": "softplus"}
 
-        Returns:
-            `brand` and `influencer` -> float32 (account, 1, dimension) by internal id, with one
-            place where MIRec has its perspectives. Row 0 is padding and means nothing.
-        """
-        if self._kept is not None:
-            return self._kept
-        was_training = self.training
-        self.eval()
-        vectors = {side: self._encode_all(side) for side in schema.SIDES}
-        if was_training:
-            self.train()
-        else:
-            self._kept = vectors
+
+class ContentTwoTower(TwoTowerModel):
+    """Inner product of an MLP's output for the brand and for the influencer.
+
+    It reads what MIRec reads, topics, visual semantics, audience and attributes, each scaled to
+    length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
+    attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
+    precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
+    negative, `logistic` the logistic regression of positives against negatives.
+    """
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        accounts = self.choose_perspectives(config, dataset)
+        rows = perspective_tables(accounts, self.perspectives)
+        self.inputs = AccountFeatures({side: _joined(rows[side]) for side in schema.SIDES})
+        self.loss = config["loss"]
+        shared = bool(config["shared_towers"])
+        self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
+        self.towers = nn.ModuleDict()
+        for name in dict.fromkeys(self.tower_of.values()):
+            self.towers[name] = MLP(
+                self.inputs.widths[INPUTS],
+                config["tower_hidden"],
+                config["tower_dimension"],
+                dropout="first_activations",
+                dropout_rate=config["tower_dropout"],
+            )
+
+    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts by internal id: float32 (account, dimension)."""
+        rows = self.inputs.features(side, ids)[INPUTS]
+        vectors: Tensor = self.towers[self.tower_of[side]](rows)
         return vectors
 
-    def _encode_all(self, side: schema.Side) -> Tensor:
-        ids = torch.arange(self.accounts.n_accounts[side], device=self.device)
-        blocks = [self.encode(side, block) for block in torch.split(ids, ACCOUNTS_AT_ONCE)]
-        return torch.cat(blocks).unsqueeze(1)
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean loss of the batch's pairs, above 0."""
+        return pair_cross_entropy(*self.pair_scores(interaction), _READINGS[self.loss])
 
 
-class HistoryRecommender(TwoTowerRecommender):
-    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
+def _joined(table: FeatureTable) -> FeatureTable:
+    """All modalities of an account as one row, with 0/1 marks of those that it has; mask: any."""
+    masks = torch.stack([mask for _, mask in table.values()], dim=1)
+    rows = [functional.normalize(features) for features, _ in table.values()]
+    return {INPUTS: (torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
 
-    Args:
-        config: `topic_tower`, `visual_tower`, `tower_dimension` and `tower_dropout` are read.
-        dataset: brings `accounts`.
 
-    Raises:
-        UsageError: the data set has neither topics nor visual semantics of content.
-    """
+class HistoryModel(TwoTowerModel):
+    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product."""
 
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
 
@@ -127,9 +119,14 @@ class HistoryRecommender(TwoTowerRecommender):
         for name in CONTENT:
             if name not in tables[schema.BRAND]:
                 self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
-        self.accounts = AccountFeatures(
+        # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
+        # 0.1, which would drown them.
+        self.inputs = AccountFeatures(
             {
-                side: {name: (_scaled(rows), mask) for name, (rows, mask) in table.items()}
+                side: {
+                    name: (rows * rows.shape[1] ** 0.5, mask)
+                    for name, (rows, mask) in table.items()
+                }
                 for side, table in tables.items()
             }
         )
@@ -138,7 +135,7 @@ class HistoryRecommender(TwoTowerRecommender):
         self.towers = nn.ModuleDict(
             {
                 side: BilinearTower(
-                    self.accounts.widths, hidden, self.dimension, config["tower_dropout"]
+                    self.inputs.widths, hidden, self.dimension, config["tower_dropout"]
                 )
                 for side in schema.SIDES
             }
@@ -146,77 +143,13 @@ class HistoryRecommender(TwoTowerRecommender):
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
+        features, masks = self.inputs.features(side, ids), self.inputs.masks(side, ids)
         # The root on both sides makes the inner product the mean of the elementwise product.
         vectors: Tensor = self.towers[side](features, masks) / self.dimension**0.5
         return vectors
 
 
-def _scaled(rows: Tensor) -> Tensor:
-    """Rows (account, dimension) of mean square 1, zeros where missing.
-
-    Shares of topics and labels are small beside first biases of up to 0.1, which would drown them.
-    """
-    scale: float = rows.shape[1] ** 0.5
-    return functional.normalize(rows) * scale
-
-
-INPUTS = "inputs"
-_READINGS: dict[str, CrossEntropy] = {"bpr": "softmax_pair", "logistic": "softplus"}
-
-
-class ContentTwoTower(TwoTowerRecommender):
-    """Inner product of an MLP's output for the brand and for the influencer.
-
-    It reads what MIRec reads, topics, visual semantics, audience and attributes, each scaled to
-    length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
-    attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
-    precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
-    negative, `logistic` the logistic regression of positives against negatives.
-
-    Args:
-        config: the keys of `properties/model/ContentTwoTower.yaml`.
-        dataset: brings `accounts`.
-
-    Raises:
-        UsageError: the data set has no account features.
-    """
-
-    def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        tables = require_accounts(dataset, "ContentTwoTower")
-        perspectives = perspectives_in_use(tables, config["perspectives"], self.logger)
-        rows = concatenated(perspective_tables(tables, perspectives), INPUTS)
-        self.accounts = AccountFeatures(rows)
-        self.loss = config["loss"]
-        shared = bool(config["shared_towers"])
-        names = ("account",) if shared else schema.SIDES
-        self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
-        self.towers = nn.ModuleDict({name: self._tower(config) for name in names})
-
-    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Vectors of accounts by internal id: float32 (account, dimension)."""
-        rows = self.accounts.features(side, ids)[INPUTS]
-        vectors: Tensor = self.towers[self.tower_of[side]](rows)
-        return vectors
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean loss of the batch's pairs, above 0."""
-        positives, negatives = self.pair_scores(interaction)
-        return pair_cross_entropy(positives, negatives, _READINGS[self.loss])
-
-    def _tower(self, config: Any) -> MLP:
-        return MLP(
-            self.accounts.widths[INPUTS],
-            config["tower_hidden"],
-            config["tower_dimension"],
-            dropout="first_activations",
-            dropout_rate=config["tower_dropout"],
-            initialisation="uniform_0.1",
-        )
-
-
-class MIR(HistoryRecommender):
+class MIR(HistoryModel):
     """The first method of the task, on our inputs.
 
     Source: T. Gan et al., "Seeking Micro-influencers for Brand Promotion", ACM MM 2019. Topics
@@ -230,14 +163,6 @@ class MIR(HistoryRecommender):
     bucket; the others are drawn anew each time. Buckets that a brand cannot fill are left out of
     its list. Where no competence is known, all labels are equal, and which bucket an influencer
     stands in, which then means nothing, follows from its place in the data set.
-
-    Args:
-        config: the keys of `properties/model/MIR.yaml`.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set lacks topics and visual semantics of content, or a list has no
-            room for a collaboration beside its negatives.
     """
 
     figure_notes = (f"MIR {READS_CONTENT}",)
@@ -261,10 +186,10 @@ class MIR(HistoryRecommender):
             )
             competence, labels = np.zeros(len(pairs)), np.ones(n_buckets)
         buckets = competence_buckets(pairs, competence, self.n_users, n_buckets)
-        self.register_buffer("members", torch.from_numpy(buckets.members), persistent=False)
-        self.register_buffer("sizes", torch.from_numpy(buckets.sizes), persistent=False)
         labels = np.concatenate([labels, np.zeros(self.n_negatives)]).astype(np.float32)
-        self.register_buffer("labels", torch.from_numpy(labels), persistent=False)
+        values = {"members": buckets.members, "sizes": buckets.sizes, "labels": labels}
+        for name, array in values.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Mean listwise cross entropy of the batch's lists."""
@@ -291,20 +216,13 @@ class MIR(HistoryRecommender):
         return torch.where(own, positives.unsqueeze(1), drawn), sizes > 0
 
 
-class HPTR(HistoryRecommender):
+class HPTR(HistoryModel):
     """History pooling with triplet ranking, a comparison of MIR's and CAMERA's papers.
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
     is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
     Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
     CAMERA.
-
-    Args:
-        config: the keys of `properties/model/HPTR.yaml`.
-        dataset: brings `accounts`.
-
-    Raises:
-        UsageError: the data set lacks topics and visual semantics of content.
     """
 
     figure_notes = (f"HPTR {READS_CONTENT}",)
@@ -312,9 +230,3 @@ class HPTR(HistoryRecommender):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         self.margin = config["triplet_margin"]
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean hinge of the batch's triplets, at least 0."""
-        positives, negatives = self.pair_scores(interaction)
-        every = torch.ones_like(positives, dtype=torch.bool)
-        return triplet_loss(positives, negatives, every, self.margin, "mean_active")

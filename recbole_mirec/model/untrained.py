@@ -1,11 +1,9 @@
 """Models that train no network: chance, popularity, similarity, influence."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType, ModelType
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,65 +12,74 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.model.base import (
+    ATTRIBUTE,
     FeatureTable,
-    InfluencerScores,
+    FeatureTables,
+    MirecModel,
+    Sides,
+    VectorModel,
+    are_shares,
     perspective_tables,
-    perspectives_in_use,
     require_accounts,
-    training_accounts,
+    stacked,
 )
-from recbole_mirec.nn.metric import (
-    centred_rows,
-    hellinger_rows,
-    product_deviation,
-    standardise_product,
-    unit_rows,
-)
-from recbole_mirec.nn.objective import perspective_scores
+from recbole_mirec.nn.metric import product_deviation, standardise_product, standardised_rows
 
 
-class Random(GeneralRecommender):  # type: ignore[misc]
-    """Scores every pair by a number drawn once from the seed, uniform in [0, 1).
-
-    Args:
-        config: `seed` is read.
-        dataset: gives the numbers of brands and influencers.
-    """
+class Untrained(MirecModel):
+    """A model without training: the parameter that RecBole's optimizer wants, and a loss of 0."""
 
     type = ModelType.TRADITIONAL
     input_type = InputType.POINTWISE
-    deterministic = False
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        generator = np.random.default_rng(config["seed"])
-        scores = generator.random((self.n_users, self.n_items), dtype=np.float32)
-        self.register_buffer("scores", torch.from_numpy(scores), persistent=False)
-        # RecBole's optimizer wants a parameter and its loop a loss.
         self.unused = nn.Parameter(torch.zeros(1))
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Nothing to learn: zero."""
         return self.unused.sum() * 0.0
 
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair)."""
-        scores: Tensor = self.scores[interaction[self.USER_ID], interaction[self.ITEM_ID]]
-        return scores
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), a fresh tensor."""
-        rows: Tensor = self.scores[interaction[self.USER_ID]]
-        return rows.clone().reshape(-1)
-
-
-class Popularity(InfluencerScores):
-    """Scores an influencer by its number of training collaborations, 0 for unseen ones.
+class ScoreTable(Untrained):
+    """Scores known from the start. Ties stay ties: metrics give what a random order of them gives.
 
     Args:
         config: RecBole's field names are read.
-        dataset: brings `pairs`.
+        dataset: gives the numbers of brands and influencers.
+        scores: by internal id, (influencer) for every brand alike, or (brand, influencer).
     """
+
+    scores: Tensor
+
+    def __init__(self, config: Any, dataset: Any, scores: Tensor):
+        super().__init__(config, dataset)
+        self.register_buffer("scores", scores.float(), persistent=False)
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Scores of pairs: float32 (pair)."""
+        table = self.scores.expand(self.n_users, -1)
+        return table[interaction[self.USER_ID], interaction[self.ITEM_ID]]
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Scores of all influencers: float32 (brand * influencer), a fresh tensor."""
+        return self.scores.expand(self.n_users, -1)[interaction[self.USER_ID]].reshape(-1)
+
+
+class Random(ScoreTable):
+    """Scores every pair by a number drawn once from the seed, uniform in [0, 1)."""
+
+    deterministic = False
+    score_meaning = "a random number from 0 to 1"
+
+    def __init__(self, config: Any, dataset: Any):
+        shape = dataset.user_num, dataset.item_num
+        scores = np.random.default_rng(config["seed"]).random(shape, dtype=np.float32)
+        super().__init__(config, dataset, torch.from_numpy(scores))
+
+
+class Popularity(ScoreTable):
+    """Scores an influencer by its number of training collaborations, 0 for unseen ones."""
 
     score_meaning = "the influencer's training collaborations"
     figure_notes = (
@@ -82,175 +89,17 @@ class Popularity(InfluencerScores):
 
     def __init__(self, config: Any, dataset: Any):
         influencers = dataset.pairs[schema.TRAIN][:, 1]
-        super().__init__(config, dataset, np.bincount(influencers, minlength=dataset.item_num))
+        counts = np.bincount(influencers, minlength=dataset.item_num)
+        super().__init__(config, dataset, torch.from_numpy(counts))
 
 
-HELLINGER = "hellinger"
-_MEANINGS = {
-    "cosine": "the sum of the perspectives' cosines, each from -1 to 1",
-    HELLINGER: "the sum of the perspectives' similarities as z-scores, 0 an average pair",
-}
-
-# One perspective's or modality's vectors (account, dimension), by side.
-_Vectors = dict[schema.Side, Tensor]
-
-
-class Cosine(GeneralRecommender):  # type: ignore[misc]
-    """Sum over perspectives of an untrained similarity of the accounts' features.
-
-    Two combinations, each one inner product a perspective:
-
-    - `hellinger`: modalities without negative entries (topics, labels) are compared by the inner
-      product of their square roots, embeddings by their cosine, attributes by the cosine of
-      their vectors less the mean of the training accounts. Every modality's similarities become
-      z-scores, are summed within the perspective, and the sums scaled to deviation 1. The
-      constants come from training brands with training influencers. What either account lacks
-      adds 0, the mean.
-    - `cosine`: the cosine of a perspective's features as they are, its modalities each scaled to
-      length 1 and concatenated. A missing modality is left out, a missing perspective adds 0.
-
-    Attributes are 0/1 rows over the shared vocabulary, or the precomputed vectors.
-
-    Args:
-        config: `perspectives` and `combination` are read.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set has no account features.
-    """
-
-    type = ModelType.TRADITIONAL
-    input_type = InputType.POINTWISE
-
-    def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        accounts = require_accounts(dataset, "Cosine")
-        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
-        self.score_meaning = _MEANINGS[config["combination"]]
-        blocks = []
-        for name in self.perspectives:
-            tables = perspective_tables(accounts, (name,))
-            if config["combination"] == HELLINGER:
-                self._tell_of_cosines(tables)
-                blocks.append(_standardised(tables, training_accounts(dataset)))
-            else:
-                blocks.append({side: _concatenated(tables[side]) for side in schema.SIDES})
-        for side, vectors in _stacked(blocks).items():
-            self.register_buffer(f"{side}_vectors", vectors, persistent=False)
-        # RecBole's optimizer wants a parameter and its loop a loss.
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Nothing to learn: zero."""
-        return self.unused.sum() * 0.0
-
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair)."""
-        return self.perspective_scores(interaction).sum(dim=1)
-
-    def perspective_scores(self, interaction: Any) -> Tensor:
-        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
-        return perspective_scores(
-            self.brand_vectors[interaction[self.USER_ID]],
-            self.influencer_vectors[interaction[self.ITEM_ID]],
-        )
-
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
-        brands = self.brand_vectors[interaction[self.USER_ID]].flatten(start_dim=1)
-        scores: Tensor = brands @ self.influencer_vectors.flatten(start_dim=1).T
-        return scores.reshape(-1)
-
-    def account_vectors(self) -> dict[schema.Side, Tensor]:
-        """Vectors of all accounts, as MIRec's: float32 (account, perspective, dimension).
-
-        Row 0 is padding, zeros; narrower perspectives end in zeros.
-        """
-        return {
-            schema.BRAND: self.brand_vectors,
-            schema.INFLUENCER: self.influencer_vectors,
-        }
-
-    def _tell_of_cosines(self, tables: Mapping[schema.Side, FeatureTable]) -> None:
-        for name in tables[schema.BRAND]:
-            if name != "attribute" and not _non_negative(tables, name):
-                self.logger.info(
-                    f"{name} has negative values, so it is compared by its cosine and not by "
-                    f"Hellinger similarity."
-                )
-
-
-def _concatenated(table: FeatureTable) -> Tensor:
-    """Unit rows (account, dimension) of one perspective; zero rows where it is missing."""
-    return unit_rows(torch.cat([unit_rows(rows) for rows, _ in table.values()], dim=1))
-
-
-def _standardised(
-    tables: Mapping[schema.Side, FeatureTable], fitted: Mapping[schema.Side, Tensor]
-) -> _Vectors:
-    """Vectors of one perspective whose inner products are sums of z-scores of deviation 1."""
-    brand, influencer = (tables[side] for side in schema.SIDES)
-    counted = fitted[schema.BRAND].unsqueeze(1) & fitted[schema.INFLUENCER]
-    have_in_common = torch.zeros_like(counted)
-    pairs = []
-    for name in brand:
-        brand_mask, influencer_mask = brand[name][1], influencer[name][1]
-        have_in_common |= brand_mask.unsqueeze(1) & influencer_mask
-        pairs.append(
-            standardise_product(
-                _comparable(tables, name, schema.BRAND, fitted[schema.BRAND]),
-                _comparable(tables, name, schema.INFLUENCER, fitted[schema.INFLUENCER]),
-                brand_mask,
-                influencer_mask,
-                fitted[schema.BRAND],
-                fitted[schema.INFLUENCER],
-            )
-        )
-    brands, influencers = (torch.cat(blocks, dim=1) for blocks in zip(*pairs, strict=True))
-    deviation = product_deviation(brands, influencers, counted & have_in_common)
-    return {schema.BRAND: brands / deviation, schema.INFLUENCER: influencers}
-
-
-def _comparable(
-    tables: Mapping[schema.Side, FeatureTable], name: str, side: schema.Side, fitted: Tensor
-) -> Tensor:
-    """Unit rows of one modality whose inner product is its similarity."""
-    rows, mask = tables[side][name]
-    if name == "attribute":
-        return centred_rows(rows, mask, fitted)
-    return hellinger_rows(rows) if _non_negative(tables, name) else unit_rows(rows)
-
-
-def _non_negative(tables: Mapping[schema.Side, FeatureTable], name: str) -> bool:
-    return all(bool((tables[side][name][0] >= 0).all()) for side in schema.SIDES)
-
-
-def _stacked(blocks: list[_Vectors]) -> _Vectors:
-    """All perspectives' vectors (account, perspective, dimension), zeros up to the widest."""
-    width = max(block[schema.BRAND].shape[1] for block in blocks)
-    return {
-        side: torch.stack(
-            [functional.pad(block[side], (0, width - block[side].shape[1])) for block in blocks],
-            dim=1,
-        )
-        for side in schema.SIDES
-    }
-
-
-class MIV(InfluencerScores):
+class MIV(ScoreTable):
     """The influencer's standing among training influencers, averaged over what is known of it.
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), after Li, Lai and Chen
     (2011), from posts, comments and likes per follower. On our inputs: followers and the mean
     competence of the training collaborations, which measures engagement. Each counts as the share
     of training influencers below less the share above; what is unknown counts as the middle.
-
-    Args:
-        config: RecBole's field names are read.
-        dataset: brings `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set knows neither followers nor competences of training influencers.
     """
 
     score_meaning = "the influencer's standing among training influencers, from -1 to 1"
@@ -266,27 +115,99 @@ class MIV(InfluencerScores):
                 f"MIV needs followers of influencers ('influencer_{schema.FOLLOWERS}') or "
                 f"'{schema.COMPETENCE}' of collaborations, and the training part has neither."
             )
-        super().__init__(config, dataset, np.mean(list(numbers.values()), axis=0))
+        means = np.mean(list(numbers.values()), axis=0)
+        super().__init__(config, dataset, torch.from_numpy(means))
         self.logger.info(f"Influence from {' and '.join(numbers)}.")
 
 
-class CategoryOracle(GeneralRecommender):  # type: ignore[misc]
+HELLINGER = "hellinger"
+_MEANINGS = {
+    "cosine": "the sum of the perspectives' cosines, each from -1 to 1",
+    HELLINGER: "the sum of the perspectives' similarities as z-scores, 0 an average pair",
+}
+
+
+class Cosine(Untrained, VectorModel):
+    """Sum over perspectives of an untrained similarity of the accounts' features.
+
+    Two combinations, each one inner product a perspective:
+
+    - `hellinger`: modalities without negative entries (topics, labels) are compared by the inner
+      product of their square roots, embeddings by their cosine, attributes by the cosine of
+      their vectors less the mean of the training accounts. Every modality's similarities become
+      z-scores, are summed within the perspective, and the sums scaled to deviation 1. The
+      constants come from training brands with training influencers. What either account lacks
+      adds 0, the mean.
+    - `cosine`: the cosine of a perspective's features as they are, its modalities each scaled to
+      length 1 and concatenated. A missing modality is left out, a missing perspective adds 0.
+
+    Attributes are 0/1 rows over the shared vocabulary, or the precomputed vectors.
+    """
+
+    perspective_scores = VectorModel.shares
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        accounts = self.choose_perspectives(config, dataset)
+        self.score_meaning = _MEANINGS[config["combination"]]
+        blocks = []
+        for name in self.perspectives:
+            tables = perspective_tables(accounts, (name,))
+            if config["combination"] == HELLINGER:
+                blocks.append(self._standardised(tables, dataset.pairs[schema.TRAIN]))
+            else:
+                blocks.append({side: _concatenated(tables[side]) for side in schema.SIDES})
+        for side, vectors in stacked(blocks).items():
+            self.register_buffer(f"{side}_vectors", vectors, persistent=False)
+
+    def account_vectors(self) -> Sides:
+        """As of other models; those of padding are zeros, and narrower perspectives end in them."""
+        return {side: getattr(self, f"{side}_vectors") for side in schema.SIDES}
+
+    def _standardised(self, tables: FeatureTables, pairs: "np.ndarray[Any, Any]") -> Sides:
+        """Vectors of one perspective whose inner products are sums of z-scores of deviation 1."""
+        fitted = [
+            torch.isin(torch.arange(n_accounts), torch.from_numpy(pairs[:, column]))
+            for column, n_accounts in enumerate((self.n_users, self.n_items))
+        ]
+        in_common = torch.zeros(self.n_users, self.n_items, dtype=torch.bool)
+        blocks = []
+        for name in tables[schema.BRAND]:
+            shares = are_shares(tables, name)
+            if not shares and name != ATTRIBUTE:
+                self.logger.info(
+                    f"{name} has negative values, so it is compared by its cosine and not by "
+                    f"Hellinger similarity."
+                )
+            rows = [
+                standardised_rows(
+                    *tables[side][name], known, square_root=shares, centred=name == ATTRIBUTE
+                )
+                for side, known in zip(schema.SIDES, fitted, strict=True)
+            ]
+            masks = [tables[side][name][1] for side in schema.SIDES]
+            in_common |= masks[0].unsqueeze(1) & masks[1]
+            blocks.append(standardise_product(*rows, *masks, *fitted))
+        brands, influencers = (torch.cat(sides, dim=1) for sides in zip(*blocks, strict=True))
+        counted = fitted[0].unsqueeze(1) & fitted[1] & in_common
+        deviation = product_deviation(brands, influencers, counted)
+        return {schema.BRAND: brands / deviation, schema.INFLUENCER: influencers}
+
+
+def _concatenated(table: FeatureTable) -> Tensor:
+    """Unit rows (account, dimension) of one perspective; zero rows where it is missing."""
+    units = [functional.normalize(rows) for rows, _ in table.values()]
+    return functional.normalize(torch.cat(units, dim=1))
+
+
+class CategoryOracle(ScoreTable):
     """LEAKING: ranks influencers of the brand's own category first, then by Cosine.
 
     An influencer's category is known only from the brands that it worked with, those of
     validation and test included, so it gives the label away. This is the only model that reads
     the side file; it shows how far figures rise when a method does so unawares.
-
-    Args:
-        config: the keys of Cosine, for the order within a category.
-        dataset: brings `atomic` and `accounts`.
-
-    Raises:
-        UsageError: the data set has no categories of both sides, or no account features.
     """
 
-    type = ModelType.TRADITIONAL
-    input_type = InputType.POINTWISE
     leaks = True
     score_meaning = (
         "LEAKED: 1 for an influencer of the brand's category, plus Cosine's score squeezed into 0 "
@@ -298,54 +219,26 @@ class CategoryOracle(GeneralRecommender):  # type: ignore[misc]
     )
 
     def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        self.cosine = Cosine(config, dataset)
-        for side, codes in _category_codes(dataset).items():
-            self.register_buffer(f"{side}_category", codes, persistent=False)
-
-    def calculate_loss(self, interaction: Any) -> Tensor:
-        """Nothing to learn: zero."""
-        return self.cosine.calculate_loss(interaction)
-
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair), in [0, 2]."""
-        same = (
-            self.brand_category[interaction[self.USER_ID]]
-            == self.influencer_category[interaction[self.ITEM_ID]]
-        )
-        scores: Tensor = same + torch.sigmoid(self.cosine.predict(interaction))
-        return scores
-
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer)."""
-        brands = self.brand_category[interaction[self.USER_ID]]
-        same = brands.unsqueeze(1) == self.influencer_category
-        scores: Tensor = same.reshape(-1) + torch.sigmoid(
-            self.cosine.full_sort_predict(interaction)
-        )
-        return scores
+        cosine = Cosine(config, dataset)
+        brands, influencers = (rows.flatten(1) for rows in cosine.account_vectors().values())
+        codes = _category_codes(dataset)
+        same = codes[schema.BRAND].unsqueeze(1) == codes[schema.INFLUENCER]
+        super().__init__(config, dataset, same + torch.sigmoid(brands @ influencers.T))
 
 
-def _category_codes(dataset: Any) -> dict[schema.Side, Tensor]:
+def _category_codes(dataset: Any) -> Sides:
     """Category numbers (account) of both sides by internal id; that of padding is nobody's."""
-    atomic = getattr(dataset, "atomic", None)
-    if (
-        atomic is None
-        or atomic.influencer_category is None
-        or schema.BRAND_CATEGORY not in atomic.brands
-    ):
+    atomic = dataset.atomic
+    if atomic.influencer_category is None or schema.BRAND_CATEGORY not in atomic.brands:
         raise UsageError(
             "CategoryOracle needs the categories of brands and the side file of influencers' "
             "categories, which this data set does not have."
         )
-    categories = {
-        schema.BRAND: atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY],
-        schema.INFLUENCER: atomic.influencer_category,
-    }
-    numbers = {name: code for code, name in enumerate(sorted(set(categories[schema.BRAND])))}
-    codes = {}
-    for padding, side in ((-1, schema.BRAND), (-2, schema.INFLUENCER)):
+    brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+    numbers = {name: code for code, name in enumerate(sorted(set(brands)))}
+    codes: Sides = {}
+    sides = (-1, schema.BRAND, brands), (-2, schema.INFLUENCER, atomic.influencer_category)
+    for padding, side, names in sides:
         tokens = dataset.field2id_token[schema.ACCOUNT_ID[side]][1:]
-        names = categories[side].loc[tokens]
-        codes[side] = torch.tensor([padding, *(numbers[name] for name in names)])
+        codes[side] = torch.tensor([padding, *names.loc[tokens].map(numbers)])
     return codes

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from recbole_mirec.nn.settings import Number
-from recbole_mirec.nn.towers import MLP
+from recbole_mirec.nn.towers import MLP, SPREAD
 
 
 def weighted_concepts(
@@ -15,15 +15,9 @@ def weighted_concepts(
     concepts: Float[Tensor, "pair concept dim"],
     mask: Bool[Tensor, "pair concept"],
 ) -> Float[Tensor, "pair dim"]:
-    """Sum of concept vectors, weighted by the softmax of their logits.
+    """Mean of concept vectors, weighted by the softmax of their logits; zeros where there is none.
 
-    Args:
-        logits: How much each concept matters.
-        concepts: The concepts' vectors.
-        mask: True where there is a concept; others may hold anything but NaN.
-
-    Returns:
-        A weighted mean of the concepts that are there; zeros where there is none.
+    What the mask leaves out may hold anything but NaN.
     """
     shares = torch.where(mask, logits, -torch.inf).softmax(dim=1)
     # the softmax of nothing is NaN
@@ -40,14 +34,8 @@ class ConceptAttention(nn.Module):
     gamma maps history and weighted concepts, concatenated, to the account's vector. Leaky ReLU of
     slope 0.01, dropout on the first layers' weights of psi and rho. Departure: first values are
     uniform(-0.1, 0.1), since the paper names none.
-
-    Args:
-        n_history: Width of the history (100 in the paper).
-        n_concept: Width of a concept's vector (100).
-        hidden: Hidden widths of psi and rho (1024).
-        fusion_hidden: Hidden widths of gamma (1024, 1024).
-        dimension: Width of what psi, rho and gamma return (512).
-        dropout_rate: Share of weights dropped in training, in [0, 1) (0.4).
+    Widths are 100 for histories and concepts in the paper, 1024 hidden, 1024 twice in gamma, 512
+    at the end; the dropout rate is 0.4.
     """
 
     def __init__(
@@ -60,32 +48,16 @@ class ConceptAttention(nn.Module):
         dropout_rate: Number,
     ) -> None:
         super().__init__()
-
-        def mlp(n_inputs: int, widths: Sequence[int], rate: Number) -> MLP:
-            return MLP(
-                n_inputs,
-                widths,
-                dimension,
-                dropout="first_weights",
-                dropout_rate=rate,
-                initialisation="uniform_0.1",
-            )
-
-        self.psi = mlp(n_history, hidden, dropout_rate)
-        self.rho = mlp(n_concept, hidden, dropout_rate)
-        self.gamma = mlp(n_history + n_concept, fusion_hidden, 0.0)
+        self.psi = MLP(n_history, hidden, dimension, dropout_rate=dropout_rate)
+        self.rho = MLP(n_concept, hidden, dimension, dropout_rate=dropout_rate)
+        self.gamma = MLP(n_history + n_concept, fusion_hidden, dimension, dropout_rate=0.0)
 
     def logits(
         self,
         histories: Float[Tensor, "account n_history"],
         concepts: Float[Tensor, "concept n_concept"],
     ) -> Float[Tensor, "account concept"]:
-        """How much every concept matters to every account.
-
-        Args:
-            histories: The accounts that look.
-            concepts: The concepts they look at.
-        """
+        """How much every concept matters to every account that looks at it by its history."""
         looking, seen = self.psi(histories), self.rho(concepts)
         logits: Tensor = looking @ seen.T / seen.shape[1]
         return logits
@@ -97,14 +69,30 @@ class ConceptAttention(nn.Module):
         concepts: Float[Tensor, "pair place n_concept"],
         mask: Bool[Tensor, "pair place"],
     ) -> Float[Tensor, "pair dim"]:
-        """Vectors of accounts, each as the account that it is paired with sees it.
-
-        Args:
-            histories: Each account's own history.
-            logits: Its concepts' logits by the other account.
-            concepts: Its concepts' vectors.
-            mask: True where there is a concept.
-        """
+        """Vectors of accounts by their histories, logits by the other account, and concepts."""
         marketing = weighted_concepts(logits, concepts, mask)
         vectors: Tensor = self.gamma(torch.cat([histories, marketing], dim=1))
         return vectors
+
+
+class AdaptiveScore(nn.Module):
+    """Each number through a small net of sigmoids, their sum through a sigmoid.
+
+    Source: the endorsement and influence scores of CAMERA: 1 -> 64 -> 1 for each number, sigmoids
+    after both layers. Departure: first values are uniform(-0.1, 0.1).
+    """
+
+    def __init__(self, n_numbers: int, n_hidden: int = 64) -> None:
+        super().__init__()
+        self.hidden_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.hidden_bias = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
+        self.out_bias = nn.Parameter(torch.empty(n_numbers))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -SPREAD, SPREAD)
+
+    def forward(self, numbers: Float[Tensor, "row number"]) -> Float[Tensor, "row"]:
+        """Factors between 1/2 and the sigmoid of n_numbers; numbers are best near [-1, 1]."""
+        hidden = torch.sigmoid(numbers.unsqueeze(2) * self.hidden_weight + self.hidden_bias)
+        outputs = torch.sigmoid((hidden * self.out_weight).sum(dim=2) + self.out_bias)
+        return torch.sigmoid(outputs.sum(dim=1))

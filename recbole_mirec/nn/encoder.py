@@ -6,15 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from recbole_mirec.nn.perspectives import (
-    MODALITIES,
-    PERSPECTIVE_MODALITIES,
-)
-from recbole_mirec.nn.settings import (
-    NetworkSettings,
-    require_known,
-    require_width,
-)
+from recbole_mirec.nn.settings import ATTRIBUTE, INPUTS, NetworkSettings
 from recbole_mirec.nn.towers import MLP, CoAttention, Fusion
 
 
@@ -32,13 +24,9 @@ class AccountEncoder(nn.Module):
 
     Args:
         settings: The network's switches and widths.
-        dimensions: Input width by modality name, of the modalities the data set has. Those of
-            perspectives that are not in use are passed over.
+        dimensions: Input width by modality, of the modalities the data set has: at least one of
+            each perspective in use; others are passed over.
         generator: Source of the first values; None is torch's own, which the caller has seeded.
-
-    Raises:
-        ValueError: If a modality is unknown or its width no positive integer, or if a perspective
-            in use has no modality.
     """
 
     def __init__(
@@ -49,7 +37,12 @@ class AccountEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        self.dimensions = _dimensions_in_use(settings, dimensions)
+        # visual before topics, as (7) before (8): first values are drawn in this order
+        parts = {
+            perspective: [name for name in reversed(INPUTS[perspective]) if name in dimensions]
+            for perspective in settings.perspectives
+        }
+        self.dimensions = {name: dimensions[name] for names in parts.values() for name in names}
         self.towers = nn.ModuleDict(
             {
                 modality: _tower(settings, modality, width, generator)
@@ -58,8 +51,15 @@ class AccountEncoder(nn.Module):
         )
         self.fusions = nn.ModuleDict(
             {
-                perspective: _fusion(settings, perspective, self.dimensions, generator)
-                for perspective in settings.perspectives
+                perspective: Fusion(
+                    # (18) maps the tower's output no further
+                    "product" if perspective == ATTRIBUTE else settings.fusion,
+                    modalities,
+                    settings.dimension,
+                    settings.initialisation,
+                    generator,
+                )
+                for perspective, modalities in parts.items()
             }
         )
         self.coattention: CoAttention | None = None
@@ -80,21 +80,14 @@ class AccountEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "account perspective dim"], Bool[Tensor, "account perspective"]]:
         """Encodes accounts of either side.
 
-        Args:
-            features: Inputs by modality, of the widths given at construction; rows that the mask
-                leaves out may hold anything, NaN too. Modalities without a tower are passed over.
-            masks: True where the account has the modality, by modality.
-            is_brand: True for brands, False for influencers.
+        Rows of features that the mask leaves out may hold anything, NaN too; modalities without a
+        tower are passed over.
 
         Returns:
             The account vectors, perspectives in the order of ``settings.perspectives``, and True
             where the account has the perspective. An inner product of two accounts' flattened
             vectors is their score F (19)(25)-(27).
-
-        Raises:
-            ValueError: If a modality's features or mask are missing or of another size.
         """
-        self._check_inputs(features, masks, len(is_brand))
         embeddings = {
             # zeros for what is missing: a NaN times a zero gradient would still be NaN
             modality: tower(torch.where(masks[modality][:, None], features[modality], 0.0))
@@ -111,83 +104,23 @@ class AccountEncoder(nn.Module):
                 present["content"] & present["audience"],
                 is_brand,
             )
-        order = self.settings.perspectives
         return (
-            torch.stack([vectors[perspective] for perspective in order], dim=1),
-            torch.stack([present[perspective] for perspective in order], dim=1),
+            torch.stack(list(vectors.values()), dim=1),
+            torch.stack(list(present.values()), dim=1),
         )
-
-    def _check_inputs(
-        self, features: Mapping[str, Tensor], masks: Mapping[str, Tensor], n_accounts: int
-    ) -> None:
-        for modality, width in self.dimensions.items():
-            for name, given in (("features", features), ("masks", masks)):
-                if modality not in given:
-                    raise ValueError(
-                        f"The '{name}' parameter of AccountEncoder must hold {modality!r}. "
-                        f"Received: {sorted(given)}."
-                    )
-            shapes = tuple(features[modality].shape), tuple(masks[modality].shape)
-            if shapes != ((n_accounts, width), (n_accounts,)):
-                raise ValueError(
-                    f"The features and the mask of {modality!r} must have the shapes "
-                    f"{(n_accounts, width)} and {(n_accounts,)}. Received: {shapes[0]} and "
-                    f"{shapes[1]}."
-                )
-
-
-def _dimensions_in_use(settings: NetworkSettings, dimensions: Mapping[str, int]) -> dict[str, int]:
-    """The widths of the modalities of the perspectives in use, in a fixed order."""
-    for modality, width in dimensions.items():
-        require_known("dimensions", modality, MODALITIES)
-        require_width(f"dimensions[{modality}]", width)
-    for perspective in settings.perspectives:
-        modalities = PERSPECTIVE_MODALITIES[perspective]
-        if not any(modality in dimensions for modality in modalities):
-            raise ValueError(
-                f"The 'dimensions' parameter of AccountEncoder must hold at least one of "
-                f"{', '.join(modalities)}, since the perspective {perspective!r} is in use. "
-                f"Received: {sorted(dimensions)}. Leave the perspective out if the data lack it."
-            )
-    return {
-        modality: dimensions[modality]
-        for perspective in settings.perspectives
-        for modality in PERSPECTIVE_MODALITIES[perspective]
-        if modality in dimensions
-    }
 
 
 def _tower(
     settings: NetworkSettings, modality: str, width: int, generator: torch.Generator | None
 ) -> MLP:
-    hidden = settings.visual_hidden
-    if modality == "attribute":
-        hidden = settings.attribute_hidden
-    elif modality.endswith("_topics"):
-        hidden = settings.topic_hidden
+    kind = modality.rpartition("_")[2]
+    hidden = {"visual": settings.visual_hidden, "topics": settings.topic_hidden}
     return MLP(
         width,
-        hidden,
+        hidden.get(kind, settings.attribute_hidden),
         settings.dimension,
-        dropout=settings.attribute_dropout if modality == "attribute" else settings.dropout,
+        dropout=settings.dropout if kind in hidden else settings.attribute_dropout,
         dropout_rate=settings.dropout_rate,
         initialisation=settings.initialisation,
         generator=generator,
-    )
-
-
-def _fusion(
-    settings: NetworkSettings,
-    perspective: str,
-    dimensions: Mapping[str, int],
-    generator: torch.Generator | None,
-) -> Fusion:
-    modalities = PERSPECTIVE_MODALITIES[perspective]
-    return Fusion(
-        # (18) maps the tower's output no further: a product of one factor leaves it as it is
-        settings.fusion if len(modalities) > 1 else "product",
-        [modality for modality in modalities if modality in dimensions],
-        settings.dimension,
-        settings.initialisation,
-        generator,
     )

@@ -1,8 +1,6 @@
 """The learnt metric of our own method, its inputs and its corrections."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,97 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recbole_mirec.nn.settings import (
-    Number,
-    require_known,
-    require_number,
-    require_share,
-    require_width,
-)
+from recbole_mirec.nn.settings import MetricSettings, Number
 from recbole_mirec.nn.towers import LEAK
-
-TowerKind = Literal["linear", "mlp"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricSettings:
-    """What `variant: mirec` is made of; docs/experiments.md says what each part is worth.
-
-    Attributes:
-        square_roots: Take square roots of topics and labels without negative entries.
-        centring: Subtract from every modality the mean of its side's training accounts.
-        input_dimension: Wider modalities are reduced to so many principal axes.
-        tower: ``linear`` or ``mlp``; see `MetricEncoder`.
-        identity_path: Whether towers are about the identity.
-        dropout_rate: The share of a tower's inputs (``mlp``: hidden units) dropped in training.
-        modality_dropout: The share of accounts that lack a modality in training.
-        temperature: First value of the softmax's temperatures, which are learnt.
-        n_negatives: Training influencers in a step at most; a sample where there are more.
-        competence_power: A positive weighs its competence to this power; 0 counts all the same.
-        peer_weight: Weight of a loss in which influencers of one brand find each other.
-        plda_weight: Weight of the closed-form score of `recbole_mirec.nn.plda`.
-        plda_dimension: Principal axes of a perspective that it reads, at most.
-        plda_shrinkage: As of `fit_two_covariance`.
-        plda_cross_share: As of `fit_two_covariance`.
-        raw_weight: Weight of the untrained similarity of topics and labels, not centred.
-        category_weight: Weight of the log probability that a brand of the brand's category would
-            choose the influencer; see `category_log_posterior`.
-        category_inverse_penalty: As of `category_log_posterior`, above 0.
-        hubness_weight: Share of an influencer's mean score for its nearest brands that is
-            subtracted.
-        hubness_neighbours: How many brands are nearest.
-        csls: Take the nearest of all brands and half their mean, which uses the features of
-            brands to be tested: transductive, so never on unless asked for.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    # a runtime type check of __init__ would come before __post_init__ and its errors
-    __no_type_check__: ClassVar[bool] = True
-
-    square_roots: bool
-    centring: bool
-    input_dimension: int
-    tower: TowerKind
-    identity_path: bool
-    dropout_rate: Number
-    modality_dropout: Number
-    temperature: Number
-    n_negatives: int
-    competence_power: Number
-    peer_weight: Number
-    plda_weight: Number
-    plda_dimension: int
-    plda_shrinkage: Number
-    plda_cross_share: Number
-    raw_weight: Number
-    category_weight: Number
-    category_inverse_penalty: Number
-    hubness_weight: Number
-    hubness_neighbours: int
-    csls: bool
-
-    def __post_init__(self) -> None:
-        require_known("tower", self.tower, TOWER_KINDS)
-        for name in ("square_roots", "centring", "identity_path", "csls"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"The '{name}' parameter must be True or False. "
-                    f"Received: {getattr(self, name)!r}."
-                )
-        for name in ("input_dimension", "n_negatives", "plda_dimension", "hubness_neighbours"):
-            require_width(name, getattr(self, name))
-        for name in ("dropout_rate", "modality_dropout"):
-            require_number(name, getattr(self, name), minimum=0, below=1)
-        for name in ("plda_shrinkage", "plda_cross_share"):
-            require_share(name, getattr(self, name))
-        for name in ("competence_power", "peer_weight", "plda_weight", "raw_weight"):
-            require_number(name, getattr(self, name), minimum=0)
-        for name in ("category_weight", "hubness_weight"):
-            require_number(name, getattr(self, name), minimum=0)
-        for name in ("temperature", "category_inverse_penalty"):
-            require_number(name, getattr(self, name), minimum=1e-3)
 
 
 def standardised_rows(
@@ -112,25 +21,25 @@ def standardised_rows(
     square_root: bool,
     centred: bool,
 ) -> Float[Tensor, "account dim"]:
-    """Unit rows of one side's modality.
+    """Unit rows of one side's modality, so that an inner product of two is their similarity.
 
-    Square roots turn shares (topics, labels) into points whose inner product is their Hellinger
-    similarity; less the mean of the side's training accounts, what all accounts share, and what
-    tells brands from influencers, is gone; at length 1 no account weighs more than another.
+    Square roots turn shares (topics, labels) into points whose inner product is the Bhattacharyya
+    coefficient, 1 less their squared Hellinger distance; less the mean of the side's training
+    accounts, what all accounts share, and what tells brands from influencers, is gone; at length 1
+    no account weighs more than another, and products are cosines.
 
     Args:
         rows: Features.
         present: True where the account has the modality; the other rows become zero.
         fitted: True for the training accounts, of which the present ones give the mean.
         square_root: Take square roots; only for rows without negative entries.
-        centred: Subtract the mean.
-
-    Returns:
-        Rows of length 1, or zero: where the modality is missing, and where a row is the mean.
+        centred: Subtract the mean, which is zero if there is no row to take it of.
     """
     if square_root:
         rows = rows.sqrt()
-    return centred_rows(rows, present, fitted if centred else torch.zeros_like(fitted))
+    counted = present & fitted if centred else torch.zeros_like(fitted)
+    mean = torch.where(counted[:, None], rows, 0.0).sum(dim=0) / counted.sum().clamp(min=1)
+    return functional.normalize(torch.where(present[:, None], rows - mean, 0.0))
 
 
 def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Tensor, "dim axis"]:
@@ -139,13 +48,11 @@ def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Ten
     Principal components of rows as they are: no mean is subtracted. In float64, so that the axes
     do not depend on how a sum was split.
 
-    Args:
-        rows: What the axes are fitted on; missing ones are zero and count for nothing.
-        n_axes: How many axes at most.
+    Missing rows are zero and count for nothing.
 
     Returns:
-        The axes, largest first, each with its largest entry positive; the unit axes where rows
-        have no more dimensions than that, so that nothing is mixed without need.
+        At most ``n_axes`` axes, largest first, each with its largest entry positive; the unit axes
+        where rows have no more dimensions than that, so that nothing is mixed without need.
     """
     width = rows.shape[1]
     if width <= n_axes:
@@ -154,53 +61,6 @@ def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Ten
     axes: Tensor = torch.linalg.eigh(squares).eigenvectors.flip(1)[:, :n_axes]
     peaks: Tensor = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
     return (axes * peaks.sign()).to(rows.dtype)
-
-
-def unit_rows(rows: Float[Tensor, "account dim"]) -> Float[Tensor, "account dim"]:
-    """Rows scaled to length 1, so that an inner product of two is their cosine, in [-1, 1].
-
-    Args:
-        rows: Features; an all-zero row stays zero.
-    """
-    return functional.normalize(rows)
-
-
-def hellinger_rows(rows: Float[Tensor, "account dim"]) -> Float[Tensor, "account dim"]:
-    """Square roots of the rows, scaled to length 1.
-
-    The inner product of two such rows is the Bhattacharyya coefficient of the distributions that
-    the rows are in proportion to: 1 minus their squared Hellinger distance, in [0, 1].
-
-    Args:
-        rows: Non-negative features; an all-zero row stays zero.
-
-    Raises:
-        ValueError: If an entry is negative.
-    """
-    if (rows < 0).any():
-        raise ValueError(
-            "The 'rows' parameter of hellinger_rows must hold no negative entry. "
-            f"Received: {float(rows.min()):g}."
-        )
-    return unit_rows(rows.sqrt())
-
-
-def centred_rows(
-    rows: Float[Tensor, "account dim"],
-    present: Bool[Tensor, "account"],
-    fitted: Bool[Tensor, "account"],
-) -> Float[Tensor, "account dim"]:
-    """Rows less the mean row of some accounts, scaled to length 1.
-
-    Args:
-        rows: Features.
-        present: True where the account has them; the other rows become zero.
-        fitted: True for the accounts whose mean is taken, those that are not present left out;
-            the mean is zero if there is none.
-    """
-    counted = present & fitted
-    mean = torch.where(counted[:, None], rows, 0.0).sum(dim=0) / counted.sum().clamp(min=1)
-    return unit_rows(torch.where(present[:, None], rows - mean, 0.0))
 
 
 def standardise_product(
@@ -216,29 +76,13 @@ def standardise_product(
     With mean ``m`` and standard deviation ``s`` of the products, a brand's vector is
     ``[b / s, -m / s]`` and an influencer's ``[i, 1]``, so ranking stays one matrix product.
 
-    Args:
-        brands: One vector a brand.
-        influencers: One vector an influencer.
-        brand_present: True where the brand has the feature; without it its z-scores are 0, which
-            is the mean.
-        influencer_present: The same of influencers.
-        brand_fitted: True for the brands whose products give ``m`` and ``s``.
-        influencer_fitted: The same of influencers.
-
-    Returns:
-        Both sides' vectors, one dimension wider. Products that do not vary, or none to fit on,
-        give ``s = 1``.
+    Products with what is missing are 0, the mean. ``m`` and ``s`` are of the present and fitted
+    brands with such influencers; products that do not vary, or none to fit on, give ``s = 1``.
     """
     chosen = brand_present & brand_fitted, influencer_present & influencer_fitted
-    products = brands[chosen[0]] @ influencers[chosen[1]].T
-    mean, deviation = _moments(products)
-    brands = torch.cat([brands / deviation, (-mean / deviation).expand(len(brands), 1)], dim=1)
-    ones = influencers.new_ones(len(influencers), 1)
-    influencers = torch.cat([influencers, ones], dim=1)
-    return (
-        torch.where(brand_present[:, None], brands, 0.0),
-        torch.where(influencer_present[:, None], influencers, 0.0),
-    )
+    mean, deviation = _moments(brands[chosen[0]] @ influencers[chosen[1]].T)
+    shift = (-mean / deviation).expand(len(brands), 1)
+    return _shifted(brands / deviation, influencers, shift, brand_present, influencer_present)
 
 
 def centred_product(
@@ -253,20 +97,23 @@ def centred_product(
     So an influencer that lacks a feature is worth as much to each brand as an average one, and not
     more than all where products are mostly negative. No ranking among those that have it changes.
 
-    Args:
-        brands: One vector a brand.
-        influencers: One vector an influencer.
-        brand_present: True where the brand has the feature.
-        influencer_present: The same of influencers.
-        influencer_fitted: True for the influencers whose mean is taken; the present ones count.
-
-    Returns:
-        Both sides' vectors, one dimension wider: ``[b, -b'm]`` and ``[i, 1]``, m the mean vector,
-        zero if there is none to take it of.
+    With m the mean vector of the present and fitted influencers, zero if there is none, a brand's
+    vector is ``[b, -b'm]`` and an influencer's ``[i, 1]``.
     """
     counted = influencers[influencer_present & influencer_fitted]
     mean = counted.sum(dim=0) / max(len(counted), 1)
     shift = -(brands @ mean)[:, None]
+    return _shifted(brands, influencers, shift, brand_present, influencer_present)
+
+
+def _shifted(
+    brands: Tensor,
+    influencers: Tensor,
+    shift: Tensor,
+    brand_present: Tensor,
+    influencer_present: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Vectors whose product is the given ones' plus a brand's shift; zero where one lacks."""
     ones = influencers.new_ones(len(influencers), 1)
     return (
         torch.where(brand_present[:, None], torch.cat([brands, shift], dim=1), 0.0),
@@ -279,13 +126,7 @@ def product_deviation(
     influencers: Float[Tensor, "influencer dim"],
     counted: Bool[Tensor, "brand influencer"],
 ) -> Float[Tensor, ""]:
-    """Standard deviation of the inner products of some pairs; 1 where they do not vary.
-
-    Args:
-        brands: One vector a brand.
-        influencers: One vector an influencer.
-        counted: True for the pairs that count.
-    """
+    """Standard deviation of the inner products of the pairs that count; 1 if they do not vary."""
     return _moments((brands @ influencers.T)[counted])[1]
 
 
@@ -300,8 +141,8 @@ def _moments(products: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(varies, deviation, torch.ones_like(deviation))
 
 
-# Influencers whose scores for all reference brands are held at once.
-_AT_ONCE = 4096
+# Influencers whose scores for all reference brands are held at once; width of an `mlp` tower.
+_AT_ONCE, _HIDDEN = 4096, 512
 
 
 def hubness(
@@ -309,18 +150,12 @@ def hubness(
     influencers: Float[Tensor, "influencer dim"],
     n_neighbours: int,
 ) -> Float[Tensor, "influencer"]:
-    """Mean score of an influencer for the brands that it scores highest for.
+    """Mean score of an influencer for the ``n_neighbours`` brands that it scores highest for.
 
     Source: the term r of Conneau et al., "Word Translation without Parallel Data" (ICLR 2018), (2):
     CSLS is twice the score less this mean and less the brand's own, which changes no ranking.
 
-    Args:
-        brands: Vectors of the reference brands.
-        influencers: Vectors whose inner product with a brand's is the score.
-        n_neighbours: How many brands the mean is over; all of them where there are fewer.
-
-    Returns:
-        One mean an influencer; zeros where there is no reference brand.
+    The mean is over all reference brands where they are fewer, and 0 where there is none.
     """
     n_neighbours = min(n_neighbours, len(brands))
     if not n_neighbours:
@@ -330,9 +165,6 @@ def hubness(
         for block in torch.split(influencers, _AT_ONCE)
     ]
     return torch.cat(blocks)
-
-
-_MOST_STEPS = 1000
 
 
 def category_log_posterior(
@@ -356,23 +188,19 @@ def category_log_posterior(
         inverse_penalty: scikit-learn's C, above 0.
 
     Returns:
-        At most 0; a category that no training brand has gets the least value of the row, and all
-        zeros come back where fewer than two have one, for then nothing can be told.
+        At most 0; a category that no training brand has gets the least value of the row; zeros
+        where fewer than two have one, for then nothing can be told.
     """
     found = np.unique(categories.cpu().numpy())
     if len(found) < 2:
         return rows.new_zeros(len(rows), n_categories)
     values = rows.double().cpu().numpy()
-    regression = LogisticRegression(C=inverse_penalty, max_iter=_MOST_STEPS)
+    regression = LogisticRegression(C=inverse_penalty, max_iter=1000)
     regression.fit(values[members.cpu().numpy()], categories.cpu().numpy())
     known = regression.predict_log_proba(values)
     posterior = np.repeat(known.min(axis=1, keepdims=True), n_categories, axis=1)
     posterior[:, found] = known
     return torch.from_numpy(posterior).to(rows)
-
-
-TOWER_KINDS = ("linear", "mlp")
-_HIDDEN = 512
 
 
 class MetricEncoder(nn.Module):
@@ -391,41 +219,27 @@ class MetricEncoder(nn.Module):
     Args:
         widths: Input width by modality.
         perspectives: Perspective -> its modalities, at least one each, all in `widths`.
-        tower: g: ``linear`` is one matrix on inputs of which `dropout_rate` are dropped; ``mlp``
-            has a hidden layer of 512 with leaky ReLU, and drops there.
-        dropout_rate: The share that is dropped in training, in [0, 1).
-        modality_dropout: The share of accounts that lack a modality in training, in [0, 1), drawn
-            by modality.
-        temperature: The temperatures' first value, above 0.
-        identity: False leaves the identity path out, for comparison; g then starts at random.
-
-    Raises:
-        ValueError: If a tower is unknown or a number out of its range.
+        settings: ``tower``: g is one ``linear`` matrix on inputs of which ``dropout_rate`` are
+            dropped, or an ``mlp`` with 512 hidden units with leaky ReLU, dropped alike;
+            ``modality_dropout``: the share of accounts that lack a modality in training, drawn by
+            modality; ``temperature``: the first value; without ``identity_path``, for comparison,
+            x is left out and g starts at random.
     """
 
     def __init__(
         self,
         widths: Mapping[str, int],
         perspectives: Mapping[str, Sequence[str]],
-        *,
-        tower: TowerKind,
-        dropout_rate: Number,
-        modality_dropout: Number,
-        temperature: Number,
-        identity: bool = True,
+        settings: MetricSettings,
     ) -> None:
         super().__init__()
-        require_known("tower", tower, TOWER_KINDS)
-        require_number("dropout_rate", dropout_rate, minimum=0, below=1)
-        require_number("modality_dropout", modality_dropout, minimum=0, below=1)
-        require_number("temperature", temperature, minimum=1e-3)
         self.perspectives = {name: tuple(parts) for name, parts in perspectives.items()}
-        self.identity = identity
-        self.modality_dropout = modality_dropout
+        self.identity = settings.identity_path
+        self.modality_dropout = settings.modality_dropout
         self.towers = nn.ModuleDict(
-            {name: _tower(width, tower, dropout_rate, identity) for name, width in widths.items()}
+            {name: _tower(width, settings) for name, width in widths.items()}
         )
-        start = -torch.log(torch.tensor(float(temperature)))
+        start = -torch.log(torch.tensor(settings.temperature))
         self.log_inverse_temperature = nn.ParameterDict(
             {name: nn.Parameter(start.clone()) for name in widths}
         )
@@ -435,11 +249,7 @@ class MetricEncoder(nn.Module):
         features: Mapping[str, Float[Tensor, "account _"]],
         masks: Mapping[str, Bool[Tensor, "account"]],
     ) -> list[Float[Tensor, "account _"]]:
-        """Encodes accounts of either side.
-
-        Args:
-            features: Standardised rows by modality; zeros where missing.
-            masks: True where the account has the modality.
+        """Encodes accounts of either side, of which ``features`` are standardised rows.
 
         Returns:
             One tensor a perspective, in the order given at construction: its modalities' vectors
@@ -463,12 +273,11 @@ class MetricEncoder(nn.Module):
         return torch.where(mask[:, None], unit * scale, 0.0)
 
 
-def _tower(width: int, kind: TowerKind, dropout_rate: Number, identity: bool) -> nn.Module:
-    last = nn.Linear(width if kind == "linear" else _HIDDEN, width, bias=False)
-    if identity:
+def _tower(width: int, settings: MetricSettings) -> nn.Module:
+    linear, dropout = settings.tower == "linear", nn.Dropout(settings.dropout_rate)
+    last = nn.Linear(width if linear else _HIDDEN, width, bias=False)
+    if settings.identity_path:
         nn.init.zeros_(last.weight)
-    if kind == "linear":
-        return nn.Sequential(nn.Dropout(dropout_rate), last)
-    return nn.Sequential(
-        nn.Linear(width, _HIDDEN), nn.LeakyReLU(LEAK), nn.Dropout(dropout_rate), last
-    )
+    if linear:
+        return nn.Sequential(dropout, last)
+    return nn.Sequential(nn.Linear(width, _HIDDEN), nn.LeakyReLU(LEAK), dropout, last)

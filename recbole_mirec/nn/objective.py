@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recbole_mirec.nn.settings import CrossEntropy, NetworkSettings, Number, TripletReduction
-from recbole_mirec.nn.towers import initialise_
 
 
 def multi_positive_softmax(
@@ -23,16 +22,12 @@ def multi_positive_softmax(
     first form of Khosla et al., "Supervised Contrastive Learning" (NeurIPS 2020), (2). Departure:
     a brand's other positives stand in no denominator.
 
-    Args:
-        scores: Scores divided by their temperature.
-        positives: True at known collaborations; everything else is a negative.
-        weights: Weight of each positive, at least 0; those of negatives count for nothing.
-
-    Returns:
-        The weighted mean, at least 0; 0, with zero gradient, without positive weight.
+    Scores are divided by their temperature; what is not positive is a negative, whose weight
+    counts for nothing. The weighted mean is at least 0; 0, with zero gradient, without positive
+    weight.
     """
     against = scores.masked_fill(positives, -torch.inf).logsumexp(dim=1, keepdim=True)
-    losses = torch.nn.functional.softplus(against - scores)
+    losses = functional.softplus(against - scores)
     # where, not a product: a brand without negatives has an infinite difference
     weights = torch.where(positives, weights, 0.0)
     return torch.where(weights > 0, losses * weights, 0.0).sum() / weights.sum().clamp(min=1e-12)
@@ -43,15 +38,9 @@ def draw_from_buckets(
     sizes: Int[Tensor, "list bucket"],
     places: Float[Tensor, "list bucket"],
 ) -> Int[Tensor, "list bucket"]:
-    """One member of each bucket.
+    """One member of each bucket, chosen by uniform draws in [0, 1).
 
-    Args:
-        members: Ids, the first ``sizes`` slots of a bucket filled.
-        sizes: Numbers of members.
-        places: Uniform draws in [0, 1), which choose the slot.
-
-    Returns:
-        The ids drawn; whatever stands in slot 0 for an empty bucket.
+    The first ``sizes`` slots of a bucket are filled; an empty one gives what stands in slot 0.
     """
     # rounding may carry a draw just below 1 up to the size itself
     slots = (places * sizes).long().minimum((sizes - 1).clamp(min=0))
@@ -69,13 +58,8 @@ def list_cross_entropy(
     MM 2019). Departure: the labels' distribution is their share of the list's sum, not their
     softmax, so that a label of 0 has no share.
 
-    Args:
-        scores: Of any size.
-        labels: At least 0, with at least one above 0 among the kept items of a list.
-        mask: True for the items that the list has; others may hold anything.
-
-    Returns:
-        The mean over the lists, at least the mean entropy of the labels' distributions.
+    Labels are at least 0, at least one of a list's kept ones above; what the mask leaves out may be
+    anything. The mean over the lists is at least the mean entropy of the labels' distributions.
     """
     shares = torch.where(mask, labels, 0.0)
     shares = shares / shares.sum(dim=1, keepdim=True)
@@ -84,64 +68,21 @@ def list_cross_entropy(
     return -(shares * torch.where(mask, logits, 0.0)).sum(dim=1).mean()
 
 
-class AdaptiveScore(nn.Module):
-    """Each number through a small net of sigmoids, their sum through a sigmoid.
-
-    Source: the endorsement and influence scores of S. Wang et al., "Discover Micro-influencers for
-    Brands via Better Understanding", IEEE TMM 24 (2022): 1 -> 64 -> 1 for each number, sigmoids
-    after both layers. Departure: first values are uniform(-0.1, 0.1).
-
-    Args:
-        n_numbers: How many numbers, at least one.
-        n_hidden: Hidden width of a number's net.
-    """
-
-    def __init__(self, n_numbers: int, n_hidden: int = 64) -> None:
-        super().__init__()
-        self.hidden_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
-        self.hidden_bias = nn.Parameter(torch.empty(n_numbers, n_hidden))
-        self.out_weight = nn.Parameter(torch.empty(n_numbers, n_hidden))
-        self.out_bias = nn.Parameter(torch.empty(n_numbers))
-        for parameter in self.parameters():
-            initialise_(parameter, "uniform_0.1", None)
-
-    def forward(self, numbers: Float[Tensor, "row number"]) -> Float[Tensor, "row"]:
-        """Factors of rows, between 1/2 and the sigmoid of the number of numbers.
-
-        Args:
-            numbers: On any scale, best near [-1, 1].
-        """
-        hidden = torch.sigmoid(numbers.unsqueeze(2) * self.hidden_weight + self.hidden_bias)
-        outputs = torch.sigmoid((hidden * self.out_weight).sum(dim=2) + self.out_bias)
-        return torch.sigmoid(outputs.sum(dim=1))
-
-
 def perspective_scores(
     brands: Float[Tensor, "pair perspective dim"],
     influencers: Float[Tensor, "pair perspective dim"],
 ) -> Float[Tensor, "pair perspective"]:
-    """f, g and h: the inner products of each pair: (19)(25)(26) of Wang et al. (IEEE TMM 2023).
+    """f, g and h, the inner products of each pair, whose sum is F: (19)(25)-(27).
 
-    Args:
-        brands: Account vectors of each pair's brand.
-        influencers: Account vectors of each pair's influencer.
-
-    Returns:
-        One score a perspective, unbounded; their sum is F (27). An absent perspective, an
-        all-zero vector on either side, scores 0.
+    An absent perspective, an all-zero vector on either side, scores 0.
     """
     return (brands * influencers).sum(dim=-1)
 
 
 def masked_mean(values: Float[Tensor, "pair"], mask: Bool[Tensor, "pair"]) -> Float[Tensor, ""]:
-    """Mean of the values that the mask keeps.
+    """Mean of the values that the mask keeps; 0, with zero gradient, where it keeps nothing.
 
-    Args:
-        values: What to average; entries that are left out may hold anything.
-        mask: True for the entries to keep.
-
-    Returns:
-        The mean; 0, with zero gradient, if the mask keeps nothing.
+    Values that are left out may be anything.
     """
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
@@ -149,28 +90,22 @@ def masked_mean(values: Float[Tensor, "pair"], mask: Bool[Tensor, "pair"]) -> Fl
 def triplet_loss(
     positive_scores: Float[Tensor, "pair"],
     negative_scores: Float[Tensor, "pair"],
-    mask: Bool[Tensor, "pair"],
     margin: Number,
     reduction: TripletReduction,
+    mask: Bool[Tensor, "pair"] | None = None,
 ) -> Float[Tensor, ""]:
     """``max(negative - positive + margin, 0)`` of one perspective: (28), (29) or (30).
 
     Departures: the paper does not say how the batch is reduced: ``mean`` is over all triplets,
-    ``mean_active``, as in the published reference, over those whose loss is positive. Triplets
-    that the mask leaves out count in neither.
+    ``mean_active``, as in the published reference, over those whose loss is positive.
 
-    Args:
-        positive_scores: Scores of brand and positive influencer.
-        negative_scores: Scores of the same brand and its negative influencer.
-        mask: True where brand, positive and negative all have the perspective.
-        margin: By how much a positive must lead for a loss of 0.
-        reduction: Which triplets the mean is over.
-
-    Returns:
-        The mean loss, at least 0; 0, with zero gradient, if there is no triplet to average.
+    ``margin`` is by how much a positive must lead for a loss of 0. Triplets count in neither mean
+    where the mask, if there is one, says that brand, positive or negative lack the perspective.
+    The loss is 0, with zero gradient, if there is no triplet to average.
     """
     losses = functional.relu(negative_scores - positive_scores + margin)
-    return masked_mean(losses, mask & (losses > 0) if reduction == "mean_active" else mask)
+    counted = torch.ones_like(losses, dtype=torch.bool) if mask is None else mask
+    return masked_mean(losses, counted & (losses > 0) if reduction == "mean_active" else counted)
 
 
 def pair_cross_entropy(
@@ -178,20 +113,12 @@ def pair_cross_entropy(
     negative_scores: Float[Tensor, "pair"],
     reading: CrossEntropy,
 ) -> Float[Tensor, ""]:
-    """Cross entropy on F of the positive and the negative: (31), mean over the pairs.
+    """Cross entropy on F of the positive and the negative: (31), mean over the pairs, above 0.
 
     Departure: as printed, (31) takes the logarithm of an unbounded F and would raise the
     negatives. Instead ``softplus`` is ``softplus(-F(pos)) + softplus(F(neg))``, logistic
     regression on F; ``softmax_pair``, as in the published reference, is minus the logarithm of
     the positive's share in a softmax over the two, ``softplus(F(neg) - F(pos))``.
-
-    Args:
-        positive_scores: F of brand and positive influencer.
-        negative_scores: F of the same brand and its negative influencer.
-        reading: Which of the two.
-
-    Returns:
-        The mean loss, above 0.
     """
     # -logsigmoid(-x) is softplus(x) without the switch to x that torch's softplus makes at 20
     if reading == "softmax_pair":
@@ -202,14 +129,7 @@ def pair_cross_entropy(
 
 
 def weight_matrices(module: nn.Module) -> list[Float[Tensor, "_ _"]]:
-    """The weight matrices of a module: all its parameters that are no biases.
-
-    Args:
-        module: What to read; its biases are vectors.
-
-    Returns:
-        Its parameters of two axes, themselves and not copies.
-    """
+    """The weight matrices of a module, themselves: its parameters of two axes, no biases."""
     return [parameter for parameter in module.parameters() if parameter.ndim == 2]
 
 
@@ -234,70 +154,41 @@ def objective(
 
     Args:
         settings: Perspectives, margins, weights and readings.
-        positive_scores: f, g, h of brand and positive influencer, perspectives in the order of
-            ``settings.perspectives``.
+        positive_scores: f, g, h of brand and positive influencer, in the order of
+            ``settings.perspectives``; at least one pair.
         negative_scores: The same of the brand and its negative influencer.
         positive_mask: True where brand and positive both have the perspective.
         negative_mask: True where brand and negative both have it.
         weights: The matrices of the L1 term; see `weight_matrices`.
 
     Returns:
-        Scalars, all with their weights in them: ``<perspective>_triplet`` for each perspective in
-        use, ``cross_entropy``, ``score_penalty`` and ``l1``.
-
-    Raises:
-        ValueError: If there is no pair, or not one score for each perspective.
+        Scalars with their weights in them, one ``<perspective>_triplet`` a perspective first.
     """
-    _check_scores(settings, positive_scores)
     terms = {
-        f"{perspective}_triplet": triplet_loss(
+        f"{name}_triplet": triplet_loss(
             positive_scores[:, column],
             negative_scores[:, column],
-            positive_mask[:, column] & negative_mask[:, column],
-            settings.margins[perspective],
+            settings.margins[name],
             settings.triplet_reduction,
+            positive_mask[:, column] & negative_mask[:, column],
         )
-        for column, perspective in enumerate(settings.perspectives)
+        for column, name in enumerate(settings.perspectives)
     }
     terms["cross_entropy"] = pair_cross_entropy(
         torch.where(positive_mask, positive_scores, 0.0).sum(dim=1),
         torch.where(negative_mask, negative_scores, 0.0).sum(dim=1),
         settings.cross_entropy,
     )
-    terms["score_penalty"] = _score_penalty(
-        settings, positive_scores, negative_scores, positive_mask, negative_mask
-    )
     zero = positive_scores.new_zeros(())
+    terms["score_penalty"] = zero
+    for column, name in enumerate(settings.perspectives):
+        for weight, scores, mask in zip(
+            settings.score_penalties[name],
+            (positive_scores, negative_scores),
+            (positive_mask, negative_mask),
+            strict=True,
+        ):
+            mean = masked_mean(scores[:, column], mask[:, column])
+            terms["score_penalty"] = terms["score_penalty"] + weight * mean
     terms["l1"] = settings.l1_weight * sum((weight.abs().sum() for weight in weights), start=zero)
     return terms
-
-
-def _score_penalty(
-    settings: NetworkSettings,
-    positive_scores: Tensor,
-    negative_scores: Tensor,
-    positive_mask: Tensor,
-    negative_mask: Tensor,
-) -> Tensor:
-    """The weighted sum of the mean scores, perspective by perspective."""
-    penalty = positive_scores.new_zeros(())
-    for column, perspective in enumerate(settings.perspectives):
-        on_positive, on_negative = settings.score_penalties[perspective]
-        penalty = penalty + on_positive * masked_mean(
-            positive_scores[:, column], positive_mask[:, column]
-        )
-        penalty = penalty + on_negative * masked_mean(
-            negative_scores[:, column], negative_mask[:, column]
-        )
-    return penalty
-
-
-def _check_scores(settings: NetworkSettings, scores: Tensor) -> None:
-    n_pairs, n_perspectives = scores.shape
-    if n_pairs == 0:
-        raise ValueError("The scores of objective must hold at least one pair. Received: none.")
-    if n_perspectives != len(settings.perspectives):
-        raise ValueError(
-            f"The scores of objective must have one column for each of "
-            f"{', '.join(settings.perspectives)}. Received: {n_perspectives} columns."
-        )

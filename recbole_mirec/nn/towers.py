@@ -20,78 +20,43 @@ from recbole_mirec.nn.settings import (
 
 # the paper's spread: half-width of its uniform draw, standard deviation of the reference's normal
 SPREAD = 0.1
-
-
-def initialise_(
-    tensor: Float[Tensor, "..."], scheme: Initialisation, generator: torch.Generator | None
-) -> None:
-    """Fills a tensor in place: uniform(-0.1, 0.1), or normal of standard deviation 0.1.
-
-    Source: implementation details of Wang et al. (IEEE TMM 2023) for the uniform draw; its
-    published reference draws normal values instead.
-
-    Args:
-        tensor: What to fill, of any shape.
-        scheme: Which of the two.
-        generator: The source of randomness; None is torch's own, which the caller has seeded.
-    """
-    with torch.no_grad():
-        if scheme == "uniform_0.1":
-            tensor.uniform_(-SPREAD, SPREAD, generator=generator)
-        else:
-            tensor.normal_(0.0, SPREAD, generator=generator)
+LEAK = 0.01
 
 
 def initialised_linear(
     n_inputs: int, n_outputs: int, scheme: Initialisation, generator: torch.Generator | None
 ) -> nn.Linear:
-    """A linear layer with bias, both drawn by `initialise_` and by nothing else.
+    """A linear layer of uniform(-0.1, 0.1), or of normal values of standard deviation 0.1.
 
-    Args:
-        n_inputs: Width of what it reads.
-        n_outputs: Width of what it returns.
-        scheme: As of `initialise_`.
-        generator: As of `initialise_`.
-
-    Returns:
-        The layer. torch stores the paper's ``W`` transposed: ``layer.weight`` is its transpose.
+    Source: implementation details of Wang et al. (IEEE TMM 2023) for the uniform draw; its
+    published reference draws normal values instead. A generator of None is torch's own, which the
+    caller has seeded. torch stores the paper's ``W`` transposed.
     """
     # made without values, so that torch's own draw does not advance the global generator
     layer = nn.Linear(n_inputs, n_outputs, device="meta").to_empty(device="cpu")
-    initialise_(layer.weight, scheme, generator)
-    initialise_(layer.bias, scheme, generator)
+    for parameter in (layer.weight, layer.bias):
+        if scheme == "uniform_0.1":
+            nn.init.uniform_(parameter, -SPREAD, SPREAD, generator)
+        else:
+            nn.init.normal_(parameter, 0.0, SPREAD, generator)
     return layer
-
-
-LEAK = 0.01
 
 
 class MLP(nn.Module):
     """sigma, mu (7)(8), omega, gamma (10)(11) or beta (18) of Wang et al. (IEEE TMM 2023).
 
     Leaky ReLU of slope 0.01 between the layers, none after the last. In training mode, and there
-    alone, ``dropout_rate`` of the first layer is dropped and the rest scaled by
-    ``1 / (1 - dropout_rate)``, so that the first layer's output keeps its expectation:
+    alone, ``dropout_rate`` of the first layer is dropped, by torch's own generator, and the rest
+    scaled by ``1 / (1 - dropout_rate)``, so that the layer's output keeps its expectation:
 
-    - ``first_activations``: entries of the first linear map's output, anew for every row. Whether
-      the leaky ReLU comes before or after makes no difference, since it commutes with a scaling
-      by nothing or by a positive number.
+    - ``first_activations``: entries of the first linear map's output, anew for every row; before
+      or after the leaky ReLU is the same, since it commutes with such a scaling.
     - ``first_weights``: entries of the first weight matrix (not of its bias), one mask for all
       rows of a call.
     - ``none``: nothing.
 
     Departures: the paper says "dropout layers" and no place; both readings are kept. For (18) it
     names no activation; its published reference has the same leaky ReLU there, and so have we.
-
-    Args:
-        n_inputs: Width of the modality's input.
-        hidden: Widths of the hidden layers, at least one.
-        n_outputs: Width of the output, ``d_a``.
-        dropout: Where to drop.
-        dropout_rate: The share dropped, in [0, 1).
-        initialisation: How the first values are drawn.
-        generator: Their source of randomness; None is torch's own. Dropout always draws from
-            torch's own, as torch's layers do.
     """
 
     def __init__(
@@ -100,9 +65,9 @@ class MLP(nn.Module):
         hidden: Sequence[int],
         n_outputs: int,
         *,
-        dropout: DropoutPlace,
         dropout_rate: Number,
-        initialisation: Initialisation,
+        dropout: DropoutPlace = "first_weights",
+        initialisation: Initialisation = "uniform_0.1",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -117,14 +82,7 @@ class MLP(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "account n_inputs"]
     ) -> Float[Tensor, "account n_outputs"]:
-        """Maps every row by itself; no row reads another.
-
-        Args:
-            inputs: One modality's features, one row an account.
-
-        Returns:
-            The embedding of each row, unbounded; empty for no rows.
-        """
+        """Maps every row by itself; the result is unbounded."""
         weight: Tensor = self.first.weight
         if self.dropout == "first_weights":
             weight = functional.dropout(weight, self.dropout_rate, self.training)
@@ -136,19 +94,14 @@ class MLP(nn.Module):
         return vectors
 
 
-# the type checks of the tests take float literally, and YAML holds whole numbers too
 def masked_product(
     branches: Sequence[Float[Tensor, "account dim"]], masks: Sequence[Bool[Tensor, "account"]]
 ) -> tuple[Float[Tensor, "account dim"], Bool[Tensor, "account"]]:
-    """Elementwise product of the branches that are present.
+    """Elementwise product of the branches that are present, at least one: ``o`` of (9) and (12).
 
-    The outer ``o`` of (9) and (12) of Wang et al. (IEEE TMM 2023). Departure: the paper knows no
-    missing branch. Here such a branch counts as a vector of ones, so that what is present is
-    returned alone; its own values, NaN too, reach neither the result nor a gradient.
-
-    Args:
-        branches: One vector an account from each branch; at least one branch.
-        masks: True where the account has that branch, in the order of ``branches``.
+    Departure: the paper knows no missing branch. Here such a branch counts as a vector of ones, so
+    that what is present is returned alone; its own values, NaN too, reach neither the result nor a
+    gradient.
 
     Returns:
         The product, all zeros where no branch is present, and True where any is.
@@ -167,18 +120,9 @@ class Fusion(nn.Module):
     - ``low_rank``: low-rank bilinear pooling, ``(e^p W_p + b_p) o (e^t W_t + b_t)``.
     - ``product``: ``e^p o e^t``, the published reference's form, without parameters.
 
-    An account with one modality alone gets that branch as it would have entered the product: in
-    ``low_rank`` its embedding after its own linear map (``e^t W_t + b_t``), in ``product`` the
-    embedding itself. The same holds for a fusion built for one modality. So what an account
-    without images gets does not depend on whether other accounts have some, and vectors of one
-    and of two modalities live in the same space.
-
-    Args:
-        rule: Which of the two.
-        modalities: The names of the modalities to be fused, at least one.
-        dimension: ``d_a``, the width of the embeddings and of the result.
-        initialisation: How the maps' first values are drawn.
-        generator: Their source of randomness; None is torch's own.
+    An account with one modality alone gets that branch as it would have entered the product, and
+    so does a fusion built for one modality: what an account without images gets does not depend on
+    whether others have some, and vectors of one and of two modalities live in the same space.
     """
 
     def __init__(
@@ -190,9 +134,8 @@ class Fusion(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.modalities = tuple(modalities)
         self.maps = nn.ModuleDict()
-        for modality in self.modalities:
+        for modality in modalities:
             self.maps[modality] = (
                 initialised_linear(dimension, dimension, initialisation, generator)
                 if rule == "low_rank"
@@ -204,34 +147,9 @@ class Fusion(nn.Module):
         embeddings: Mapping[str, Float[Tensor, "account dim"]],
         masks: Mapping[str, Bool[Tensor, "account"]],
     ) -> tuple[Float[Tensor, "account dim"], Bool[Tensor, "account"]]:
-        """Fuses what each account has.
-
-        Args:
-            embeddings: The towers' outputs by modality; finite, also where the modality is
-                missing.
-            masks: True where the account has the modality, by modality.
-
-        Returns:
-            The fused vectors, all zeros for accounts without any of the modalities, and True for
-            accounts with at least one.
-        """
-        branches = [self.maps[modality](embeddings[modality]) for modality in self.modalities]
-        return masked_product(branches, [masks[modality] for modality in self.modalities])
-
-
-def affinity(
-    content_map: Float[Tensor, "account dim"], audience_map: Float[Tensor, "account dim"]
-) -> Float[Tensor, "account dim"]:
-    """``e_af``, the affinity of content and audience: (20) of Wang et al. (IEEE TMM 2023).
-
-    Args:
-        content_map: ``e_c W_1f + b_1f``.
-        audience_map: ``e_u W_2f + b_2f``.
-
-    Returns:
-        ``sigmoid(content_map) o sigmoid(audience_map)``, in (0, 1).
-    """
-    return torch.sigmoid(content_map) * torch.sigmoid(audience_map)
+        """Fuses what each account has, by modality; see `masked_product`."""
+        branches = [linear(embeddings[modality]) for modality, linear in self.maps.items()]
+        return masked_product(branches, [masks[modality] for modality in self.maps])
 
 
 def attention_weights(
@@ -241,88 +159,20 @@ def attention_weights(
 ) -> Float[Tensor, "account dim"]:
     """``w_c`` or ``w_u``, the weights of a perspective's dimensions: (21) or (22).
 
-    Departure: with ``sigmoid`` the softmax reads ``sigmoid(e) o e_af``, as in the published
-    reference; with ``raw`` it reads the paper's ``e o e_af``.
-
-    Args:
-        vectors: ``e_c`` or ``e_u``.
-        affinities: ``e_af``.
-        softmax_input: Which of the two the softmax reads.
-
-    Returns:
-        Weights in (0, dim) that sum to ``dim`` in each row.
+    ``raw`` reads the paper's ``e o e_af``, ``sigmoid``, as the published reference,
+    ``sigmoid(e) o e_af``. The weights, in (0, dim), sum to ``dim`` in each row.
     """
     base = torch.sigmoid(vectors) if softmax_input == "sigmoid" else vectors
     return torch.softmax(base * affinities, dim=-1) * vectors.shape[-1]
-
-
-def co_attention(
-    content: Float[Tensor, "account dim"],
-    audience: Float[Tensor, "account dim"],
-    affinities: Float[Tensor, "account dim"],
-    softmax_input: CoattentionInput,
-) -> tuple[Float[Tensor, "account dim"], Float[Tensor, "account dim"]]:
-    """``e'_c`` and ``e'_u``, the vectors reweighted by dimension: (23)(24).
-
-    Args:
-        content: ``e_c``.
-        audience: ``e_u``.
-        affinities: ``e_af``.
-        softmax_input: As of `attention_weights`.
-
-    Returns:
-        ``e_c o w_c`` and ``e_u o w_u``.
-    """
-    return (
-        content * attention_weights(content, affinities, softmax_input),
-        audience * attention_weights(audience, affinities, softmax_input),
-    )
-
-
-class AffinityMaps(nn.Module):
-    """One set of the weights of (20): ``W_1f``, ``b_1f``, ``W_2f`` and ``b_2f``.
-
-    Args:
-        dimension: ``d_a``.
-        initialisation: ``normal_0.1`` draws the biases with standard deviation 1, as the
-            published reference does, and the matrices with 0.1.
-        generator: The source of randomness; None is torch's own.
-    """
-
-    def __init__(
-        self,
-        dimension: int,
-        initialisation: Initialisation,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.content = initialised_linear(dimension, dimension, initialisation, generator)
-        self.audience = initialised_linear(dimension, dimension, initialisation, generator)
-        if initialisation == "normal_0.1":
-            with torch.no_grad():
-                self.content.bias.normal_(0.0, 1.0, generator=generator)
-                self.audience.bias.normal_(0.0, 1.0, generator=generator)
-
-    def forward(
-        self, content: Float[Tensor, "account dim"], audience: Float[Tensor, "account dim"]
-    ) -> Float[Tensor, "account dim"]:
-        """``e_af`` (20) of every row; see `affinity`."""
-        return affinity(self.content(content), self.audience(audience))
 
 
 class CoAttention(nn.Module):
     """Reweights content and audience of the accounts that have both: (20)-(24).
 
     Departures: the paper knows no missing perspective; an account without content or without
-    audience passes unchanged. With ``separate`` brands and influencers have their own
-    `AffinityMaps`, as in the published reference; with ``shared`` there is the paper's one set.
-
-    Args:
-        dimension: ``d_a``.
-        softmax_input: As of `attention_weights`.
-        sides: Whether brands and influencers share the weights.
-        initialisation: As of `AffinityMaps`.
-        generator: The source of randomness; None is torch's own.
+    audience passes unchanged. With ``separate`` brands and influencers have their own weights
+    (20), as in the published reference; with ``shared`` there is the paper's one set. Biases of
+    ``normal_0.1`` have the standard deviation 1, as in the reference.
     """
 
     def __init__(
@@ -334,11 +184,17 @@ class CoAttention(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        names = ("brand", "influencer") if sides == "separate" else ("account",)
-        self.sides = nn.ModuleDict(
-            {name: AffinityMaps(dimension, initialisation, generator) for name in names}
-        )
         self.softmax_input: CoattentionInput = softmax_input
+        self.sides = nn.ModuleDict()
+        for name in ("brand", "influencer") if sides == "separate" else ("account",):
+            maps = {
+                part: initialised_linear(dimension, dimension, initialisation, generator)
+                for part in ("content", "audience")
+            }
+            if initialisation == "normal_0.1":
+                for linear in maps.values():
+                    nn.init.normal_(linear.bias, 0.0, 1.0, generator)
+            self.sides[name] = nn.ModuleDict(maps)
 
     def forward(
         self,
@@ -347,28 +203,16 @@ class CoAttention(nn.Module):
         both: Bool[Tensor, "account"],
         is_brand: Bool[Tensor, "account"],
     ) -> tuple[Float[Tensor, "account dim"], Float[Tensor, "account dim"]]:
-        """Applies (20)-(24) to the rows that have both perspectives.
-
-        Args:
-            content: ``e_c``.
-            audience: ``e_u``.
-            both: True where the account has content and audience.
-            is_brand: True for brands, False for influencers; without effect if ``shared``.
-
-        Returns:
-            ``e'_c`` and ``e'_u``; rows where ``both`` is False are returned as they came.
-        """
+        """``e'_c = e_c o w_c`` (23) and ``e'_u = e_u o w_u`` (24), where ``both`` are present."""
         rows_of = {"brand": both & is_brand, "influencer": both & ~is_brand, "account": both}
         for side, maps in self.sides.items():
             rows = rows_of[side]
-            attended = co_attention(
-                content[rows],
-                audience[rows],
-                maps(content[rows], audience[rows]),
-                self.softmax_input,
-            )
-            content = content.index_put((rows,), attended[0])
-            audience = audience.index_put((rows,), attended[1])
+            e_c, e_u = content[rows], audience[rows]
+            e_af = torch.sigmoid(maps.get_submodule("content")(e_c))
+            e_af = e_af * torch.sigmoid(maps.get_submodule("audience")(e_u))
+            w_c, w_u = (attention_weights(e, e_af, self.softmax_input) for e in (e_c, e_u))
+            content = content.index_put((rows,), e_c * w_c)
+            audience = audience.index_put((rows,), e_u * w_u)
         return content, audience
 
 
@@ -379,12 +223,6 @@ class BilinearTower(nn.Module):
     one hidden layer for each modality, leaky ReLU of slope 0.01, dropout on the first layer's
     weights, and the elementwise product of the two outputs. Departures: a missing modality is
     left out of the product; first values are uniform(-0.1, 0.1), since the paper names none.
-
-    Args:
-        widths: Input width by modality, at least one.
-        hidden: Hidden widths by modality.
-        dimension: Width of the account vector (512 in the paper).
-        dropout_rate: Share of the first layers' weights dropped in training, in [0, 1).
     """
 
     def __init__(
@@ -397,14 +235,7 @@ class BilinearTower(nn.Module):
         super().__init__()
         self.branches = nn.ModuleDict(
             {
-                modality: MLP(
-                    width,
-                    hidden[modality],
-                    dimension,
-                    dropout="first_weights",
-                    dropout_rate=dropout_rate,
-                    initialisation="uniform_0.1",
-                )
+                modality: MLP(width, hidden[modality], dimension, dropout_rate=dropout_rate)
                 for modality, width in widths.items()
             }
         )
@@ -414,15 +245,7 @@ class BilinearTower(nn.Module):
         features: Mapping[str, Float[Tensor, "account _"]],
         masks: Mapping[str, Bool[Tensor, "account"]],
     ) -> Float[Tensor, "account dim"]:
-        """Represents accounts; rows do not read each other.
-
-        Args:
-            features: Inputs by modality; finite, also where the modality is missing.
-            masks: True where the account has the modality.
-
-        Returns:
-            Vectors of any size; zeros for accounts without any modality.
-        """
+        """Vectors, zeros for accounts without any modality; all features must be finite."""
         outputs = [branch(features[modality]) for modality, branch in self.branches.items()]
         vectors: Tensor = masked_product(outputs, [masks[name] for name in self.branches])[0]
         return vectors

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from little_data import NAME, TINY, changed_positives, settings, write_little
 from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
@@ -16,8 +18,7 @@ from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from dataset_convert.synthesize import generate
 from recbole_mirec.experiment import Experiment, prepare, run_experiment
-from recbole_mirec.model import mirec
-from recbole_mirec.model.metric import _peer_loss
+from recbole_mirec.model.metric import TrainingPairs, _peer_loss
 
 ALL = ("content", "audience", "attribute")
 # Nothing but the learnt metric, and the learnt metric and one part more.
@@ -72,33 +73,6 @@ def present(made: Experiment, side: str, perspective: str) -> NDArray[np.bool_]:
     return np.any([masks[part].numpy() for part in parts], axis=0)
 
 
-def test_a_score_is_the_sum_of_shares_and_a_share_an_inner_product(experiment: Experiment) -> None:
-    model = experiment.model
-    assert model.perspectives == ALL
-    whole, parts = scores(experiment), shares(experiment)
-    assert whole[1:, 1:].std() > 0.1
-    np.testing.assert_allclose(parts.sum(axis=2), whole, rtol=1e-5, atol=1e-4)
-    pairs = every_pair(experiment)
-    np.testing.assert_allclose(
-        model.predict(pairs).double().numpy(), whole.reshape(-1), rtol=1e-5, atol=1e-4
-    )
-    vectors = model.account_vectors()
-    for brand in (1, 2, 7, 36):
-        for influencer in range(1, experiment.dataset.item_num, 29):
-            for place in range(3):
-                left = vectors["brand"][brand, place].double()
-                right = vectors["influencer"][influencer, place].double()
-                expected = float(sum(a * b for a, b in zip(left, right, strict=True)))
-                assert parts[brand, influencer, place] == pytest.approx(expected, abs=1e-4)
-
-
-def test_padding_is_zero(experiment: Experiment) -> None:
-    for rows in experiment.model.account_vectors().values():
-        assert not rows[0].any()
-        assert rows[1:].any(dim=(1, 2)).all()
-        assert rows.isfinite().all()
-
-
 def test_a_perspective_that_is_missing_adds_exactly_zero(experiment: Experiment) -> None:
     parts = shares(experiment)
     n_missing = 0
@@ -120,22 +94,6 @@ def test_what_stands_where_a_modality_is_missing_changes_nothing(workplace: Path
             rows[~mask] = 1e6
     made.model.train()
     assert np.array_equal(scores(made), before)
-
-
-@pytest.mark.parametrize("at_once", [1, 7])
-def test_vectors_depend_on_no_batch_size(
-    workplace: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = prepared(workplace)
-    whole = made.model.account_vectors()
-    monkeypatch.setattr(mirec, "ACCOUNTS_AT_ONCE", at_once)
-    made.model.train()
-    made.model.eval()
-    for side, rows in made.model.account_vectors().items():
-        torch.testing.assert_close(rows, whole[side], rtol=1e-5, atol=1e-5)
-    pairs = every_pair(made)
-    some = torch.cat([made.model.predict(pairs[row : row + 1]) for row in range(900, 999, 7)])
-    assert torch.equal(some, made.model.predict(pairs)[900:999:7])
 
 
 @pytest.mark.parametrize(
@@ -412,23 +370,6 @@ def test_peer_weight_adds_a_term_in_proportion(workplace: Path) -> None:
     assert 0 < 2 * terms[0][1] == pytest.approx(terms[1][1], rel=1e-6)
 
 
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
-def test_every_parameter_learns(workplace: Path, tower: str) -> None:
-    made = prepared(workplace, tower=tower)
-    made.model.train()
-    sum(made.model.method.losses(*batch_of(made))).backward()
-    for name, parameter in made.model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-
-
-def test_checkpoints_hold_the_learnt_part_only(experiment: Experiment) -> None:
-    names = {name for name, _ in experiment.model.named_parameters()}
-    assert set(experiment.model.state_dict()) == names
-    assert all(name.startswith("method.encoder.") for name in names)
-
-
 def test_a_reloaded_run_scores_as_the_trained_one(workplace: Path) -> None:
     given = settings(workplace, epochs=3, n_negatives=40, modality_dropout=0.2, peer_weight=0.1)
     run = run_experiment(given)
@@ -486,10 +427,10 @@ def test_plda_is_left_out_where_a_perspective_has_too_few_pairs(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tower": "tree"}, "The 'tower' parameter must be one of linear, mlp. Received: 'tree'."),
-        ({"temperature": 0}, "The 'temperature' parameter must be a number of at least 0.001"),
-        ({"csls": "yes"}, "The 'csls' parameter must be True or False. Received: 'yes'."),
-        ({"plda_dimension": 0}, "The 'plda_dimension' parameter must be a positive integer."),
+        ({"tower": "tree"}, "Key 'tower': Input should be 'linear' or 'mlp'. Received: 'tree'."),
+        ({"temperature": 0}, "Key 'temperature': Input should be greater than or equal to 0.001."),
+        ({"csls": "yes"}, "Key 'csls': Input should be a valid boolean. Received: 'yes'."),
+        ({"plda_dimension": 0}, "Key 'plda_dimension': Input should be greater than or equal to 1"),
     ],
 )
 def test_wrong_values_are_named_before_any_work(
@@ -498,7 +439,7 @@ def test_wrong_values_are_named_before_any_work(
     def untimely(*_: Any) -> None:
         raise AssertionError("inputs were computed before the settings were checked")
 
-    monkeypatch.setattr(mirec, "_input_tables", untimely)
+    monkeypatch.setattr("recbole_mirec.model.mirec.perspective_tables", untimely)
     with pytest.raises(UsageError) as caught:
         prepare(settings(workplace, **changes))
     assert message in str(caught.value)
@@ -517,3 +458,64 @@ def test_inputs_are_unit_rows_no_wider_than_asked(workplace: Path, wide: int) ->
             assert (norms <= 1 + 1e-5).all()
             if wide == 8192:
                 torch.testing.assert_close(norms[masks[name]], torch.ones(int(masks[name].sum())))
+
+
+# Brands 1 to 4 of 5 internal ids, influencers of 8; 3 and 6 are in no pair.
+PAIRS = np.array([[1, 2], [1, 5], [2, 5], [4, 1], [4, 7], [4, 4]])
+WEIGHTS = np.array([0.5, 1.5, 2.0, 0.25, 0.75, 1.0])
+
+
+@pytest.fixture
+def pairs() -> TrainingPairs:
+    return TrainingPairs(PAIRS, WEIGHTS, {"brand": 5, "influencer": 8})
+
+
+def test_who_takes_part(pairs: TrainingPairs) -> None:
+    assert pairs.is_training("brand").tolist() == [False, True, True, False, True]
+    assert pairs.is_training("influencer").nonzero().flatten().tolist() == [1, 2, 4, 5, 7]
+    assert pairs.influencers.tolist() == [1, 2, 4, 5, 7]
+    assert not pairs.state_dict()
+
+
+def test_matrices_against_a_plain_double_loop(pairs: TrainingPairs) -> None:
+    brands, influencers = torch.tensor([1, 3, 4]), torch.tensor([1, 4, 5, 6])
+    # of the batch (4, 4), (1, 5) and (1, 2); (1, 2) stands in no column
+    batch = torch.tensor([[4, 4], [1, 5], [1, 2]])
+    found = pairs.matrix(brands, influencers)
+    weighted = pairs.matrix(brands, influencers, pairs.batch_weights(batch[:, 0], batch[:, 1]))
+    known = {tuple(pair): weight for pair, weight in zip(PAIRS.tolist(), WEIGHTS, strict=True)}
+    shown = set(map(tuple, batch.tolist()))
+    for row, brand in enumerate(brands.tolist()):
+        for column, influencer in enumerate(influencers.tolist()):
+            pair = (brand, influencer)
+            assert float(found[row, column]) == (pair in known)
+            assert float(weighted[row, column]) == (known[pair] if pair in shown else 0.0)
+    assert weighted.sum() == 1.0 + 1.5
+
+
+def test_all_influencers_where_there_are_no_more_than_asked_for(pairs: TrainingPairs) -> None:
+    before = torch.get_rng_state()
+    for most in (5, 8192):
+        assert torch.equal(pairs.some_influencers(torch.tensor([7]), most), pairs.influencers)
+    assert torch.equal(torch.get_rng_state(), before)  # nothing is drawn
+
+
+@given(st.integers(0, 500), st.integers(1, 4), st.lists(st.sampled_from([1, 2, 4, 5, 7])))
+def test_a_sample_keeps_all_that_are_wanted(seed: int, most: int, wanted: list[int]) -> None:
+    made = TrainingPairs(PAIRS, WEIGHTS, {"brand": 5, "influencer": 8})
+    torch.manual_seed(seed)
+    found = made.some_influencers(torch.tensor(wanted, dtype=torch.int64), most).tolist()
+    assert found == sorted(set(found))
+    assert set(wanted) <= set(found) <= {1, 2, 4, 5, 7}
+    assert len(found) == max(most, len(set(wanted)))
+
+
+def test_every_other_influencer_is_drawn_as_often(pairs: TrainingPairs) -> None:
+    torch.manual_seed(1)
+    counts = np.zeros(8)
+    for _ in range(2000):
+        counts[pairs.some_influencers(torch.tensor([5]), 3).numpy()] += 1
+    assert counts[5] == 2000
+    # two of the four others: 1,000 each, give or take four standard deviations
+    np.testing.assert_allclose(counts[[1, 2, 4, 7]], 1000, atol=90)
+    assert counts[[0, 3, 6]].sum() == 0

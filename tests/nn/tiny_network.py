@@ -1,12 +1,12 @@
 """Tiny networks of distinct prime widths, in both readings of the paper, and their inputs."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from recbole_mirec.nn import AccountEncoder, NetworkSettings
+from recbole_mirec.nn.encoder import AccountEncoder
+from recbole_mirec.nn.settings import MetricSettings, NetworkSettings
 
 DIMENSIONS = {
     "content_visual": 7,
@@ -21,7 +21,7 @@ WIDTHS: dict[str, Any] = {
     "visual_hidden": (19, 23, 29),
     "topic_hidden": (31,),
     "attribute_hidden": (37,),
-    "margins": {"content": 4, "audience": 2.0, "attribute": 2.0},
+    "margins": {"content": 4.0, "audience": 2.0, "attribute": 2.0},
     "dropout_rate": 0.5,
     "l1_weight": 0.001,
 }
@@ -48,6 +48,29 @@ REFERENCE = NetworkSettings(
     cross_entropy="softmax_pair",
     score_penalties={"content": (0.01, 0.01), "audience": (0.02, 0.02), "attribute": (0.01, 0.01)},
     **WIDTHS,
+)
+METRIC = MetricSettings(
+    square_roots=True,
+    centring=True,
+    input_dimension=13,
+    tower="linear",
+    identity_path=True,
+    dropout_rate=0.0,
+    modality_dropout=0.0,
+    temperature=0.25,
+    n_negatives=17,
+    competence_power=0.5,
+    peer_weight=0.0,
+    plda_weight=0.5,
+    plda_dimension=11,
+    plda_shrinkage=1.0,
+    plda_cross_share=0.0,
+    raw_weight=2.0,
+    category_weight=0.3,
+    category_inverse_penalty=16.0,
+    hubness_weight=0.25,
+    hubness_neighbours=7,
+    csls=False,
 )
 
 
@@ -87,4 +110,4 @@ def wide_encoder(settings: NetworkSettings, seed: int = 0) -> AccountEncoder:
 
 def changed(**changes: Any) -> NetworkSettings:
     """The paper's settings with some of them replaced."""
-    return dataclasses.replace(PAPER, **changes)
+    return NetworkSettings(**(PAPER.model_dump() | changes))

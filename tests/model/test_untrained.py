@@ -1,18 +1,149 @@
+"""Chance, popularity, similarity, influence and the leaking oracle: worked by hand."""
+
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from little_data import NAME, little, settings, vectors, write_little
 from recbole.data.interaction import Interaction
 
+from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.experiment import prepare
+from recbole_mirec.registry import model_names
+
+COMPETENCES = [9.0, 9.0, 9.0, 9.0, 0.5, 0.25, 0.75, 0.1, 0.2]  # those of validation and test: 9
 
 
-def made(folder: Path, combination: str = "cosine", **changes: Any) -> Any:
+def made(folder: Path, model: str, **changes: Any) -> Any:
+    experiment = prepare(settings(folder, model, NAME, **changes))
+    experiment.model.eval()
+    return experiment
+
+
+def scores(experiment: Any) -> dict[tuple[str, str], float]:
+    """Every brand's score of every influencer, by `predict`, which the full ranking repeats."""
+    data, model = experiment.dataset, experiment.model
+    brands = np.arange(1, data.user_num)
+    users = torch.from_numpy(np.repeat(brands, data.item_num))
+    items = torch.arange(data.item_num).repeat(len(brands))
+    found = model.predict(Interaction({"brand_id": users, "influencer_id": items}))
+    tokens = zip(
+        data.id2token("brand_id", users.numpy()),
+        data.id2token("influencer_id", items.numpy()),
+        strict=True,
+    )
+    return dict(zip(tokens, found.tolist(), strict=True))
+
+
+def of_influencers(experiment: Any) -> dict[str, float]:
+    """Scores of a model that ranks influencers the same for every brand."""
+    found = scores(experiment)
+    for (_, influencer), value in found.items():
+        assert value == found["b1", influencer]
+    return {influencer: value for (brand, influencer), value in found.items() if brand == "b1"}
+
+
+def with_categories(folder: Path, categories: str) -> Path:
+    names = pd.Series(categories.split(), index=[f"i{k}" for k in range(1, 8)], name="category")
+    return write_little(folder, influencer_category=names)
+
+
+def test_popularity_counts_training_collaborations(workplace: Path, tmp_path: Path) -> None:
+    found = of_influencers(made(write_little(tmp_path), "Popularity"))
+    del found["[PAD]"]
+    # i2 worked for b4 of validation too, i1 for b5 of test
+    assert found == {"i1": 1, "i2": 2, "i3": 1, "i4": 1, "i5": 0, "i6": 0, "i7": 0}
+
+
+def test_influence_is_the_mean_of_followers_and_competence(workplace: Path, tmp_path: Path) -> None:
+    inter = little().interactions.assign(competence=COMPETENCES)
+    found = of_influencers(made(write_little(tmp_path, interactions=inter), "MIV"))
+    followers = [-0.75, -0.25, 0.25, 0.75, 1, 1, 1]
+    competence = [0.5, 0.5, -0.75, -0.25, 0, 0, 0]
+    for k in range(7):
+        assert found[f"i{k + 1}"] == pytest.approx((followers[k] + competence[k]) / 2)
+
+
+def test_influence_from_followers_alone(workplace: Path, tmp_path: Path) -> None:
+    found = of_influencers(made(write_little(tmp_path), "MIV"))
+    assert found["i1"] == -0.75
+    assert found["i7"] == 1.0
+
+
+def test_influence_needs_followers_or_competence(workplace: Path, tmp_path: Path) -> None:
+    influencers = little().influencers.drop(columns="influencer_followers")
+    write_little(tmp_path, influencers=influencers)
+    message = r"MIV needs followers of influencers \('influencer_followers'\) or 'competence' of"
+    with pytest.raises(UsageError, match=message):
+        made(tmp_path, "MIV")
+
+
+def test_the_oracle_ranks_the_brands_category_first_then_by_cosine(
+    workplace: Path, tmp_path: Path
+) -> None:
+    # b1 is food, b2 shoes
+    folder = with_categories(tmp_path, "shoes food shoes food shoes food shoes")
+    found, cosine = scores(made(folder, "CategoryOracle")), scores(made(folder, "Cosine"))
+    for (brand, influencer), value in found.items():
+        if influencer == "[PAD]":
+            continue
+        food = brand in ("b1", "b3", "b5")
+        same = influencer in ("i2", "i4", "i6") if food else influencer in ("i1", "i3", "i5", "i7")
+        expected = same + 1 / (1 + np.exp(-cosine[brand, influencer]))
+        assert value == pytest.approx(expected, rel=1e-5)
+    assert min(found["b1", i] for i in ("i2", "i4", "i6")) > 1
+    assert max(found["b1", i] for i in ("i1", "i3", "i5", "i7")) < 1
+
+
+def test_the_oracle_needs_both_sides_categories(workplace: Path, tmp_path: Path) -> None:
+    message = "CategoryOracle needs the categories of brands and the side file of influencers'"
+    with pytest.raises(UsageError, match=message):
+        made(write_little(tmp_path / "a"), "CategoryOracle")
+    brands = little().brands.drop(columns="brand_category")
+    write_little(tmp_path / "b", brands=brands)
+    with pytest.raises(UsageError, match=message):
+        made(tmp_path / "b", "CategoryOracle")
+
+
+@pytest.mark.parametrize(
+    "model", sorted({*model_names(room="ours"), "BPR", "DeepFM"} - {"CategoryOracle"})
+)
+def test_no_other_model_reads_the_influencers_categories(
+    workplace: Path, tmp_path: Path, model: str
+) -> None:
+    found = []
+    for number, categories in enumerate(("food " * 6 + "shoes", "shoes " * 6 + "food")):
+        folder = with_categories(tmp_path / str(number), categories)
+        changes = {"graph_method": "netmf"} if model in ("CATR", "CAMERA") else {}
+        experiment = made(folder, model, torch_threads=1, **changes)
+        trainer = experiment.trainer
+        trainer.fit(trainer.train_data, None, saved=False)
+        split = experiment.dataset.evaluation_split(schema.TEST)
+        found.append(trainer.evaluate_split(split).per_brand)
+    # the categories of candidates are part of cAUC itself, and of nothing else
+    columns = [name for name in found[0].columns if "cauc" not in name.lower()]
+    assert len(columns) >= 7
+    pd.testing.assert_frame_equal(found[0][columns], found[1][columns])
+
+
+def test_scores_are_those_of_the_seed(workplace: Path, tmp_path: Path) -> None:
+    write_little(tmp_path)
+    model = made(tmp_path, "Random", seed=5).model
+    # five brands and seven influencers, and the padding of both
+    expected = np.random.default_rng(5).random((6, 8), dtype=np.float32)
+    full = model.full_sort_predict(Interaction({"brand_id": torch.tensor([4, 2])}))
+    assert np.array_equal(full.reshape(2, 8).numpy(), expected[[4, 2]])
+    pairs = Interaction({"brand_id": torch.tensor([1, 5]), "influencer_id": torch.tensor([7, 3])})
+    assert model.predict(pairs).tolist() == [expected[1, 7], expected[5, 3]]
+    assert not torch.equal(made(tmp_path, "Random", seed=6).model.scores, model.scores)
+
+
+def cosine_of(folder: Path, combination: str = "cosine", **changes: Any) -> Any:
     given = settings(folder, "Cosine", NAME, combination=combination, **changes)
     experiment = prepare(given)
     experiment.model.eval()
@@ -31,7 +162,7 @@ def score(experiment: Any, brand: str, influencer: str) -> float:
 
 
 def test_cosines_worked_by_hand(workplace: Path, tmp_path: Path) -> None:
-    found = made(write_little(tmp_path))
+    found = cosine_of(write_little(tmp_path))
     # Both sides have both modalities of content: the mean of their cosines.
     topics = (0.5 * 0.6 + 0.3 * 0.4) / (sqrt(0.38) * sqrt(0.52))
     visual = 0.75 / sqrt(0.75**2 + 0.25**2)
@@ -52,39 +183,9 @@ def test_cosines_worked_by_hand(workplace: Path, tmp_path: Path) -> None:
 def test_single_perspectives(
     workplace: Path, tmp_path: Path, perspective: str, expected: float
 ) -> None:
-    found = made(write_little(tmp_path), perspectives=[perspective])
+    found = cosine_of(write_little(tmp_path), perspectives=[perspective])
     # b3: visual 'cup', audience (.5, .5), no attributes; i4: visual 'road', audience (.7, .3)
     assert score(found, "b3", "i4") == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("combination", ["cosine", "hellinger"])
-def test_full_ranking_is_the_prediction_and_padding_scores_nothing(
-    workplace: Path, tmp_path: Path, combination: str
-) -> None:
-    found = made(write_little(tmp_path), combination)
-    data = found.dataset
-    brands = torch.arange(data.user_num)
-    full = found.model.full_sort_predict(Interaction({"brand_id": brands}))
-    full = full.reshape(data.user_num, data.item_num)
-    for brand in brands.tolist():
-        pairs = Interaction(
-            {
-                "brand_id": torch.full((data.item_num,), brand),
-                "influencer_id": torch.arange(data.item_num),
-            }
-        )
-        torch.testing.assert_close(found.model.predict(pairs), full[brand])
-    assert not full[0].any()
-    assert not full[:, 0].any()
-    assert combination != "cosine" or float(full.max()) <= 3.0 + 1e-6
-    vectors = found.model.account_vectors()
-    shares = torch.einsum("bpd,ipd->bip", vectors["brand"], vectors["influencer"])
-    torch.testing.assert_close(shares.sum(dim=2), full)
-    pair = Interaction({"brand_id": torch.tensor([1]), "influencer_id": torch.tensor([7])})
-    torch.testing.assert_close(found.model.perspective_scores(pair)[0], shares[1, 7])
-    assert found.model.perspectives == ("content", "audience", "attribute")
-    assert found.model.calculate_loss(None).item() == 0.0
-    assert set(found.model.state_dict()) == {"unused"}
 
 
 def z_scores(products: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
@@ -99,7 +200,7 @@ def z_scores(products: dict[tuple[str, str], float]) -> dict[tuple[str, str], fl
 
 
 def test_hellinger_similarities_as_z_scores_worked_by_hand(workplace: Path, tmp_path: Path) -> None:
-    found = made(write_little(tmp_path), "hellinger", perspectives=["audience"])
+    found = cosine_of(write_little(tmp_path), "hellinger", perspectives=["audience"])
     brands = {"b1": (0.9, 0.1), "b3": (0.5, 0.5), "b5": (0.4, 0.6), "b4": (0.3, 0.7)}
     influencers = {
         "i1": (0.9, 0.1),
@@ -134,7 +235,7 @@ def test_attribute_vectors_are_centred_by_the_training_accounts(
     influencers["influencer_attribute_vector"] = vectors(
         *[list(influencer_rows[i]) for i in influencers["influencer_id"]]
     )
-    found = made(write_little(tmp_path, brands=brands, influencers=influencers), "hellinger")
+    found = cosine_of(write_little(tmp_path, brands=brands, influencers=influencers), "hellinger")
     centre = np.mean([brand_rows[b] for b in ("b1", "b2")], axis=0)
     other = np.mean([influencer_rows[f"i{k}"] for k in range(1, 5)], axis=0)
     products = {}
@@ -148,7 +249,7 @@ def test_attribute_vectors_are_centred_by_the_training_accounts(
 
 
 def test_a_perspective_of_two_modalities_has_deviation_one(workplace: Path, tmp_path: Path) -> None:
-    found = made(write_little(tmp_path), "hellinger", perspectives=["content"])
+    found = cosine_of(write_little(tmp_path), "hellinger", perspectives=["content"])
     # one has topics alone and the other labels alone: nothing to compare, not counted
     assert score(found, "b3", "i2") == 0.0
     pairs = [(b, i) for b in ("b1", "b2", "b3") for i in ("i1", "i2", "i3", "i4")]
@@ -167,7 +268,7 @@ def test_embeddings_with_negative_values_are_compared_by_their_cosine(
     influencers["influencer_audience_topics"] = vectors(*rows)
     folder = write_little(tmp_path, brands=brands, influencers=influencers)
     with caplog.at_level("INFO"):
-        found = made(folder, "hellinger", perspectives=["audience"])
+        found = cosine_of(folder, "hellinger", perspectives=["audience"])
     assert "audience_topics has negative values, so it is compared by its cosine" in caplog.text
     cosines = [(0.6 * x - 0.8 * y) / np.hypot(x, y) for x, y in rows]
     products = {
@@ -180,12 +281,14 @@ def test_embeddings_with_negative_values_are_compared_by_their_cosine(
 
 def test_held_out_accounts_and_pairs_fit_nothing(workplace: Path, tmp_path: Path) -> None:
     data = little()
-    before = made(write_little(tmp_path / "a"), "hellinger")
+    before = cosine_of(write_little(tmp_path / "a"), "hellinger")
     brands, influencers = data.brands.copy(), data.influencers.copy()
     held = brands["brand_id"].isin(["b4", "b5"]), influencers["influencer_id"].isin(["i6", "i7"])
     brands.loc[held[0], "brand_audience_topics"] = vectors(*[[0.99, 0.01]] * 5)
     influencers.loc[held[1], "influencer_audience_topics"] = vectors(*[[0.01, 0.99]] * 7)
-    after = made(write_little(tmp_path / "b", brands=brands, influencers=influencers), "hellinger")
+    after = cosine_of(
+        write_little(tmp_path / "b", brands=brands, influencers=influencers), "hellinger"
+    )
     assert score(before, "b1", "i1") == score(after, "b1", "i1")
     assert score(before, "b3", "i5") == score(after, "b3", "i5")
     assert score(before, "b4", "i1") != score(after, "b4", "i1")
@@ -199,7 +302,7 @@ def test_a_precomputed_attribute_vector_stands_in_for_lists(
     brands["brand_attribute_vector"] = vectors([1.0, 0.0], None, [3.0, 4.0], None, None)
     influencers = data.influencers[["influencer_id"]].copy()
     influencers["influencer_attribute_vector"] = vectors(*[[0.0, 2.0]] * 7)
-    found = made(write_little(tmp_path, brands=brands, influencers=influencers))
+    found = cosine_of(write_little(tmp_path, brands=brands, influencers=influencers))
     assert score(found, "b2", "i3") == pytest.approx(4 / 5)
     assert score(found, "b5", "i3") == 0.0
     assert score(found, "b1", "i3") == 0.0

@@ -5,8 +5,7 @@ from math import exp
 import pytest
 import torch
 
-from recbole_mirec.nn.concepts import ConceptAttention, weighted_concepts
-from recbole_mirec.nn.objective import AdaptiveScore
+from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
 
 
 def network() -> ConceptAttention:
