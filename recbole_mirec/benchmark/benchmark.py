@@ -70,6 +70,8 @@ def run_benchmark(
     retry_failed: bool = False,
     report_only: bool = False,
     command: str = "",
+    engine: str = "local",
+    ray_address: str | None = None,
 ) -> BenchmarkResult:
     """Run a benchmark, or what is left of it, and write its files.
 
@@ -80,10 +82,15 @@ def run_benchmark(
         retry_failed: run those runs again that failed before.
         report_only: run nothing, and write the files from the runs that have ended.
         command: how the benchmark can be asked for again; the page says it.
+        engine: `local` or `ray`.
+        ray_address: of a running Ray cluster.
 
     Raises:
         UsageError: anything the user can mend; before the first run.
     """
+    del ray_address
+    if engine != "local":
+        raise UsageError("--engine ray is not made for benchmarks yet.")
     runs = planned_runs(plan)
     check_settings(runs)
     studies = planned_studies(plan)

@@ -52,13 +52,22 @@ class Comparison:
         return pd.DataFrame(rows)
 
 
-def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Comparison:
+def compare(
+    plans: Sequence[StudyPlan],
+    folder: Path,
+    *,
+    budget: str,
+    engine: str = "local",
+    ray_address: str | None = None,
+) -> Comparison:
     """Run a study for every plan, one after the other, and write the winners.
 
     Args:
         plans: one a model and protocol, under equal limits.
         folder: of the comparison; a study in it that has begun is gone on with.
         budget: the limits in words.
+        engine: `local` or `ray`.
+        ray_address: of a running Ray cluster.
 
     Raises:
         UsageError: anything the user can mend.
@@ -69,7 +78,8 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
     results = []
     for plan in plans:
         name, protocol = str(plan.settings["model"]), str(plan.settings["protocol"])
-        result = run_study(plan, folder=folder / protocol / name)
+        place = folder / protocol / name
+        result = run_study(plan, folder=place, engine=engine, ray_address=ray_address)
         results.append(result)
         if result.winner is not None:
             write_text(folder / WINNERS / f"{name}.{protocol}.yaml", result.winner.yaml)

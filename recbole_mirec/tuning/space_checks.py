@@ -6,9 +6,9 @@ from typing import Any
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec.config import (
-    RULES,
     UNREAD,
     MirecConfig,
+    accepts,
     known_keys,
     model_defaults,
     variants_that_read,
@@ -134,7 +134,7 @@ def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
 def _check_type(parameter: Parameter, value: Any, default: Any) -> None:
     """A value of the default's type, unless the key has a rule that takes it."""
     name = parameter.name
-    if default is None or _same_type(value, default) or (name in RULES and RULES[name][0](value)):
+    if default is None or _same_type(value, default) or accepts(name, value):
         return
     wanted = next(words for known, words in _TYPE_NAMES if isinstance(default, known))
     raise UsageError(

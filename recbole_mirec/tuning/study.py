@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -65,17 +65,29 @@ class _Data:
     max_epochs: int
 
 
-def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT) -> StudyResult:
+def run_study(
+    plan: StudyPlan,
+    *,
+    folder: Path | None = None,
+    root: Path = ROOT,
+    engine: str = "local",
+    ray_address: str | None = None,
+) -> StudyResult:
     """Run a study, or what is left of it, and test its winner once.
 
     Args:
         plan: what to do.
         folder: where; None: a folder under `root` that the same plan finds again.
         root: of the studies' folders.
+        engine: `local` or `ray`.
+        ray_address: of a running Ray cluster.
 
     Raises:
         UsageError: anything the user can mend; before the first trial.
     """
+    del ray_address
+    if engine == RAY:
+        plan = replace(plan, tool=RAY)
     check_space(plan.space, plan.settings)
     # What cannot be searched, and that Ray is missing, is said before anything is written.
     Search(plan.space, plan.algorithm, seed=0, max_trials=plan.max_trials)
