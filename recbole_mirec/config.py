@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -85,7 +87,12 @@ Names = Annotated[list[Text], Field(strict=True)]
 Columns = dict[str, Annotated[Names, BeforeValidator(lambda names: [] if names == "*" else names)]]
 Interval = Annotated[str, Field(strict=True, pattern=r"^\s*[\[(].+,.+[\])]\s*$")]
 Folder = _that(
-    lambda value: isinstance(value, str | os.PathLike) and str(value), "be the path of a folder"
+    lambda value: (
+        isinstance(value, str | os.PathLike)
+        and str(value)
+        and (Path(value).is_dir() or not Path(value).exists())
+    ),
+    "be the path of a folder",
 )
 Devices = _that(
     lambda value: re.fullmatch(r"None|(\d{1,4}(,\d{1,4})*)?", str(value)),
@@ -158,6 +165,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (dict[str, Interval] | None, "val_interval"),
     (Interval | None, "user_inter_num_interval item_inter_num_interval"),
     (dict[str, dict[str, Any]] | None, "discretization"),
+    (Any, "metrics valid_metric eval_args"),  # read by functions of their own
     (Flag | None, "normalize_all"),
     (Literal["first", "last"] | None, "rm_dup_inter"),
     (
@@ -255,7 +263,8 @@ UNREAD = _by_key(
         "no model here reads sequences or knowledge graphs",
         "ITEM_LIST_LENGTH_FIELD LIST_SUFFIX POSITION_FIELD MAX_ITEM_LIST_LENGTH "
         "HEAD_ENTITY_ID_FIELD TAIL_ENTITY_ID_FIELD RELATION_ID_FIELD ENTITY_ID_FIELD kg_reverse_r "
-        "entity_kg_num_interval relation_kg_num_interval alias_of_entity_id alias_of_relation_id",
+        "entity_kg_num_interval relation_kg_num_interval alias_of_entity_id alias_of_relation_id "
+        "transform",
     ),
     ("the direction follows from 'valid_metric'", "valid_metric_bigger"),
     ("a brand's training positives are always masked", "repeatable"),
@@ -433,9 +442,13 @@ def properties_folder() -> Path:
     return Path(__file__).resolve().parent.parent / "properties"
 
 
-def _yaml(folder: Path, *parts: str) -> dict[str, Any]:
-    path = folder.joinpath(*parts)
+@cache
+def _read_once(path: Path) -> dict[str, Any]:
     return load_yaml(path) if path.is_file() else {}
+
+
+def _yaml(folder: Path, *parts: str) -> dict[str, Any]:
+    return deepcopy(_read_once(folder.joinpath(*parts)))
 
 
 def _recbole_yaml(*parts: str) -> dict[str, Any]:

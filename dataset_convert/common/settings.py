@@ -50,7 +50,8 @@ def problems_of(error: ValidationError, *, known: Collection[str] = ()) -> list[
 
 
 def _sentence(entry: Any, known: Iterable[str]) -> str:
-    key, kind, context = _key(entry["loc"]), entry["type"], entry.get("ctx", {})
+    key, kind = _key(entry["loc"]), entry["type"]
+    context = {name: _plain(value) for name, value in entry.get("ctx", {}).items()}
     received = f"Received: {shown(entry['input'], 120)}."
     if kind == "missing":
         return f"Key '{key}' is missing."
@@ -68,6 +69,14 @@ def _sentence(entry: Any, known: Iterable[str]) -> str:
     if not key:
         return f"Settings must {wanted}."
     return f"Key '{key}' must {wanted}. {received}"
+
+
+def _plain(limit: Any) -> Any:
+    return (
+        int(limit)
+        if isinstance(limit, float) and abs(limit) < 1e9 and limit == int(limit)
+        else limit
+    )
 
 
 def _key(location: Iterable[str | int]) -> str:

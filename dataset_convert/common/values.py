@@ -12,6 +12,7 @@ MAX_DEPTH = 40
 # Values of a document, each alias counted with all that it stands for.
 MAX_VALUES = 100_000
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_OURS = ("int", "float", "timestamp")
 _PLAIN_TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
 
 
@@ -92,16 +93,20 @@ def _size(node: Any, sizes: dict[int, float]) -> float:
     return sizes[id(node)]
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$"),
-    list("-+0123456789."),
-)
-for _first, _resolvers in list(Loader.yaml_implicit_resolvers.items()):
-    # Dates are texts; whole numbers must stay integers: ours is asked after YAML's own.
-    Loader.yaml_implicit_resolvers[_first] = sorted(
-        (entry for entry in _resolvers if not entry[0].endswith(":timestamp")),
-        key=lambda entry: not entry[0].endswith(":int"),
+# Dates and times are texts; whole numbers must stay integers, so they are asked for first.
+Loader.yaml_implicit_resolvers = {
+    first: [entry for entry in entries if entry[0].rpartition(":")[2] not in _OURS]
+    for first, entries in Loader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in (
+    ("int", r"^[-+]?(?:0b[01_]+|0x[\da-fA-F_]+|0[0-7_]+|0|[1-9][\d_]*)$"),
+    (
+        "float",
+        r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$",
+    ),
+):
+    Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list("-+0123456789.")
     )
 Loader.yaml_constructors = {
     tag: construct
