@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import platform
+import re
 import secrets
 import sys
 import time
@@ -261,6 +262,7 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 FOLDER = Path("log")
 _NAME = "recbole_mirec."
+_OF_AN_EPOCH = re.compile(r"(?:\x1b\[[\d;]*m)*(?:epoch (\d+) (\w+)|valid result|Saved the best)")
 
 
 def start_logging(model: str, dataset: str, level: str, *, only_file: Path | None = None) -> None:
@@ -282,6 +284,8 @@ def start_logging(model: str, dataset: str, level: str, *, only_file: Path | Non
     file.addFilter(RemoveColorFilter())
     file.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s"))
     screen = logging.StreamHandler()
+    if threshold > logging.DEBUG:
+        screen.addFilter(_few_epochs)
     screen.setFormatter(logging.Formatter("%(asctime)s %(levelname)s  %(message)s", "%d %b %H:%M"))
     if not sys.stderr.isatty():
         screen.addFilter(RemoveColorFilter())
@@ -300,6 +304,15 @@ def start_logging(model: str, dataset: str, level: str, *, only_file: Path | Non
         handler.setLevel(threshold)
         root.addHandler(handler)
     root.setLevel(threshold)
+
+
+def _few_epochs(record: logging.LogRecord) -> bool:
+    """Whether the screen shows a line: of epochs, the 1st, 2nd, 4th, 8th and so on."""
+    found = _OF_AN_EPOCH.match(str(record.msg))
+    if found is None or record.levelno > logging.INFO:
+        return True
+    number = int(found[1] or 0) + 1
+    return found[2] == "evaluating" and number & (number - 1) == 0
 
 
 class _LateFileHandler(logging.FileHandler):
