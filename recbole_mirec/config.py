@@ -201,16 +201,10 @@ def _kind_of(default: Any) -> Any:
     return next((kind | None for known, kind in kinds if isinstance(default, known)), Any)
 
 
-def value_problems(
+def _value_problems(
     values: Mapping[str, Any], theirs: Mapping[str, Any], *, needs_negatives: bool
 ) -> list[str]:
-    """What is wrong with the values of a configuration, one sentence each.
-
-    Args:
-        values: every key of the configuration.
-        theirs: defaults of RecBole's model, whose kinds hold where nothing more is known of a key.
-        needs_negatives: whether the model cannot learn without.
-    """
+    """What is wrong with the values of a configuration; `theirs` are RecBole's defaults."""
     kinds = {key: _kind_of(default) for key, default in theirs.items()} | KINDS
     # By numbers, since a key may have a name that no field of pydantic's has.
     fields: dict[str, Any] = {
@@ -333,13 +327,8 @@ SUPPORTED_EVAL = (
 )
 
 
-def eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
-    """What of RecBole's `eval_args` cannot be done, in one sentence; what is left out is default.
-
-    Args:
-        eval_args: as the user gave them.
-        protocol: as the user gave it; None: not at all.
-    """
+def _eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
+    """What of the user's `eval_args` cannot be done; what is left out is default."""
     if not isinstance(eval_args, dict):
         received = shown(eval_args, 120)
         yield f"Key 'eval_args' must be a mapping; {SUPPORTED_EVAL}. Received: {received}."
@@ -361,13 +350,8 @@ def eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
         )
 
 
-def follows_schema(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a data set is of brands and influencers, in files of our schema.
-
-    Args:
-        name: of the data set.
-        values: every key of the configuration, with the `data_path` that holds the data sets.
-    """
+def _follows_schema(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a data set is of brands and influencers, in files of our schema."""
     folder = Path(str(values["data_path"]), name)
     try:
         if name in SPECS or (folder / schema.MANIFEST_FILE).is_file():
@@ -492,12 +476,7 @@ def known_keys(model: str, dataset: str) -> set[str]:
 
 
 def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
-    """Variants whose preset holds a key; none where the key is of all variants, or of no model's.
-
-    Args:
-        key: a key of the configuration.
-        defaults: a model's YAML.
-    """
+    """Variants whose preset holds a key; none where it is of all variants, or of no model's."""
     variants: Mapping[str, Mapping[str, Any]] = defaults.get("variants", {})
     return [name for name, preset in variants.items() if key in preset and key not in defaults]
 
@@ -653,7 +632,7 @@ class MirecConfig(Config):  # type: ignore[misc]
         self._read_keys()
         values = self.final_config_dict
         theirs = _recbole_yaml("overall.yaml") | _recbole_yaml("model", f"{self.model}.yaml")
-        self._problems += value_problems(values, theirs, needs_negatives=self._needs_negatives())
+        self._problems += _value_problems(values, theirs, needs_negatives=self._needs_negatives())
         metrics = self._read_metrics()
         refuse(self._problems)
         # RecBole's own evaluation is never called, but its constructors look these up.
@@ -669,7 +648,7 @@ class MirecConfig(Config):  # type: ignore[misc]
             self.final_config_dict,
             self.internal_config_dict,
         )
-        ours = follows_schema(self.dataset, values)
+        ours = _follows_schema(self.dataset, values)
         known = known_keys(self._name, self.dataset)
         unread = _unread_keys(given, known, model=self.model, ours=ours)
         self._problems += _key_problems(given, known, unread, model=self.model)
@@ -711,7 +690,7 @@ class MirecConfig(Config):  # type: ignore[misc]
         given, values = self.external_config_dict, self.final_config_dict
         asks = given.get("eval_args") is not None
         if asks:
-            self._problems += eval_problems(given["eval_args"], given.get("protocol"))
+            self._problems += _eval_problems(given["eval_args"], given.get("protocol"))
         else:
             values["eval_args"] = self.internal_config_dict["eval_args"]
         if "protocol" in given or (ours and not asks):
