@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz_settings.py [--n 2000] [--seed 2026] [--one NUMBER]
 
-A warmed process forks a child a case, which runs the command on the synthetic mirec-tiny. A case
-fails by a traceback, a signal, an exit code other than 0 and 2, a line of more than 2,000
-characters, a control character on standard error, or by running for more than a minute.
+A warmed process forks a child a case, which runs the command. A case fails by a traceback, a
+signal, an exit code other than 0 and 2, a line of more than 2,000 characters, a control character,
+or by running for more than a minute.
 """
 
 import argparse
@@ -22,15 +22,12 @@ from typing import Any
 import yaml
 
 from recbole_mirec import cli
-from recbole_mirec.config import KINDS, known_keys, model_defaults
+from recbole_mirec.config import known_keys
 from recbole_mirec.experiment import prepare
 
 # Model and data set of a case; ml-100k comes with RecBole.
-TARGETS = (
-    *(("MIRec", "mirec-tiny"), ("BPR", "mirec-tiny"), ("BPR", "ml-100k")),
-    *(("Cosine", "mirec-tiny"), ("ContentTwoTower", "mirec-tiny"), ("MIR", "mirec-tiny")),
-    *(("LightGCN", "mirec-tiny"), ("CAMERA", "mirec-tiny"), ("MultiVAE", "mirec-tiny")),
-)
+MODELS = "MIRec BPR Cosine ContentTwoTower MIR LightGCN CAMERA MultiVAE"
+TARGETS = [(model, "mirec-tiny") for model in MODELS.split()] + [("BPR", "ml-100k")]
 QUICK: dict[str, Any] = {"epochs": 1, "train_batch_size": 50_000, "torch_threads": 1, "gpu_id": ""}
 QUICK |= {"graph_n_walks": 1, "graph_epochs": 1, "metrics": ["Recall"]}
 VALUES: tuple[Any, ...] = (
@@ -48,25 +45,23 @@ VALUES: tuple[Any, ...] = (
 def case(chance: random.Random) -> tuple[str, str, str, str]:
     """Model, data set, key, and the value as YAML."""
     model, dataset = chance.choice(TARGETS)
-    keys = known_keys(model, dataset) | {key for key in KINDS if key in model_defaults(model)}
     value = chance.choice(VALUES)
     text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True)
-    key = chance.choice(sorted(keys - {"model", "config_files"}))
+    key = chance.choice(sorted(known_keys(model, dataset) - {"model"}))
     return model, dataset, key, text.removesuffix("\n...\n").strip("\n")
 
 
 def run_case(model: str, dataset: str, key: str, text: str) -> int:
     """The command on one case, in this process: its key in a file or on the command line."""
-    given = {"data_path": "data"} if dataset == "mirec-tiny" else {}
     known = known_keys(model, dataset)
-    quick = {name: value for name, value in QUICK.items() if name in known}
-    shared = {"model": model, "dataset": dataset} | given | quick
-    Path("shared.yaml").write_text(yaml.safe_dump({k: v for k, v in shared.items() if k != key}))
+    shared = {"model": model, "dataset": dataset}
+    shared |= {name: value for name, value in QUICK.items() if name in known}
+    shared |= {"data_path": "data"} if dataset == "mirec-tiny" else {}
+    shared.pop(key, None)
+    Path("shared.yaml").write_text(yaml.safe_dump(shared))
     Path("one.yaml").write_text(f"{key}: {text}\n", encoding="utf-8", errors="replace")
-    files = ["--config_files", "shared.yaml"]
-    if len(text) % 2:
-        return cli.main([*files, f"--{key}={text}"])
-    return cli.main([*files, "one.yaml"])
+    last = f"--{key}={text}" if len(text) % 2 else "one.yaml"
+    return cli.main(["--config_files", "shared.yaml", last])
 
 
 def outcome(work: Path, chosen: tuple[str, str, str, str]) -> str:
@@ -78,11 +73,10 @@ def outcome(work: Path, chosen: tuple[str, str, str, str]) -> str:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         signal.alarm(60)
-        code = 1
         try:
             code = run_case(*chosen)
         except BaseException:
-            traceback.print_exc()
+            code = traceback.print_exc() or 1
         sys.stderr.flush()
         os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -115,13 +109,10 @@ def main() -> int:
             return run_case(*cases[options.one])
         for number, chosen in enumerate(cases):
             found = outcome(Path(folder), chosen)
-            counts[found if found in ("accepted", "refused") else "wrong"] += 1
-            if found not in ("accepted", "refused"):
-                model, dataset, key, text = chosen
-                print(
-                    f"case {number}: {model} on {dataset}, {key}: {text[:60]!r}: {found}",
-                    flush=True,
-                )
+            wrong = found not in ("accepted", "refused")
+            counts["wrong" if wrong else found] += 1
+            if wrong:
+                print(f"case {number}: {' '.join(chosen)[:90]!r}: {found}", flush=True)
     print(f"seed {options.seed}: {options.n} cases, {dict(counts)}")
     return 1 if counts["wrong"] else 0
 
