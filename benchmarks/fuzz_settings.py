@@ -17,7 +17,6 @@ import tempfile
 import traceback
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -28,9 +27,14 @@ from recbole_mirec.experiment import prepare
 # Model and data set of a case; ml-100k comes with RecBole.
 MODELS = "MIRec BPR Cosine ContentTwoTower MIR LightGCN CAMERA MultiVAE"
 TARGETS = [(model, "mirec-tiny") for model in MODELS.split()] + [("BPR", "ml-100k")]
-QUICK: dict[str, Any] = {"epochs": 1, "train_batch_size": 50_000, "torch_threads": 1, "gpu_id": ""}
+QUICK: dict[str, object] = {
+    "epochs": 1,
+    "train_batch_size": 50_000,
+    "torch_threads": 1,
+    "gpu_id": "",
+}
 QUICK |= {"graph_n_walks": 1, "graph_epochs": 1, "metrics": ["Recall"]}
-VALUES: tuple[Any, ...] = (
+VALUES: tuple[object, ...] = (
     *(None, True, False, 0, 1, 3, -1, 2**31, 2**63, 10**30, "9" * 5000),
     *(0.5, -0.5, 1.5, "1e400", ".nan", "-.inf", "1e-320", "1e31"),
     *("", "x", "abc", "word with spaces", "../x", "/", "/dev/null", "/nowhere/at/all", "[0,inf)"),
