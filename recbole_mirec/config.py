@@ -1,4 +1,4 @@
-"""Configuration: read once at the edge, checked key by key, with the defaults in YAML only."""
+"""Configuration: layers of YAML, RecBole's keys as they are meant here, and one checker."""
 
 import logging
 import math
@@ -6,17 +6,31 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import recbole
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from recbole.config import Config
 from recbole.model.abstract_recommender import AutoEncoderMixin
 from recbole.utils import InputType, argument_list
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError, nearest, refuse
+from dataset_convert.common.errors import UsageError, nearest, refuse, shown
+from dataset_convert.common.settings import problems_of
 from dataset_convert.common.values import load_yaml, parse_value
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
@@ -31,272 +45,281 @@ from recbole_mirec.results import (
     with_metric,
 )
 
-LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop")
-LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-# Entries of train_neg_sample_args, with RecBole's defaults.
-NEGATIVES: dict[str, Any] = {
-    "distribution": "uniform",
-    "sample_num": 1,
-    "alpha": 1.0,
-    "dynamic": False,
-    "candidate_num": 0,
-}
 
-# What a value must fulfil, and the same in words, to follow "must".
-Rule = tuple[Callable[[Any], bool], str]
+def _that(holds: Callable[[Any], object], wanted: str) -> Any:
+    """A kind of values by a test and its words, which follow "must"."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise ValueError(wanted)
+        return value
+
+    return Annotated[Any, AfterValidator(check)]
 
 
-def whole(minimum: int, maximum: int | None = None) -> Rule:
-    """Whole numbers from a minimum on, up to a maximum where there is one."""
-
-    def holds(value: Any) -> bool:
-        # type, not isinstance: True is an int
-        return type(value) is int and minimum <= value <= (value if maximum is None else maximum)
-
-    bound = "" if maximum is None else f" and at most {maximum}"
-    return holds, f"hold whole numbers of at least {minimum}{bound}"
+def _any_case(*words: str) -> Any:
+    lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+    return Annotated[Literal[words], lower]
 
 
-def number(minimum: float, *, above: bool = False) -> Rule:
-    """Finite numbers from a minimum on, or above it."""
-
-    def holds(value: Any) -> bool:
-        is_number = type(value) in (int, float) and math.isfinite(value)
-        return is_number and (value > minimum if above else value >= minimum)
-
-    bound = f"above {minimum:g}" if above else f"of at least {minimum:g}"
-    return holds, "be a number" if minimum == -math.inf else f"be a number {bound}"
+def _each_once(depths: list[int]) -> list[int]:
+    if len(set(depths)) < len(depths):
+        raise ValueError("name each depth once")
+    return depths
 
 
-def word(words: tuple[str, ...]) -> Rule:
-    """One of some words, in any case."""
-    return lambda value: str(value).lower() in words, f"be one of {', '.join(words)}"
-
-
-def between(minimum: float, maximum: float, *, below: bool = False) -> Rule:
-    """Finite numbers from a minimum up to a maximum, or below it."""
-
-    def holds(value: Any) -> bool:
-        is_number = type(value) in (int, float) and minimum <= value <= maximum
-        return is_number and not (below and value == maximum)
-
-    bound = f"below {maximum:g}" if below else f"at most {maximum:g}"
-    return holds, f"be a number of at least {minimum:g} and {bound}"
-
-
-def exactly(words: tuple[str, ...]) -> Rule:
-    """One of some words, in this case of letters."""
-    return lambda value: value in words, f"be one of {', '.join(words)}"
-
-
-def filled_list(rule: Rule) -> Rule:
-    """Lists of at least one entry, each of which fulfils a rule."""
-    holds, wanted = rule
-    return (
-        lambda value: isinstance(value, list) and bool(value) and all(map(holds, value)),
-        f"be a list, and each entry {wanted}",
-    )
-
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("epochs", "train_batch_size", "eval_batch_size", "eval_step"), whole(1)),
-    **dict.fromkeys(("split_seed", "torch_threads", "stopping_step", "folds", "fold"), whole(0)),
-    **dict.fromkeys(("learning_rate", "learning_rate_decay"), number(0, above=True)),
-    **dict.fromkeys(
-        ("drop_last", "static_negatives", "shuffle", "eval_unseen_only", "show_progress"),
-        (lambda value: isinstance(value, bool), "be True or False"),
+# Kinds of values. Strict: '3' is no number, True is none, and 2.0 is no whole number.
+LARGEST = 2**31 - 1
+Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+# NumPy's global generator takes 32 bits, and so does gensim's.
+Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+# Torch computes in single precision.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
+Weight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e30)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e30)]
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, lt=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Counts = Annotated[list[Count], Field(min_length=1)]
+Depths = Annotated[Counts, Field(max_length=100), AfterValidator(_each_once)]
+Names = Annotated[list[Text], Field(strict=True)]
+Columns = dict[str, Annotated[Names, BeforeValidator(lambda names: [] if names == "*" else names)]]
+Interval = Annotated[str, Field(strict=True, pattern=r"^\s*[\[(].+,.+[\])]\s*$")]
+Folder = _that(
+    lambda value: (
+        isinstance(value, str | os.PathLike)
+        and str(value)
+        and (Path(value).is_dir() or not Path(value).exists())
     ),
-    **dict.fromkeys(("graph_dimension", "graph_n_walks", "graph_window", "graph_epochs"), whole(1)),
-    **dict.fromkeys(("graph_negative", "graph_netmf_negative"), whole(1)),
-    **dict.fromkeys(("graph_eta", "graph_p", "graph_q"), number(0, above=True)),
-    "graph_walk_length": whole(2),
-    "graph_subsample": number(0),
-    # NumPy's global generator takes 32 bits, and so does gensim's.
-    **dict.fromkeys(("seed", "graph_seed"), whole(0, 2**32 - 1)),
-    "learning_rate_decay_steps": whole(0),
-    "weight_decay": number(0),
-    "learner": word(LEARNERS),
-    "state": word(LOG_LEVELS),
-    # RecBole's models: keys that mean the same in all of those that have them
-    **dict.fromkeys(("embedding_size", "mf_embedding_size", "mlp_embedding_size"), whole(1)),
-    **dict.fromkeys(("user_embedding_size", "item_embedding_size"), whole(1)),
-    **dict.fromkeys(("latent_dimension", "attention_size", "k"), whole(1)),
-    "n_layers": whole(0),
-    "mlp_hidden_size": filled_list(whole(1)),
-    **dict.fromkeys(
-        ("dropout_prob", "hidden_dropout_prob", "attn_dropout_prob"), between(0, 1, below=True)
+    "be the path of a folder",
+)
+Devices = _that(
+    lambda value: re.fullmatch(r"None|(\d{1,4}(,\d{1,4})*)?", str(value)),
+    "name GPUs, such as 0 or 0,1, or be '' for the CPU",
+)
+
+
+class Negatives(BaseModel):
+    """Entries of `train_neg_sample_args`, with RecBole's defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    distribution: Literal["uniform", "popularity", "None"] | None = "uniform"
+    sample_num: Count = 1
+    alpha: Number = 1.0
+    dynamic: Flag = False
+    candidate_num: Whole = 0
+
+    @model_validator(mode="after")
+    def _has_candidates(self) -> Self:
+        if self.dynamic and self.candidate_num < 1:
+            raise ValueError("have a candidate_num of at least 1 where it is dynamic")
+        return self
+
+
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (Count, "epochs train_batch_size eval_batch_size eval_step tower_dimension n_concepts"),
+    (Count, "graph_dimension graph_n_walks graph_window graph_epochs graph_negative"),
+    (Count, "graph_netmf_negative"),
+    (Annotated[Count, Field(ge=2)], "graph_walk_length list_size"),
+    (Whole, "torch_threads stopping_step folds fold learning_rate_decay_steps"),
+    (Seed, "seed graph_seed split_seed"),
+    (Positive, "learning_rate learning_rate_decay graph_eta graph_p graph_q"),
+    (Weight, "weight_decay graph_subsample triplet_margin tower_l1"),
+    (Share, "tower_dropout"),
+    (Flag, "drop_last static_negatives shuffle eval_unseen_only show_progress shared_towers"),
+    (Counts, "tower_hidden topic_tower visual_tower concept_tower fusion_tower"),
+    (Literal["cosine", "hellinger"], "combination"),
+    (Literal["bpr", "logistic"], "loss"),
+    (Literal[schema.PROTOCOLS], "protocol"),
+    (Depths, "topk"),
+    (Negatives | None, "train_neg_sample_args"),
+    (Folder, "checkpoint_dir data_path"),
+    (Text | None, "attribute_graph_file node_embedding_file"),
+    # RecBole's, which mean the same in all of its models that have them
+    (Count, "embedding_size mf_embedding_size mlp_embedding_size user_embedding_size"),
+    (Count, "item_embedding_size latent_dimension attention_size k"),
+    (Whole, "n_layers"),
+    (Counts, "mlp_hidden_size"),
+    (Share, "dropout_prob hidden_dropout_prob attn_dropout_prob drop_ratio node_dropout"),
+    (Share, "message_dropout"),
+    (Weight, "reg_weight reg_weight_1 reg_weight_2 shrink negative_weight gamma"),
+    (Annotated[list[Weight], Field(min_length=1)], "reg_weights"),
+    (Annotated[Number, Field(ge=-1, le=1)], "margin"),
+    (Literal["mean", "user_attention", "self_attention"], "aggregator"),
+    (Literal["item", "user"], "knn_method"),
+    (_any_case("adam", "adamw", "sgd", "adagrad", "rmsprop"), "learner"),
+    (_any_case("debug", "info", "warning", "error", "critical"), "state"),
+    (Annotated[Whole, Field(le=100)], "loss_decimal_place"),
+    (Devices, "gpu_id"),
+    # RecBole's, of its data
+    (Text, "USER_ID_FIELD ITEM_ID_FIELD RATING_FIELD TIME_FIELD LABEL_FIELD NEG_PREFIX"),
+    (Text, "field_separator seq_separator"),
+    (Columns | None, "load_col unload_col unused_col"),
+    (Names | None, "additional_feat_suffix alias_of_user_id alias_of_item_id normalize_field"),
+    (Names, "numerical_features"),
+    (dict[str, Number] | None, "threshold clip_grad_norm"),
+    (dict[str, Text] | None, "preload_weight"),
+    (dict[str, Count] | None, "seq_len"),
+    (dict[str, Interval] | None, "val_interval"),
+    (Interval | None, "user_inter_num_interval item_inter_num_interval"),
+    (dict[str, dict[str, Any]] | None, "discretization"),
+    (Any, "metrics valid_metric eval_args"),  # read by functions of their own
+    (Flag | None, "normalize_all"),
+    (Literal["first", "last"] | None, "rm_dup_inter"),
+    (
+        _that(
+            lambda value: type(value) is int and value == 0,
+            "be 0: worker processes would each draw the same negatives from a copy of the sampler",
+        ),
+        "worker",
     ),
-    **dict.fromkeys(("drop_ratio", "node_dropout", "message_dropout"), between(0, 1, below=True)),
-    **dict.fromkeys(("reg_weight", "reg_weight_1", "reg_weight_2", "shrink"), number(0)),
-    **dict.fromkeys(("negative_weight", "gamma"), number(0)),
-    "reg_weights": filled_list(number(0)),
-    "margin": between(-1, 1),
-    # our baselines
-    "combination": exactly(("cosine", "hellinger")),
-    "loss": exactly(("bpr", "logistic")),
-    "shared_towers": (lambda value: isinstance(value, bool), "be True or False"),
-    **dict.fromkeys(("tower_hidden", "topic_tower", "visual_tower"), filled_list(whole(1))),
-    **dict.fromkeys(("concept_tower", "fusion_tower"), filled_list(whole(1))),
-    **dict.fromkeys(("tower_dimension", "n_concepts"), whole(1)),
-    "list_size": whole(2),
-    "tower_dropout": between(0, 1, below=True),
-    **dict.fromkeys(("triplet_margin", "tower_l1"), number(0)),
-    "aggregator": exactly(("mean", "user_attention", "self_attention")),
-    "knn_method": exactly(("item", "user")),
-    "checkpoint_dir": (
-        lambda value: isinstance(value, str | os.PathLike) and str(value) != "",
-        "be the path of a folder",
+    (
+        _that(
+            lambda value: value is False,
+            "be False: a run is recorded in its own folder and nowhere else",
+        ),
+        "log_wandb",
     ),
-    "worker": (
-        lambda value: type(value) is int and value == 0,
-        "be 0: worker processes would each draw the same negatives from a copy of the sampler",
-    ),
-    "log_wandb": (
-        lambda value: value is False,
-        "be False: a run is recorded in its own folder and nowhere else",
-    ),
-}
+)
+KINDS: dict[str, Any] = {key: kind for kind, keys in _KINDS for key in keys.split()}
 
 
-def value_problems(values: Mapping[str, Any], *, needs_negatives: bool) -> Iterator[str]:
-    """What is wrong with the values of a configuration, one sentence each.
-
-    Args:
-        values: every key of the configuration.
-        needs_negatives: whether the model cannot learn without.
-    """
-    protocol = str(values["protocol"])
-    if protocol not in schema.PROTOCOLS:
-        yield f"Unknown protocol '{protocol}'.{nearest(protocol, schema.PROTOCOLS)}"
-    for key, rule in RULES.items():
-        if key in values:
-            yield from _broken(key, values[key], rule)
-    yield from _topk_problems(values["topk"])
-    yield from _negatives_problems(values["train_neg_sample_args"], needs_negatives)
-    # whole numbers, which another rule has asked for
-    if type(values["folds"]) is int and type(values["fold"]) is int:
-        yield from _fold_problems(values["folds"], values["fold"], protocol)
+def accepts(key: str, value: Any) -> bool:
+    """Whether it is known of a key that it takes a value."""
+    try:
+        TypeAdapter(KINDS[key]).validate_python(value)
+    except (KeyError, ValidationError):
+        return False
+    return True
 
 
-def _broken(key: str, value: Any, rule: Rule) -> Iterator[str]:
-    holds, wanted = rule
-    if not holds(value):
-        yield f"Key '{key}' must {wanted}. Received: {value!r}."
+def _kind_of(default: Any) -> Any:
+    """What a key of RecBole's models takes of which only the default is known."""
+    kinds = ((bool, Flag), (int | float, Number), (str, str), (list, list[Any]))
+    return next((kind | None for known, kind in kinds if isinstance(default, known)), Any)
 
 
-def _topk_problems(topk: Any) -> Iterator[str]:
-    if not isinstance(topk, list) or not topk:
-        yield f"Key 'topk' must be a list of cut-offs. Received: {topk!r}."
-        return
-    for cutoff in topk:
-        yield from _broken("topk", cutoff, whole(1))
-
-
-def _negatives_problems(arguments: Any, needed: bool) -> Iterator[str]:
-    key = "train_neg_sample_args"
-    if arguments is not None and not isinstance(arguments, dict):
-        yield f"Key '{key}' must map {', '.join(NEGATIVES)} to values. Received: {arguments!r}."
-        return
-    for name in arguments or ():
-        if name not in NEGATIVES:
-            yield f"Unknown entry '{name}' of {key}.{nearest(str(name), NEGATIVES)}"
-    given = {"distribution": None} if arguments is None else NEGATIVES | arguments
-    if given["distribution"] in (None, "None"):
-        if needed:
-            yield f"The model learns from negatives; leave {key} out."
-        return
-    yield from _broken(
-        f"{key}: distribution", given["distribution"], exactly(("uniform", "popularity"))
-    )
-    yield from _broken(f"{key}: sample_num", given["sample_num"], whole(1))
-    least = whole(int(bool(given["dynamic"])))
-    yield from _broken(f"{key}: candidate_num", given["candidate_num"], least)
-    yield from _broken(f"{key}: alpha", given["alpha"], number(-math.inf))
+def _value_problems(
+    values: Mapping[str, Any], theirs: Mapping[str, Any], *, needs_negatives: bool
+) -> list[str]:
+    """What is wrong with the values of a configuration; `theirs` are RecBole's defaults."""
+    kinds = {key: _kind_of(default) for key, default in theirs.items()} | KINDS
+    # By numbers, since a key may have a name that no field of pydantic's has.
+    fields: dict[str, Any] = {
+        f"key_{place}": (kinds[key], Field(alias=key))
+        for place, key in enumerate(values)
+        if key in kinds
+    }
+    problems, wrong = [], set()
+    try:
+        create_model("Settings", **fields).model_validate(dict(values))
+    except ValidationError as error:
+        problems = problems_of(error, known=Negatives.model_fields)
+        wrong = {entry["loc"][0] for entry in error.errors()}
+    if needs_negatives and "train_neg_sample_args" not in wrong:
+        given = values["train_neg_sample_args"] or {"distribution": None}
+        if given.get("distribution", "") in (None, "None"):
+            problems.append("The model learns from negatives; leave train_neg_sample_args out.")
+    if wrong.isdisjoint(("folds", "fold", "protocol")):
+        problems += _fold_problems(values["folds"], values["fold"], values["protocol"])
+    return problems
 
 
 def _fold_problems(n_folds: int, fold: int, protocol: str) -> Iterator[str]:
-    if not n_folds:
-        if fold:
-            yield f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well."
-        return
-    if protocol != schema.NEW_BRAND:
+    if not n_folds and fold:
+        yield f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well."
+    if n_folds and protocol != schema.NEW_BRAND:
         yield (
             f"Key 'folds' cuts brands, which protocol '{protocol}' does not; leave it out, or set "
             f"protocol=new-brand."
         )
-    if n_folds == 1 or not 1 <= fold <= n_folds:
+    if n_folds and (n_folds == 1 or not 1 <= fold <= n_folds):
         yield (
             f"Key 'folds' must be 0 or at least 2, and 'fold' one of 1 to 'folds'. "
             f"Received: {n_folds} and {fold}."
         )
 
 
-_FRESH = "data are read afresh and never pickled"
-_ONE_PROCESS = "one process trains"
-_NO_SEQUENCES = "no model here reads sequences or knowledge graphs"
-_CHOSEN = "the columns are chosen by the model"
+def _by_key(*groups: tuple[str, str]) -> dict[str, str]:
+    return {key: words for words, keys in groups for key in keys.split()}
+
 
 # Keys of RecBole that no run reads, and why.
-UNREAD: dict[str, str] = {
-    **dict.fromkeys(("save_dataset", "dataset_save_path"), _FRESH),
-    **dict.fromkeys(("save_dataloaders", "dataloaders_save_path"), _FRESH),
-    **dict.fromkeys(("nproc", "world_size", "ip", "port", "group_offset"), _ONE_PROCESS),
-    **dict.fromkeys(("ITEM_LIST_LENGTH_FIELD", "LIST_SUFFIX", "POSITION_FIELD"), _NO_SEQUENCES),
-    **dict.fromkeys(("MAX_ITEM_LIST_LENGTH", "HEAD_ENTITY_ID_FIELD"), _NO_SEQUENCES),
-    **dict.fromkeys(("TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD"), _NO_SEQUENCES),
-    **dict.fromkeys(("ENTITY_ID_FIELD", "kg_reverse_r", "entity_kg_num_interval"), _NO_SEQUENCES),
-    **dict.fromkeys(("relation_kg_num_interval", "alias_of_entity_id"), _NO_SEQUENCES),
-    "alias_of_relation_id": _NO_SEQUENCES,
-    "valid_metric_bigger": "the direction follows from 'valid_metric'",
-    "repeatable": "a brand's training positives are always masked",
-    "metric_decimal_place": "figures are kept in full and rounded in tables only",
-    "use_gpu": "'gpu_id' chooses the device; gpu_id='' is the CPU",
-    "wandb_project": "a run is recorded in its own folder",
-    "config_file": "files are named by --config_files",
-}
+UNREAD = _by_key(
+    (
+        "data are read afresh and never pickled",
+        "save_dataset dataset_save_path save_dataloaders dataloaders_save_path",
+    ),
+    ("one process trains", "nproc world_size ip port group_offset"),
+    (
+        "no model here reads sequences or knowledge graphs",
+        "ITEM_LIST_LENGTH_FIELD LIST_SUFFIX POSITION_FIELD MAX_ITEM_LIST_LENGTH "
+        "HEAD_ENTITY_ID_FIELD TAIL_ENTITY_ID_FIELD RELATION_ID_FIELD ENTITY_ID_FIELD kg_reverse_r "
+        "entity_kg_num_interval relation_kg_num_interval alias_of_entity_id alias_of_relation_id "
+        "transform",
+    ),
+    ("the direction follows from 'valid_metric'", "valid_metric_bigger"),
+    ("a brand's training positives are always masked", "repeatable"),
+    ("figures are kept in full and rounded in tables only", "metric_decimal_place"),
+    ("'gpu_id' chooses the device; gpu_id='' is the CPU", "use_gpu"),
+    ("a run is recorded in its own folder", "wandb_project"),
+    ("files are named by --config_files", "config_file"),
+)
 # Keys that a data set of our schema has no use for, and why.
-UNREAD_BY_SCHEMA: dict[str, str] = {
-    **dict.fromkeys(("load_col", "unload_col", "unused_col", "additional_feat_suffix"), _CHOSEN),
-    **dict.fromkeys(("seq_len", "RATING_FIELD", "TIME_FIELD", "threshold"), _CHOSEN),
-    **dict.fromkeys(("alias_of_user_id", "alias_of_item_id", "preload_weight"), _CHOSEN),
-    **dict.fromkeys(("normalize_field", "normalize_all", "discretization"), _CHOSEN),
-    "benchmark_filename": "split files are found by their names",
-}
+UNREAD_BY_SCHEMA = _by_key(
+    (
+        "the columns are chosen by the model",
+        "load_col unload_col unused_col additional_feat_suffix seq_len RATING_FIELD TIME_FIELD "
+        "threshold alias_of_user_id alias_of_item_id preload_weight normalize_field normalize_all "
+        "discretization",
+    ),
+    ("split files are found by their names", "benchmark_filename"),
+)
 # Keys that RecBole had before, and the one to set instead.
-RENAMED: dict[str, str] = {
-    **dict.fromkeys(("neg_sampling", "training_neg_sample_num"), "train_neg_sample_args"),
-    **dict.fromkeys(("eval_setting", "group_by_user", "split_ratio", "leave_one_num"), "eval_args"),
-    **dict.fromkeys(("min_user_inter_num", "max_user_inter_num"), "user_inter_num_interval"),
-    **dict.fromkeys(("min_item_inter_num", "max_item_inter_num"), "item_inter_num_interval"),
-}
-
+RENAMED = _by_key(
+    ("train_neg_sample_args", "neg_sampling training_neg_sample_num"),
+    ("eval_args", "eval_setting group_by_user split_ratio leave_one_num"),
+    ("user_inter_num_interval", "min_user_inter_num max_user_inter_num"),
+    ("item_inter_num_interval", "min_item_inter_num max_item_inter_num"),
+)
 # Keys whose value is given for a data set of our schema, and keys that it has no place for.
-SCHEMA_KEYS: dict[str, str] = {
+SCHEMA_KEYS = {
     "USER_ID_FIELD": schema.BRAND_ID,
     "ITEM_ID_FIELD": schema.INFLUENCER_ID,
     "field_separator": schema.FIELD_SEPARATOR,
     "seq_separator": schema.SEQUENCE_SEPARATOR,
 }
-_FILTERED = (
-    "filtering would change the split and the candidates; filter the material before converting it"
+FOREIGN_KEYS = _by_key(
+    (
+        "filtering would change the split and the candidates; filter the material before "
+        "converting it",
+        "val_interval user_inter_num_interval item_inter_num_interval filter_inter_by_user_or_item",
+    ),
+    ("every pair stands once in files that are accepted", "rm_dup_inter"),
+    ("only token fields are registered for RecBole's context-aware models", "numerical_features"),
 )
-FOREIGN_KEYS: dict[str, str] = {
-    "val_interval": _FILTERED,
-    "user_inter_num_interval": _FILTERED,
-    "item_inter_num_interval": _FILTERED,
-    "filter_inter_by_user_or_item": _FILTERED,
-    "rm_dup_inter": "every pair stands once in files that are accepted",
-    "numerical_features": "only token fields are registered for RecBole's context-aware models",
-}
 # RecBole's names of users and items where a data set that is not of our schema says none.
-FOREIGN_IDS: dict[str, str] = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id"}
+FOREIGN_IDS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id"}
+
+
+def _is_eight_to_one(split: Any) -> bool:
+    shares = split.get("RS") if isinstance(split, dict) and len(split) == 1 else None
+    if not isinstance(shares, list) or not all(type(share) in (int, float) for share in shares):
+        return False
+    total = math.fsum(shares)
+    return total > 0 and [round(share / total, 9) for share in shares] == [0.8, 0.1, 0.1]
+
 
 # The one way to evaluate that eval_args can ask for: RecBole's default, our `known-brand`.
-EVAL_DEFAULTS: dict[str, Any] = {
-    "split": {"RS": [0.8, 0.1, 0.1]},
-    "group_by": "user",
-    "order": "RO",
-    "mode": "full",
+_IS_SUPPORTED: dict[str, Callable[[Any], bool]] = {
+    "split": _is_eight_to_one,
+    "group_by": lambda value: value == "user",
+    "order": lambda value: value == "RO",
+    "mode": lambda value: (
+        value == "full" or (isinstance(value, dict) and set(value.values()) == {"full"})
+    ),
 }
 SUPPORTED_EVAL = (
     "supported is split {RS: [0.8, 0.1, 0.1]}, group_by user, order RO, mode full, which is "
@@ -304,43 +327,41 @@ SUPPORTED_EVAL = (
 )
 
 
-def follows_schema(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a data set is of brands and influencers, in files of our schema.
+def _eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
+    """What of the user's `eval_args` cannot be done; what is left out is default."""
+    if not isinstance(eval_args, dict):
+        received = shown(eval_args, 120)
+        yield f"Key 'eval_args' must be a mapping; {SUPPORTED_EVAL}. Received: {received}."
+        return
+    strange = [entry for entry in eval_args if entry not in _IS_SUPPORTED]
+    for entry in strange:
+        yield f"Unknown entry {shown(entry)} of eval_args.{nearest(entry, _IS_SUPPORTED)}"
+    wrong = [
+        f"{entry} {shown(value, 120)}"
+        for entry, value in eval_args.items()
+        if entry not in strange and not _IS_SUPPORTED[entry](value)
+    ]
+    if wrong:
+        yield f"Key 'eval_args' asks for {', '.join(wrong)}; {SUPPORTED_EVAL}."
+    elif protocol not in (None, schema.KNOWN_BRAND):
+        yield (
+            f"Key 'eval_args' is protocol known-brand, and protocol is {shown(protocol)}; leave "
+            f"one of them out."
+        )
 
-    Args:
-        name: of the data set.
-        values: every key of the configuration, with the `data_path` that holds the data sets.
-    """
+
+def follows_schema(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a data set is of brands and influencers, in files of our schema."""
     folder = Path(str(values["data_path"]), name)
-    if name in SPECS or (folder / schema.MANIFEST_FILE).is_file():
-        return True
-    if values["USER_ID_FIELD"] != schema.BRAND_ID:
-        return False
     try:
+        if name in SPECS or (folder / schema.MANIFEST_FILE).is_file():
+            return True
+        if values["USER_ID_FIELD"] != schema.BRAND_ID:
+            return False
         with (folder / f"{name}.inter").open(encoding="utf-8") as file:
             return f"{schema.BRAND_ID}:" in file.readline()
     except (OSError, UnicodeDecodeError):
         return True
-
-
-def unread_keys(
-    given: Collection[str], known: Collection[str], *, model: str, ours: bool
-) -> dict[str, str]:
-    """The user's keys of RecBole that this run does not read, and why.
-
-    Args:
-        given: the user's keys.
-        known: keys that mean something to RecBole, to the model or to the data set.
-        model: its name.
-        ours: whether the data set is of our schema.
-    """
-    reasons = UNREAD | UNREAD_BY_SCHEMA if ours else UNREAD
-    unread = {key: reasons[key] for key in given if key in reasons}
-    strange = [key for key in given if key not in known and key not in unread]
-    if strange:
-        theirs = _keys_of_all_models() - set(RENAMED)
-        unread |= {key: f"model {model} has no such key" for key in strange if key in theirs}
-    return unread
 
 
 def _keys_of_all_models() -> set[str]:
@@ -350,8 +371,18 @@ def _keys_of_all_models() -> set[str]:
     return {key for text in texts for key in re.findall(r"^(\w+)\s*:", text, re.MULTILINE)}
 
 
-def unread_line(unread: Mapping[str, str]) -> str:
-    """One sentence that names keys without an effect, by their reasons."""
+def _unread_keys(
+    given: Collection[str], known: Collection[str], *, model: str, ours: bool
+) -> dict[str, str]:
+    """The user's keys of RecBole that this run does not read, and why."""
+    reasons = UNREAD | UNREAD_BY_SCHEMA if ours else UNREAD
+    unread = {key: reasons[key] for key in given if key in reasons}
+    strange = [key for key in given if key not in known and key not in unread]
+    theirs = _keys_of_all_models() - set(RENAMED) if strange else set()
+    return unread | {key: f"model {model} has no such key" for key in strange if key in theirs}
+
+
+def _unread_line(unread: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for key, reason in unread.items():
         by_reason.setdefault(reason, []).append(key)
@@ -359,7 +390,7 @@ def unread_line(unread: Mapping[str, str]) -> str:
     return f"Keys that have no effect here: {'; '.join(parts)}."
 
 
-def key_problems(
+def _key_problems(
     given: Mapping[str, Any], known: Collection[str], unread: Collection[str], *, model: str
 ) -> Iterator[str]:
     """Keys that nothing would read, one sentence each, with the right one where there is one."""
@@ -369,102 +400,22 @@ def key_problems(
         elif key == "method":
             yield "Key 'method' has no effect here: it follows from 'variant'."
         elif key not in known and key not in unread:
-            yield f"Unknown key '{key}' for model {model}.{nearest(key, known)}"
+            yield f"Unknown key {shown(key, 60)} for model {model}.{nearest(key, known)}"
 
 
-def schema_problems(
+def _schema_problems(
     given: Mapping[str, Any], values: Mapping[str, Any], defaults: Mapping[str, Any], name: str
 ) -> Iterator[str]:
-    """Keys that would read a data set of our schema as if it were another's.
-
-    Args:
-        given: the user's keys.
-        values: every key of the configuration.
-        defaults: RecBole's and our values of every key.
-        name: of the data set.
-    """
+    """Keys that would read a data set of our schema as if it were another's."""
     for key, value in SCHEMA_KEYS.items():
         if values[key] != value:
             yield (
                 f"Key '{key}' must stay {value!r} for data set '{name}', whose files follow this "
-                f"project's schema; leave it out. Received: {values[key]!r}."
+                f"project's schema; leave it out. Received: {shown(values[key])}."
             )
     for key, reason in FOREIGN_KEYS.items():
-        if key in given and given[key] is not None and given[key] != defaults.get(key):
+        if given.get(key) is not None and given[key] != defaults.get(key):
             yield f"Key '{key}' cannot be set for data set '{name}': {reason}."
-
-
-def foreign_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Keys whose values RecBole's own data cannot have."""
-    if given.get("benchmark_filename") is not None:
-        yield (
-            "Key 'benchmark_filename' is not read, and the split that it names would be another; "
-            "leave it out, and set eval_args."
-        )
-    for key in ("load_col", "unload_col"):
-        columns = given.get(key)
-        named = isinstance(columns, dict) and all(
-            value == "*" or isinstance(value, list) for value in columns.values()
-        )
-        if columns is not None and not named:
-            yield (
-                f"Key '{key}' must map inter, user and item to lists of columns, such as "
-                f"{{inter: [user_id, item_id], user: [user_id, age]}}. Received: {columns!r}."
-            )
-
-
-def eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
-    """What of RecBole's `eval_args` cannot be done, in one sentence; what is left out is default.
-
-    Args:
-        eval_args: as the user gave them.
-        protocol: as the user gave it; None: not at all.
-    """
-    if not isinstance(eval_args, dict):
-        yield f"Key 'eval_args' must be a mapping; {SUPPORTED_EVAL}. Received: {eval_args!r}."
-        return
-    for entry in eval_args:
-        if entry not in EVAL_DEFAULTS:
-            yield f"Unknown entry '{entry}' of eval_args.{nearest(str(entry), EVAL_DEFAULTS)}"
-    wrong = [
-        f"{entry} {value}"
-        for entry, value in eval_args.items()
-        if entry in EVAL_DEFAULTS and not _IS_SUPPORTED[entry](value)
-    ]
-    if wrong:
-        yield f"Key 'eval_args' asks for {', '.join(wrong)}; {SUPPORTED_EVAL}."
-    elif protocol not in (None, schema.KNOWN_BRAND):
-        yield (
-            f"Key 'eval_args' is protocol known-brand, and protocol is '{protocol}'; leave one of "
-            f"them out."
-        )
-
-
-def _is_eight_to_one(split: Any) -> bool:
-    if not isinstance(split, dict) or list(split) != ["RS"] or not isinstance(split["RS"], list):
-        return False
-    shares = split["RS"]
-    if len(shares) != 3 or not all(type(share) in (int, float) for share in shares):
-        return False
-    total = math.fsum(shares)
-    wanted = EVAL_DEFAULTS["split"]["RS"]
-    return total > 0 and all(
-        math.isclose(share / total, one, abs_tol=1e-9)
-        for share, one in zip(shares, wanted, strict=True)
-    )
-
-
-def _is_full(mode: Any) -> bool:
-    modes = list(mode.values()) if isinstance(mode, dict) else [mode]
-    return bool(modes) and all(one == EVAL_DEFAULTS["mode"] for one in modes)
-
-
-_IS_SUPPORTED = {
-    "split": _is_eight_to_one,
-    "group_by": lambda value: value == EVAL_DEFAULTS["group_by"],
-    "order": lambda value: value == EVAL_DEFAULTS["order"],
-    "mode": _is_full,
-}
 
 
 def properties_folder() -> Path:
@@ -475,14 +426,21 @@ def properties_folder() -> Path:
     return Path(__file__).resolve().parent.parent / "properties"
 
 
-def _recbole_yaml(*parts: str) -> dict[str, Any]:
-    path = Path(recbole.__file__).parent.joinpath("properties", *parts)
+@cache
+def _read_once(path: Path) -> dict[str, Any]:
     return load_yaml(path) if path.is_file() else {}
+
+
+def _yaml(folder: Path, *parts: str) -> dict[str, Any]:
+    return deepcopy(_read_once(folder.joinpath(*parts)))
+
+
+def _recbole_yaml(*parts: str) -> dict[str, Any]:
+    return _yaml(Path(recbole.__file__).parent / "properties", *parts)
 
 
 def _our_yaml(*parts: str) -> dict[str, Any]:
-    path = properties_folder().joinpath(*parts)
-    return load_yaml(path) if path.is_file() else {}
+    return _yaml(properties_folder(), *parts)
 
 
 def overall_default(key: str) -> Any:
@@ -506,37 +464,26 @@ def all_defaults(model: str) -> dict[str, Any]:
 
 def known_keys(model: str, dataset: str) -> set[str]:
     """Every key that means something to RecBole, to us, to the model or to the data set."""
-    defaults = model_defaults(model)
+    defaults = all_defaults(model)
     presets = (*defaults.get("variants", {}).values(), *defaults.get("schedules", {}).values())
-    mappings: list[Mapping[str, Any]] = [
-        _recbole_yaml("overall.yaml"),
-        _recbole_yaml("dataset", "sample.yaml"),
-        _recbole_yaml("dataset", f"{dataset}.yaml"),
-        _our_yaml("overall.yaml"),
-        _our_yaml("dataset", f"{dataset}.yaml"),
-        defaults,
-        *presets,
-    ]
-    keys = {key for mapping in mappings for key in mapping} - {"variants", "schedules"}
+    samples = [_recbole_yaml("dataset", f"{name}.yaml") for name in ("sample", dataset)]
+    keys = set().union(defaults, *presets, *samples, _our_yaml("dataset", f"{dataset}.yaml"))
     for name in ("general", "training", "evaluation", "dataset"):
         keys |= set(getattr(argument_list, f"{name}_arguments"))
     if is_outside(model):
         keys |= outside_keys(model)
-    return keys | {"model", "dataset"}
+    return keys - {"variants", "schedules"} | {"model", "dataset"}
 
 
 def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
-    """Variants whose preset holds a key; none where the key is of all variants, or of no model's.
-
-    Args:
-        key: a key of the configuration.
-        defaults: a model's YAML.
-    """
+    """Variants whose preset holds a key; none where it is of all variants, or of no model's."""
     variants: Mapping[str, Mapping[str, Any]] = defaults.get("variants", {})
     return [name for name, preset in variants.items() if key in preset and key not in defaults]
 
 
-def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_presets(
+    defaults: Mapping[str, Any], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
     """Lay the chosen variant and schedule over the shared defaults of a model.
 
     Args:
@@ -544,21 +491,9 @@ def resolve_presets(defaults: Mapping[str, Any], settings: Mapping[str, Any]) ->
         settings: what the user set; `variant` and `schedule` choose the presets.
 
     Returns:
-        Flat keys and values, without the preset tables.
-
-    Raises:
-        UsageError: a variant or schedule of that name does not exist; or the user set keys that
-            other variants read and the chosen one does not.
+        Flat keys and values, without the preset tables; and what is wrong: a variant or schedule
+        that does not exist, keys that other variants read and the chosen one does not.
     """
-    flat, problems = _presets(defaults, settings)
-    refuse(problems)
-    return flat
-
-
-def _presets(
-    defaults: Mapping[str, Any], settings: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """As `resolve_presets`, with what is wrong instead of an error."""
     flat = {key: value for key, value in defaults.items() if key not in ("variants", "schedules")}
     for kind in ("variant", "schedule"):
         table = defaults.get(f"{kind}s")
@@ -566,7 +501,7 @@ def _presets(
             continue
         chosen = str(settings.get(kind, flat[kind]))
         if chosen not in table:
-            return flat, [f"Unknown {kind} '{chosen}'.{nearest(chosen, table)}"]
+            return flat, [f"Unknown {kind} {shown(chosen)}.{nearest(chosen, table)}"]
         flat |= table[chosen]
     idle = [key for key in settings if key not in flat and variants_that_read(key, defaults)]
     return flat, [
@@ -602,9 +537,7 @@ def merged_settings(
     settings |= config_dict or {}
     if argv:
         settings |= _command_line(settings)
-    for key, value in (("model", model), ("dataset", dataset)):
-        if value is not None:
-            settings[key] = value
+    settings |= {key: name for key, name in (("model", model), ("dataset", dataset)) if name}
     if isinstance(settings.get("model"), type):
         settings["model"] = hand_over(settings["model"])
     return settings
@@ -633,12 +566,10 @@ class MirecConfig(Config):  # type: ignore[misc]
 
     Attributes:
         settings: what was set, merged: plain values, from which the same configuration follows.
+        remarks: what a person should know of how the settings were read: log level and sentence.
 
     Raises:
         UsageError: an unknown model; or all that is wrong with keys and values, in one message.
-
-    Attributes:
-        remarks: what a person should know of how the settings were read: log level and sentence.
     """
 
     # RecBole's own calls take `--key=value` from the command line; ours only what they are given.
@@ -655,6 +586,11 @@ class MirecConfig(Config):  # type: ignore[misc]
             model, dataset, config_file_list, config_dict, argv=self.reads_command_line
         )
         settings = {"model": "MIRec", "dataset": "mirec-demo"} | given
+        refuse(
+            f"Key '{key}' must be a text. Received: {shown(settings[key])}."
+            for key in ("model", "dataset")
+            if not isinstance(settings[key], str) or not settings[key]
+        )
         self.settings = {
             key: str(value) if isinstance(value, os.PathLike) else value
             for key, value in settings.items()
@@ -664,7 +600,7 @@ class MirecConfig(Config):  # type: ignore[misc]
         try:
             super().__init__(
                 model=find_model(self._name),
-                dataset=str(settings["dataset"]),
+                dataset=settings["dataset"],
                 config_dict={key: value for key, value in settings.items() if key != "model"},
             )
         except UsageError:
@@ -687,7 +623,7 @@ class MirecConfig(Config):  # type: ignore[misc]
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         self.internal_config_dict.update(_our_yaml("overall.yaml"))
-        flat, self._problems = _presets(_our_defaults(self._name), self.external_config_dict)
+        flat, self._problems = resolve_presets(_our_defaults(self._name), self.external_config_dict)
         self.internal_config_dict.update(flat)
         self.internal_config_dict.update(_our_yaml("dataset", f"{dataset}.yaml"))
 
@@ -695,7 +631,8 @@ class MirecConfig(Config):  # type: ignore[misc]
         """Between RecBole's merging of the layers and its own checks: all of ours."""
         self._read_keys()
         values = self.final_config_dict
-        self._problems += value_problems(values, needs_negatives=self._needs_negatives())
+        theirs = _recbole_yaml("overall.yaml") | _recbole_yaml("model", f"{self.model}.yaml")
+        self._problems += _value_problems(values, theirs, needs_negatives=self._needs_negatives())
         metrics = self._read_metrics()
         refuse(self._problems)
         # RecBole's own evaluation is never called, but its constructors look these up.
@@ -713,19 +650,18 @@ class MirecConfig(Config):  # type: ignore[misc]
         )
         ours = follows_schema(self.dataset, values)
         known = known_keys(self._name, self.dataset)
-        unread = unread_keys(given, known, model=self.model, ours=ours)
-        self._problems += key_problems(given, known, unread, model=self.model)
+        unread = _unread_keys(given, known, model=self.model, ours=ours)
+        self._problems += _key_problems(given, known, unread, model=self.model)
         for key in unread:
             values.pop(key)
             if key in defaults:
                 values[key] = defaults[key]
         told = {key: reason for key, reason in unread.items() if given[key] is not None}
         if told:
-            self.remarks.append((logging.WARNING, unread_line(told)))
+            self.remarks.append((logging.WARNING, _unread_line(told)))
         if ours:
-            self._problems += schema_problems(given, values, defaults, self.dataset)
+            self._problems += _schema_problems(given, values, defaults, self.dataset)
         else:
-            self._problems += foreign_problems(given)
             self._read_foreign_fields()
         self._read_protocol(ours=ours)
         if type(values["topk"]) is int:
@@ -734,42 +670,44 @@ class MirecConfig(Config):  # type: ignore[misc]
     def _read_foreign_fields(self) -> None:
         """RecBole's names of users and items, and of the columns to load, where none are given."""
         given, values = self.external_config_dict, self.final_config_dict
+        if given.get("benchmark_filename") is not None:
+            self._problems.append(
+                "Key 'benchmark_filename' is not read, and the split that it names would be "
+                "another; leave it out, and set eval_args."
+            )
         for key, name in FOREIGN_IDS.items():
             if key not in given and values[key] == SCHEMA_KEYS[key]:
                 values[key] = name
         if "load_col" not in given and values["load_col"] == {"inter": list(FOREIGN_IDS.values())}:
             values["load_col"] = {"inter": [values[key] for key in FOREIGN_IDS]}
-        loaded = values["load_col"]
-        if "threshold" not in given and isinstance(loaded, dict):
+        if "threshold" not in given and accepts("load_col", values["load_col"]):
             # RecBole's for ml-100k reads ratings, which need not be loaded.
-            labelled = set(values.get("threshold") or ()) <= set(loaded.get("inter", ()))
+            loaded = (values["load_col"] or {}).get("inter", ())
+            labelled = set(values.get("threshold") or ()) <= set(loaded)
             values["threshold"] = values.get("threshold") if labelled else None
 
     def _read_protocol(self, *, ours: bool) -> None:
         given, values = self.external_config_dict, self.final_config_dict
         asks = given.get("eval_args") is not None
         if asks:
-            self._problems += eval_problems(given["eval_args"], given.get("protocol"))
+            self._problems += _eval_problems(given["eval_args"], given.get("protocol"))
         else:
             values["eval_args"] = self.internal_config_dict["eval_args"]
         if "protocol" in given or (ours and not asks):
             return
         values["protocol"] = schema.KNOWN_BRAND
         why = "eval_args" if asks else f"data set '{self.dataset}', which has no new brands,"
-        self.remarks.append(
-            (
-                logging.INFO,
-                f"By {why} the protocol is known-brand: 8:1:1 of each user's interactions, ranked "
-                f"among all items.",
-            )
+        line = (
+            f"By {why} the protocol is known-brand: 8:1:1 of each user's interactions, ranked "
+            f"among all items."
         )
+        self.remarks.append((logging.INFO, line))
 
     def _read_metrics(self) -> list[str]:
         """The metrics that are shown; sets `valid_metric` to its name in results."""
         values, asked = self.final_config_dict, self.external_config_dict.get("metrics")
-        topk = values["topk"] if isinstance(values["topk"], list) else []
-        topk = [k for k in topk if type(k) is int and k > 0]  # a rule refuses the others
-        shown = usual_metrics(topk)
+        topk = values["topk"] if accepts("topk", values["topk"]) else []
+        shown_metrics = usual_metrics(topk)
         try:
             values["valid_metric"] = read_metric(values["valid_metric"])
             if values["valid_metric"].startswith(UNSEEN) and not values["eval_unseen_only"]:
@@ -779,10 +717,10 @@ class MirecConfig(Config):  # type: ignore[misc]
             self._problems.append(str(error))
         if asked is not None:
             words = asked if isinstance(asked, list) else [asked]
-            shown, problems = chosen_metrics(words, topk)
+            shown_metrics, problems = chosen_metrics(words, topk)
             self._problems += problems
             self.remarks += [(logging.INFO, line) for line in metric_remarks(words)]
-        return with_metric(shown, str(values["valid_metric"]))
+        return with_metric(shown_metrics, str(values["valid_metric"]))
 
     def _needs_negatives(self) -> bool:
         # RecBole's autoencoders say pairwise and read no negatives.

@@ -3,21 +3,76 @@
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 import re
 import sys
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from recbole.model import context_aware_recommender, general_recommender
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import ModelType
 
-from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError, nearest, shown
 from dataset_convert.common.values import load_yaml
 from recbole_mirec import compat as compat
 
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One of our models.
+
+    Attributes:
+        home: `module:Class`.
+        note: what it is, in a line.
+        deterministic: whether it gives the same figures under every seed.
+        leaks: whether it reads what no model may; its figures are no baseline.
+    """
+
+    home: str
+    note: str
+    deterministic: bool = False
+    leaks: bool = False
+
+
+def _untrained(name: str, note: str, **flags: bool) -> ModelEntry:
+    return ModelEntry(f"recbole_mirec.model.untrained:{name}", note, **flags)
+
+
+# Our models by name; they win over RecBole's of the same name.
+MODELS: dict[str, ModelEntry] = {
+    "MIRec": ModelEntry(
+        "recbole_mirec.model.mirec:MIRec", "this project's model; variants mirec, reference, paper"
+    ),
+    "Random": _untrained("Random", "a random order: what chance gives"),
+    "Popularity": _untrained("Popularity", "training collaborations counted", deterministic=True),
+    "Cosine": _untrained("Cosine", "untrained similarity of the features", deterministic=True),
+    "MIV": _untrained("MIV", "influence alone: followers and competence", deterministic=True),
+    "CategoryOracle": _untrained(
+        "CategoryOracle", "LEAKS, and is no baseline", deterministic=True, leaks=True
+    ),
+    "ContentTwoTower": ModelEntry(
+        "recbole_mirec.model.two_tower:ContentTwoTower", "two networks on the same features"
+    ),
+    "MIR": ModelEntry(
+        "recbole_mirec.model.two_tower:MIR", "after Gan et al. (2019): lists by competence"
+    ),
+    "HPTR": ModelEntry("recbole_mirec.model.two_tower:HPTR", "MIR's vectors by triplets"),
+    "CAMERA": ModelEntry(
+        "recbole_mirec.model.concepts:CAMERA", "after Wang et al. (2022): attention to the pair"
+    ),
+    "CATR": ModelEntry("recbole_mirec.model.concepts:CATR", "CAMERA's concepts without attention"),
+}
+# RecBole's models by room: what its packages import from their modules.
+_THEIRS: dict[str, dict[str, type]] = {
+    room: {name: value for name, value in vars(package).items() if isinstance(value, type)}
+    for room, package in (("general", general_recommender), ("context", context_aware_recommender))
+}
+# Models that import a package only in mid-training: module -> what to install.
+_PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
+# A model of RecBole's type TRADITIONAL whose solver visits its unknowns in a random order.
+_DRAWING = "SLIMElastic"
 # Classes that were handed over, by the names that stand for them in settings and records.
 _HANDED_OVER: dict[str, type] = {}
 
@@ -46,22 +101,32 @@ def hand_over(model_class: type) -> str:
     return name
 
 
-def find_outside(name: str) -> type:
-    """The class of a name with a colon.
+def find_model(name: str) -> type:
+    """The class of a model: ours, RecBole's, or `package.module:Class`.
 
     Raises:
-        UsageError: it cannot be imported, or is no model.
+        UsageError: no model of that name, with the nearest one; or it cannot be imported.
     """
-    if name in _HANDED_OVER:
-        return _HANDED_OVER[name]
+    if is_outside(name):
+        return _HANDED_OVER.get(name) or _imported(name)
+    if name in MODELS:
+        module, _, wanted = MODELS[name].home.partition(":")
+        return getattr(importlib.import_module(module), wanted)  # type: ignore[no-any-return]
+    for models in _THEIRS.values():
+        if name in models:
+            return models[name]
+    raise UsageError(f"Unknown model {shown(name)}.{nearest(name, model_names())}")
+
+
+def _imported(name: str) -> type:
     module_name, _, wanted = name.partition(":")
     # as `python -m` would; a script's own folder stands there instead
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"Model '{name}' cannot be imported: {error}.") from error
+    except (ImportError, ValueError, SyntaxError) as error:
+        raise UsageError(f"Model {shown(name, 100)} cannot be imported: {error}.") from error
     found = getattr(module, wanted, None)
     if found is None:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
@@ -72,24 +137,6 @@ def find_outside(name: str) -> type:
     return found  # type: ignore[no-any-return]
 
 
-def outside_yaml(name: str) -> dict[str, Any]:
-    """Defaults of a model's keys: `<Class>.yaml` beside its module, where there is one."""
-    model_class = find_outside(name)
-    source = inspect.getsourcefile(inspect.getmodule(model_class) or model_class)
-    path = Path(source or "").with_name(f"{model_class.__name__}.yaml")
-    return load_yaml(path) if path.is_file() else {}
-
-
-def outside_keys(name: str) -> set[str]:
-    """Keys that a model's module reads: the words of its `config["key"]`."""
-    model_class = find_outside(name)
-    try:
-        source = inspect.getsource(inspect.getmodule(model_class) or model_class)
-    except (OSError, TypeError):
-        return set()
-    return set(re.findall(r"""config\[\s*["'](\w+)["']\s*\]""", source))
-
-
 def _check_kind(found: object, name: str) -> None:
     if not (isinstance(found, type) and issubclass(found, AbstractRecommender)):
         raise UsageError(
@@ -98,72 +145,32 @@ def _check_kind(found: object, name: str) -> None:
         )
 
 
-# Our models: name -> its room in `recbole_mirec.model`.
-MODELS: dict[str, str] = {
-    "MIRec": "mirec",
-    "Random": "untrained",
-    "Popularity": "untrained",
-    "Cosine": "untrained",
-    "MIV": "untrained",
-    "CategoryOracle": "untrained",
-    "ContentTwoTower": "two_tower",
-    "MIR": "two_tower",
-    "HPTR": "two_tower",
-    "CAMERA": "concepts",
-    "CATR": "concepts",
-}
-_THEIRS = (general_recommender, context_aware_recommender)
-# Models that import a package only in mid-training: module -> what to install.
-_PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
-# Models of RecBole's type TRADITIONAL whose solver visits its unknowns in a random order.
-_DRAWING = ("SLIMElastic", "Random")
-
-
-def _file_names(room: ModuleType) -> list[str]:
-    return [found.name for found in pkgutil.iter_modules(room.__path__)]
-
-
-def model_modules() -> dict[str, str]:
-    """Importable modules of all models, by the lower-case model name; ours win."""
-    theirs = {name: f"{room.__name__}.{name}" for room in _THEIRS for name in _file_names(room)}
-    ours = {name.lower(): f"recbole_mirec.model.{room}" for name, room in MODELS.items()}
-    return theirs | ours
-
-
 def model_names(*, room: str | None = None) -> list[str]:
     """Names of the models that can be run, sorted.
 
     Args:
         room: restricts to `ours`, `general` or `context`.
     """
-    chosen = dict(zip(("general", "context"), _THEIRS, strict=True))
-    names = list(MODELS) if room in (None, "ours") else []
-    for package in chosen.values() if room is None else filter(None, [chosen.get(room)]):
-        for file_name in _file_names(package):
-            module = importlib.import_module(f"{package.__name__}.{file_name}")
-            names += [
-                name
-                for name, value in vars(module).items()
-                if isinstance(value, type) and name.lower() == file_name
-            ]
-    return sorted(set(names))
+    rooms = {"ours": list(MODELS)} | {name: list(models) for name, models in _THEIRS.items()}
+    return sorted(set(chain(*rooms.values()) if room is None else rooms[room]))
 
 
-def find_model(name: str) -> type:
-    """The class of a model: ours, RecBole's, or `package.module:Class`.
+def outside_yaml(name: str) -> dict[str, Any]:
+    """Defaults of a model's keys: `<Class>.yaml` beside its module, where there is one."""
+    model_class = find_model(name)
+    source = inspect.getsourcefile(inspect.getmodule(model_class) or model_class)
+    path = Path(source or "").with_name(f"{model_class.__name__}.yaml")
+    return load_yaml(path) if path.is_file() else {}
 
-    Raises:
-        UsageError: no model of that name; names the nearest one.
-    """
-    if is_outside(name):
-        return find_outside(name)
-    modules = model_modules()
-    if name.lower() in modules:
-        module = importlib.import_module(modules[name.lower()])
-        found = getattr(module, name, None)
-        if isinstance(found, type):
-            return found
-    raise UsageError(f"Unknown model '{name}'.{nearest(name, model_names())}")
+
+def outside_keys(name: str) -> set[str]:
+    """Keys that a model's module reads: the words of its `config["key"]`."""
+    model_class = find_model(name)
+    try:
+        source = inspect.getsource(inspect.getmodule(model_class) or model_class)
+    except (OSError, TypeError):
+        return set()
+    return set(re.findall(r"""config\[\s*["'](\w+)["']\s*\]""", source))
 
 
 def require_packages(model: str) -> None:
@@ -179,8 +186,8 @@ def require_packages(model: str) -> None:
 
 def is_only_ours(name: str) -> bool:
     """Whether a model is one of ours, under a name that RecBole has no model of."""
-    ours = {own.lower() for own in MODELS}
-    return name.lower() in ours.difference(*map(_file_names, _THEIRS))
+    ours, theirs = ({one.lower() for one in names} for names in (MODELS, chain(*_THEIRS.values())))
+    return name.lower() in ours - theirs
 
 
 def is_ours(model_class: type) -> bool:
@@ -191,9 +198,14 @@ def is_ours(model_class: type) -> bool:
 def is_deterministic(model_class: type) -> bool:
     """Whether a model gives the same figures under every seed.
 
-    Models of RecBole's type `TRADITIONAL` compute their scores in one pass over the data; one of
-    ours that draws all the same says `deterministic = False`.
+    RecBole's of its type `TRADITIONAL` do, which compute their scores in one pass over the data.
     """
-    traditional = getattr(model_class, "type", None) == ModelType.TRADITIONAL
-    drawing = model_class.__name__ in _DRAWING
-    return bool(getattr(model_class, "deterministic", traditional and not drawing))
+    if is_ours(model_class):
+        return MODELS[model_class.__name__].deterministic
+    drawing = model_class.__name__ == _DRAWING
+    return getattr(model_class, "type", None) == ModelType.TRADITIONAL and not drawing
+
+
+def leaks(name: str) -> bool:
+    """Whether a model reads what no model may, so that its figures are no baseline."""
+    return name in MODELS and MODELS[name].leaks

@@ -404,8 +404,8 @@ def import_ray() -> Any:
         import ray
     except ImportError as error:
         raise UsageError(
-            f"--tool ray needs Ray, which is an extra. Received: {error}. Install it by "
-            f'pip install -e ".[ray]", or leave --tool out.'
+            f"--engine ray needs Ray, which is an extra. Received: {error}. Install it by "
+            f'pip install -e ".[ray]", or leave --engine out.'
         ) from error
     return ray
 

@@ -172,35 +172,39 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--variant=papr"], "Unknown variant 'papr'. Did you mean 'paper'?"),
         (["--perspectives=[content,audiense]"], "perspective 'audiense'. Did you mean 'audience'?"),
         (["--lerning_rate=0.1"], "Unknown key 'lerning_rate' for model MIRec. Did you mean"),
-        (["--protocol=newbrand"], "Unknown protocol 'newbrand'. Did you mean 'new-brand'?"),
+        (["--protocol=newbrand"], "Received: 'newbrand'. Did you mean 'new-brand'?"),
         (["--valid_metric=MPA"], "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
         (["--valid_metric=AUC"], "valid_metric AUC is undefined on the validation part"),
         (["--valid_metric=cAUC"], "valid_metric cAUC needs categories"),
         (["--protocol=known-brand"], "no split files for known-brand"),
         (["--dataset=nowhere"], "nowhere' does not exist. Convert your material"),
-        (["--dataset="], "dataset"),
-        (["--epochs=None"], "Key 'epochs' must hold whole numbers of at least 1. Received: None."),
-        (["--checkpoint_dir=5"], "Key 'checkpoint_dir' must be the path of a folder. Received: 5"),
-        (["--learning_rate_decay_steps=x"], "Key 'learning_rate_decay_steps' must hold whole"),
-        (["--graph_eta=abc"], "Key 'graph_eta' must be a number above 0. Received: 'abc'."),
-        (["--worker=2"], "Key 'worker' must be 0: worker processes would each draw the same"),
-        (["--epochs=none"], "Key 'epochs' must hold whole numbers of at least 1."),
+        (["--dataset="], "Key 'dataset' must be a text. Received: ''."),
+        (["--epochs=None"], "Key 'epochs' must be a whole number. Received: None."),
+        ([f"--seed={'9' * 5000}"], "a whole number of too many digits."),
+        ([f"--topk={'[' * 10_000}"], "more than 40 levels deep."),
+        ([f"--seed=[{'1,' * 40_000}]"], "Key 'seed' must be a whole number. Received: [1, 1, 1"),
+        (["--learning_rate=1e400"], "Key 'learning_rate' must be a finite number. Received: inf."),
+        (["--seed=2026-01-01"], "Key 'seed' must be a whole number. Received: '2026-01-01'."),
+        (["--eval_args=5"], "Key 'eval_args' must be a mapping; supported is split"),
+        (["--topk=[5,5]"], "Key 'topk' must name each depth once. Received: [5, 5]."),
+        (["--gpu_id=abc"], "Key 'gpu_id' must name GPUs, such as 0 or 0,1, or be '' for the CPU."),
+        (["--data_path=typo", "--model=BPR"], "Data set folder 'typo/little' does not exist."),
         (["--input_dimension=-1"], "'input_dimension' parameter must be a positive integer"),
         (["--dimension=64"], "Key 'dimension' has no effect with variant=mirec; leave it out, or"),
         (
             ["--eval_args={mode: uni100}"],
-            "Key 'eval_args' asks for mode uni100; supported is split",
+            "Key 'eval_args' asks for mode 'uni100'; supported is split",
         ),
         (["--model=BPR", "-m", "BPR"], "-m is given twice; leave one out; see --help."),
         (["--seed=1", "--seed=2"], "Key 'seed' is set twice"),
         (["--stopping_step", "3"], "'--stopping_step' is not understood: write keys as --key=val"),
         (["word"], "'word' is not understood"),
         (["--=3"], "'--=3' is not understood"),
-        (["--top=many"], "argument --top: invalid int value: 'many'; see --help."),
-        (["--model=BPR", "--embedding_size=9999999999"], "Model BPR cannot be made: RuntimeError("),
-        (["--model=BPR", "--checkpoint_dir=little/little.user"], "File exists. Check the path"),
-        (["--data_path=little/little.user"], "does not exist. Convert"),
-        (["--nproc=2"], "--nproc=2: training in several processes is not available yet"),
+        (["--top=many"], "argument --top: must be a whole number above 0. Received: 'many'"),
+        (["--top=0"], "argument --top: must be a whole number above 0. Received: '0'; see --hel"),
+        (["--model=BPR", "--embedding_size=2000000000"], "Model BPR cannot be made: RuntimeError("),
+        (["--model=BPR", "--checkpoint_dir=little/little.user"], "be the path of a folder. Recei"),
+        (["--data_path=little/little.user"], "Key 'data_path' must be the path of a folder."),
         (["--config_files=no.yaml"], "Configuration file 'no.yaml' cannot be read"),
         (["--resume", "nowhere"], "leave --data_path out"),
         (["--run", "nowhere"], "--run names the run that --predict uses; add --predict BRAND."),
@@ -312,7 +316,6 @@ def test_a_brands_ranked_influencers(
     [
         (["--predict", "b11"], "Unknown brand 'b11' in data set little. Did you mean 'b1'?"),
         (["--predict", "[PAD]"], "Unknown brand '[PAD]'"),
-        (["--predict", "b1", "--top", "0"], "--top must be at least 1. Received: 0."),
         (["--predict", "b1", "--epochs=3"], "leave --epochs out"),
         (["--predict", "b1", "--protocol=known-brand"], "No finished run of MIRec on little"),
         (["--predict", "b1", "--run", "nowhere"], "'nowhere' is no folder of a run"),
@@ -416,10 +419,45 @@ def test_an_interrupted_command_ends_with_130_and_can_be_resumed(
     assert (record["status"], record["n_epochs"]) == ("finished", 60)
 
 
-def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> int:
-        raise ValueError("not the user's fault")
+def test_a_defect_keeps_its_traceback_and_lacking_memory_is_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(error: Exception) -> None:
+        def forward(*_: object) -> None:
+            raise error
 
-    monkeypatch.setattr(cli, "_dispatch", broken)
+        monkeypatch.setattr("recbole.model.general_recommender.bpr.BPR.calculate_loss", forward)
+
+    given = ["--model=BPR", f"--dataset={NAME}", f"--data_path={folder}", "--epochs=1"]
+    broken(ValueError("not the user's fault"))
     with pytest.raises(ValueError, match="not the user's fault"):
-        cli.main([])
+        cli.main(given)
+    broken(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"))
+    assert "Not enough memory: DefaultCPUAllocator" in refused(given, capsys)
+
+
+def test_a_run_that_nobody_watches_says_little(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No bars, no colours, few lines; the file of the log has all of them."""
+    given = ["--model=BPR", f"--dataset={NAME}", f"--data_path={folder}", "--stopping_step=99"]
+    assert cli.main([*given, "--epochs=40"]) == 0
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) <= 25
+    assert "\x1b" not in err and "\r" not in err
+    shown = [line.split("epoch ")[1].split()[0] for line in err.splitlines() if "epoch " in line]
+    assert shown[:6] == ["0", "1", "3", "7", "15", "31"]
+    (log,) = folder.glob("log/BPR/*.log")
+    assert log.read_text().count(" training [") == 40
+    (run,) = folder.glob("saved/BPR-*")
+    assert read_run(run).record["settings"]["show_progress"] is False
+
+
+@pytest.mark.parametrize("name", ["log", "saved"])
+def test_a_file_where_a_folder_is_wanted(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / name).write_text("mine")
+    given = ["--model=BPR", f"--dataset={NAME}", f"--data_path={folder}", "--epochs=1"]
+    assert name in refused(given, capsys)
+    assert (folder / name).read_text() == "mine"

@@ -1,17 +1,20 @@
 """What every command shares: exit codes, one line for wrong input, keys of files and line."""
 
-import argparse
+import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
-from dataset_convert.common.commands import CommandParser, run_command
+from dataset_convert.common.commands import CommandParser, count, run_command
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.errors import AtomicFileError
-from recbole_mirec.cli import add_settings, config_paths, given_settings
+from recbole_mirec.cli import config_paths, given_settings, run_parser
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,27 @@ def test_a_command_s_own_code(code: int, capsys: pytest.CaptureFixture[str]) -> 
             "error: 'a/b.csv': Permission denied. Check the path, its permissions and the space "
             "left.\n",
         ),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: No space left on device.\n"),
+        (
+            MemoryError(),
+            2,
+            "error: Not enough memory: MemoryError. Ask for smaller batches, models or data.\n",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
+            2,
+            "error: Not enough memory: [enforce fail] DefaultCPUAllocator: not enough memory: you "
+            "tried. Ask for smaller batches, models or data.\n",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory."),
+            2,
+            "error: Not enough memory: CUDA out of memory.. Ask for smaller batches, models or "
+            "data.\n",
+        ),
+        # nothing that a terminal would obey, and no line without end
+        (UsageError("a\x1b[2Jb\x07\u202ec\td"), 2, "error: a\\x1b[2Jb\\x07\\u202ec    d\n"),
+        (UsageError("x" * 10**6 + "\n  y"), 2, f"error: {'x' * 1990}...\n  y\n"),
     ],
 )
 def test_what_goes_wrong_is_one_line(
@@ -68,7 +92,7 @@ def test_a_broken_data_file_is_wrong_input(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("shape"), RuntimeError("x"), OSError("no file"), UnicodeError("x"), SystemExit(3)],
+    [ValueError("shape"), RuntimeError("x"), OSError("no file"), KeyError("x"), SystemExit(3)],
 )
 def test_a_defect_keeps_its_traceback(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
@@ -85,12 +109,42 @@ def test_being_terminated_is_an_interruption(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "\nInterrupted.\n"
 
 
+def test_a_command_that_goes_on_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(KeyboardInterrupt()), goes_on=True) == 130
+    told = "\nInterrupted. Go on with the same command.\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_terminal_without_unicode_and_a_reader_that_leaves(tmp_path: Path) -> None:
+    code = (
+        "import sys; from dataset_convert.common.commands import run_command\n"
+        "text = sys.argv[1]\n"
+        r"sys.exit(run_command(lambda: print('\u00e9\u6f22', text * 10**6) or 0))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code]
+    env = os.environ | plain
+    done = subprocess.run([*command, ""], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\xe9\\u6f22 \n", "")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*command, ""], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: No space left on device.")
+    with subprocess.Popen([*command, "x"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b"error: Broken pipe.\n"
+    assert run.returncode == 2
+
+
 def test_a_parser_s_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     parser = CommandParser(prog="x")
-    parser.add_argument("--jobs", type=int)
-    assert isinstance(parser, argparse.ArgumentParser)
-    with pytest.raises(UsageError, match="argument --jobs: invalid int value: 'two'; see --help"):
-        parser.parse_args(["--jobs", "two"])
+    parser.add_argument("--jobs", type=count)
+    for text in ("two", "0", "-1", "1.5", "\u0663", "9" * 10):
+        with pytest.raises(UsageError) as caught:
+            parser.parse_args([f"--jobs={text}"])
+        words = f"must be a whole number above 0. Received: '{text}'; see --help."
+        assert str(caught.value) == f"argument --jobs: {words}"
+    assert parser.parse_args(["--jobs=20"]).jobs == 20
     assert capsys.readouterr() == ("", "")
 
 
@@ -153,8 +207,7 @@ def test_a_file_with_a_space_in_its_name_is_one_and_a_list_is_split(
 
 
 def test_model_data_set_and_files_have_recboles_short_names() -> None:
-    parser = CommandParser(prog="x", allow_abbrev=False)
-    add_settings(parser.add_argument, model="the model", config_files="files")
+    parser = run_parser()
     words = ["-m", "BPR", "-d", "ml-100k", "--config_files", "a", "b", "--k=1"]
     found, rest = parser.parse_known_args([*words, "--config_files=c d"])
     assert (found.model, found.dataset) == ("BPR", "ml-100k")

@@ -153,7 +153,7 @@ def exact(values: dict[str, Any]) -> dict[str, Any]:
 def test_every_resolved_value_is_the_table_s(variant: str, schedule: str) -> None:
     chosen = {"variant": variant, "schedule": schedule}
     expected = SHARED | OURS | VARIANTS[variant] | SCHEDULES[schedule] | chosen
-    resolved = resolve_presets(model_defaults("MIRec"), chosen) | chosen
+    resolved = resolve_presets(model_defaults("MIRec"), chosen)[0] | chosen
     assert exact(resolved) == exact(expected)
     config = MirecConfig(config_dict={"model": "MIRec", "dataset": "mirec-tiny"} | chosen)
     # what the presets leave to every model: Adam, one uniform negative a positive, no weight decay
@@ -165,9 +165,10 @@ def test_every_resolved_value_is_the_table_s(variant: str, schedule: str) -> Non
 
 
 def test_our_variant_in_one_step_an_epoch_is_the_default() -> None:
-    flat = resolve_presets(model_defaults("MIRec"), {})
+    flat, problems = resolve_presets(model_defaults("MIRec"), {})
+    assert problems == []
     assert (flat["variant"], flat["schedule"]) == ("mirec", "full_batch")
-    published = resolve_presets(model_defaults("MIRec"), {"variant": "reference"})
+    published, _ = resolve_presets(model_defaults("MIRec"), {"variant": "reference"})
     assert (published["fusion"], published["schedule"]) == ("product", "quick")
 
 

@@ -68,13 +68,16 @@ def test_without_eval_args_the_protocol_is_ours_and_nothing_is_said() -> None:
         ({"split": {"RS": [0.9, 0.1]}}, "asks for split"),
         ({"split": {"RS": [0, 0, 0]}}, "asks for split"),
         ({"split": {"RS": ["8", "1", "1"]}}, "asks for split"),
-        ({"split": "RS"}, "asks for split RS; supported is split {RS: [0.8, 0.1, 0.1]}, group_by"),
+        (
+            {"split": "RS"},
+            "asks for split 'RS'; supported is split {RS: [0.8, 0.1, 0.1]}, group_by",
+        ),
         ({"group_by": None}, "asks for group_by None"),
-        ({"group_by": "none", "order": "TO"}, "asks for group_by none, order TO; supported is"),
-        ({"mode": "uni100"}, "asks for mode uni100"),
-        ({"mode": "pop100"}, "asks for mode pop100"),
-        ({"mode": "labeled"}, "asks for mode labeled"),
-        ({"mode": {"valid": "uni100", "test": "full"}}, "asks for mode {'valid': 'uni100', 'test'"),
+        ({"group_by": "none", "order": "TO"}, "asks for group_by 'none', order 'TO'; supported is"),
+        ({"mode": "uni100"}, "asks for mode 'uni100'"),
+        ({"mode": "pop100"}, "asks for mode 'pop100'"),
+        ({"mode": "labeled"}, "asks for mode 'labeled'"),
+        ({"mode": {"valid": "uni100", "test": "full"}}, "asks for mode {'test': 'full', 'valid'"),
         ({"mode": {}}, "asks for mode {}"),
         ({"mdoe": "full"}, "Unknown entry 'mdoe' of eval_args. Did you mean 'mode'?"),
     ],
@@ -118,11 +121,11 @@ def test_all_that_is_wrong_stands_in_one_message() -> None:
         "Key 'method' has no effect here: it follows from 'variant'.",
         "Key 'USER_ID_FIELD' must stay 'brand_id'",
         "Key 'val_interval' cannot be set",
-        "Key 'eval_args' asks for mode labeled",
-        "Key 'epochs' must hold whole numbers",
-        "Key 'topk' must hold whole numbers of at least 1. Received: 0.",
-        "Unknown entry 'num' of train_neg_sample_args.",
+        "Key 'eval_args' asks for mode 'labeled'",
+        "Key 'epochs' must be at least 1. Received: 0.",
         "Key 'train_neg_sample_args: alpha' must be a number. Received: 'x'.",
+        "Unknown key 'train_neg_sample_args: num'. Valid: alpha, candidate_num, distribution",
+        "Key 'topk[0]' must be at least 1. Received: 0.",
         "Key 'fold' is 1, but there are no folds",
         "Unknown valid_metric 'MPA'",
         "Key 'metrics': RMSE is not computed",
@@ -252,8 +255,8 @@ def test_foreign_data_know_one_protocol_and_a_line_says_so(tmp_path: Path) -> No
         )
     lines = str(caught.value).split("\n")
     assert "'benchmark_filename' is not read, and the split that it names" in lines[1]
-    assert "'load_col' must map inter, user and item to lists of columns" in lines[2]
-    assert "'unload_col' must map" in lines[3]
+    assert "Key 'load_col' must be a mapping. Received: ['user_id']." in lines[2]
+    assert "Key 'unload_col: user' must be a list. Received: 'age'." in lines[3]
 
 
 def test_ratings_need_not_be_loaded_for_a_context_aware_model_on_ml_100k() -> None:

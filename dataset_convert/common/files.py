@@ -1,19 +1,27 @@
-"""Files and folders that stand whole or not at all, and errors of writing that name the file."""
+"""Files and folders that stand whole or not at all; errors of writing name the file."""
 
+import csv
 import ctypes
 import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 _MAKING, _ASIDE = "making", "aside"
+# Texts that a spreadsheet would compute instead of show; the second, as they are written.
+_FORMULA, _GUARDED = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
+_TEXTS = ("object", "str", "string")
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -48,6 +56,52 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, frame: "pd.DataFrame", **options: Any) -> None:
+    """Write a table for people: whole, and without texts that a spreadsheet takes for formulas.
+
+    A text that begins with = + - @ tab or carriage return gets an apostrophe before it, as
+    `read_csv` takes off again; numbers stay as they are.
+
+    Args:
+        path: the file; its folder is made.
+        frame: the table, whose index is left out.
+        options: of `DataFrame.to_csv`.
+    """
+    safe = frame.rename(columns=_guarded)
+    for place, kind in enumerate(safe.dtypes):
+        if str(kind) in (*_TEXTS, "category"):
+            safe.isetitem(place, [_guarded(cell) for cell in safe.iloc[:, place]])
+    text = safe.to_csv(index=False, **options)
+    if "\r" in text:  # which ends a line unless it stands in quotation marks
+        text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, **options)
+    write_whole(path, text.encode())
+
+
+def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
+    """Read a table that `write_csv` wrote; what is empty is missing, and no other text is.
+
+    Args:
+        path: the file.
+        options: of `pandas.read_csv`, such as `dtype={"brand_id": str}`.
+    """
+    import pandas as pd
+
+    given: dict[str, Any] = {"keep_default_na": False, "na_values": [""], **options}
+    frame: pd.DataFrame = pd.read_csv(path, **given)
+    for place, kind in enumerate(frame.dtypes):
+        if str(kind) in _TEXTS:
+            frame.isetitem(place, [_unguarded(cell) for cell in frame.iloc[:, place]])
+    return frame.rename(columns=_unguarded)
+
+
+def _guarded(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _unguarded(value: Any) -> Any:
+    return value[1:] if isinstance(value, str) and _GUARDED.match(value) else value
 
 
 def is_full(error: BaseException) -> bool:

@@ -18,9 +18,9 @@ from recbole.utils import ModelType, argument_list
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, parse_value
 from recbole_mirec.config import (
-    RULES,
     UNREAD,
     MirecConfig,
+    accepts,
     known_keys,
     model_defaults,
     properties_folder,
@@ -516,7 +516,7 @@ def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
 
 def _check_value(parameter: Parameter, value: Any, point: Mapping[str, Any], default: Any) -> None:
     name, problem = parameter.name, ""
-    ruled = name in RULES and RULES[name][0](value)
+    ruled = accepts(name, value)
     if default is not None and not ruled and not _same_type(value, default):
         problem = f"must be of the type of its default {default!r}. Received: {value!r}."
     else:

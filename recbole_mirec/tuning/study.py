@@ -82,7 +82,7 @@ class StudyPlan:
         early_stop: trials in a row without a better score that end the study; None: never.
         minutes: the study's time, interruptions left out; None: no limit.
         jobs: trials at a time.
-        tool: `hyperopt`: processes on this machine; `ray`.
+        engine, ray_address: what runs the trials, as `sweep.run_jobs` takes it.
         keep: how many of the best trials keep their checkpoints.
         command: how the study can be asked for again.
     """
@@ -94,7 +94,8 @@ class StudyPlan:
     early_stop: int | None = None
     minutes: float | None = None
     jobs: int = 1
-    tool: str = "hyperopt"
+    engine: str = LOCAL
+    ray_address: str | None = None
     keep: int = 1
     command: str = ""
 
@@ -208,7 +209,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         bigger=not smaller_is_better(plan.metric),
         jobs=plan.jobs,
     )
-    if plan.tool == RAY:
+    if plan.engine == RAY:
         import_ray()
     if search.limit == sys.maxsize and plan.early_stop is None and plan.minutes is None:
         raise UsageError("The space is not finite, so this search would never end; set a limit.")
@@ -315,7 +316,8 @@ class _Study:
         ends = run_jobs(
             jobs,
             n_jobs=self.plan.jobs,
-            engine=RAY if self.plan.tool == RAY else LOCAL,
+            engine=self.plan.engine,
+            ray_address=self.plan.ray_address,
             title=title,
             metric=self.plan.metric,
             on_end=lambda job, end: take(job.folder, end),

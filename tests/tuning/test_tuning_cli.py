@@ -13,8 +13,8 @@ import pytest
 from little_data import settings
 from study_cases import on_job, processes_of, rows_without_times, run_in_this_process
 
+from recbole_mirec import cli
 from recbole_mirec.sweep import FAILED, End
-from recbole_mirec.tuning import cli
 
 SPACE = "learning_rate choice [0.002,0.1]\nembedding_size choice [8,16]\n"
 
@@ -41,7 +41,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on standard error of a command that must be refused."""
     before = sorted(Path.cwd().rglob("*"))
     capsys.readouterr()
-    assert cli.main(arguments) == 2
+    assert cli.tuning_main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
@@ -52,7 +52,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_help_is_quick_and_needs_no_torch() -> None:
     code = (
-        "import sys; from recbole_mirec.tuning.cli import main\n"
+        "import sys; from recbole_mirec.cli import tuning_main as main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: print('loaded', end.code, 'torch' in sys.modules)"
     )
@@ -65,7 +65,7 @@ def test_a_study_from_the_command_line(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = words(workplace, "--params_file", "rates.hyper")
-    assert cli.main(arguments) == 0
+    assert cli.tuning_main(arguments) == 0
     out, err = capsys.readouterr()
     (study,) = (folder / "saved" / "tuning").iterdir()
     assert re.fullmatch(r"LightGCN-mirec-tiny-known-brand-exhaustive-[0-9a-f]{8}", study.name)
@@ -102,7 +102,7 @@ def test_a_study_from_the_command_line(
     )
     assert len(steps) == 5
     # Again: the same text, and nothing is run.
-    assert cli.main(arguments) == 0
+    assert cli.tuning_main(arguments) == 0
     again = capsys.readouterr()
     assert again.out == out
     assert again.err.splitlines()[1:] == ["Going on after 4 trials that have ended."]
@@ -110,14 +110,14 @@ def test_a_study_from_the_command_line(
 
 def test_the_command_stands_in_the_report(folder: Path, workplace: Path) -> None:
     arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
-    assert cli.main(arguments) == 0
+    assert cli.tuning_main(arguments) == 0
     page = (folder / "study" / "tuning.html").read_text()
     assert "python -m recbole_mirec.tuning --model LightGCN --dataset mirec-tiny" in page
 
 
 def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workplace: Path) -> None:
     options = ("--algo", "random", "--max_evals", "1", "--results", "study")
-    assert cli.main(words(workplace, *options)) == 0
+    assert cli.tuning_main(words(workplace, *options)) == 0
     (row,) = rows_without_times(folder / "study")
     assert {"learning_rate", "n_layers", "reg_weight", "embedding_size"} < row.keys()
 
@@ -125,23 +125,22 @@ def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workp
 def test_settings_are_fixed_by_the_names_that_results_have(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = cli.build_parser().parse_args(["-m", "BPR", "-d", "mirec-tiny", "--metric", "map@5"])
-    given = {"model": options.model, "eval_args": {"mode": "full"}}
-    fixed = cli.fixed_settings(options, given)
-    assert (fixed["dataset"], fixed["valid_metric"]) == ("mirec-tiny", "MAP@5")
-    assert (fixed["protocol"], fixed["seed"]) == ("known-brand", 2020)
-    films = cli.build_parser().parse_args(["--dataset", "ml-100k"])
-    assert cli.fixed_settings(films, given)["protocol"] == "known-brand"
+    options = cli.tuning_parser().parse_args(["--metric", "map@5"])
+    given = {"model": "BPR", "dataset": "mirec-tiny", "eval_args": {"mode": "full"}}
+    fixed = cli.make_plan(options, given, "").settings
+    assert (fixed["valid_metric"], fixed["protocol"], fixed["seed"]) == (
+        *("MAP@5", "known-brand", 2020),
+    )
     capsys.readouterr()
     arguments = words(workplace, "--params_file", "rates.hyper", "--metric", "hit@10", epochs=1)
-    assert cli.main([*arguments, "--save_dataset=True", "--topk=5"]) == 0
+    assert cli.tuning_main([*arguments, "--save_dataset=True", "--topk=5"]) == 0
     out, err = capsys.readouterr()
     assert err.count("Keys that have no effect here: save_dataset (data are read afresh and") == 1
     assert out.splitlines()[2].split()[:2] == ["trial", "Hit@10"]
 
 
 def test_a_variant_has_a_space_of_its_own() -> None:
-    options = cli.build_parser().parse_args([])
+    options = cli.tuning_parser().parse_args([])
     spaces = [
         cli._space(options, {"model": "MIRec"} | more).describe()
         for more in ({}, *({"variant": name} for name in ("mirec", "reference", "paper")))
@@ -158,7 +157,7 @@ def test_a_study_without_a_score_ends_with_1(
 ) -> None:
     on_job(monkeypatch, lambda _: End(FAILED, 0.0, "OSError: planned"))
     arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
-    assert cli.main(arguments) == 1
+    assert cli.tuning_main(arguments) == 1
     out, err = capsys.readouterr()
     assert "failed: trials 1, 2, 3, 4: OSError: planned" in out
     assert out.endswith("No trial has a score. Logs: study/trials\n")
@@ -170,7 +169,7 @@ def test_a_trial_that_diverges_does_not_end_the_study(
 ) -> None:
     (folder / "wild.hyper").write_text("learning_rate choice [1e30,0.1]\n")
     options = ("--params_file", "wild.hyper", "--results", "study")
-    assert cli.main(words(workplace, *options, model="BPR", train_batch_size=8)) == 0
+    assert cli.tuning_main(words(workplace, *options, model="BPR", train_batch_size=8)) == 0
     assert re.search(r"^diverged: trial 1: .*NaN\.", capsys.readouterr().out, re.MULTILINE)
     assert [row["status"] for row in rows_without_times(folder / "study")] == [
         "diverged",
@@ -178,16 +177,18 @@ def test_a_trial_that_diverges_does_not_end_the_study(
     ]
 
 
+@pytest.mark.parametrize("option", ["--engine", "--tool"])
 def test_without_ray_its_engine_is_one_line_that_says_what_to_install(
+    option: str,
     folder: Path,
     workplace: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # type: ignore[arg-type]
-    said = refused(words(workplace, "--tool", "ray"), capsys)
-    assert said.startswith("--tool ray needs Ray, which is an extra. Received: ")
-    assert said.endswith('Install it by pip install -e ".[ray]", or leave --tool out.')
+    said = refused(words(workplace, option, "ray"), capsys)
+    assert "needs Ray, which is an extra. Received: " in said
+    assert 'pip install -e ".[ray]"' in said
 
 
 def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Path) -> None:
@@ -212,10 +213,11 @@ def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Pa
         (["--metric", "MPA"], "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
         (["--metric", "MAP", "--valid_metric=AUC"], "--metric and --valid_metric name two metrics"),
         (["--algo", "grid"], "argument --algo: invalid choice: 'grid' (choose from 'exhaustive', "),
-        (["--tool", "optuna"], "argument --tool: invalid choice: 'optuna' (choose from 'hyperopt'"),
+        (["--engine", "spark"], "argument --engine: invalid choice: 'spark' (choose from 'local'"),
         (["--max_evals", "0"], "argument --max_evals: "),
         (["--jobs", "-1"], "argument --jobs: "),
         (["--keep", "some"], "argument --keep: "),
+        (["--ray_address", "head:1"], "--ray_address is of a Ray cluster; add --engine ray, or"),
         (["--budget", "hours", "1"], "--budget counts trials or minutes: --budget minutes 10. Got"),
         (["--budget", "trials", "0"], "--budget trials needs a number above 0. Received: '0'."),
         (["--budget", "trials", "2.5"], "--budget trials needs a "),
@@ -320,7 +322,7 @@ def test_an_unknown_protocol_of_a_comparison_is_refused_before_any_study(
     names = ("--models", "LightGCN", "--protocols", "known-brand,new-bran")
     options = (*names, "--budget", "trials", "1")
     line = refused(words(workplace, *options, model=None), capsys)
-    assert line == "Unknown protocol 'new-bran'. Did you mean 'new-brand'?"
+    assert line.startswith("Key 'protocol' must be one of new-brand, known-brand.")
 
 
 def test_a_model_without_a_space_that_comes_with_it(
@@ -338,7 +340,7 @@ def test_folders_of_another_study_or_purpose(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--params_file", "rates.hyper", "--results", "study", "--algo", "random"]
-    assert cli.main(words(workplace, *options, "--max_evals", "2")) == 0
+    assert cli.tuning_main(words(workplace, *options, "--max_evals", "2")) == 0
     line = refused(words(workplace, *options, "--max_evals", "1"), capsys)
     assert line == (
         "'study' holds trial 2 already, more than --max_evals=1. Raise it, or name another folder "

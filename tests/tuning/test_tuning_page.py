@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_cases import Page
-from recbole_mirec.tuning.space import Parameter
 
 from recbole_mirec.templates import duration
 from recbole_mirec.tuning import page as module
@@ -23,6 +22,7 @@ from recbole_mirec.tuning.page import (
     value_label,
     write_report,
 )
+from recbole_mirec.tuning.space import Parameter
 
 RATE = Parameter("learning_rate", "choice", (0.05, 0.0005, 0.005), "here")
 SIZES = Parameter("mlp_hidden_size", "choice", ([64, 64], None), "here")
