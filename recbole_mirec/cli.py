@@ -468,10 +468,10 @@ def _benchmark(arguments: Sequence[str]) -> int:
     settings = given_settings([], rest)
     engine = _engine(options)
     from recbole_mirec.benchmark.benchmark import plan_text, run_benchmark
-    from recbole_mirec.benchmark.plan import find_plan, read_plan
+    from recbole_mirec.benchmark.plan import read_plan
     from recbole_mirec.benchmark.tables import result_text
 
-    plan = read_plan(find_plan(options.plan), settings)
+    plan = read_plan(options.plan, settings)
     if options.jobs is not None:
         plan = plan.model_copy(update={"jobs": options.jobs})
     if options.dry_run:

@@ -12,7 +12,7 @@ from recbole.utils import ModelType
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset, SplitDataset
-from recbole_mirec.evaluation.metrics import METRICS, Metric, per_brand_metrics, summarise
+from recbole_mirec.evaluation.metrics import METRICS, per_brand_metrics, summarise
 from recbole_mirec.evaluation.metrics import PAPER as PAPER
 from recbole_mirec.evaluation.metrics import RANK_TITLE as RANK_TITLE
 from recbole_mirec.evaluation.metrics import UNSEEN as UNSEEN
@@ -34,11 +34,13 @@ CROWDED = 0.5
 GROUPS = {"": "", PAPER: "  by the paper's rules", UNSEEN: "  unseen influencers only"}
 PARTS = {"valid": "validation", "test": "test"}
 
-USUAL = ("AUC", "cAUC", "Recall", "NDCG@10", "MRR", "MAP", "MedR")
-USUAL_OF_PAPER = ("auc", "cauc", "recall", "map", "mrr", "medr")
-# RecBole's other names, in small letters.
-ALIASES = {"gauc": "auc", "r": "recall"}
+USUAL = (
+    *("AUC", "cAUC", "Recall@{k}", "NDCG@10", "MRR", "MAP", "MedR"),
+    *("paper_auc", "paper_cauc", "paper_recall@{k}", "paper_map", "paper_mrr", "paper_medr"),
+)
+# Metrics by their names in small letters, and by RecBole's other names.
 _BY_WORD = {name.lower(): metric for name, metric in METRICS.items()}
+_BY_WORD |= {"gauc": METRICS["AUC"], "r": METRICS["Recall"]}
 
 _NO_RATING = "scores order influencers and are neither probabilities nor ratings"
 _NO_TRUTH = "it describes the lists of all users together and not whether they are right"
@@ -72,25 +74,15 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
     return f"{protocol}, fold {fold} of {folds}" if folds else protocol
 
 
-def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[str, ...]:
-    """What belongs beside the metrics of an experiment, of its parts where they are given."""
+def experiment_notes(config: Any) -> tuple[str, ...]:
+    """What belongs beside the metrics of an experiment."""
     notes = _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
-    return (*notes, *([FOLD_NOTE] if config["folds"] else ()), *crowded_notes(*evaluations))
+    return (*notes, FOLD_NOTE) if config["folds"] else notes
 
 
 def ranking_notes(config: Any, *, n_collaborations: int) -> tuple[str, ...]:
     """What belongs beside the ranking of one brand with so many training collaborations."""
     return _model_notes(config, new_brand=n_collaborations == 0)
-
-
-def crowded_notes(*evaluations: "Evaluation | None") -> Iterator[str]:
-    """A warning for each part in whose pool even a random order looks good."""
-    for found in evaluations:
-        if found is not None and found.positive_share > CROWDED:
-            yield (
-                f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are "
-                f"positives: any order of them looks good, and its figures say little."
-            )
 
 
 def score_note(model: Any) -> str:
@@ -139,59 +131,44 @@ def metric_title(name: str) -> str:
 
 def usual_metrics(topk: Sequence[int]) -> list[str]:
     """The metrics of an evaluation where nobody chooses: the standard ones, then the paper's."""
-    found: list[str] = []
-    for name in (*USUAL, *(PAPER + name for name in USUAL_OF_PAPER)):
-        needs = name in METRICS and METRICS[name].depth == "needed"
-        found += [f"{name}@{k}" for k in topk] if needs else [name]
-    return found
+    return list(dict.fromkeys(name.format(k=k) for name in USUAL for k in topk))
 
 
 def read_metric(text: object, *, key: str = "valid_metric") -> str:
     """A metric's name as results hold it.
 
-    Args:
-        text: such as `map`, `ndcg@5`, `R@10`, `MRR@all`, `paper_auc` or `unseen_MedR`; MRR and MAP
-            without a depth are over the full list.
-        key: the configuration key that holds it, for messages.
+    It is read in any case of letters, as is RecBole's `R@10`; MRR and MAP without a depth, or with
+    `@all`, are over the full list. `key` is the configuration key that holds it, for messages.
 
     Raises:
         UsageError: no such metric; names the nearest one, or says why RecBole's is not computed.
     """
     kind, at, depth = str(text).strip().lower().partition("@")
+    metric = _BY_WORD.get(kind)
     if kind in REFUSED:
         raise UsageError(f"Key '{key}': {text} is not computed: {REFUSED[kind]}.")
-    metric = _metric_of(kind)
-    if metric is not None:
-        takes_depth = metric.depth != "none"
-        if takes_depth and depth.isdecimal() and int(depth) > 0:
-            return f"{metric.name}@{int(depth)}"
-        if metric.depth != "needed" and (not at or (takes_depth and depth == "all")):
-            return metric.name
-        if takes_depth:
-            example = f"{metric.name} needs a depth, such as {metric.name}@10"
-            raise UsageError(f"Key '{key}': {example}. Received: {text}.")
-    shown = [name + ("@10" if one.depth == "needed" else "") for name, one in METRICS.items()]
-    shown += [f"{name}@10" for name, one in METRICS.items() if one.depth == "allowed"]
-    raise UsageError(f"Unknown {key} '{text}'.{nearest(str(text), shown)}")
-
-
-def _metric_of(word: str) -> Metric | None:
-    return _BY_WORD.get(ALIASES.get(word, word))
+    if metric is None or (at and metric.depth == "none"):
+        shown = [name + "@10" * (one.depth == "needed") for name, one in METRICS.items()]
+        shown += [f"{name}@10" for name, one in METRICS.items() if one.depth == "allowed"]
+        raise UsageError(f"Unknown {key} '{text}'.{nearest(str(text), shown)}")
+    if depth.isdecimal() and int(depth) > 0:
+        return f"{metric.name}@{int(depth)}"
+    if metric.depth == "needed" or (at and depth != "all"):
+        example = f"{metric.name} needs a depth, such as {metric.name}@10"
+        raise UsageError(f"Key '{key}': {example}. Received: {text}.")
+    return metric.name
 
 
 def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[list[str], list[str]]:
-    """The metrics that a user's `metrics` and `topk` show.
+    """The metrics that a user's `metrics` and `topk` show, and what is wrong with them.
 
     A name that takes a depth and has none gets each of `topk`, as in RecBole (MRR and MAP, too:
-    their full lists are MRR@all and MAP@all).
-
-    Returns:
-        Standard metrics, each once, then what the paper's rules know of them; and what is wrong.
+    their full lists are MRR@all and MAP@all). What the paper's rules know of them stands behind.
     """
     found: list[str] = []
     problems: list[str] = []
     for word in asked:
-        metric = _metric_of(str(word).strip().lower())
+        metric = _BY_WORD.get(str(word).strip().lower())
         deep = metric is not None and metric.depth != "none"
         for depth in [f"@{k}" for k in topk] if deep else [""]:
             try:
@@ -208,7 +185,7 @@ def chosen_metrics(asked: Sequence[object], topk: Sequence[object]) -> tuple[lis
         of_paper = METRICS.get(PAPER + kind.lower())
         if of_paper is not None and bool(at) == (of_paper.depth == "needed"):
             found.append(PAPER + name.lower())
-    return _in_groups(found), problems
+    return list(dict.fromkeys(found)), problems
 
 
 def metric_remarks(asked: Sequence[object]) -> list[str]:
@@ -218,13 +195,9 @@ def metric_remarks(asked: Sequence[object]) -> list[str]:
 
 
 def with_metric(metrics: Sequence[str], metric: str) -> list[str]:
-    """The metrics shown, and the one that validation needs where it is not among them."""
-    return _in_groups([*metrics, metric.removeprefix(UNSEEN)])
-
-
-def _in_groups(metrics: Sequence[str]) -> list[str]:
-    """Each metric once, those of the paper's rules behind the standard ones."""
-    return sorted(dict.fromkeys(metrics), key=lambda name: name.startswith(PAPER))
+    """The metrics shown and the one that validation needs, each once, the paper's behind."""
+    names = dict.fromkeys([*metrics, metric.removeprefix(UNSEEN)])
+    return sorted(names, key=lambda name: name.startswith(PAPER))
 
 
 class Figures(dict[str, float]):
@@ -244,9 +217,7 @@ class Evaluation:
     Attributes:
         part: `valid` or `test`.
         per_brand: one row a brand, one column a metric.
-        summary: metric -> value over the brands; names starting `paper_` follow the published
-            rules, names starting `unseen_` count only influencers without a training
-            collaboration.
+        summary: metric -> value over the brands.
         n_candidates: size of the candidate pool, which R@k and MAP depend on.
         scores: (brand, candidate) of the part's split.
         positive_share: of the pairs that are ranked, how many are collaborations.
@@ -285,18 +256,22 @@ def evaluate_scores(
     )
     unseen = ranks.among(split.unseen[None, :]) if unseen_only else None
     per_brand = pd.DataFrame(per_brand_metrics(ranks, metrics, unseen))
-    share = float(split.positives.sum() / max(split.mask.sum(), 1))
-    summary = summary_of(per_brand)
-    return Evaluation(split.part, per_brand, summary, len(split.candidates), scores, share)
+    return Evaluation(
+        part=split.part,
+        per_brand=per_brand,
+        summary=summarise(per_brand),
+        n_candidates=len(split.candidates),
+        scores=scores,
+        positive_share=float(split.positives.sum() / max(split.mask.sum(), 1)),
+    )
 
 
 def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame:
     """Where each collaboration of a part stands among its brand's candidates.
 
-    Returns:
-        `brand` and `influencer` (internal ids), `rank` (from 1; its mean over a random order of
-        the tied candidates), `n_candidates` of the brand, and `unseen`: whether the influencer has
-        no training collaboration. By brand, from the best rank to the worst.
+    Internal ids, `rank` (from 1; its mean over a random order of the tied candidates),
+    `n_candidates` of the brand, and `unseen`: whether the influencer has no training
+    collaboration. By brand, from the best rank to the worst.
     """
     ranks = tie_ranks(scores, split.positives, split.mask)
     return pd.DataFrame(
@@ -310,24 +285,14 @@ def positive_ranks(scores: NDArray[Any], split: EvaluationSplit) -> pd.DataFrame
     )
 
 
-def summary_of(per_brand: pd.DataFrame) -> dict[str, float]:
-    """Metrics over some brands: all rows of `Evaluation.per_brand`, or those of a category."""
-    return summarise({str(name): per_brand[name].to_numpy(np.float64) for name in per_brand})
-
-
 def per_category(per_brand: pd.DataFrame, categories: Sequence[str | None]) -> pd.DataFrame:
-    """Metrics of the brands of each category.
+    """Metrics of the brands of each category, one row a category with its `n_brands`.
 
-    Args:
-        per_brand: `Evaluation.per_brand`.
-        categories: the brands' categories, in its order; a brand without one is left out.
-
-    Returns:
-        `brand_category`, `n_brands` and one column a metric of the summary, sorted by category.
-        Candidates, and the negatives of the pooled `paper_auc`, are those of all brands.
+    A brand without a category is left out. Candidates, and the negatives of the pooled `paper_auc`,
+    are those of all brands.
     """
     rows = [
-        {schema.BRAND_CATEGORY: category, "n_brands": len(brands), **summary_of(brands)}
+        {schema.BRAND_CATEGORY: category, "n_brands": len(brands), **summarise(brands)}
         for category, brands in per_brand.groupby(np.asarray(categories, dtype=object))
     ]
     return pd.DataFrame(rows)
@@ -337,39 +302,39 @@ def format_table(frame: pd.DataFrame, *, decimals: int) -> str:
     """A frame with right-aligned columns; floats rounded, ranks to one place, a dash if missing."""
 
     def cell(name: str, value: object) -> str:
-        if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        if pd.isna(value):  # type: ignore[call-overload]
             return "-"
         places = 1 if name == RANK_TITLE else decimals
         return f"{value:.{places}f}" if isinstance(value, float) else str(value)
 
-    names = [str(name) for name in frame.columns]
-    rows = [names]
-    rows += [list(map(cell, names, row)) for row in frame.itertuples(index=False)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            entry.ljust(width) if position == 0 else entry.rjust(width)
-            for position, (entry, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    columns = []
+    for place, (name, values) in enumerate(frame.items()):
+        texts = [str(name), *(cell(str(name), value) for value in values)]
+        width = max(map(len, texts))
+        columns.append([text.rjust(width) if place else text.ljust(width) for text in texts])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
 def result_table(result: "ExperimentResult") -> str:
     """Title, metrics of both parts under both rules, the epoch chosen, time, notes and files."""
     data = data_title(result.dataset, synthetic=result.synthetic)
     protocol = protocol_title(result.protocol, result.folds, result.fold)
-    rows = [row for part in (result.valid, result.test) if part is not None for row in _rows(part)]
-    notes = dict.fromkeys((*result.notes, *crowded_notes(result.valid, result.test)))
+    parts = [part for part in (result.valid, result.test) if part is not None]
+    crowded = [
+        f"{part.positive_share:.0%} of the {PARTS[part.part]} part's candidates are positives: any "
+        f"order of them looks good, and its figures say little."
+        for part in parts
+        if part.positive_share > CROWDED
+    ]
     return "\n".join(
         [
             f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
             "",
-            format_table(pd.DataFrame(rows), decimals=4),
+            format_table(pd.DataFrame([row for part in parts for row in _rows(part)]), decimals=4),
             "",
             f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
             f"{result.valid_metric}; {result.seconds:.0f} s",
-            *(f"Note: {note}" for note in notes),
+            *(f"Note: {note}" for note in dict.fromkeys((*result.notes, *crowded))),
             f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
             f"categories, config.yaml, run.json, best.safetensors)",
         ]
@@ -377,6 +342,7 @@ def result_table(result: "ExperimentResult") -> str:
 
 
 def _rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
+    """A row for each group of metrics that has values."""
     size = f"({len(evaluation.per_brand)} brands, {evaluation.n_candidates} candidates)"
     for prefix, label in GROUPS.items():
         values: dict[str, object] = {

@@ -1,10 +1,11 @@
 """A benchmark from its plan to its files: begun, gone on with, or written anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.files import write_csv
 from recbole_mirec.benchmark.page import About, write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
@@ -19,34 +20,32 @@ from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
-from recbole_mirec.runs import Claim, first_difference, write_text
-from recbole_mirec.sweep import FINISHED, Job, forget_failure, run_jobs
+from recbole_mirec.runs import Claim, first_difference
+from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
 from recbole_mirec.tuning.study import StudyPlan, run_study, winner_settings
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
-# The runs before which a model is tuned, and how.
-Studies = Mapping[PlannedRun, StudyPlan]
+# By their folders in the benchmark's.
+Studies = Mapping[Path, StudyPlan]
 
 
 def run_benchmark(
     plan: BenchmarkPlan,
     *,
     folder: Path | None = None,
-    root: Path = ROOT,
     retry_failed: bool = False,
     report_only: bool = False,
     command: str = "",
-    engine: str = "local",
+    engine: str = LOCAL,
     ray_address: str | None = None,
 ) -> BenchmarkResult:
     """Run a benchmark, or what is left of it, and write its files.
 
     Args:
         plan: what to do.
-        folder: where; None: a folder under `root` that the same plan finds again.
-        root: of the benchmarks' folders.
+        folder: where; None: a folder under `ROOT` that the same plan finds again.
         retry_failed: run those runs again that failed before.
         report_only: run nothing, and write the files from the runs that have ended.
         command: how the benchmark can be asked for again; the page says it.
@@ -62,28 +61,41 @@ def run_benchmark(
         config = MirecConfig(config_dict=run.settings)
         dataset, _ = open_data(config)
     identity = plan.identity(dataset.fingerprint())
-    place = folder or root / folder_name(identity)
+    place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
     with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
         if not report_only:
             tuned = _run_studies(studies, place)
-            jobs = {}
-            for run in runs:
-                own = {**tuned.get(run.study, {}), "checkpoint_dir": str(place)}
-                job = Job(place / run.folder, {**run.settings, **own})
-                jobs[job.folder] = job, run
-                if retry_failed:
-                    forget_failure(job.folder)
+            titles = {place / run.folder: run.title for run in runs}
+            if retry_failed:
+                for one in titles:
+                    forget_failure(one)
+            own = {"checkpoint_dir": str(place)}
             run_jobs(
-                [job for job, _ in jobs.values()],
+                [
+                    Job(place / run.folder, {**run.settings, **tuned.get(run.study, {}), **own})
+                    for run in runs
+                ],
                 n_jobs=plan.jobs,
                 engine=engine,
                 ray_address=ray_address,
-                title=lambda job: jobs[job.folder][1].title,
+                title=lambda job: titles[job.folder],
                 metric=str(config["valid_metric"]),
             )
-        return _written(plan, place, runs, studies, is_synthetic(dataset), command)
+        table = runs_frame(runs, place)
+        per_brand = per_brand_frame(table, place)
+        result = BenchmarkResult(
+            plan=plan,
+            folder=place,
+            runs=table,
+            per_brand=per_brand,
+            results=results_frame(plan, per_brand),
+            synthetic=is_synthetic(dataset),
+            remarks=_tuning_remarks(plan, runs, studies),
+        )
+        _write(result, command)
+        return result
 
 
 def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
@@ -96,19 +108,19 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
     Raises:
         UsageError: names the model and the key.
     """
-    runs, studies = planned_runs(plan), {}
+    runs, studies = planned_runs(plan), dict[Path, StudyPlan]()
     for run in runs:
         try:
             metric = MirecConfig(config_dict=run.settings)["valid_metric"]
         except UsageError as error:
             raise UsageError(f"{run.title}: {str(error)[:1000]}") from None
         space = shipped_space(run.entry.model, run.settings.get("variant"))
-        again = run.entry.perspectives is not None or run.seed != plan.seeds[0]
-        if plan.tuning is None or space is None or again:
+        # full models stand before their ablations, and the first seed before the others
+        if plan.tuning is None or space is None or run.study in studies:
             continue
         settings = {**run.settings, "valid_metric": metric}
         check_space(space, settings)
-        studies[run] = StudyPlan(
+        studies[run.study] = StudyPlan(
             settings=settings,
             space=space,
             algorithm=plan.tuning.algo,
@@ -119,26 +131,27 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
     return runs, studies
 
 
-def _run_studies(studies: Studies, place: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+def _run_studies(studies: Studies, place: Path) -> dict[Path, dict[str, Any]]:
     """Run studies, or what is left of them; returns what the winners set.
 
     A study in which no trial has a score sets nothing.
     """
     found = {}
-    for run, study in studies.items():
-        winner = run_study(study, folder=place / run.study_folder).winner
+    for folder, study in studies.items():
+        winner = run_study(study, folder=place / folder).winner
         if winner is not None:
             whole, fixed = winner_settings(study.settings, winner.trial), study.settings
-            own = {key: value for key, value in whole.items() if fixed.get(key) != value}
-            found[run.study] = own
+            found[folder] = {key: value for key, value in whole.items() if fixed.get(key) != value}
     return found
 
 
-def _tuning_remarks(plan: BenchmarkPlan, studies: Studies) -> tuple[str, ...]:
+def _tuning_remarks(
+    plan: BenchmarkPlan, runs: list[PlannedRun], studies: Studies
+) -> tuple[str, ...]:
     """What a reader of the figures has to know of the models' settings."""
     if plan.tuning is None:
         return ("No model was tuned for this benchmark: each has the settings of its plan.",)
-    tuned = {run.entry.label for run in studies}
+    tuned = {run.entry.tuned_as for run in runs if run.study in studies}
     rest = [label for label in plan.models if label not in tuned]
     named = ", ".join(sorted(tuned)) or "none"
     remarks = [f"Tuned, with {plan.tuning.words} on validation each: {named}."]
@@ -157,34 +170,19 @@ def plan_text(plan: BenchmarkPlan) -> str:
     lines = [f"{plan.name} on {plan.dataset}: {len(runs)} runs, {plan.jobs} at a time"]
     if plan.tuning is not None:
         lines += [f"before them {len(studies)} studies, {plan.tuning.words} each"]
-        lines += [f"  study: {run.study_folder}" for run in studies]
+        lines += [f"  study: {folder}" for folder in studies]
     return "\n".join([*lines, *(f"  {run.folder}" for run in runs)])
 
 
-def _written(
-    plan: BenchmarkPlan,
-    place: Path,
-    runs: Sequence[PlannedRun],
-    studies: Studies,
-    synthetic: bool,
-    command: str,
-) -> BenchmarkResult:
-    table = runs_frame(runs, place)
-    per_brand = per_brand_frame(table, place)
-    found = results_frame(plan, per_brand)
-    frames = {"runs": table[[*RUN_COLUMNS]], "per_brand": per_brand, "results": found}
+def _write(result: BenchmarkResult, command: str) -> None:
+    plan, entries, folder = result.plan, result.plan.entries, result.folder
+    runs = result.runs[[*RUN_COLUMNS]]
+    frames = {"runs": runs, "per_brand": result.per_brand, "results": result.results}
     for name, frame in frames.items():
-        write_text(place / f"{name}.csv", frame.to_csv(index=False, float_format="%.12g"))
-    remarks = _tuning_remarks(plan, studies)
-    result = BenchmarkResult(plan, place, table, per_brand, found, synthetic, remarks)
+        write_csv(folder / f"{name}.csv", frame, float_format="%.12g")
     write_tables(result)
-    if (table["status"] == FINISHED).any():
-        _write_page(result, command)
-    return result
-
-
-def _write_page(result: BenchmarkResult, command: str) -> None:
-    plan, entries = result.plan, result.plan.entries
+    if not (runs["status"] == FINISHED).any():
+        return
     about = About(
         name=plan.name,
         main=plan.main,
@@ -194,25 +192,22 @@ def _write_page(result: BenchmarkResult, command: str) -> None:
         leaking=[entry.label for entry in entries if entry.perspectives is None and entry.leaks],
         remarks=result.remarks,
     )
-    run = portrait_run(result.folder, result.runs, plan.main)
+    run = portrait_run(folder, result.runs, plan.main)
     if run is not None:
-        write_portrait(result.folder, run, plan.main)
-    write_page(result.folder, about)
+        write_portrait(folder, run, plan.main)
+    write_page(folder, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
     """Where two identities differ first, in words."""
     if key == "data":
         return "the data set's files have changed since"
-    old, new = found[key], wanted[key]
-    if key == "defaults":
-        changed = [model for model in new if old.get(model) != new[model]]
-        return f"the defaults of {', '.join(changed)} have changed since"
-    if key in ("settings", "versions"):
-        return first_difference(old, new)
-    if key not in ("models", "ablations"):
-        return f"its {key} is {old!r}, not {new!r}"
-    label = next(name for name in {**old, **new} if old.get(name) != new.get(name))
-    if label in old and label in new:
-        return f"of '{label}', {first_difference(old[label], new[label])}"
-    return f"its {key} {'hold' if label in old else 'lack'} '{label}'"
+    return first_difference(_flat(found[key], key), _flat(wanted[key], key))
+
+
+def _flat(content: Any, name: str) -> dict[str, Any]:
+    """Nested values by the way to them, such as `models: BPR: epochs`."""
+    if not isinstance(content, dict):
+        return {name: content}
+    parts = [_flat(value, f"{name}: {key}") for key, value in content.items()]
+    return {key: value for part in parts for key, value in part.items()}

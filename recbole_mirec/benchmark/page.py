@@ -15,6 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from dataset_convert import schema
+from dataset_convert.common.files import read_csv
 from recbole_mirec import plots
 from recbole_mirec.benchmark.portrait import PORTRAIT_FILE
 from recbole_mirec.results import (
@@ -123,7 +124,7 @@ def write_page(folder: Path, about: About) -> Path:
 def _table(path: Path) -> pd.DataFrame:
     """A file of the benchmark. An empty cell is missing; a brand or a category may be called NA."""
     words: dict[Any, Any] = dict.fromkeys(_WORDS, str)
-    return pd.read_csv(path, dtype=words, keep_default_na=False, na_values=[""])
+    return read_csv(path, dtype=words)
 
 
 def _json(path: Path) -> dict[str, Any]:

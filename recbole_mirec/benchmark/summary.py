@@ -11,10 +11,18 @@ import pandas as pd
 from packaging.version import Version
 
 from dataset_convert import schema
+from dataset_convert.common.files import read_csv
 from recbole_mirec.benchmark.plan import BenchmarkPlan, ModelEntry, PlannedRun
-from recbole_mirec.evaluation import Comparison, bootstrap_interval, compare, holm
 from recbole_mirec.evaluation.metrics import Measure, measures_of
-from recbole_mirec.results import smaller_is_better
+from recbole_mirec.evaluation.statistics import (
+    LEVEL,
+    Comparison,
+    Estimate,
+    bootstrap_interval,
+    compare,
+    holm,
+)
+from recbole_mirec.results import per_category
 from recbole_mirec.runs import read_run
 from recbole_mirec.sweep import FINISHED, End, read_end
 
@@ -34,7 +42,6 @@ RESULT_COLUMNS = (
     *("against", "difference", "difference_low", "difference_high", "p", "p_holm"),
     *("p_permutation", "p_wilcoxon", "effect_size", "superiority", "significant", "leads"),
 )
-LEVEL = 0.05
 N_DRAWS, N_FLIPS = 1999, 1999
 # pandas reads numbers to the last digit by itself since 3.1, and deprecates being told to.
 _EXACT: dict[str, Any] = (
@@ -86,12 +93,9 @@ def per_brand_frame(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     frames = [pd.DataFrame(columns=[*KEY_COLUMNS])]
     for run in runs.to_dict("records"):
         for part in (part for part in PARTS if part in run["record"]):
-            # an empty cell is missing; a brand or a category may be called NA
-            frame = pd.read_csv(
+            frame = read_csv(
                 folder / run["folder"] / f"per_brand.{part}.csv",
                 dtype={schema.BRAND_ID: str, schema.BRAND_CATEGORY: str},
-                keep_default_na=False,
-                na_values=[""],
                 **_EXACT,
             )
             known = {name: run[name] for name in KEY_COLUMNS[:4]}
@@ -106,15 +110,34 @@ def measures_in(per_brand: pd.DataFrame) -> list[Measure]:
     return measures_of(name for name in map(str, per_brand) if name not in KEY_COLUMNS)
 
 
+def whole_seeds(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
+    """Rows of a model, protocol and part, without the seeds of which a fold has not finished."""
+    n_known = per_brand.groupby("seed")["fold"].transform("nunique")
+    return per_brand[n_known == max(n_folds, 1)]
+
+
 def layout_of(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
-    """Lay out the rows of a model, protocol and part: a row a seed, a column a metric and brand.
+    """Lay out the `whole_seeds`: a row a seed, a column a metric and brand.
 
     With folds, a seed's run is made of all its folds, each brand's value being of the fold that
-    holds it. A seed of which a fold has not finished is left out.
+    holds it.
     """
-    whole = per_brand.groupby("seed")["fold"].transform("nunique") == max(n_folds, 1)
     metrics = [name for name in per_brand if name not in KEY_COLUMNS]
-    return per_brand[whole].pivot(index="seed", columns=schema.BRAND_ID, values=metrics)
+    rows = whole_seeds(per_brand, n_folds=n_folds)
+    return rows.pivot(index="seed", columns=schema.BRAND_ID, values=metrics)
+
+
+def category_table(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
+    """A model's metrics by category of the brand, and `n_brands`: means over its `whole_seeds`.
+
+    Rows are those of a protocol and part; what has no category is left out.
+    """
+    rows = whole_seeds(per_brand, n_folds=n_folds).dropna(subset=schema.BRAND_CATEGORY)
+    found = [pd.DataFrame({schema.BRAND_CATEGORY: [], "n_brands": []})] * rows.empty
+    for _, some in rows.groupby("seed"):
+        values = some.drop(columns=[*KEY_COLUMNS]).dropna(axis="columns", how="all")
+        found.append(per_category(values, some[schema.BRAND_CATEGORY].tolist()))
+    return pd.concat(found).groupby(schema.BRAND_CATEGORY).mean()
 
 
 def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
@@ -133,9 +156,10 @@ def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
                     for entry in entries
                 }
                 for measure in measures:
-                    column = _Column(layouts, against, (protocol, part, measure.name), measure)
+                    place = {"protocol": protocol, "part": part, "metric": measure.name}
+                    found = _Column(layouts, against, place, measure)
                     # the ablations' full model has its row among the models
-                    rows += [row for row in column.rows() if not position or row["against"]]
+                    rows += [row for row in found.rows() if not position or row["against"]]
     return pd.DataFrame(rows, columns=RESULT_COLUMNS)
 
 
@@ -146,10 +170,10 @@ class _Column:
         self,
         layouts: dict[ModelEntry, pd.DataFrame],
         against: str,
-        place: tuple[str, str, str],
+        place: dict[str, Any],
         measure: Measure,
     ):
-        self.against, self.place, self.measure = against, place, measure
+        self.against, self.place, self.metric = against, place, measure.metric
         # each (run, brand), one run a seed; models of which at least two brands have values
         self.values = {
             entry: [layout[name].to_numpy(dtype=np.float64) for name in measure.columns]
@@ -170,39 +194,34 @@ class _Column:
         return [row | {"leads": row["label"] == leader} for row in rows]
 
     def _row(self, entry: ModelEntry) -> dict[str, Any]:
-        found = bootstrap_interval(
-            self.values[entry],
-            self.measure.summary,
-            generator=self._generator(entry),
-            deterministic=entry.deterministic,
-            n_resamples=N_DRAWS,
-        )
-        names = ("label", "protocol", "part", "metric")
-        row: dict[str, Any] = dict(zip(names, (entry.label, *self.place), strict=True))
+        found = self._bootstrapped(entry)
+        row = {"label": entry.label, **self.place}
         row |= {"mean": found.value, "low": found.low, "high": found.high}
         row |= {"n_brands": found.n_brands, "n_runs": len(self.values[entry][0])}
         row |= {"against": self.against * (entry.label != self.against), "significant": False}
         other = next((one for one in self.values if one.label == row["against"]), None)
         return row if other is None else row | self._difference(entry, other)
 
-    def _difference(self, entry: ModelEntry, other: ModelEntry) -> dict[str, Any]:
-        if self.measure.is_mean:
-            tested = self._compared(entry, other, N_FLIPS)
-            names = ("difference", "p", "p_permutation", "p_wilcoxon", "superiority")
-            row: dict[str, Any] = {name: getattr(tested, name) for name in names}
-            row |= {"effect_size": tested.cohens_d, "significant": tested.seeds_measured}
-            return row | {"difference_low": tested.low, "difference_high": tested.high}
-        found = bootstrap_interval(
+    def _bootstrapped(self, entry: ModelEntry, against: Sequence[Any] = ()) -> Estimate:
+        return bootstrap_interval(
             self.values[entry],
-            self.measure.summary,
-            against=self.values[other],
+            self.metric.summary,
+            against=against,
             generator=self._generator(entry),
-            deterministic=entry.deterministic,
-            deterministic_against=other.deterministic,
             n_resamples=N_DRAWS,
         )
+
+    def _difference(self, entry: ModelEntry, other: ModelEntry) -> dict[str, Any]:
+        if not self.metric.is_mean:
+            found = self._bootstrapped(entry, self.values[other])
+            tests: dict[str, Any] = {}
+        else:
+            found = tested = self._compared(entry, other, N_FLIPS)
+            names = ("p", "p_permutation", "p_wilcoxon", "superiority")
+            tests = {name: getattr(tested, name) for name in names}
+            tests |= {"effect_size": tested.cohens_d, "significant": tested.seeds_measured}
         ends = {"difference_low": found.low, "difference_high": found.high}
-        return {"difference": found.value, **ends}
+        return {"difference": found.value, **ends, **tests}
 
     def _compared(self, entry: ModelEntry, other: ModelEntry, n_resamples: int) -> Comparison:
         return compare(
@@ -221,14 +240,16 @@ class _Column:
         corrected together.
         """
         fair = [entry for entry in self.values if not entry.leaks]
-        if not self.measure.is_mean or len(fair) < 2:
+        if not self.metric.is_mean or len(fair) < 2:
             return None
-        sign = 1 if smaller_is_better(self.place[-1]) else -1
+        sign = 1 if self.metric.smaller_is_better else -1
         best, *others = sorted(fair, key=lambda entry: sign * means[entry.label])
         found = [self._compared(best, other, 1) for other in others]
         adjusted = float(holm(np.array([one.p for one in found]))[0])
-        return best.label if found[0].significant(LEVEL, adjusted=adjusted) else None
+        return best.label if found[0].significant(adjusted) else None
 
     def _generator(self, entry: ModelEntry) -> np.random.Generator:
         """Draws of its own for every figure, so that none depends on what else is compared."""
-        return np.random.default_rng(zlib.crc32("\n".join((entry.label, *self.place)).encode()))
+        return np.random.default_rng(
+            zlib.crc32("\n".join((entry.label, *self.place.values())).encode())
+        )

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from string import Template
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from dataset_convert import schema
 from recbole_mirec import results
-from recbole_mirec.benchmark import summary
 from recbole_mirec.benchmark.plan import ModelEntry
-from recbole_mirec.benchmark.summary import BenchmarkResult
+from recbole_mirec.benchmark.summary import BenchmarkResult, category_table
+from recbole_mirec.evaluation.statistics import LEVEL
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import FINISHED
 
@@ -149,45 +148,51 @@ class _Sheet:
         self.result, self.plan, self.protocol = result, result.plan, protocol
         rows = tested_rows(result.results, protocol)
         self.known = {(row["label"], row["metric"]): row for row in rows.to_dict("records")}
+        self.metrics = set(rows["metric"])
         self.runs = result.runs[result.runs["protocol"] == protocol]
 
     def tables(self) -> Iterator[Table]:
         (models, main), *ablated = self.plan.families
-        for rules in RULES:
-            yield from self.figures("models", "Model", models, main, rules)
-        others = [entry for entry in models if entry.label != main]
+        yield from self.figures("models", "Model", models, main)
         yield from self.table(
             "differences",
             f"{self.setting()} Each model less {main}, with the 95 % interval. {_daggers(main)}",
-            self.rows("Model", others, TESTED, _difference),
+            self.rows("Model", [one for one in models if one.label != main], TESTED, _difference),
             models,
         )
         for (full, *rows), against in ablated:
-            for rules in RULES:
-                yield from self.figures("ablations", "Perspectives", [*rows, full], against, rules)
-        entry = next(entry for entry in models if entry.label == main)
-        for rules in RULES:
+            yield from self.figures("ablations", "Perspectives", [*rows, full], against)
+        brands = tested_rows(self.result.per_brand, self.protocol)
+        table = category_table(brands[brands["label"] == main], n_folds=self.plan.folds)
+        for rules, words in RULES.items():
+            names = [name for name in _named(rules) if name in table]
             yield from self.table(
                 f"categories.{rules}",
-                f"{main} by the brand's category. {self.setting()}{RULES[rules]} Differences "
-                f"between categories are not tested.",
-                self.categories(entry, rules),
-                [entry],
+                f"{main} by the brand's category. {self.setting()}{words} Differences between "
+                f"categories are not tested.",
+                [
+                    {"Category": Cell(str(category)), "Brands": Cell(f"{row['n_brands']:.0f}")}
+                    | {_title(name): Cell(_text(row[name], name)) for name in names}
+                    for category, row in table.iterrows()
+                    if names
+                ],
+                [one for one in models if one.label == main],
             )
 
     def figures(
-        self, kind: str, head: str, entries: Sequence[ModelEntry], against: str, rules: str
+        self, kind: str, head: str, entries: Sequence[ModelEntry], against: str
     ) -> Iterator[Table]:
-        """Means of every metric, one row a model."""
-        metrics = [name for name in _named(rules) if any(name == known for _, known in self.known)]
-        return self.table(
-            f"{kind}.{rules}",
-            f"{self.setting()}{RULES[rules]} {_daggers(against)} Bold: best of its column and "
-            f"significantly better than the second, by the same test, corrected over the best "
-            f"model's comparisons. Medians and pooled shares are not tested.",
-            self.rows(head, entries, metrics, _figure) if metrics else [],
-            entries,
-        )
+        """Means of every metric, one row a model; a table each set of rules."""
+        for rules, words in RULES.items():
+            metrics = [name for name in _named(rules) if name in self.metrics]
+            yield from self.table(
+                f"{kind}.{rules}",
+                f"{self.setting()}{words} {_daggers(against)} Bold: best of its column and "
+                f"significantly better than the second, by the same test, corrected over the best "
+                f"model's comparisons. Medians and pooled shares are not tested.",
+                self.rows(head, entries, metrics, _figure) if metrics else [],
+                entries,
+            )
 
     def table(
         self, kind: str, caption: str, rows: list[dict[str, Cell]], entries: Sequence[ModelEntry]
@@ -205,40 +210,19 @@ class _Sheet:
     ) -> list[dict[str, Cell]]:
         """A row an entry, a column a metric."""
         rows = []
-        for entry in entries:
-            if self.protocol not in entry.protocols:
-                continue
+        for entry in self.shown(entries):
             row = {head: Cell(" + ".join(entry.perspectives or [entry.label]))}
             for name in metrics:
                 found = self.known.get((entry.label, name))
-                row[_title(name)] = cell(found, name) if found else Cell(MISSING)
-                # its marks belong to the table of models
-                if head == "Perspectives" and entry.perspectives is None:
-                    row[_title(name)] = Cell(row[_title(name)].text)
+                made = cell(found, name) if found else Cell(MISSING)
+                # a full model's marks belong to the table of models
+                marked = head == "Model" or entry.perspectives is not None
+                row[_title(name)] = made if marked else Cell(made.text)
             rows.append(row)
         return rows
 
-    def categories(self, main: ModelEntry, rules: str) -> list[dict[str, Cell]]:
-        """A row a category of brands: the metrics over those that have it, averaged over runs."""
-        frame = tested_rows(self.result.per_brand, self.protocol)
-        frame = frame[frame["label"] == main.label]
-        layout = summary.layout_of(frame, n_folds=self.plan.folds)
-        measures = {measure.name: measure for measure in summary.measures_in(frame)}
-        of_brand = frame.drop_duplicates(schema.BRAND_ID).set_index(schema.BRAND_ID)
-        of_layout = of_brand[schema.BRAND_CATEGORY].reindex(layout.columns.unique(1)).dropna()
-        rows = []
-        for category, brands in of_layout.groupby(of_layout):
-            row = {"Category": Cell(str(category)), "Brands": Cell(str(len(brands)))}
-            for name in filter(measures.__contains__, _named(rules)):
-                _, columns, reduce, _ = measures[name]
-                values = np.stack(
-                    [layout[column][brands.index].to_numpy(float) for column in columns]
-                )
-                own = values[..., ~np.isnan(values).any(axis=(0, 1))]
-                mean = float(np.mean(reduce(*own, axis=-1))) if own.size else float("nan")
-                row[_title(name)] = _figure({"mean": mean, "leads": 0, "significant": 0}, name)
-            rows += [row] * (len(row) > 2)
-        return rows
+    def shown(self, entries: Sequence[ModelEntry]) -> list[ModelEntry]:
+        return [entry for entry in entries if self.protocol in entry.protocols]
 
     def setting(self) -> str:
         """Data, protocol, pool, brands and seeds in a sentence."""
@@ -259,7 +243,7 @@ class _Sheet:
 
     def notes(self, entries: Sequence[ModelEntry]) -> list[str]:
         """What a reader of a table of these entries has to know."""
-        shown = [entry for entry in entries if self.protocol in entry.protocols]
+        shown = self.shown(entries)
         notes = []
         for entry in shown:
             own = self.runs[self.runs["label"] == entry.label]
@@ -287,12 +271,15 @@ def _named(rules: str) -> list[str]:
 
 
 def _title(metric: str) -> str:
-    return results.metric_title(metric.removeprefix(results.rule_prefix(metric)))
+    return results.metric_title(metric).removeprefix(results.rule_prefix(metric))
+
+
+def _text(value: float, metric: str) -> str:
+    return number(value, 1 if _title(metric) == results.RANK_TITLE else 3)
 
 
 def _figure(row: dict[Any, Any], metric: str) -> Cell:
-    text = number(row["mean"], 1 if _title(metric) == results.RANK_TITLE else 3)
-    return Cell(text, bold=bool(row["leads"]), dagger=bool(row["significant"]))
+    return Cell(_text(row["mean"], metric), bool(row["leads"]), bool(row["significant"]))
 
 
 def _difference(row: dict[Any, Any], _metric: str) -> Cell:
@@ -305,7 +292,7 @@ def _difference(row: dict[Any, Any], _metric: str) -> Cell:
 
 def _daggers(against: str) -> str:
     return (
-        f"†: differs from {against} (p at most {number(summary.LEVEL, 2)} after Holm's correction "
+        f"†: differs from {against} (p at most {number(LEVEL, 2)} after Holm's correction "
         f"over the models; paired over brands, with seeds as a second source of variance)."
     )
 
@@ -319,9 +306,17 @@ def result_text(result: BenchmarkResult) -> str:
     plan, runs = result.plan, result.runs
     data = results.data_title(plan.dataset, synthetic=result.synthetic)
     ended = runs["status"] == FINISHED
+    (_, main), *ablated = plan.families
+    against = main + "".join(
+        f", of ablations against {full}" for _, full in ablated if full != main
+    )
+    folds = f", {plan.folds} folds" if plan.folds else ""
     lines = [f"{plan.name} on {data}: {int(ended.sum())} of {len(runs)} runs finished"]
     for protocol in plan.protocols:
-        lines += _protocol_lines(result, protocol)
+        rows = tested_rows(result.results, protocol)
+        if len(rows):
+            lines += ["", f"protocol {protocol}, test part{folds}; p: MAP against {against}"]
+            lines.append(results.format_table(_summary(rows), decimals=4))
     lines.append("")
     for run in runs[~ended].itertuples():
         lines.append(f"{run.status}: {run.folder}: {run.reason}".rstrip(": "))
@@ -329,27 +324,17 @@ def result_text(result: BenchmarkResult) -> str:
     return "\n".join(lines)
 
 
-def _protocol_lines(result: BenchmarkResult, protocol: str) -> list[str]:
-    rows = tested_rows(result.results, protocol)
-    if rows.empty:
-        return []
+def _summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means of a protocol, one row a model, with the interval and the p of MAP."""
     means = rows.pivot_table(index="label", columns="metric", values="mean", sort=False)
     maps = rows[rows["metric"] == "MAP"].set_index("label").reindex(means.index)
     shown = {name: results.metric_title(name) for name in METRICS if name in means}
-    table = means[[*shown]].rename(columns=shown).rename_axis("").reset_index()
-    known = [
+    table = means[[*shown]].rename(columns=shown).rename_axis("")
+    table["MAP, 95 %"] = [
         None if low != low else f"{low:.3f} to {high:.3f}"
         for low, high in zip(maps["low"], maps["high"], strict=True)
     ]
-    table["MAP, 95 %"] = known
-    adjusted = [f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}" for p in maps["p_holm"]]
     table["p (Holm)"] = [
-        None if p != p else text for p, text in zip(maps["p_holm"], adjusted, strict=True)
+        None if p != p else f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}" for p in maps["p_holm"]
     ]
-    folds = f", {result.plan.folds} folds" if result.plan.folds else ""
-    (_, main), *ablated = result.plan.families
-    against = main + "".join(
-        f", of ablations against {full}" for _, full in ablated if full != main
-    )
-    title = f"protocol {protocol}, test part{folds}; p: MAP against {against}"
-    return ["", title, results.format_table(table, decimals=4)]
+    return table.reset_index()

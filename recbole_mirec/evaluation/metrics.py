@@ -1,17 +1,14 @@
 """The table of metrics: each metric from exact ranks of every brand, and figures over brands."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from recbole_mirec.evaluation.paper_rules import (
-    COMPARED,
-    PAPER_FIRST_RANK,
-    PAPER_MEDIAN_RANK,
-    WON,
     Pooled,
     lower_median,
     paper_auc,
@@ -22,19 +19,14 @@ from recbole_mirec.evaluation.paper_rules import (
     paper_reciprocal_rank,
     pooled_share,
 )
-from recbole_mirec.evaluation.ranks import (
-    TieRanks,
-    check_cutoff,
-    divide_or_nan,
-    mean_over_positives,
-    sum_over_positives,
-    value_of_brands,
-)
+from recbole_mirec.evaluation.ranks import TieRanks, divide_or_nan
 
+# What a name's beginning says of the rules: the published ones; influencers without a training
+# collaboration alone.
 PAPER, UNSEEN = "paper_", "unseen_"
-FIRST_RANK = "FirstRank"
-MEDIAN_RANK = RANK_TITLE = "MedR"
-CATEGORY_AUC = "cAUC"
+RANK_TITLE = "MedR"
+# Behind the name of a pooled share: its numerator and denominator.
+_WON, _COMPARED = "_won", "_compared"
 
 
 def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
@@ -45,7 +37,7 @@ def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     n_negatives = ranks.n_candidates - ranks.n_positives
     above = ranks.n_above - ranks.n_positives_above
     tied = ranks.n_tied - ranks.n_positives_tied
-    lost = sum_over_positives(ranks, above + tied / 2)
+    lost = ranks.sums(above + tied / 2)
     return 1 - divide_or_nan(lost, n_negatives * ranks.n_positives)
 
 
@@ -62,8 +54,7 @@ def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
 
     In [0, 1]. The denominator is the number of positives, also where it exceeds k.
     """
-    check_cutoff(k)
-    return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
+    return ranks.means(np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
 
 
 def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
@@ -83,9 +74,8 @@ def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
     place (see `reciprocal_rank`) gives to the places up to k.
     """
-    check_cutoff(k)
-    brand, place, chance = _first_place(ranks)
-    return value_of_brands(ranks, brand, np.minimum((chance * (place <= k)).sum(axis=1), 1))
+    place, chance = _first_place(ranks)
+    return ranks.placed(np.minimum((chance * (place <= k)).sum(axis=1), 1))
 
 
 def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
@@ -95,12 +85,11 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     averaged over their order as in McSherry and Najork, "Computing Information Retrieval
     Performance Measures Efficiently in the Presence of Tied Scores" (ECIR 2008).
     """
-    check_cutoff(k)
     discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
     below = np.minimum(ranks.n_above + ranks.n_tied, k)
     gains = (discounts[below] - discounts[np.minimum(ranks.n_above, k)]) / ranks.n_tied
     ideal = discounts[np.minimum(ranks.n_positives, k)]
-    return divide_or_nan(sum_over_positives(ranks, gains), ideal)
+    return divide_or_nan(ranks.sums(gains), ideal)
 
 
 def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
@@ -109,34 +98,27 @@ def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, 
     Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
     in [0, 1].
     """
-    brand, place, chance = _first_place(ranks)
-    value = chance / place
-    if k is not None:
-        check_cutoff(k)
-        value = value * (place <= k)
-    return value_of_brands(ranks, brand, value.sum(axis=1))
+    place, chance = _first_place(ranks)
+    value = chance / place if k is None else chance / place * (place <= k)
+    return ranks.placed(value.sum(axis=1))
 
 
 def _first_place(
     ranks: TieRanks,
-) -> tuple[
-    Int[np.ndarray, " known"],
-    Int[np.ndarray, "known place"],
-    Float[np.ndarray, "known place"],
-]:
-    """Brands with positives, the places of their first positive, and each place's probability.
+) -> tuple[Int[np.ndarray, "known place"], Float[np.ndarray, "known place"]]:
+    """Of brands with positives, the places of the first one, and each place's probability.
 
     With p positives among the t tied candidates that hold the first positive, it stands at place x
     of the block with probability C(t - x, p - 1) / C(t, p) (negative hypergeometric), here a
     product of ratios of at most 1, which neither overflows nor cancels.
     """
-    brand, entry = np.unique(ranks.brand, return_index=True)
+    entry = ranks.first()
     tied, hits = ranks.n_tied[entry, None], ranks.n_positives_tied[entry, None]
     passed = np.arange(tied.max(initial=0))
     left = np.maximum(tied - passed, 1)
     miss = np.maximum(tied - hits - passed, 0) / left
     none_before = np.cumprod(np.hstack([np.ones_like(left[:, :1]), miss[:, :-1]]), axis=1)
-    return brand, ranks.n_above[entry, None] + passed + 1, none_before * hits / left
+    return ranks.n_above[entry, None] + passed + 1, none_before * hits / left
 
 
 def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
@@ -154,7 +136,6 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     above, tied = ranks.n_above, ranks.n_tied
     counted, divisor = tied, ranks.n_positives
     if k is not None:
-        check_cutoff(k)
         counted, divisor = np.clip(k - above, 0, tied), np.minimum(divisor, k)
     n_most = int(ranks.n_candidates.max(initial=0))
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_most + 1))])
@@ -162,7 +143,7 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     inverse_rank = (harmonic[above + counted] - harmonic[above]) / tied
     precision = share * (counted / tied)
     precision += (ranks.n_positives_above + 1 - share * (above + 1)) * inverse_rank
-    return divide_or_nan(sum_over_positives(ranks, precision), divisor)
+    return divide_or_nan(ranks.sums(precision), divisor)
 
 
 def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
@@ -172,9 +153,9 @@ def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     rank of the block where p = 1, and better where several positives share the block, since one of
     them comes first in any order. A constant scorer so gets the mean that a random order gets.
     """
-    brand, entry = np.unique(ranks.brand, return_index=True)
+    entry = ranks.first()
     place = (ranks.n_tied[entry] + 1) / (ranks.n_positives_tied[entry] + 1)
-    return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
+    return ranks.placed(ranks.n_above[entry] + place)
 
 
 @dataclass(frozen=True)
@@ -182,9 +163,8 @@ class Metric:
     """How one metric is computed, summarised, named and ordered.
 
     Attributes:
-        name: as results hold it, without a depth; its prefix, none, `paper_` or `unseen_` (only
-            influencers without a training collaboration), says by what rules it is computed.
-        title: heads its column in printed tables, where the prefix stands elsewhere.
+        name: as results hold it, without a depth.
+        title: heads its column in printed tables, where the name's prefix stands elsewhere.
         per_brand: (ranks), or (ranks, depth) -> one value a brand, NaN where it has none, or the
             parts of a share that is pooled over brands.
         depth: of the ranking's first places: `needed`, `allowed` (without one, or by `@all`, the
@@ -204,6 +184,11 @@ class Metric:
     smaller_is_better: bool = False
     categories: tuple[str, ...] = ()
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean over the brands, so that differences can be tested by brand."""
+        return self.summary is np.mean
+
     def columns(self, ranks: TieRanks, depth: str = "") -> dict[str, Float[np.ndarray, " brand"]]:
         """The brands' values by the names of their columns; none where categories are missing."""
         if any(getattr(ranks, f"{side}_category") is None for side in self.categories):
@@ -212,32 +197,35 @@ class Metric:
         name = f"{self.name}@{depth}" if depth else self.column or self.name
         if isinstance(found, Pooled):
             own = divide_or_nan(*found)
-            return {name: own, name + WON: found.won, name + COMPARED: found.compared}
+            return {name: own, name + _WON: found.won, name + _COMPARED: found.compared}
         return {name: found}
 
 
-_MEDIAN: dict[str, Any] = {"summary": np.median, "column": FIRST_RANK, "smaller_is_better": True}
-_LOWER: dict[str, Any] = _MEDIAN | {"summary": lower_median, "column": PAPER_FIRST_RANK}
-_POOLED: dict[str, Any] = {"summary": pooled_share}
-
+_RANK: dict[str, Any] = {"title": RANK_TITLE, "smaller_is_better": True}
 _STANDARD = (
     Metric("AUC", "AUC", auc),
-    Metric(CATEGORY_AUC, "cAUC", category_auc, categories=("brand", "candidate")),
+    Metric("cAUC", "cAUC", category_auc, categories=("brand", "candidate")),
     Metric("Recall", "R", recall_at, "needed"),
     Metric("NDCG", "NDCG", ndcg_at, "needed"),
     Metric("MRR", "MRR", reciprocal_rank, "allowed"),
     Metric("MAP", "MAP", average_precision, "allowed"),
-    Metric(MEDIAN_RANK, RANK_TITLE, first_rank, **_MEDIAN),
+    Metric("MedR", per_brand=first_rank, summary=np.median, column="FirstRank", **_RANK),
     Metric("Hit", "Hit", hit_at, "needed"),
     Metric("Precision", "Precision", precision_at, "needed"),
 )
 _PAPER = (
-    Metric("paper_auc", "AUC", paper_auc, **_POOLED),
-    Metric("paper_cauc", "cAUC", paper_category_auc, **_POOLED, categories=("brand",)),
+    Metric("paper_auc", "AUC", paper_auc, summary=pooled_share),
+    Metric("paper_cauc", "cAUC", paper_category_auc, summary=pooled_share, categories=("brand",)),
     Metric("paper_recall", "R", paper_recall_at, "needed"),
     Metric("paper_map", "MAP", paper_average_precision),
     Metric("paper_mrr", "MRR", paper_reciprocal_rank),
-    Metric(PAPER_MEDIAN_RANK, RANK_TITLE, paper_first_rank, **_LOWER),
+    Metric(
+        "paper_medr",
+        per_brand=paper_first_rank,
+        summary=lower_median,
+        column="paper_first_rank",
+        **_RANK,
+    ),
 )
 _UNSEEN = tuple(
     replace(metric, name=UNSEEN + metric.name, column=metric.column and UNSEEN + metric.column)
@@ -250,46 +238,22 @@ _BY_COLUMN = {metric.column or metric.name: metric for metric in METRICS.values(
 
 
 class Measure(NamedTuple):
-    """A metric, its depth included, over brands.
-
-    Attributes:
-        name: of the metric.
-        columns: of the brands' values that it takes.
-        summary: reduces the last axis of their layouts, called with `axis=-1`.
-        is_mean: whether it is the mean over the brands, whose differences can be tested brand by
-            brand.
-    """
+    """A metric of a name, its depth included, and the columns of brands' values that it takes."""
 
     name: str
     columns: tuple[str, ...]
-    summary: Callable[..., Any]
-    is_mean: bool
-
-
-def find_metric(name: str) -> tuple[Metric, str]:
-    """The metric of a name such as `MAP`, `Recall@10` or `paper_auc`, and its depth, "" for none.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    kind, at, depth = name.partition("@")
-    metric = METRICS.get(kind)
-    if metric is None or (metric.depth == "none" if at else metric.depth == "needed"):
-        raise ValueError(f"There is no metric of this name. Received: '{name}'")
-    return metric, depth
+    metric: Metric
 
 
 def per_brand_metrics(
-    ranks: TieRanks,
-    metrics: Sequence[str],
-    unseen: TieRanks | None = None,
+    ranks: TieRanks, metrics: Sequence[str], unseen: TieRanks | None = None
 ) -> dict[str, Float[np.ndarray, " brand"]]:
     """Values of every brand, column by column.
 
     Args:
         ranks: of all candidates.
-        metrics: names, as `find_metric` takes them; one that needs categories which the ranks lack
-            is left out.
+        metrics: names such as `MAP`, `Recall@10`, `paper_auc`; one that needs categories which the
+            ranks lack is left out.
         unseen: ranks of the influencers alone that have no training collaboration; adds what
             `unseen_` counts of the standard metrics.
 
@@ -297,52 +261,37 @@ def per_brand_metrics(
         One value a brand in the order of the rows, NaN where the brand has none. A pooled share
         `x` has its numerator and denominator beside it, `x_won` and `x_compared`; the columns of
         median ranks are `FirstRank` and `paper_first_rank`.
-
-    Raises:
-        ValueError: no metric of that name; a depth below 1.
     """
     found: dict[str, Float[np.ndarray, " brand"]] = {}
     for name in metrics:
-        metric, depth = find_metric(name)
-        found |= metric.columns(ranks, depth)
-    for name in metrics:
         kind, _, depth = name.partition("@")
-        if unseen is not None and UNSEEN + kind in METRICS:
+        found |= METRICS[kind].columns(ranks, depth)
+    for name in metrics if unseen is not None else ():
+        kind, _, depth = name.partition("@")
+        if UNSEEN + kind in METRICS:
             found |= METRICS[UNSEEN + kind].columns(unseen, depth)
     return found
 
 
 def measures_of(columns: Iterable[str]) -> list[Measure]:
-    """The metrics that columns of `per_brand_metrics` give, in their order.
-
-    Raises:
-        ValueError: a column is none of these.
-    """
+    """The metrics that columns of `per_brand_metrics` give, in their order."""
     found = []
     for column in columns:
-        if column.endswith((WON, COMPARED)):
+        if column.endswith((_WON, _COMPARED)):
             continue
         kind, at, depth = column.partition("@")
-        metric = _BY_COLUMN.get(kind)
-        if metric is None:
-            raise ValueError(f"No metric has a column of this name. Received: '{column}'")
+        metric = _BY_COLUMN[kind]
         pooled = metric.summary is pooled_share
-        taken = (column + WON, column + COMPARED) if pooled else (column,)
-        is_mean = metric.summary is np.mean
-        found.append(Measure(metric.name + at + depth, taken, metric.summary, is_mean))
+        taken = (column + _WON, column + _COMPARED) if pooled else (column,)
+        found.append(Measure(metric.name + at + depth, taken, metric))
     return found
 
 
-def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
-    """Figures over the brands that have the value; NaN where no brand has it.
-
-    Pass rows of `per_brand_metrics` to summarise a category.
-    """
+def summarise(per_brand: pd.DataFrame) -> dict[str, float]:
+    """Figures over brands, rows of `per_brand_metrics`, that have the value; NaN where none has."""
     summary = {}
-    for measure in measures_of(per_brand):
-        values = np.stack([per_brand[name] for name in measure.columns])
+    for name, columns, metric in measures_of(map(str, per_brand)):
+        values = np.stack([per_brand[column].to_numpy(np.float64) for column in columns])
         known = values[:, ~np.isnan(values).any(axis=0)]
-        summary[measure.name] = (
-            float(measure.summary(*known, axis=-1)) if known.shape[1] else float("nan")
-        )
+        summary[name] = float(metric.summary(*known, axis=-1)) if known.shape[1] else float("nan")
     return summary

@@ -13,20 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from recbole_mirec.evaluation.ranks import (
-    TieRanks,
-    check_cutoff,
-    cumulative,
-    divide_or_nan,
-    mean_over_positives,
-    sum_over_positives,
-    value_of_brands,
-)
-
-PAPER_FIRST_RANK = "paper_first_rank"
-PAPER_MEDIAN_RANK = "paper_medr"
-# numerator and denominator of a pooled share, beside the brand's own share
-WON, COMPARED = "_won", "_compared"
+from recbole_mirec.evaluation.ranks import TieRanks, cumulative, divide_or_nan
 
 
 class Pooled(NamedTuple):
@@ -61,27 +48,24 @@ def _quadruples(ranks: TieRanks, rivals: Bool[np.ndarray, "brand brand"]) -> Poo
     n_all = through[ranks.brand, -1]
     won = n_all - through[ranks.brand, ranks.n_above + ranks.n_tied]
     compared = n_all - weights[ranks.brand, ranks.candidate]
-    return Pooled(sum_over_positives(ranks, won), sum_over_positives(ranks, compared))
+    return Pooled(ranks.sums(won), ranks.sums(compared))
 
 
 def paper_recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Share of a brand's positives whose worst rank is at most k; NaN without positives."""
-    check_cutoff(k)
-    hits = (ranks.n_above + ranks.n_tied <= k).astype(np.int64)
-    return mean_over_positives(ranks, hits)
+    return ranks.means((ranks.n_above + ranks.n_tied <= k).astype(np.int64))
 
 
 def paper_average_precision(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Mean of n / worst rank of the brand's n-th positive; NaN without positives."""
-    brand, entry = np.unique(ranks.brand, return_index=True)
-    nth = np.arange(len(ranks.brand)) - np.repeat(entry, ranks.n_positives[brand]) + 1
-    return mean_over_positives(ranks, nth / (ranks.n_above + ranks.n_tied))
+    n_before = np.repeat(ranks.first(), ranks.n_positives[ranks.n_positives > 0])
+    nth = np.arange(len(ranks.brand)) - n_before + 1
+    return ranks.means(nth / (ranks.n_above + ranks.n_tied))
 
 
 def paper_first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Worst rank of a brand's first positive, from 1; NaN without positives."""
-    brand, entry = np.unique(ranks.brand, return_index=True)
-    return value_of_brands(ranks, brand, (ranks.n_above + ranks.n_tied)[entry])
+    return ranks.placed((ranks.n_above + ranks.n_tied)[ranks.first()])
 
 
 def paper_reciprocal_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:

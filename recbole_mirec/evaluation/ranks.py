@@ -43,6 +43,25 @@ class TieRanks:
         """The ranks that a subset of the candidates has on its own."""
         return tie_ranks(self.scores, self.positives & kept, self.candidates & kept)
 
+    def sums(self, values: Num[np.ndarray, " positive"]) -> Float[np.ndarray, " brand"]:
+        """Sum of a value of the positives over each brand; 0 for a brand without positives."""
+        total = np.bincount(self.brand, values, minlength=len(self.n_positives))
+        return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
+
+    def means(self, values: Num[np.ndarray, " positive"]) -> Float[np.ndarray, " brand"]:
+        """Mean of a value of the positives over each brand; NaN for a brand without positives."""
+        return divide_or_nan(self.sums(values), self.n_positives)
+
+    def first(self) -> Int[np.ndarray, " known"]:
+        """Where the best positive's entry stands, for every brand that has positives."""
+        return np.unique(self.brand, return_index=True)[1]
+
+    def placed(self, values: Num[np.ndarray, " known"]) -> Float[np.ndarray, " brand"]:
+        """Values of the brands that have positives, NaN at the other ones."""
+        found = np.full(len(self.n_positives), np.nan)
+        found[self.n_positives > 0] = values
+        return found
+
 
 def tie_ranks(
     scores: Float[np.ndarray, "brand candidate"],
@@ -66,15 +85,9 @@ def tie_ranks(
         The counts for each positive. No brand, no candidate or no positive gives empty arrays.
 
     Raises:
-        ValueError: as `check_ranking_inputs` and `check_categories` say.
+        ValueError: a wrong shape or type, a NaN score, a positive that is no candidate.
     """
     check_ranking_inputs(scores, positives, candidates)
-    for name, category, n_accounts in (
-        ("brand_category", brand_category, scores.shape[0]),
-        ("candidate_category", candidate_category, scores.shape[1]),
-    ):
-        if category is not None:
-            check_categories(name, category, n_accounts)
     values = scores.astype(np.float64)
     order = np.lexsort((-values, ~candidates), axis=-1)
     start, end = _tie_blocks(
@@ -108,21 +121,21 @@ def check_ranking_inputs(
     positives: Shaped[np.ndarray, "..."],
     candidates: Shaped[np.ndarray, "..."],
 ) -> None:
-    """Raise unless scores and masks describe one ranking a brand, as `tie_ranks` wants them.
+    """Raise unless scores and masks describe one ranking a brand.
 
     A NaN score is refused at a non-candidate, too: it tells of a broken model.
     """
-    if scores.ndim != 2 or not np.issubdtype(scores.dtype, np.floating):
+    masks = (positives, candidates)
+    if not (
+        scores.ndim == 2
+        and np.issubdtype(scores.dtype, np.floating)
+        and all(mask.shape == scores.shape and mask.dtype == np.bool_ for mask in masks)
+    ):
+        received = ", ".join(f"{one.dtype} {one.shape}" for one in (scores, *masks))
         raise ValueError(
-            "The 'scores' parameter must hold floats and have two axes, brand and candidate. "
-            f"Received: {scores.dtype} of shape {scores.shape}"
+            "The 'scores' parameter must hold floats (brand, candidate), 'positives' and "
+            f"'candidates' boolean masks of its shape. Received: {received}"
         )
-    for name, mask in (("positives", positives), ("candidates", candidates)):
-        if mask.shape != scores.shape or mask.dtype != np.bool_:
-            raise ValueError(
-                f"The '{name}' parameter must be a boolean mask of the shape of 'scores', "
-                f"{scores.shape}. Received: {mask.dtype} of shape {mask.shape}"
-            )
     for wrong, requirement in (
         (np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"),
         (positives & ~candidates, "Every positive must be a candidate; look at both masks"),
@@ -133,50 +146,6 @@ def check_ranking_inputs(
                 f"{requirement}. Received: {wrong.sum()} such cells, the first at brand row "
                 f"{brand}, candidate column {candidate}"
             )
-
-
-def check_categories(name: str, category: Shaped[np.ndarray, "..."], n_accounts: int) -> None:
-    """Raise unless 'category' holds one category index an account, -1 where unknown."""
-    if category.shape != (n_accounts,) or not np.issubdtype(category.dtype, np.integer):
-        raise ValueError(
-            f"The '{name}' parameter must hold one integer for each of {n_accounts} accounts. "
-            f"Received: {category.dtype} of shape {category.shape}"
-        )
-    if (category < -1).any():
-        raise ValueError(
-            f"The '{name}' parameter must hold categories from 0, or -1 where unknown. "
-            f"Received: {category.min()} at {int(category.argmin())}"
-        )
-
-
-def check_cutoff(k: int) -> None:
-    """Raise unless 'k', a depth of a ranking, is at least 1."""
-    if k < 1:
-        raise ValueError(f"A cut-off k must be at least 1. Received: {k}")
-
-
-def sum_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Sum of a value of the positives over each brand; 0 for a brand without positives."""
-    total = np.bincount(ranks.brand, values, minlength=len(ranks.n_positives))
-    return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
-
-
-def mean_over_positives(
-    ranks: TieRanks, values: Num[np.ndarray, " positive"]
-) -> Float[np.ndarray, " brand"]:
-    """Mean of a value of the positives over each brand; NaN for a brand without positives."""
-    return divide_or_nan(sum_over_positives(ranks, values), ranks.n_positives)
-
-
-def value_of_brands(
-    ranks: TieRanks, brand: Int[np.ndarray, " known"], values: Num[np.ndarray, " known"]
-) -> Float[np.ndarray, " brand"]:
-    """The given values at the given brands; NaN at the other ones."""
-    result = np.full(len(ranks.n_positives), np.nan)
-    result[brand] = values
-    return result
 
 
 def divide_or_nan(

@@ -10,7 +10,6 @@ third source, the training data, is the same for all runs here and is not covere
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -20,14 +19,9 @@ from scipy import stats
 Layout = Float[np.ndarray, "..."]
 Summary = Callable[..., Shaped[np.ndarray, "..."]]
 _BATCH = 500
-
-
-class Components(NamedTuple):
-    """Variances of one value: value = mean + brand + seed + residual. Each at least 0, or NaN."""
-
-    brand: float
-    seed: float
-    residual: float
+# Of tests; intervals are of its complement.
+LEVEL = 0.05
+_UPPER = 1 - LEVEL / 2
 
 
 @dataclass(frozen=True)
@@ -41,8 +35,6 @@ class Estimate:
         standard_error: of `value` under new brands and new seeds.
         degrees_of_freedom: of `standard_error`, above 0.
         n_brands: brands that have the value, in both models where there are two.
-        seeds_measured: False where a model that may vary with its seed has one run: the interval
-            (and `p`) then speaks of these trained models on new brands, not of the models.
     """
 
     value: float
@@ -51,7 +43,6 @@ class Estimate:
     standard_error: float
     degrees_of_freedom: float
     n_brands: int
-    seeds_measured: bool
 
 
 @dataclass(frozen=True)
@@ -59,31 +50,27 @@ class Comparison(Estimate):
     """Means of two models over the same brands; the interval holds 0 where p > 1 - confidence.
 
     Attributes:
+        seeds_measured: False where a model that may vary with its seed has one run: the interval
+            and `p` then speak of these trained models on new brands, not of the models.
         p: two-sided, over brands and seeds (see `compare`); the one to report.
         p_permutation: two-sided, over brands alone, as if the runs were all there could be.
         p_wilcoxon: two-sided, over brands alone, of ranks: not the mean's.
         cohens_d, superiority: effect sizes, see the functions of these names.
     """
 
+    seeds_measured: bool
     p: float
     p_permutation: float
     p_wilcoxon: float
     cohens_d: float
     superiority: float
 
-    @property
-    def difference(self) -> float:
-        """Mean of a minus mean of b, over brands and runs."""
-        return self.value
-
-    def significant(self, level: float = 0.05, *, adjusted: float | None = None) -> bool:
+    def significant(self, adjusted: float | None = None) -> bool:
         """Whether a table may mark the difference: never where the seeds were not measured.
 
-        Args:
-            level: in (0, 1).
-            adjusted: stands for `p` where it is one of several (see `holm`).
+        `adjusted` stands for `p` where it is one of several (see `holm`).
         """
-        return self.seeds_measured and (self.p if adjusted is None else adjusted) <= level
+        return self.seeds_measured and (self.p if adjusted is None else adjusted) <= LEVEL
 
 
 def compare(
@@ -93,7 +80,6 @@ def compare(
     generator: np.random.Generator,
     deterministic_a: bool = False,
     deterministic_b: bool = False,
-    confidence: float = 0.95,
     n_resamples: int = 9999,
 ) -> Comparison:
     """Compare two models brand by brand.
@@ -120,7 +106,6 @@ def compare(
         generator: for the sign flips of `p_permutation` alone.
         deterministic_a: the model does not depend on a seed, so that one run says all.
         deterministic_b: the same of b.
-        confidence: of the interval, in (0, 1).
         n_resamples: sign flips drawn, at least 1.
 
     Returns:
@@ -128,17 +113,16 @@ def compare(
 
     Raises:
         ValueError: other brands in b than in a, a brand known in some runs only, an infinite value,
-            several runs of a deterministic model, fewer than two brands, a wrong confidence.
+            fewer than two brands.
     """
-    _check_confidence(confidence)
     left, right = _known_brands([a, b])
-    measured = [_measured(left, deterministic_a), _measured(right, deterministic_b)]
     difference = _brand_differences(left, right)
     mean, n_brands = float(difference.mean()), len(difference)
     error, freedom = _two_source_error(
         float(difference.var(ddof=1)) / n_brands, n_brands, [left.mean(axis=1), right.mean(axis=1)]
     )
-    half_width = stats.t.ppf((1 + confidence) / 2, freedom) * error
+    half_width = stats.t.ppf(_UPPER, freedom) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, freedom)) if error else float(mean == 0)
     return Comparison(
         value=mean,
         low=float(mean - half_width),
@@ -146,8 +130,8 @@ def compare(
         standard_error=error,
         degrees_of_freedom=freedom,
         n_brands=n_brands,
-        seeds_measured=all(measured),
-        p=_two_sided(mean, error, freedom),
+        seeds_measured=(deterministic_a or len(a) > 1) and (deterministic_b or len(b) > 1),
+        p=p,
         p_permutation=sign_flip_test(difference, generator=generator, n_resamples=n_resamples),
         p_wilcoxon=wilcoxon_test(difference),
         cohens_d=cohens_d(difference),
@@ -159,11 +143,8 @@ def bootstrap_interval(
     values: Sequence[Layout],
     summary: Summary = np.mean,
     *,
-    against: Sequence[Layout] | None = None,
+    against: Sequence[Layout] = (),
     generator: np.random.Generator,
-    deterministic: bool = False,
-    deterministic_against: bool = False,
-    confidence: float = 0.95,
     n_resamples: int = 1999,
 ) -> Estimate:
     """Interval of any summary over brands, by resampling brands and widened for the seeds.
@@ -183,30 +164,13 @@ def bootstrap_interval(
             `np.median`, `pooled_share`.
         against: the same of a model to subtract; brands in the same order, runs need not match.
         generator: draws the brands.
-        deterministic: the model does not depend on a seed, so that one run says all.
-        deterministic_against: the same of the model to subtract.
-        confidence: in (0, 1).
-        n_resamples: at least 1; of the order of 1000 for intervals at .95.
+        n_resamples: at least 1; of the order of 1000 for these intervals.
 
     Raises:
-        ValueError: as `compare` says; layouts of one model that differ in their runs; no layout.
+        ValueError: as `compare` says.
     """
-    _check_confidence(confidence)
-    _require(n_resamples >= 1, "The 'n_resamples' parameter must be at least 1", n_resamples)
-    n_layouts = [len(model) for model in (values, against) if model is not None]
-    _require(
-        min(n_layouts) > 0 and len(set(n_layouts)) == 1,
-        "The 'values' and 'against' parameters must hold as many layouts, at least one, as the "
-        "summary takes",
-        n_layouts,
-    )
-    known = _known_brands([*values, *(against or [])])
-    models = [known[start : start + len(values)] for start in range(0, len(known), len(values))]
-    measured = []
-    for model, flag in zip(models, (deterministic, deterministic_against), strict=False):
-        runs = [len(layout) for layout in model]
-        _require(len(set(runs)) == 1, "The layouts of one model must have the same runs", runs)
-        measured.append(_measured(model[0], flag))
+    known = _known_brands([*values, *against])
+    models = [known[: len(values)], known[len(values) :]][: 2 if against else 1]
     n_brands = known[0].shape[1]
     drawn = np.concatenate(
         [
@@ -218,41 +182,17 @@ def bootstrap_interval(
     value = float(per_run[0].mean() - sum(runs.mean() for runs in per_run[1:]))
     spread = float(drawn.std())
     error, freedom = _two_source_error(spread**2 * n_brands / (n_brands - 1), n_brands, per_run)
-    low, high = _widened(value, drawn, spread, error, freedom, confidence)
-    return Estimate(value, low, high, error, freedom, n_brands, all(measured))
-
-
-def variance_components(values: Layout) -> Components:
-    """Variance between brands, between seeds, and of what is left (brand by seed and noise).
-
-    Mean squares of the two-way layout without replication, set equal to their expectations (J.
-    Cornfield and J. Tukey, 1956): brand MS = residual + R brand, seed MS = residual + n seed. An
-    estimate below 0 is 0.
-
-    Args:
-        values: (run, brand), any unit; NaN where the brand has no such value.
-
-    Returns:
-        Variances in the squared unit. With one run nothing tells the three apart: all are NaN.
-    """
-    known = _known_brands([values])[0]
-    n_runs, n_brands = known.shape
-    if n_runs == 1:
-        return Components(np.nan, np.nan, np.nan)
-    of_brand, of_run = known.mean(axis=0), known.mean(axis=1)
-    rest = known - of_brand - of_run[:, None] + known.mean()
-    residual = float((rest**2).sum()) / ((n_runs - 1) * (n_brands - 1))
-    brand, seed = float(of_brand.var(ddof=1)), float(of_run.var(ddof=1))
-    return Components(
-        max(brand - residual / n_runs, 0.0), max(seed - residual / n_brands, 0.0), residual
-    )
+    reach = float(stats.t.ppf(_UPPER, freedom)) * error
+    low, high = value - reach, value + reach
+    if spread > 1e-12 * abs(value):  # what averaging rounds off is no spread
+        factor = reach / (float(stats.norm.ppf(_UPPER)) * spread)
+        ends = (float(end) for end in np.quantile(drawn, [1 - _UPPER, _UPPER]))
+        low, high = (float(value + (end - value) * factor) for end in ends)
+    return Estimate(value, low, high, error, freedom, n_brands)
 
 
 def sign_flip_test(
-    difference: Float[np.ndarray, " brand"],
-    *,
-    generator: np.random.Generator,
-    n_resamples: int = 9999,
+    difference: Float[np.ndarray, " brand"], *, generator: np.random.Generator, n_resamples: int
 ) -> float:
     """Two-sided p of a paired permutation test of the mean: every brand's sign flips or stays.
 
@@ -262,14 +202,7 @@ def sign_flip_test(
     Molecular Biology 9, 2010). It asks whether the differences lie symmetrically about 0.
 
     In (0, 1]; 1 where all differences are 0.
-
-    Args:
-        difference: one a brand, without NaN.
-        generator: draws the flips.
-        n_resamples: at least 1.
     """
-    _check_difference(difference)
-    _require(n_resamples >= 1, "The 'n_resamples' parameter must be at least 1", n_resamples)
     n_brands = len(difference)
     # flips that give the same sum in another order of adding count as ties
     least = abs(difference.sum()) - 1e-12 * np.abs(difference).sum()
@@ -294,7 +227,6 @@ def wilcoxon_test(difference: Float[np.ndarray, " brand"]) -> float:
     Pratt, "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", Journal of the
     American Statistical Association 54, 1959). Few brands are taken exactly, as SciPy decides.
     """
-    _check_difference(difference)
     if not difference.any():
         return 1.0
     return float(stats.wilcoxon(difference, zero_method="pratt").pvalue)
@@ -306,16 +238,10 @@ def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
     S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (Scandinavian Journal of
     Statistics 6, 1979): the k-th smallest of m, times m - k + 1, at least the ones before it and at
     most 1.
-
-    Args:
-        p: in [0, 1], NaN for a test that was not made, which stays NaN and is not counted.
     """
-    known = np.flatnonzero(~np.isnan(p))
-    wrong = p[known][(p[known] < 0) | (p[known] > 1)]
-    _require(not len(wrong), "The 'p' parameter must lie in [0, 1]", wrong[:1])
-    order = known[np.argsort(p[known], kind="stable")]
-    adjusted = np.full(len(p), np.nan)
-    stepped = p[order] * np.arange(len(order), 0, -1)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    stepped = p[order] * np.arange(len(p), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
     return adjusted
 
@@ -325,7 +251,6 @@ def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
 
     In (-inf, inf), 0 without difference; infinite where all brands differ by the same.
     """
-    _check_difference(difference)
     mean, spread = float(difference.mean()), float(np.ptp(difference))
     if spread == 0:
         return float(np.copysign(np.inf, mean)) if mean else 0.0
@@ -334,7 +259,6 @@ def cohens_d(difference: Float[np.ndarray, " brand"]) -> float:
 
 def superiority(difference: Float[np.ndarray, " brand"]) -> float:
     """Share of the brands on which a is better; a tie counts one half. In [0, 1]."""
-    _check_difference(difference)
     return float((1 + np.sign(difference)).mean() / 2)
 
 
@@ -357,30 +281,6 @@ def _two_source_error(
     return float(np.sqrt(total)), 1 / sum((part / total) ** 2 / free for part, free in terms)
 
 
-def _two_sided(value: float, error: float, freedom: float) -> float:
-    if error == 0:
-        return 1.0 if value == 0 else 0.0
-    return float(2 * stats.t.sf(abs(value) / error, freedom))
-
-
-def _widened(
-    value: float,
-    drawn: Float[np.ndarray, " resample"],
-    spread: float,
-    error: float,
-    freedom: float,
-    confidence: float,
-) -> tuple[float, float]:
-    """Percentiles of the draws, moved away from the value by the factor of `bootstrap_interval`."""
-    upper = (1 + confidence) / 2
-    reach = float(stats.t.ppf(upper, freedom)) * error
-    if spread <= 1e-12 * abs(value):  # what averaging rounds off is no spread
-        return value - reach, value + reach
-    factor = reach / (float(stats.norm.ppf(upper)) * spread)
-    low, high = np.quantile(drawn, [1 - upper, upper])
-    return float(value + (low - value) * factor), float(value + (high - value) * factor)
-
-
 def _difference(
     models: Sequence[Sequence[Layout]], summary: Summary, brands: Shaped[np.ndarray, "draw brand"]
 ) -> Float[np.ndarray, " draw"]:
@@ -398,56 +298,24 @@ def _batches(n: int) -> list[int]:
 def _known_brands(layouts: Sequence[Layout]) -> list[Layout]:
     """The layouts with the brands that all of them know; raise where they do not fit together."""
     n_brands = layouts[0].shape[-1]
-    keep = np.ones(n_brands, dtype=np.bool_)
     for layout in layouts:
-        _require(
-            layout.ndim == 2 and layout.shape[1] == n_brands and len(layout) > 0,
-            f"Values must be (run, brand) with at least one run and the same {n_brands} brands",
-            f"shape {layout.shape}",
-        )
+        if layout.ndim != 2 or layout.shape[1] != n_brands or not len(layout):
+            raise ValueError(
+                f"Values must be (run, brand) with at least one run and the same {n_brands} "
+                f"brands. Received: shape {layout.shape}"
+            )
         missing = np.isnan(layout)
-        partly = np.flatnonzero(missing.any(axis=0) != missing.all(axis=0))
-        _require(
-            not len(partly),
-            "A brand must have a value in all runs of a model or in none (were all runs evaluated "
-            "on the same brands?)",
-            f"one without in some of {len(layout)} runs, column {partly[:1]}",
+        partly = missing.any(axis=0) & ~missing.all(axis=0)
+        wrong = np.flatnonzero(np.isinf(layout).any(axis=0) | partly)
+        if len(wrong):
+            raise ValueError(
+                "Values must be finite, or NaN in all runs of a model where a brand has none (were "
+                f"all runs evaluated on the same brands?). Received: {layout[:, wrong[0]]} in "
+                f"column {wrong[0]}"
+            )
+    keep = ~np.any([np.isnan(layout[0]) for layout in layouts], axis=0)
+    if keep.sum() < 2:
+        raise ValueError(
+            f"At least two brands of {n_brands} must have values. Received: {keep.sum()}"
         )
-        infinite = np.argwhere(np.isinf(layout))
-        _require(
-            not len(infinite),
-            "Values must be finite, or NaN where a brand has none",
-            f"infinity at (run, brand) {infinite[:1].tolist()}",
-        )
-        keep &= ~missing[0]
-    n_kept = int(keep.sum())
-    _require(n_kept >= 2, f"At least two brands of {n_brands} must have values", n_kept)
     return [layout[:, keep] for layout in layouts]
-
-
-def _measured(layout: Layout, deterministic: bool) -> bool:
-    """Whether the runs show what seeds do; of a deterministic model one run does."""
-    _require(
-        not deterministic or len(layout) == 1,
-        "A deterministic model must have one run; pass one row, or call it not deterministic",
-        f"{len(layout)} runs",
-    )
-    return deterministic or len(layout) > 1
-
-
-def _check_difference(difference: Float[np.ndarray, " brand"]) -> None:
-    n_wrong = int((~np.isfinite(difference)).sum())
-    _require(
-        len(difference) > 0 and not n_wrong,
-        "The 'difference' parameter must hold at least one brand and finite numbers only",
-        f"{len(difference)} brands, {n_wrong} of them not finite",
-    )
-
-
-def _check_confidence(value: float) -> None:
-    _require(0 < value < 1, "The 'confidence' parameter must lie in (0, 1)", value)
-
-
-def _require(holds: bool, rule: str, received: object) -> None:
-    if not holds:
-        raise ValueError(f"{rule}. Received: {received}")

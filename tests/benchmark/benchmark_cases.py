@@ -30,7 +30,7 @@ def plan(data_path: Path | None = None, **changes: Any) -> BenchmarkPlan:
     return make_plan(content(**changes), settings)
 
 
-def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
+def run_in_this_process(patch: pytest.MonkeyPatch, *, page: bool = False) -> list[str]:
     """Let benchmarks do their runs here, one after the other; returns the folders as they run."""
     done: list[str] = []
 
@@ -45,6 +45,9 @@ def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
         return ends
 
     patch.setattr(benchmark, "run_jobs", one_after_the_other)
+    if not page:
+        patch.setattr(benchmark, "portrait_run", lambda *_: None)
+        patch.setattr(benchmark, "write_page", lambda *_: None)
     # as many as the tests have time for
     patch.setattr(summary, "N_DRAWS", 20)
     patch.setattr(summary, "N_FLIPS", 20)

@@ -27,7 +27,7 @@ def plan_file(tmp_path: Path, data_path: Path) -> Path:
 
 @pytest.fixture
 def patch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    run_in_this_process(monkeypatch)
+    run_in_this_process(monkeypatch, page=True)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 
@@ -74,8 +74,6 @@ def test_a_dry_run_lists_the_runs_and_leaves_nothing(
 def test_a_failed_run_ends_with_1(
     plan_file: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    patch.setattr(benchmark, "_write_page", lambda *_: None)
-
     def broken(*_: object) -> None:
         raise RuntimeError("planned")
 
@@ -96,7 +94,7 @@ def test_a_failed_run_ends_with_1(
             ["quick", "--jobs", "0"],
             "error: argument --jobs: must be a whole number above 0. Received",
         ),
-        (["quick", "--seed=1"], "Key 'settings' cannot set 'seed': the plan's 'seeds' say it"),
+        (["quick", "--seed=1"], "Key 'settings' must not set 'seed': the plan's 'seeds' say it"),
         (["quick", "--epoch=1"], "Cosine, new-brand, seed 1: Unknown key 'epoch' for model Cosine"),
         (["quick", "more"], "error: 'more' is not understood: write keys as --key=value."),
         ([], "error: the following arguments are required: plan; see --help."),

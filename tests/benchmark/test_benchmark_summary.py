@@ -12,9 +12,8 @@ from recbole_mirec.benchmark.summary import (
     layout_of,
     results_frame,
 )
-from recbole_mirec.evaluation import compare, holm
-from recbole_mirec.evaluation.paper_rules import lower_median
-from recbole_mirec.results import summary_of
+from recbole_mirec.evaluation.metrics import summarise
+from recbole_mirec.evaluation.statistics import compare, holm
 
 BRANDS = [f"b{number:02d}" for number in range(11)]
 
@@ -127,7 +126,7 @@ def test_what_is_no_mean_has_an_interval_and_no_p() -> None:
     assert not found["leads"].any()
     for label, n_seeds in (("Cosine", 1), ("BPR", 2)):
         of_seeds = [
-            summary_of(frame[(frame["label"] == label) & (frame["seed"] == seed)].iloc[:, 7:])
+            summarise(frame[(frame["label"] == label) & (frame["seed"] == seed)].iloc[:, 7:])
             for seed in range(1, n_seeds + 1)
         ]
         for metric in ("MedR", "paper_auc", "paper_medr"):
@@ -161,9 +160,3 @@ def test_values_stand_at_their_seed_and_brand_whatever_the_order() -> None:
     found = layout_of(frame.sample(frac=1, random_state=3), n_folds=0)["MAP"]
     np.testing.assert_array_equal(found, [[0.1, 0.2, 0.3], [0.4, 0.5, np.nan]])
     assert found.columns.tolist() == ["b00", "b01", "b02"]
-
-
-def test_the_lower_median() -> None:
-    values = np.array([[4.0, 1.0, 3.0, 2.0], [8.0, 6.0, 5.0, 7.0]])
-    assert lower_median(values).tolist() == [2.0, 6.0]
-    assert lower_median(values[:, :3]).tolist() == [3.0, 6.0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from ranking_cases import rankings
 
-from recbole_mirec.evaluation.ranks import check_categories, check_ranking_inputs, tie_ranks
+from recbole_mirec.evaluation.ranks import check_ranking_inputs, tie_ranks
 
 
 def test_counts_worked_by_hand():
@@ -84,27 +84,14 @@ def test_a_positive_has_to_be_a_candidate():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "received"),
     [
-        (lambda s, m: (s.ravel(), m, m), r"'scores'.*two axes.*shape \(6,\)"),
-        (lambda s, m: (s.astype(np.int64), m, m), r"'scores'.*floats.*int64"),
-        (lambda s, m: (s, m[:1], m), r"'positives'.*\(2, 3\).*shape \(1, 3\)"),
-        (lambda s, m: (s, m, m.astype(np.int64)), r"'candidates'.*boolean.*int64"),
+        (lambda s, m: (s.ravel(), m, m), r"float64 \(6,\), bool \(2, 3\), bool \(2, 3\)"),
+        (lambda s, m: (s.astype(np.int64), m, m), r"int64 \(2, 3\)"),
+        (lambda s, m: (s, m[:1], m), r"bool \(1, 3\), bool"),
+        (lambda s, m: (s, m, m.astype(np.int64)), r"int64 \(2, 3\)$"),
     ],
 )
-def test_wrong_shapes_and_types_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
+def test_wrong_shapes_and_types_are_named(change, received):
+    with pytest.raises(ValueError, match=rf"'scores'.*masks of its shape\. Received: .*{received}"):
         check_ranking_inputs(*change(np.zeros((2, 3)), np.ones((2, 3), dtype=bool)))
-
-
-@pytest.mark.parametrize(
-    ("category", "message"),
-    [
-        (np.zeros(2, dtype=np.int64), r"'brand_category'.*each of 3 accounts.*\(2,\)"),
-        (np.zeros(3), r"'brand_category'.*integer.*float64"),
-        (np.array([0, -7, -1]), r"'brand_category'.*-1 where unknown.*-7 at 1"),
-    ],
-)
-def test_wrong_categories_are_named(category, message):
-    with pytest.raises(ValueError, match=message):
-        check_categories("brand_category", category, 3)
