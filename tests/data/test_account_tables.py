@@ -143,25 +143,29 @@ def test_labels_with_weights_are_the_dense_vectors_of_the_same_numbers() -> None
         (["brand", "influencer"], "no brand and no influencer has it"),
     ],
 )
-def test_a_modality_without_values_on_a_side_is_left_out(empty: list[str], reason: str) -> None:
+def test_a_modality_without_values_on_a_side_is_left_out(
+    empty: list[str], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     data = little()
     for side, frame in (("brand", data.brands), ("influencer", data.influencers)):
         if side in empty:
             frame[f"{side}_audience_topics"] = vectors(*[None] * len(frame))
     built = tables(data)
-    assert built.left_out == {"audience_topics": reason}
+    assert caplog.messages == [f"Modality audience_topics is not used: {reason}."]
     assert "audience_topics" not in built.dimensions
     assert "audience_topics" not in built.sides["brand"].features
 
 
-def test_columns_that_are_not_there_are_no_features() -> None:
+def test_columns_that_are_not_there_are_no_features(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     data = little()
     brands = data.brands[["brand_id", "brand_content_topics"]]
     influencers = data.influencers[["influencer_id", "influencer_content_topics"]]
     built = tables(little(brands=brands, influencers=influencers))
     assert built.dimensions == {"content_topics": 3}
     assert built.attribute_names == ()
-    assert built.left_out == {}
+    assert caplog.messages == []
     assert built.sides["brand"].attributes.shape == (6, 0)
     assert np.isnan(built.sides["brand"].followers).all()
 
@@ -180,7 +184,9 @@ def test_attribute_vectors_are_read_as_they_stand() -> None:
     assert built.attribute_names == ()
 
 
-def test_an_empty_list_is_no_list() -> None:
+def test_an_empty_list_is_no_list_and_a_name_given_twice_counts_once() -> None:
     data = little()
-    data.brands["brand_attributes"] = lists(None, None, "runner", None, None)
-    assert tables(data).sides["brand"].attributes.nnz == 1
+    data.brands["brand_attributes"] = lists("", None, "runner vegan runner", None, None)
+    attributes = tables(data).sides["brand"].attributes
+    assert attributes.has_canonical_format
+    assert attributes.data.tolist() == [1, 1]

@@ -133,7 +133,7 @@ def test_folds_cut_training_and_validation_and_leave_the_test_brands_out(data_pa
 
 
 def test_too_many_folds_are_refused(data_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be cut into 99 folds: .* Received: 99\.$"):
+    with pytest.raises(UsageError, match=r"no split files for 99 folds, .* Received: 99\.$"):
         dataset(data_path, folds=99, fold=1)
 
 
