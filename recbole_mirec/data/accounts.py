@@ -127,7 +127,7 @@ def _dense(column: Column) -> Rows:
     mask = np.array(column.notna())
     rows = np.zeros((len(column), len(column[mask].iloc[0]) if mask.any() else 1))
     if mask.any():
-        rows[mask] = np.stack(column[mask])
+        rows[mask] = np.stack(list(column[mask]))
     return rows, mask
 
 

@@ -147,33 +147,26 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         refuse(_column_problems(self.config, Path(dataset_path), token))
         super()._load_data(token, dataset_path)
 
-    def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
+    def _load_feat(self, filepath: str, source: Any) -> Any:
         """RecBole's, where NA, null and nan in columns of tokens are words like any other."""
-        loaded: pd.DataFrame | None = super()._load_feat(filepath, source)
-        if loaded is None:
-            return None
-        names = {
-            field: f"{field}:{self.field2type[field].value}"
-            for field, values in loaded.items()
-            if self.field2type[field].value in TOKENS
-            and (values.isna() | (values.map(np.size) == 0)).any()
-        }
-        words = pd.read_csv(
-            filepath,
-            delimiter=self.config["field_separator"],
-            usecols=list(names.values()),
-            dtype=str,
-            encoding=self.config["encoding"],
-            engine="python",
-            keep_default_na=False,
-        )
-        separator = self.config["seq_separator"]
-        for field, name in names.items():
-            if self.field2type[field] == FeatureType.TOKEN:
-                loaded[field] = words[name].mask(words[name] == "")
-            else:
-                texts = words[name].fillna("").str.split(separator)
-                loaded[field] = texts.map(lambda text: np.array([word for word in text if word]))
+        loaded: Any = super()._load_feat(filepath, source)
+        for field in () if loaded is None else loaded:
+            kind, values = self.field2type[field], loaded[field]
+            if kind.value in TOKENS and (values.isna() | (values.map(np.size) == 0)).any():
+                words = pd.read_csv(
+                    filepath,
+                    delimiter=self.config["field_separator"],
+                    usecols=[f"{field}:{kind.value}"],
+                    dtype=str,
+                    encoding=self.config["encoding"],
+                    engine="python",
+                    keep_default_na=False,
+                ).iloc[:, 0]
+                if kind == FeatureType.TOKEN:
+                    loaded[field] = words.mask(words == "")
+                else:
+                    lists = words.fillna("").str.split(self.config["seq_separator"])
+                    loaded[field] = lists.map(lambda texts: np.array([t for t in texts if t]))
         return loaded
 
     def _parse_intervals_str(self, intervals_str: Any) -> Any:
@@ -211,10 +204,7 @@ class SplitDataset(Dataset):  # type: ignore[misc]
     def _part_of_interactions(self) -> NDArray[np.str_]:
         """The part of every interaction, "" for none."""
         fields = {schema.BRAND_ID: self.uid_field, schema.INFLUENCER_ID: self.iid_field}
-        tokens = {
-            name: self.id2token(field, self.inter_feat[field]) for name, field in fields.items()
-        }
-        frame = pd.DataFrame(tokens)
+        frame = pd.DataFrame({n: self.id2token(f, self.inter_feat[f]) for n, f in fields.items()})
         try:
             parts = self.split_parts(frame)
         except UsageError:

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -109,31 +108,6 @@ def test_a_test_accounts_labels_change_no_other_row() -> None:
     for side in schema.SIDES:
         for modality, features in before.sides[side].features.items():
             assert torch.equal(features, after.sides[side].features[modality])
-
-
-def test_labels_with_weights_are_the_dense_vectors_of_the_same_numbers() -> None:
-    sparse = tables()
-    names = ["cup", "road", "tree"]
-
-    def dense(data: AtomicData, side: schema.Side) -> Any:
-        frame = data.brands if side == "brand" else data.influencers
-        labels, weights = (f"{side}_content_visual_{kind}" for kind in ("labels", "weights"))
-        rows: list[list[float] | None] = []
-        for some_labels, some_weights in zip(frame[labels], frame[weights], strict=True):
-            values = dict(zip(some_labels or [], some_weights if some_labels else [], strict=True))
-            known = [float(values.get(name, 0.0)) for name in names]
-            rows.append(known if any(known) else None)
-        frame = frame.drop(columns=[labels, weights])
-        frame[f"{side}_content_visual"] = vectors(*rows)
-        return frame
-
-    data = little()
-    other = little(brands=dense(data, "brand"), influencers=dense(data, "influencer"))
-    built = tables(other)
-    for side in schema.SIDES:
-        expected, actual = sparse.sides[side], built.sides[side]
-        assert torch.equal(actual.features["content_visual"], expected.features["content_visual"])
-        assert torch.equal(actual.masks["content_visual"], expected.masks["content_visual"])
 
 
 @pytest.mark.parametrize(

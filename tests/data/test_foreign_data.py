@@ -150,10 +150,8 @@ def test_ids_and_words_that_pandas_takes_for_missing_are_kept(films: Path) -> No
 
 
 def test_intervals_filter_data_that_are_not_ours(films: Path) -> None:
-    data = load_dataset(
-        MirecConfig(config_dict=given(films, "BPR", val_interval={"length": "[95,inf)"}))
-    )
-    assert data.item_num == 1 + 7
+    kept = {"val_interval": {"length": "[95,inf)"}}
+    assert load_dataset(MirecConfig(config_dict=given(films, "BPR", **kept))).item_num == 1 + 7
 
 
 def test_a_threshold_is_read_where_it_is_set(films: Path) -> None:
@@ -163,6 +161,9 @@ def test_a_threshold_is_read_where_it_is_set(films: Path) -> None:
     )
     # stars are 1 to 5, one for each user and 1 for the sixth, who have ten films each
     assert data.inter_feat["label"].sum() == 30
+
+
+WITH_PLACE = LOADED | {"inter": ["uid", "film", "place"]}
 
 
 @pytest.mark.parametrize(
@@ -177,29 +178,14 @@ def test_a_threshold_is_read_where_it_is_set(films: Path) -> None:
             ["2 settings", "columns of '", "films.kg', which does not", "no column 'genre'"],
         ),
         ({"load_col": None, "unload_col": {"inter": ["plaec"]}}, ["no column 'plaec'. Did you"]),
-        (
-            {"load_col": {"inter": ["uid", "stars"]}},
-            ["films.inter' is loaded without 'film', which ITEM_ID_FIELD names"],
-        ),
+        ({"load_col": {"inter": ["uid", "stars"]}}, ["without 'film', which ITEM_ID_FIELD names"]),
         ({"USER_ID_FIELD": "udi"}, ["is loaded without 'udi', which USER_ID_FIELD names. Did you"]),
+        ({"load_col": WITH_PLACE}, ["'place' is a feature of", "FM ranks all pairs. Leave it"]),
         (
-            {"load_col": LOADED | {"inter": ["uid", "film", "place"]}},
-            [
-                "'place' is a feature of interactions",
-                "FM ranks all pairs. Leave it out of",
-            ],
-        ),
-        (
-            {
-                "load_col": LOADED | {"inter": ["uid", "film", "stars"]},
-                "numerical_features": ["stars"],
-            },
+            {"load_col": {"inter": ["uid", "film", "stars"]}, "numerical_features": ["stars"]},
             ["'stars' is a feature of interactions, which pairs that did not happen lack"],
         ),
-        (
-            {"threshold": {"stars": 3}},
-            ["'films' cannot be read by RecBole: ValueError('Field ["],
-        ),
+        ({"threshold": {"stars": 3}}, ["'films' cannot be read by RecBole: ValueError('Field ["]),
         ({"data_path": "nowhere"}, ["films.inter' does not exist. Put RecBole's atomic files the"]),
     ],
 )
@@ -213,7 +199,5 @@ def test_columns_that_cannot_be_loaded(
 
 
 def test_a_model_without_features_takes_any_column(films: Path) -> None:
-    columns = LOADED | {"inter": "*"}
-    assert (
-        load_dataset(MirecConfig(config_dict=given(films, "BPR", load_col=columns))).inter_num == 60
-    )
+    config = MirecConfig(config_dict=given(films, "BPR", load_col=LOADED | {"inter": "*"}))
+    assert load_dataset(config).inter_num == 60
