@@ -1,7 +1,6 @@
 """Negatives from training influencers, and the loaders that bring them."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -121,7 +120,10 @@ class FullBatchLoader(TrainDataLoader):  # type: ignore[misc]
         return max(int(self.sample_size // self.step), 1)
 
     def __iter__(self) -> Iterator[Any]:
-        return islice(super().__iter__(), len(self))
+        # the partial batch draws its negatives all the same: those of later epochs follow from it
+        for position, batch in enumerate(super().__iter__()):
+            if position < len(self):
+                yield batch
 
 
 def training_loader(config: Any, train_dataset: Any) -> Any:
