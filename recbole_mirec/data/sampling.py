@@ -57,6 +57,7 @@ class TrainInfluencerSampler:
         self._uniform = distribution == "uniform"
         weights = counts.astype(np.float64) ** (0.0 if self._uniform else alpha)
         self._cumulative = np.cumsum(weights / weights.sum())
+        self._cumulative[-1] = 1.0  # whatever rounding made of it: every draw is below
         self._width = int(pairs[:, 1].max()) + 1
         self._positive_keys = np.unique(pairs[:, 0] * self._width + pairs[:, 1])
         self._generator = np.random.default_rng(seed)
@@ -105,8 +106,7 @@ class TrainInfluencerSampler:
                 drawn = self._generator.choice(self.influencers, size=len(open_rows))
             else:
                 chances = self._generator.random(len(open_rows))
-                places = np.searchsorted(self._cumulative, chances, side="right")
-                drawn = self.influencers[np.minimum(places, len(self.influencers) - 1)]
+                drawn = self.influencers[np.searchsorted(self._cumulative, chances, side="right")]
             negatives[open_rows] = drawn
             keys = brands[open_rows] * self._width + drawn
             open_rows = open_rows[np.isin(keys, self._positive_keys)]

@@ -1,4 +1,4 @@
-"""Competences, buckets, standings and concepts of training collaborations."""
+"""Competences, buckets and standings of training collaborations."""
 
 from itertools import chain
 from pathlib import Path
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from little_data import NAME, dataset, little, write_little
-from scipy import sparse
 
 from recbole_mirec.data.accounts import (
     competence_buckets,
@@ -19,7 +18,6 @@ from recbole_mirec.data.accounts import (
     standing,
     training_competence,
 )
-from recbole_mirec.data.attributes import rarest_attributes
 
 VALUES = {
     ("b1", "i1"): 0.5,
@@ -119,26 +117,6 @@ def test_buckets_hold_everyone_once_evenly_and_in_order(
         values = [own[influencer] for bucket in buckets for influencer in bucket]
         assert values == sorted(values, reverse=True)
         assert not members[brand][np.arange(members.shape[2]) >= sizes[brand][:, None]].any()
-
-
-def test_the_rarest_attributes_come_first() -> None:
-    incidence = sparse.csr_array(
-        np.array([[1, 1, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0], [1, 0, 1, 0, 1]])
-    )
-    counts = np.array([7, 3, 3, 1, 0])
-    usable = np.array([True, True, True, True, False])
-    ids, mask = rarest_attributes(incidence, counts, usable, 3)
-    assert ids.tolist() == [[3, 1, 2], [3, 0, 0], [0, 0, 0], [2, 0, 0]]
-    expected = [[True] * 3, [True, False, False], [False] * 3, [True, True, False]]
-    assert mask.tolist() == expected
-
-
-@pytest.mark.parametrize("n_kept", [1, 10])
-def test_no_more_attributes_than_asked_for(n_kept: int) -> None:
-    incidence = sparse.csr_array(np.ones((2, 5), dtype=np.int64))
-    ids, mask = rarest_attributes(incidence, np.arange(5), np.ones(5, dtype=bool), n_kept)
-    assert ids.shape == mask.shape == (2, n_kept)
-    assert mask.sum() == 2 * min(n_kept, 5)
 
 
 def test_weights_are_powers_of_competence_with_mean_one() -> None:
