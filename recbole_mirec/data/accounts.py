@@ -1,8 +1,9 @@
 """Account tables: what each account has of every perspective, by internal id."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,14 @@ from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
 from dataset_convert.common.errors import UsageError, nearest
 
+logger = logging.getLogger(__name__)
+
 LISTS, VECTOR = "graph", "vector"
-DENSE_MODALITIES = (schema.CONTENT_TOPICS, schema.AUDIENCE_TOPICS, schema.ATTRIBUTE_VECTOR)
+Column: TypeAlias = "pd.Series[Any]"
 Frames = Mapping[schema.Side, pd.DataFrame]
+Masks = Mapping[schema.Side, NDArray[np.bool_]]
+# Values (account, dimension) and the mask (account) of who has them.
+Rows = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,12 @@ class SideTable:
     Attributes:
         features: modality -> float32 tensor (account, dimension), zeros where missing.
         masks: modality -> bool tensor (account), True where the account has the modality.
-        attributes: 0/1 incidence (account, attribute) over the shared vocabulary.
+        attributes: 0/1 incidence (account, attribute) over the shared vocabulary, int64.
         followers: float64 (account), NaN where unknown.
     """
 
-    features: Mapping[str, Tensor]
-    masks: Mapping[str, Tensor]
+    features: dict[str, Tensor]
+    masks: dict[str, Tensor]
     attributes: sparse.csr_array
     followers: NDArray[np.float64]
 
@@ -43,22 +49,20 @@ class AccountTables:
 
     Attributes:
         sides: `brand` and `influencer` -> their table.
-        dimensions: modality -> number of dimensions, the same on both sides. A modality that one
-            side lacks altogether is left out: nothing could be compared with it.
+        dimensions: modality -> number of dimensions, the same on both sides. A modality that no
+            account of one side has is left out: nothing could be compared with it.
         attribute_names: the shared attribute vocabulary, sorted; from training accounts only.
-        left_out: modality -> why it is not used.
     """
 
     sides: Mapping[schema.Side, SideTable]
     dimensions: Mapping[str, int]
     attribute_names: tuple[str, ...]
-    left_out: Mapping[str, str]
 
 
 def build_account_tables(
     data: AtomicData,
     tokens: Mapping[schema.Side, Sequence[str]],
-    training: Mapping[schema.Side, NDArray[np.bool_]],
+    training: Masks,
 ) -> AccountTables:
     """Turn the checked atomic files into tensors.
 
@@ -70,119 +74,87 @@ def build_account_tables(
             test reaches them.
 
     Returns:
-        The tables; features that no training account shows are dropped from every account.
+        The tables; labels and attributes that no training account shows are dropped from every
+        account. A modality that is not used is told in the log.
     """
-    files = {schema.BRAND: data.brands, schema.INFLUENCER: data.influencers}
-    # Reindexing aligns rows with internal ids; the padding token gets a row of missing values.
-    frames: Frames = {
+    # Rows of the internal ids; the padding token gets a row of missing values.
+    frames = {
         side: frame.set_index(schema.ACCOUNT_ID[side]).reindex(list(tokens[side]))
-        for side, frame in files.items()
+        for side, frame in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers))
     }
-    features: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
-    masks: dict[schema.Side, dict[str, Tensor]] = {side: {} for side in schema.SIDES}
-    left_out: dict[str, str] = {}
-    for modality in (*DENSE_MODALITIES, *schema.VISUAL_MODALITIES):
-        matrices = _modality(frames, modality, training)
-        present = {
-            side: np.asarray(~np.isnan(matrix).any(axis=1)) for side, matrix in matrices.items()
-        }
-        empty = [side for side, mask in present.items() if not mask.any()]
-        if empty:
-            left_out[modality] = f"no {' and no '.join(empty)} has it"
-            continue
-        for side, mask in present.items():
-            values = np.where(mask[:, None], matrices[side], 0.0).astype(np.float32)
-            features[side][modality] = torch.from_numpy(values)
-            masks[side][modality] = torch.from_numpy(mask)
-    names = _vocabulary(frames, schema.ATTRIBUTES, training)
+    lists = _columns(frames, schema.account_field, schema.ATTRIBUTES)
+    names = _vocabulary(lists, training)
     sides = {}
     for side, frame in frames.items():
         unknown = pd.Series(np.nan, index=frame.index)
         followers = frame.get(schema.account_field(side, schema.FOLLOWERS), unknown)
-        sides[side] = SideTable(
-            features=features[side],
-            masks=masks[side],
-            attributes=_incidence(
-                frame.get(schema.account_field(side, schema.ATTRIBUTES), ()), len(frame), names
-            ),
-            followers=np.asarray(followers, dtype=np.float64),
-        )
-    return AccountTables(
-        sides=sides,
-        dimensions={name: tensor.shape[1] for name, tensor in features[schema.BRAND].items()},
-        attribute_names=tuple(names),
-        left_out=left_out,
-    )
-
-
-def _modality(
-    frames: Frames, modality: str, training: Mapping[schema.Side, NDArray[np.bool_]]
-) -> dict[schema.Side, NDArray[np.float64]]:
-    """Matrices (account, dimension) with NaN rows where missing; none where no column exists."""
-    if all(schema.account_field(side, modality) in frames[side] for side in schema.SIDES):
-        return {
-            side: _dense(frame[schema.account_field(side, modality)])
-            for side, frame in frames.items()
-        }
-    if all(schema.labels_field(side, modality) in frames[side] for side in schema.SIDES):
-        names = _vocabulary(frames, f"{modality}_{schema.LABELS}", training)
-        return {side: _from_labels(frames[side], side, modality, names) for side in schema.SIDES}
-    return {}
-
-
-def _dense(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    rows = {row: value for row, value in enumerate(column) if isinstance(value, np.ndarray)}
-    width = len(next(iter(rows.values()), ()))
-    matrix = np.full((len(column), max(width, 1)), np.nan)
-    for row, value in rows.items():
-        matrix[row] = value
-    return matrix
-
-
-def _from_labels(
-    frame: pd.DataFrame, side: schema.Side, modality: str, names: Mapping[str, int]
-) -> NDArray[np.float64]:
-    matrix = np.full((len(frame), max(len(names), 1)), np.nan)
-    labels = frame[schema.labels_field(side, modality)]
-    weights = frame[schema.weights_field(side, modality)]
-    for row, (label_list, weight_list) in enumerate(zip(labels, weights, strict=True)):
-        if not _known(label_list, names):
+        attributes = _incidence(lists.get(side, unknown), names)
+        sides[side] = SideTable({}, {}, attributes, np.asarray(followers, dtype=np.float64))
+    for modality in schema.MODALITIES:
+        found = {} if modality == schema.ATTRIBUTES else _rows(frames, modality, training)
+        empty = [side for side, (_, mask) in found.items() if not mask.any()]
+        if empty:
+            reason = " and no ".join(empty)
+            logger.info(f"Modality {modality} is not used: no {reason} has it.")
             continue
-        matrix[row] = 0.0
-        for label, weight in zip(label_list, weight_list, strict=True):
+        for side, (rows, mask) in found.items():
+            sides[side].features[modality] = torch.from_numpy(rows.astype(np.float32))
+            sides[side].masks[modality] = torch.from_numpy(mask)
+    widths = {name: rows.shape[1] for name, rows in sides[schema.BRAND].features.items()}
+    return AccountTables(sides, widths, tuple(names))
+
+
+def _columns(
+    frames: Frames, field: Callable[[schema.Side, str], str], modality: str
+) -> dict[schema.Side, Column]:
+    """A modality's column of both sides; nothing where the data set, so either side, lacks it."""
+    named = {side: field(side, modality) for side in frames}
+    return {side: frames[side][name] for side, name in named.items() if name in frames[side]}
+
+
+def _rows(frames: Frames, modality: str, training: Masks) -> dict[schema.Side, Rows]:
+    """Values (account, dimension), zeros where missing, and the mask; nothing without columns."""
+    labels = _columns(frames, schema.labels_field, modality)
+    if not labels:
+        dense = _columns(frames, schema.account_field, modality)
+        return {side: _dense(column) for side, column in dense.items()}
+    weights = _columns(frames, schema.weights_field, modality)
+    names = _vocabulary(labels, training)
+    return {side: _from_labels(labels[side], weights[side], names) for side in labels}
+
+
+def _dense(column: Column) -> Rows:
+    mask = np.array(column.notna())
+    rows = np.zeros((len(column), len(column[mask].iloc[0]) if mask.any() else 1))
+    if mask.any():
+        rows[mask] = np.stack(list(column[mask]))
+    return rows, mask
+
+
+def _from_labels(labels: Column, weights: Column, names: Mapping[str, int]) -> Rows:
+    rows, mask = np.zeros((len(labels), len(names))), np.zeros(len(labels), dtype=bool)
+    for row in np.flatnonzero(labels.notna()):
+        for label, weight in zip(labels.iloc[row], weights.iloc[row], strict=True):
             if label in names:
-                matrix[row, names[label]] += weight
-    return matrix
+                rows[row, names[label]] += weight
+                mask[row] = True
+    return rows, mask
 
 
-def _known(values: object, names: Mapping[str, int]) -> list[str]:
-    return [value for value in values if value in names] if isinstance(values, list) else []
+def _vocabulary(lists: Mapping[schema.Side, Column], training: Masks) -> dict[str, int]:
+    """Sorted names of a column of lists over the training accounts of both sides -> dimension."""
+    shown = [column[training[side]] for side, column in lists.items()]
+    names = set(pd.concat(shown).explode().dropna()) if shown else ()
+    return {name: place for place, name in enumerate(sorted(names))}
 
 
-def _vocabulary(
-    frames: Frames, column: str, training: Mapping[schema.Side, NDArray[np.bool_]]
-) -> dict[str, int]:
-    """Sorted names of a list column over the training accounts of both sides -> dimension."""
-    lists = [
-        values
-        for side, frame in frames.items()
-        for values in frame.get(schema.account_field(side, column), frame.index)[training[side]]
-        if isinstance(values, list)
-    ]
-    return {name: place for place, name in enumerate(sorted(set().union(*lists)))}
-
-
-def _incidence(
-    lists: Iterable[object], n_accounts: int, names: Mapping[str, int]
-) -> sparse.csr_array:
-    cells = [
-        (row, names[value])
-        for row, values in enumerate(lists)
-        for value in sorted(set(_known(values, names)))
-    ]
-    rows, columns = zip(*cells, strict=True) if cells else ((), ())
-    ones = np.ones(len(cells), dtype=np.int64)
-    return sparse.csr_array((ones, (rows, columns)), shape=(n_accounts, len(names)))
+def _incidence(lists: Column, names: Mapping[str, int]) -> sparse.csr_array:
+    places = lists.reset_index(drop=True).explode().map(names).dropna().astype(np.int64)
+    ones = np.ones(len(places), dtype=np.int64)
+    incidence = sparse.csr_array((ones, (places.index, places)), shape=(len(lists), len(names)))
+    # an attribute that a list repeats counts once
+    incidence.data[:] = 1
+    return incidence
 
 
 def check_perspectives(wanted: Any) -> tuple[str, ...]:
@@ -210,12 +182,8 @@ def available_perspectives(accounts: AccountTables, wanted: Sequence[str]) -> tu
     Raises:
         UsageError: none of them.
     """
-    have = tuple(
-        name
-        for name in wanted
-        if any(modality in accounts.dimensions for modality in schema.PERSPECTIVES[name])
-        or (name == "attribute" and accounts.attribute_names)
-    )
+    present = {*accounts.dimensions, *([schema.ATTRIBUTES] if accounts.attribute_names else [])}
+    have = tuple(name for name in wanted if not present.isdisjoint(schema.PERSPECTIVES[name]))
     if not have:
         raise UsageError(
             f"The data set has no features for the perspectives {list(wanted)}: fill at least one "
@@ -230,22 +198,17 @@ def attribute_source(accounts: AccountTables, choice: Any) -> str:
     Raises:
         UsageError: the choice is unknown, or the data set lacks what it asks for.
     """
-    have = {
-        LISTS: bool(accounts.attribute_names),
-        VECTOR: schema.ATTRIBUTE_VECTOR in accounts.dimensions,
-    }
-    if choice == "auto":
-        return LISTS if have[LISTS] else VECTOR
-    if choice not in have:
+    if choice not in ("auto", LISTS, VECTOR):
+        hint = nearest(str(choice), ("auto", LISTS, VECTOR))
+        raise UsageError(f"Unknown attribute_input '{choice}'.{hint}")
+    have = [LISTS] * bool(accounts.attribute_names)
+    have += [VECTOR] * (schema.ATTRIBUTE_VECTOR in accounts.dimensions)
+    if choice != "auto" and choice not in have:
         raise UsageError(
-            f"Unknown attribute_input '{choice}'.{nearest(str(choice), ('auto', *have))}"
+            f"attribute_input={choice} needs what the data set lacks; use "
+            f"attribute_input={have[0]}."
         )
-    if not have[choice]:
-        other = VECTOR if choice == LISTS else LISTS
-        raise UsageError(
-            f"attribute_input={choice} needs what the data set lacks; use attribute_input={other}."
-        )
-    return str(choice)
+    return have[0] if choice == "auto" else str(choice)
 
 
 def incidence_features(accounts: AccountTables, side: schema.Side) -> tuple[Tensor, Tensor]:
@@ -276,15 +239,11 @@ def influence_numbers(dataset: Any) -> dict[str, NDArray[np.float64]]:
 
 
 def standing(values: NDArray[np.float64], fitted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Where values stand among those of some accounts.
-
-    Args:
-        values: (account), NaN where unknown.
-        fitted: (account), True for the accounts to compare with, at least one value among them.
+    """Where values (account), NaN where unknown, stand among those of the `fitted` accounts.
 
     Returns:
         (account): the share of compared values below less the share above, in [-1, 1]; 0, the
-        middle, where the value is unknown.
+        middle, where the value is unknown. At least one fitted account must have a value.
     """
     known = ~np.isnan(values)
     compared = np.sort(values[fitted & known])
@@ -302,42 +261,28 @@ def training_competence(dataset: Any) -> NDArray[np.float64]:
     interactions = dataset.atomic.interactions
     if schema.COMPETENCE not in interactions:
         return np.full(len(pairs), np.nan)
-    known = interactions.set_index([schema.BRAND_ID, schema.INFLUENCER_ID])[schema.COMPETENCE]
-    tokens = pd.MultiIndex.from_arrays(
-        [
-            dataset.id2token(dataset.uid_field, pairs[:, 0]),
-            dataset.id2token(dataset.iid_field, pairs[:, 1]),
-        ]
-    )
-    found: NDArray[np.float64] = known.reindex(tokens).to_numpy(dtype=np.float64)
-    return found
+    fields = list(schema.ACCOUNT_ID.values())
+    known = interactions.set_index(fields)[schema.COMPETENCE]
+    tokens = [dataset.id2token(field, ids) for field, ids in zip(fields, pairs.T, strict=True)]
+    found = known.reindex(pd.MultiIndex.from_arrays(tokens))
+    return np.asarray(found, dtype=np.float64)
 
 
 def mean_competence(
     pairs: NDArray[np.int64], competence: NDArray[np.float64], n_influencers: int
 ) -> NDArray[np.float64]:
-    """Mean competence of every influencer: float64 (influencer), NaN where none is known.
-
-    Args:
-        pairs: (pair, 2) collaborations in internal ids.
-        competence: (pair), NaN where unknown.
-        n_influencers: number of internal ids, padding included.
-    """
+    """Mean over pairs (pair, 2) with a known competence (pair): (influencer), NaN without any."""
     known = ~np.isnan(competence)
     influencers = pairs[known, 1]
     counts = np.bincount(influencers, minlength=n_influencers)
     sums = np.bincount(influencers, weights=competence[known], minlength=n_influencers)
-    means = np.full(n_influencers, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def competence_weights(competence: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    """Weights of training pairs: competence to a power, 1 on average, 1 where it is unknown.
+    """Weights of training pairs (pair): competence to a power, 1 on average.
 
-    Args:
-        competence: (pair), at least 0, NaN where unknown.
-        power: 0 gives every pair the weight 1.
+    What is unknown (NaN) or 0 counts 1; a power of 0 gives every pair the weight 1.
     """
     known = competence > 0
     weights = np.ones(len(competence))
@@ -347,45 +292,23 @@ def competence_weights(competence: NDArray[np.float64], power: float) -> NDArray
     return weights
 
 
-@dataclass(frozen=True, eq=False)
-class Buckets:
-    """Each brand's influencers, cut into buckets of falling competence.
-
-    Attributes:
-        members: int64 (brand, bucket, slot) internal ids by internal id of the brand; 0 in slots
-            beyond a bucket's size.
-        sizes: int64 (brand, bucket).
-    """
-
-    members: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-
 def competence_buckets(
     pairs: NDArray[np.int64], competence: NDArray[np.float64], n_brands: int, n_buckets: int
-) -> Buckets:
-    """Cut every brand's influencers into buckets as even as can be.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut every brand's influencers into buckets of falling competence, as even as can be.
 
-    Args:
-        pairs: (pair, 2) collaborations in internal ids.
-        competence: (pair), NaN where unknown, which counts as the least; equal ones keep the
-            order of the pairs.
-        n_brands: number of internal ids, padding included.
-        n_buckets: at least 1.
+    Of pairs (pair, 2) in internal ids, whose competence (pair) counts as the least where it is
+    unknown (NaN); equal ones keep the order of the pairs. `n_brands` includes padding.
 
     Returns:
-        The buckets, the best first. A brand with fewer influencers than buckets has empty ones.
+        Internal ids (brand, bucket, slot), the best bucket first, 0 in slots beyond a bucket's
+        size; and the sizes (brand, bucket), 0 too where a brand has fewer influencers than buckets.
     """
-    worth = np.where(np.isnan(competence), -np.inf, competence)
-    ordered = pairs[np.lexsort((-worth, pairs[:, 0]))]
-    degrees = np.bincount(ordered[:, 0], minlength=n_brands)
-    brands = ordered[:, 0]
-    rank = np.arange(len(ordered)) - (np.cumsum(degrees) - degrees)[brands]
-    bucket = rank * n_buckets // degrees[brands]
-    # less the first rank that falls into the bucket: bucket * degree / n_buckets, rounded up
-    slot = rank + -bucket * degrees[brands] // n_buckets
-    sizes = np.zeros((n_brands, n_buckets), dtype=np.int64)
-    np.add.at(sizes, (brands, bucket), 1)
+    ordered = pairs[np.lexsort((-competence, pairs[:, 0]))]
+    degrees = np.bincount(pairs[:, 0], minlength=n_brands)
+    # a bucket's first rank: bucket * degree / n_buckets, rounded up
+    first = -(-np.arange(n_buckets + 1) * degrees[:, None] // n_buckets)
+    sizes = np.diff(first, axis=1)
     members = np.zeros((n_brands, n_buckets, max(int(sizes.max()), 1)), dtype=np.int64)
-    members[brands, bucket, slot] = ordered[:, 1]
-    return Buckets(members, sizes)
+    members[np.arange(members.shape[2]) < sizes[:, :, None]] = ordered[:, 1]
+    return members, sizes

@@ -19,20 +19,20 @@ from recbole_mirec.data.dataset import EvaluationSplit
 class TrainInfluencerSampler:
     """Draws negative influencers for brands, by the interface of RecBole's Sampler.
 
-    RecBole draws from all items, those of validation and test included; here candidates are the
-    influencers of the training pairs, for every model.
+    RecBole draws from all items, those of validation and test included, and from NumPy's global
+    state; here candidates are the influencers of the training pairs, and the generator is its own.
 
     Args:
         pairs: (pair, 2) training collaborations in internal ids.
         distribution: `uniform` over training influencers, or `popularity`: proportional to the
             number of training collaborations to the power `alpha`.
         alpha: the power; without effect for `uniform`.
-        seed: seed of the sampler's own generator.
+        seed: of the generator.
         static: draw the negatives of every training pair once and give the same ones ever after;
             they follow from pairs and seed alone.
 
     Raises:
-        ValueError: a brand collaborates with every training influencer, so no negative exists.
+        UsageError: a brand collaborates with every training influencer, so no negative exists.
     """
 
     def __init__(
@@ -48,14 +48,16 @@ class TrainInfluencerSampler:
         brands, degrees = np.unique(pairs[:, 0], return_counts=True)
         if (degrees >= len(influencers)).any():
             full = brands[degrees >= len(influencers)][0]
-            raise ValueError(
+            raise UsageError(
                 "Negatives need a training influencer that the brand has not worked with. "
                 f"Received: brand with internal id {full}, which has worked with all "
                 f"{len(influencers)}. Add influencers or collaborations."
             )
         self.influencers = influencers
-        weights = counts.astype(np.float64) ** alpha if distribution == "popularity" else None
-        self._cumulative = None if weights is None else np.cumsum(weights / weights.sum())
+        self._uniform = distribution == "uniform"
+        weights = counts.astype(np.float64) ** (0.0 if self._uniform else alpha)
+        self._cumulative = np.cumsum(weights / weights.sum())
+        self._cumulative[-1] = 1.0  # whatever rounding made of it: every draw is below
         self._width = int(pairs[:, 1].max()) + 1
         self._positive_keys = np.unique(pairs[:, 0] * self._width + pairs[:, 1])
         self._generator = np.random.default_rng(seed)
@@ -66,12 +68,7 @@ class TrainInfluencerSampler:
     def sample_by_user_ids(
         self, user_ids: NDArray[np.int64], item_ids: NDArray[np.int64], num: int
     ) -> Tensor:
-        """Negatives for each pair, in RecBole's order.
-
-        Args:
-            user_ids: (pair) brands.
-            item_ids: (pair) their positives; only static negatives depend on them.
-            num: negatives a pair.
+        """`num` negatives for each pair of a brand and its positive, in RecBole's order.
 
         Returns:
             int64 tensor (num * pair): the first negative of every pair, then the second, ...
@@ -97,21 +94,19 @@ class TrainInfluencerSampler:
 
     def load_state(self, saved: dict[str, int | str]) -> None:
         """Put the generator where `state` found it."""
-        words = {name: int(saved[name]) for name in ("state", "inc")}
-        rest = {name: int(saved[name]) for name in ("has_uint32", "uinteger")}
-        state = {"bit_generator": "PCG64", "state": words, **rest}
-        self._generator.bit_generator.state = state
+        numbers = {name: int(value) for name, value in saved.items()}
+        words = {name: numbers.pop(name) for name in ("state", "inc")}
+        self._generator.bit_generator.state = {"bit_generator": "PCG64", "state": words, **numbers}
 
     def _draw(self, brands: NDArray[np.int64]) -> NDArray[np.int64]:
         negatives = np.zeros(len(brands), dtype=np.int64)
         open_rows = np.arange(len(brands))
         while len(open_rows):
-            if self._cumulative is None:
+            if self._uniform:
                 drawn = self._generator.choice(self.influencers, size=len(open_rows))
             else:
                 chances = self._generator.random(len(open_rows))
-                places = np.searchsorted(self._cumulative, chances, side="right")
-                drawn = self.influencers[np.minimum(places, len(self.influencers) - 1)]
+                drawn = self.influencers[np.searchsorted(self._cumulative, chances, side="right")]
             negatives[open_rows] = drawn
             keys = brands[open_rows] * self._width + drawn
             open_rows = open_rows[np.isin(keys, self._positive_keys)]
@@ -122,15 +117,13 @@ class FullBatchLoader(TrainDataLoader):  # type: ignore[misc]
     """Batches of one size: the last partial one is dropped, unless it is the only one."""
 
     def __len__(self) -> int:
-        whole: int = self.sample_size // self.step
-        return max(whole, 1)
+        return max(int(self.sample_size // self.step), 1)
 
     def __iter__(self) -> Iterator[Any]:
-        n_batches = len(self)
+        # the partial batch draws its negatives all the same: those of later epochs follow from it
         for position, batch in enumerate(super().__iter__()):
-            if position == n_batches:
-                return
-            yield batch
+            if position < len(self):
+                yield batch
 
 
 def training_loader(config: Any, train_dataset: Any) -> Any:
@@ -142,19 +135,15 @@ def training_loader(config: Any, train_dataset: Any) -> Any:
     pairs = train_dataset.pairs[schema.TRAIN]
     if not len(pairs):
         raise UsageError("The training part holds no collaboration. Check the split files.")
-    arguments = config["train_neg_sample_args"]
-    sampler = None
+    arguments, sampler = config["train_neg_sample_args"], None
     if arguments["distribution"] != "none":
-        try:
-            sampler = TrainInfluencerSampler(
-                pairs,
-                distribution=arguments["distribution"],
-                alpha=arguments["alpha"],
-                seed=config["seed"],
-                static=config["static_negatives"],
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        sampler = TrainInfluencerSampler(
+            pairs,
+            distribution=arguments["distribution"],
+            alpha=arguments["alpha"],
+            seed=config["seed"],
+            static=config["static_negatives"],
+        )
     loader_class = get_dataloader(config, "train")
     if config["drop_last"] and loader_class is TrainDataLoader:
         loader_class = FullBatchLoader
@@ -168,8 +157,6 @@ class EvaluationLoader:
         split: brands, candidates and truth.
         dataset: joins features to ids.
         is_sequential: False; for RecBole's `full_sort_topk`.
-        uid2history_item: for a list of brands, the influencers that do not count for each: no
-            candidates, or collaborations of earlier parts. `full_sort_topk` leaves them out.
     """
 
     is_sequential = False
@@ -183,24 +170,15 @@ class EvaluationLoader:
 
     @property
     def uid2history_item(self) -> "EvaluationLoader":
-        """This loader: RecBole indexes it by brands."""
+        """This loader, which RecBole's `full_sort_topk` indexes by brands."""
         return self
 
     def __getitem__(self, brands: Sequence[int | Tensor]) -> list[Tensor]:
-        return [self._left_out(int(brand)) for brand in brands]
-
-    def _left_out(self, brand: int) -> Tensor:
-        split = self.split
-        counts = np.zeros(self.dataset.item_num, dtype=bool)
-        (row,) = np.nonzero(split.brands == brand)
-        if len(row):
-            counts[split.candidates] = split.mask[row[0]]
-        else:
-            counts[split.candidates] = True
-            earlier = schema.PARTS[: schema.PARTS.index(split.part)]
-            pairs = np.concatenate([self.dataset.pairs[part] for part in earlier])
-            counts[pairs[pairs[:, 0] == brand, 1]] = False
-        return torch.from_numpy(np.flatnonzero(~counts))
+        """For each brand: no candidates, and influencers of its earlier collaborations."""
+        known = self.dataset.known_before(self.split.part)
+        others = np.setdiff1d(np.arange(self.dataset.item_num), self.split.candidates)
+        own = [known[known[:, 0] == int(brand), 1] for brand in brands]
+        return [torch.from_numpy(np.union1d(others, influencers)) for influencers in own]
 
 
 def evaluation_loader(dataset: Any, part: str) -> EvaluationLoader | None:

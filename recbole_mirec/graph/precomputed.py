@@ -1,44 +1,30 @@
 """Readers of graphs and node embeddings that were computed elsewhere."""
 
 import csv
+import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from scipy.sparse import csr_array
 
-
-@dataclass(frozen=True)
-class EdgeList:
-    """A weighted undirected graph read from a file.
-
-    Attributes:
-        nodes: the ids or names as the file writes them, by row of `weights`; sorted by value where
-            all of them are whole numbers, as text otherwise.
-        weights: node x node, float64, symmetric, no self loops.
-        n_lines: edge lines read, blank lines and the header aside.
-        n_conflicts: pairs that stand with more than one weight, in either order.
-    """
-
-    nodes: tuple[str, ...]
-    weights: csr_array
-    n_lines: int
-    n_conflicts: int
+logger = logging.getLogger(__name__)
 
 
-def read_edge_list(path: Path) -> EdgeList:
+def read_edge_list(path: Path) -> tuple[tuple[str, ...], csr_array]:
     """Read a precomputed attribute graph: one edge a line, two ids (or names) and a weight.
 
     Fields are separated by commas where the first line that is not blank holds a comma (quoting as
     in CSV), else by white space; a first line whose third field is "weight" is a header. The edge
     is undirected. Where a pair stands more than once, in either order, the last line wins: the rule
-    of the published reader, for whose list it matters (5,888 pairs in two weights).
+    of the published reader, for whose list it matters (5,888 pairs in two weights). Lines and such
+    pairs are counted in the log.
 
-    Args:
-        path: a UTF-8 text file.
+    Returns:
+        The ids as the file writes them, sorted by value where all are whole numbers, as text
+        otherwise; and their weights: node x node, float64, symmetric, no self loops.
 
     Raises:
         ValueError: with file and line, for a line without three fields, an empty id, a weight that
@@ -46,12 +32,14 @@ def read_edge_list(path: Path) -> EdgeList:
             not in UTF-8.
         OSError: the file cannot be read.
     """
+    rows = list(_rows(path))
+    if rows and [field.lower() for field in rows[0][1][2:3]] == ["weight"]:
+        del rows[0]
     last: dict[tuple[str, str], float] = {}
     conflicts: set[tuple[str, str]] = set()
-    n_lines = 0
-    for where, fields in _edge_lines(path):
+    for where, fields in rows:
         _require(
-            len(fields) == 3 and bool(fields[0]) and bool(fields[1]) and fields[0] != fields[1],
+            len(fields) == 3 and all(fields) and fields[0] != fields[1],
             f"{where}: an edge needs two different ids and a weight, separated as in the first "
             "line",
             fields,
@@ -62,7 +50,6 @@ def read_edge_list(path: Path) -> EdgeList:
         if last.get(pair, weight) != weight:
             conflicts.add(pair)
         last[pair] = weight
-        n_lines += 1
     _require(bool(last), f"{path}: an edge list must hold at least one edge", "none")
     names = {name for pair in last for name in pair}
     numbers = all(name.isdecimal() for name in names)
@@ -73,7 +60,11 @@ def read_edge_list(path: Path) -> EdgeList:
     one_way = csr_array((list(last.values()), ends.T), shape=(len(nodes), len(nodes)))
     weights = csr_array(one_way + one_way.T)
     weights.sort_indices()
-    return EdgeList(nodes, weights, n_lines, len(conflicts))
+    logger.info(
+        f"Attribute graph from {path}: {len(nodes)} nodes, {len(rows)} lines, {len(conflicts)} "
+        f"pairs with two weights."
+    )
+    return nodes, weights
 
 
 def read_word2vec_text(
@@ -84,9 +75,6 @@ def read_word2vec_text(
     The first line holds the number of nodes and the dimension, every other line an id (or a name
     without white space) and its vector.
 
-    Args:
-        path: a UTF-8 text file.
-
     Returns:
         The ids as the file writes them, in its order, and their vectors.
 
@@ -96,18 +84,16 @@ def read_word2vec_text(
             than announced or text not in UTF-8.
         OSError: the file cannot be read.
     """
-    lines = _text_lines(path)
-    where, first = next(lines, (f"{path}, line 1", ""))
-    head = first.split()
+    rows = _rows(path)
+    where, head = next(rows, (f"{path}, line 1", []))
     _require(
         len(head) == 2 and all(word.isdecimal() and int(word) > 0 for word in head),
         f"{where}: the first line must be the number of nodes and the dimension",
-        first.strip()[:80],
+        " ".join(head)[:80],
     )
     n_nodes, dimension = map(int, head)
     vectors: dict[str, list[float]] = {}
-    for where, line in lines:
-        name, *values = line.split()
+    for where, (name, *values) in rows:
         _require(
             len(values) == dimension and name not in vectors,
             f"{where}: a node needs an id that stands once, and {dimension} values",
@@ -120,28 +106,17 @@ def read_word2vec_text(
     return tuple(vectors), np.array(list(vectors.values()), dtype=np.float32)
 
 
-def _text_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (where it stands, line) of every line that is not blank."""
-    # utf-8-sig: spreadsheet programs put a byte order mark before the first id.
-    with path.open(encoding="utf-8-sig") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path}, line {number}", line
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: the text must be in UTF-8. Received: {error}") from error
-
-
-def _edge_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield (where it stands, fields) of every edge line."""
-    has_commas = None
-    for where, line in _text_lines(path):
-        is_first = has_commas is None
-        has_commas = "," in line if is_first else has_commas
-        fields = next(csv.reader([line])) if has_commas else line.split()
-        fields = [field.strip() for field in fields]
-        if not (is_first and fields[2:] and fields[2].lower() == "weight"):
-            yield where, fields
+def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Where it stands and the fields of every line that is not blank, separated as the first."""
+    try:
+        # utf-8-sig: spreadsheet programs put a byte order mark before the first id.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: the text must be in UTF-8. Received: {error}") from error
+    filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    for number, line in filled:
+        fields = next(csv.reader([line])) if "," in filled[0][1] else line.split()
+        yield f"{path}, line {number}", [field.strip() for field in fields]
 
 
 def _number(text: str, where: str) -> float:

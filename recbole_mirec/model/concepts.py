@@ -10,7 +10,7 @@ from torch import Tensor
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
-from recbole_mirec.data.attributes import GraphSettings, account_concepts
+from recbole_mirec.data.attributes import account_concepts
 from recbole_mirec.model.base import (
     AccountFeatures,
     MirecModel,
@@ -39,15 +39,7 @@ class ConceptInputs(AccountFeatures):
             )
         super().__init__(tables)
         self.n_history = sum(self.widths.values())
-        concepts = account_concepts(
-            dataset.accounts,
-            dataset.pairs[schema.TRAIN],
-            GraphSettings.from_config(config),
-            config["n_concepts"],
-        )
-        arrays: dict[str, np.ndarray[Any, Any]] = {"vectors": concepts.vectors}
-        for side in schema.SIDES:
-            arrays |= {f"{side}_ids": concepts.ids[side], f"{side}_mask": concepts.masks[side]}
+        arrays = account_concepts(dataset.accounts, dataset.pairs[schema.TRAIN], config)
         self.concept_names = tuple(arrays)
         for name, values in arrays.items():
             self.register_buffer(name, torch.from_numpy(values), persistent=False)

@@ -12,7 +12,7 @@ from recbole_mirec.data.accounts import (
     competence_weights,
     training_competence,
 )
-from recbole_mirec.data.attributes import GraphSettings, graph_features
+from recbole_mirec.data.attributes import graph_features
 from recbole_mirec.model.base import (
     Sides,
     VectorModel,
@@ -81,7 +81,7 @@ def _method(
     tables = perspective_tables(
         accounts,
         perspectives,
-        lambda: graph_features(accounts, pairs, GraphSettings.from_config(config)),
+        lambda: graph_features(accounts, pairs, config),
         config["attribute_input"],
     )
     settings = _settings(config, perspectives)

@@ -185,9 +185,9 @@ class MIR(HistoryModel):
                 "brand's influencers, with equal labels."
             )
             competence, labels = np.zeros(len(pairs)), np.ones(n_buckets)
-        buckets = competence_buckets(pairs, competence, self.n_users, n_buckets)
+        members, sizes = competence_buckets(pairs, competence, self.n_users, n_buckets)
         labels = np.concatenate([labels, np.zeros(self.n_negatives)]).astype(np.float32)
-        values = {"members": buckets.members, "sizes": buckets.sizes, "labels": labels}
+        values = {"members": members, "sizes": sizes, "labels": labels}
         for name, array in values.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 

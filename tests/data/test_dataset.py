@@ -86,12 +86,20 @@ def test_a_share_of_the_brands_may_be_asked_for(tmp_path: Path) -> None:
     assert data.evaluation_split("test") is None
 
 
-def test_a_split_that_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"valid_brands": 4, "test_brands": 1}, r"no split files for new-brand, .*: 4 and 1\.$"),
+        ({"protocol": "known-brand"}, r"no split files for known-brand, .* at most 2 a brand\.$"),
+        ({"valid_brands": 1, "test_brands": 1, "folds": 9, "fold": 1}, r"for 9 folds, .*: 9\.$"),
+    ],
+)
+def test_a_split_that_cannot_be_drawn_is_an_error(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     write_little(tmp_path, splits={})
-    with pytest.raises(UsageError, match=r"no split files for new-brand, .* Received: 4 and 1"):
-        dataset(tmp_path, dataset=NAME, valid_brands=4, test_brands=1)
-    with pytest.raises(UsageError, match=r"no split files for known-brand, .* at most 2 a brand"):
-        dataset(tmp_path, dataset=NAME, protocol="known-brand")
+    with pytest.raises(UsageError, match=message):
+        dataset(tmp_path, dataset=NAME, **changes)
 
 
 def test_known_brand_masks_what_was_known(data_path: Path) -> None:
@@ -130,11 +138,6 @@ def test_folds_cut_training_and_validation_and_leave_the_test_brands_out(data_pa
         seen = set(data.id2token(data.uid_field, data.pairs["train"][:, 0]))
         assert seen.isdisjoint(brands["test"] | brands["valid"] | own["test"])
     assert sorted(tested) == sorted(own["train"] | own["valid"])
-
-
-def test_too_many_folds_are_refused(data_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be cut into 99 folds: .* Received: 99\.$"):
-        dataset(data_path, folds=99, fold=1)
 
 
 def test_ids_follow_the_account_files(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little_data import dataset, settings
 
+from dataset_convert import schema
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.sampling import TrainInfluencerSampler, training_loader
+from recbole_mirec.data.sampling import TrainInfluencerSampler, evaluation_loader, training_loader
 
 # Influencers 1, 4 and 6 are of validation or test; counts of 2, 3, 5, 7: 3, 2, 1, 1.
 PAIRS = np.array([(1, 2), (1, 3), (2, 3), (2, 2), (2, 5), (3, 2), (3, 7)])
@@ -188,3 +189,23 @@ def test_pointwise_models_get_labels(data_path: Path) -> None:
         half = len(batch) // 2
         assert batch["label"].tolist() == [1.0] * half + [0.0] * half
         assert torch.equal(batch["brand_id"][:half], batch["brand_id"][half:])
+
+
+# --- parts to evaluate on ---
+
+
+@pytest.mark.parametrize("protocol", schema.PROTOCOLS)
+def test_the_history_of_a_brand_is_what_does_not_count_for_it(
+    data_path: Path, protocol: str
+) -> None:
+    data = dataset(data_path, protocol=protocol)
+    loader = evaluation_loader(data, "test")
+    assert loader is not None
+    split = loader.split
+    assert len(loader) == len(split.brands)
+    for brand, mask in zip(split.brands, split.mask, strict=True):
+        (gone,) = loader.uid2history_item[[brand]]
+        assert sorted({*range(data.item_num)} - {*gone.tolist()}) == split.candidates[mask].tolist()
+    # of whatever brand: what it was known to have worked with before
+    for brand, influencer in [*data.pairs["train"][:5], *data.pairs["valid"][:5]]:
+        assert influencer in loader.uid2history_item[[brand]][0]

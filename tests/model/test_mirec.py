@@ -13,7 +13,7 @@ from torch import Tensor
 from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.checkpoint import load_state
-from recbole_mirec.data.attributes import GraphSettings, graph_features
+from recbole_mirec.data.attributes import graph_features
 from recbole_mirec.experiment import Experiment, prepare, run_experiment
 
 ALL = ("content", "audience", "attribute")
@@ -107,12 +107,11 @@ def test_every_perspective_and_the_graph_count(experiment: Experiment) -> None:
     assert data.accounts is not None
     training = data.pairs["train"]
     other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
-    graph_settings = GraphSettings.from_config(experiment.config)
-    same = graph_features(data.accounts, training, graph_settings)["brand"][0]
+    same = graph_features(data.accounts, training, experiment.config)["brand"][0]
     kept = model.method.accounts.brand_attribute_features.clone()
     assert torch.equal(same, kept)
     model.method.accounts.brand_attribute_features.copy_(
-        graph_features(data.accounts, other, graph_settings)["brand"][0]
+        graph_features(data.accounts, other, experiment.config)["brand"][0]
     )
     forget(model)
     changed = model.perspective_scores(pairs)
