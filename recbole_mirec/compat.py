@@ -11,7 +11,7 @@ from functools import partial, wraps
 from importlib import import_module
 from logging import FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,10 +55,8 @@ def divert(function: Any, ours: Callable[..., Any]) -> None:
     original.__kwdefaults__ = function.__kwdefaults__
     original.__doc__ = function.__doc__
     function.__globals__.setdefault(_TABLE, {})[name] = partial(ours, original)
-    made: dict[str, Any] = {}
     body = f"def {name}(*given, **named): return {_TABLE}[{name!r}](*given, **named)"
-    exec(compile(body, f"<call of {name}>", "exec"), function.__globals__, made)
-    function.__code__ = made[name].__code__
+    _recode(function, body, f"<call of {name}>")
     function.__defaults__ = function.__kwdefaults__ = None
     # signature and help stay the original's
     function.__wrapped__ = original
@@ -67,9 +65,7 @@ def divert(function: Any, ours: Callable[..., Any]) -> None:
 def rewrite(function: Any, changes: Mapping[str, str]) -> None:
     """Compile a function, once, from its installed source with some words replaced, in place.
 
-    Args:
-        function: a Python function, or a class's method, that closes over nothing.
-        changes: words that stand in its source, and what shall stand there instead.
+    It is a Python function, or a class's method, that closes over nothing.
 
     Raises:
         LookupError: the source does not hold the words: another release than the one repaired.
@@ -83,11 +79,14 @@ def rewrite(function: Any, changes: Mapping[str, str]) -> None:
             raise LookupError(f"{function.__qualname__} does not hold {old!r}.")
         source = source.replace(old, new)
     # Behind as many lines as before, so that tracebacks show the right ones.
-    text = "\n" * (first - 1) + textwrap.dedent(source)
-    made: dict[str, Any] = {}
-    exec(compile(text, inspect.getfile(function), "exec"), function.__globals__, made)
-    function.__code__ = made[function.__name__].__code__
+    _recode(function, "\n" * (first - 1) + textwrap.dedent(source), inspect.getfile(function))
     function.rewritten = True
+
+
+def _recode(function: Any, source: str, file: str) -> None:
+    made: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), function.__globals__, made)
+    function.__code__ = made[function.__name__].__code__
 
 
 class Repair(NamedTuple):
@@ -128,14 +127,10 @@ def silence(message: str, category: type[Warning]) -> Callable[[], None]:
     return partial(warnings.filterwarnings, "ignore", message=message, category=category)
 
 
-class _RayTune:
-    """What RecBole uses of `ray.tune`, without importing Ray before somebody else does."""
-
-    @staticmethod
-    def report(**metrics: Any) -> None:
-        """Report a trial's metrics to the Ray that runs it; without effect where none does."""
-        if "ray.tune" in sys.modules:
-            sys.modules["ray.tune"].report(metrics)
+def _report(**metrics: Any) -> None:
+    """Report a trial's metrics to the Ray that runs it, which is imported only if one does."""
+    if "ray.tune" in sys.modules:
+        sys.modules["ray.tune"].report(metrics)
 
 
 def _quick_start() -> ModuleType:
@@ -159,10 +154,6 @@ def _counting_items(construct: Any, model: Any, config: Any, dataset: Any) -> No
     model.max_cnt = model.item_cnt.max(dim=0).values
 
 
-def _no_loss(model: Any, _batch: Any) -> Any:
-    return model.fake_loss.sum()
-
-
 @torch.no_grad()
 def _clearing_padding(construct: Any, model: Any, config: Any, dataset: Any) -> None:
     construct(model, config, dataset)
@@ -180,10 +171,6 @@ def _sample_at_most(n_users: int, n_items: int, size: int) -> tuple[list[int], l
     """Users and items without repetition, `size` of each or all there are."""
     users, items = range(n_users), range(n_items)
     return random.sample(users, min(size, n_users)), random.sample(items, min(size, n_items))
-
-
-def _no_noise(scores: Any, mag: float = 0.0) -> Any:  # noqa: ARG001
-    return scores
 
 
 def _checking_item_embedding(construct: Any, model: Any, config: Any, dataset: Any) -> None:
@@ -284,7 +271,7 @@ REPAIRS: tuple[Repair, ...] = (
         "import of Ray",
         "quick start imports ray for one call, which Ray has changed since",
         "RecBole imports Ray only where it runs it",
-        put(_quick_start(), "tune", _RayTune),
+        put(_quick_start(), "tune", SimpleNamespace(report=_report)),
         upstream="RecBole #2162, #2078",
     ),
     _repair(
@@ -337,7 +324,7 @@ REPAIRS: tuple[Repair, ...] = (
         "an item counts once a batch (repeated indices), and sampled negatives count as well",
         "RecBole counts the training interactions",
         around(general.Pop, "__init__", _counting_items),
-        put(general.Pop, "calculate_loss", _no_loss),
+        put(general.Pop, "calculate_loss", lambda model, _: model.fake_loss.sum()),
         upstream="RecBole #2198, #1844",
     ),
     _repair(
@@ -363,7 +350,7 @@ REPAIRS: tuple[Repair, ...] = (
         "ADMMSLIM's noise",
         "random noise breaks ties, so that no two evaluations agree; ranks are exact here",
         "RecBole ranks ties itself",
-        put(admmslim, "add_noise", _no_noise),
+        put(admmslim, "add_noise", lambda scores, *_, **__: scores),
     ),
     _repair(
         "state outside checkpoints",

@@ -39,20 +39,10 @@ from recbole_mirec.results import (
 )
 from recbole_mirec.trainer import BEST, MirecTrainer, make_trainer
 
-PADDING = "[PAD]"
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
-
-
-class OutOfMemoryError(UsageError):
-    """The data and the settings ask for more memory, the machine's or the GPU's, than there is."""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    told = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
-    return bool(told) or isinstance(error, MemoryError)
 
 
 @contextmanager
@@ -60,11 +50,11 @@ def _in_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
             raise
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         remedy = "Lower train_batch_size, eval_batch_size or the model's sizes."
-        raise OutOfMemoryError(f"Not enough memory: {said}. {remedy}") from error
+        raise UsageError(f"Not enough memory: {said}. {remedy}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +139,7 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
         with naming(folder):
             synthesize.write_synthetic(name, folder)
     try:
-        dataset = (MirecDataset if ours else SplitDataset)(config)
+        return (MirecDataset if ours else SplitDataset)(config)
     except _UNREADABLE as error:
         if ours or isinstance(error, UsageError):
             raise
@@ -157,13 +147,6 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
             f"Data set '{name}' cannot be read by RecBole: {error!r}. Check its files and the keys "
             f"that say how to read them."
         ) from error
-    for field in (dataset.uid_field, dataset.iid_field):
-        if PADDING in dataset.field2id_token[field][1:]:
-            raise UsageError(
-                f"Data set '{name}' has the {field} '{PADDING}', which is RecBole's word for none. "
-                f"Rename it."
-            )
-    return dataset
 
 
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
@@ -172,8 +155,7 @@ def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
     except _UNMADE as error:
         if isinstance(error, UsageError) or is_ours(config.model_class):
             raise
-        kind = OutOfMemoryError if _is_out_of_memory(error) else UsageError
-        raise kind(f"Model {config['model']} cannot be made: {error!r}.") from error
+        raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
 
 
 def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
@@ -294,9 +276,7 @@ def _identity(experiment: Experiment) -> dict[str, Any]:
 
 
 def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
-    valid = train(experiment)
-    split = experiment.dataset.evaluation_split(schema.TEST)
-    test = None if split is None else experiment.trainer.evaluate_split(split)
+    valid, test = train(experiment), _evaluate(experiment, schema.TEST)
     for evaluation in (valid, test):
         if evaluation is not None:
             _write_ranks(experiment, evaluation)
@@ -364,10 +344,9 @@ def run_recbole_mirec(
         saved: whether the run's folder stays. Figures are those of the best epoch either way.
 
     Returns:
-        RecBole's `best_valid_score`, `valid_score_bigger`, `best_valid_result` and `test_result`
-        (metrics are found by our names and by RecBole's, in any case of letters), and `model`,
-        `dataset`, `protocol`, `seed`, `best_epoch` (from 1), `n_epochs`, `run_folder` (None where
-        nothing was saved) and `notes`. A part that the data set lacks gives None.
+        RecBole's keys (metrics are found by our names and by RecBole's, in any case of letters),
+        and `ExperimentResult`'s; `run_folder` is None where nothing was saved, and the result of a
+        part that the data set lacks.
 
     Raises:
         UsageError: anything the user can mend.
@@ -375,9 +354,8 @@ def run_recbole_mirec(
     settings = merged_settings(model, dataset, config_file_list, config_dict)
     with nullcontext() if saved else TemporaryDirectory(prefix="recbole_mirec-") as folder:
         result = run_experiment(settings, resume=None if folder is None else Path(folder))
-    valid, test = (
-        None if part is None else Figures(part.summary) for part in (result.valid, result.test)
-    )
+    parts = (result.valid, result.test)
+    valid, test = (None if part is None else Figures(part.summary) for part in parts)
     told = ("model", "dataset", "protocol", "seed", "best_epoch", "n_epochs")
     return {
         "best_valid_score": None if valid is None else valid[result.valid_metric],
@@ -437,5 +415,9 @@ def train(
 def validate_best(experiment: Experiment) -> Evaluation | None:
     """Load the best epoch so far; returns its validation results, None without such a part."""
     experiment.trainer.load_best()
-    split = experiment.dataset.evaluation_split(schema.VALID)
+    return _evaluate(experiment, schema.VALID)
+
+
+def _evaluate(experiment: Experiment, part: str) -> Evaluation | None:
+    split = experiment.dataset.evaluation_split(part)
     return None if split is None else experiment.trainer.evaluate_split(split)
