@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from recbole.utils import init_seed
+from recbole.utils import get_trainer, init_seed
 
 from dataset_convert import schema, synthesize
 from dataset_convert.common.errors import UsageError
@@ -37,7 +37,7 @@ from recbole_mirec.results import (
     smaller_is_better,
     with_metric,
 )
-from recbole_mirec.trainer import BEST, MirecTrainer, make_trainer
+from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
@@ -99,7 +99,8 @@ def prepare(
     # Before the trainer, which opens files elsewhere; the run's own folder after all refusals.
     runs_folder = Path(config["checkpoint_dir"])
     runs_folder.mkdir(parents=True, exist_ok=True)
-    trainer = make_trainer(config, model)
+    upstream = get_trainer(config["MODEL_TYPE"], config["model"])
+    trainer = trainer_class(upstream)(config, model)
     folder = run_folder or runs.new_run_folder(
         runs_folder, config["model"], config["dataset"], config["protocol"]
     )

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
-from recbole.utils import get_trainer
 from tqdm import tqdm
 
 from dataset_convert.common.errors import DivergedError, UsageError
@@ -95,7 +94,7 @@ def pair_by_pair(
 
 
 class MirecTrainer(Trainer):  # type: ignore[misc]
-    """What every model gets on top of RecBole's trainer for it; see `make_trainer`.
+    """What every model gets on top of RecBole's trainer for it; see `trainer_class`.
 
     `best.safetensors` in the run's folder holds the best epoch's parameters, `last.safetensors`
     everything that training needs to go on as if it had not stopped. `finished` tells that there
@@ -235,7 +234,10 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         trainer. A progress bar is drawn only where standard error is a terminal.
         """
         if self.dataset is None:
-            self.attach(train_data.dataset, train_data, self._new_folder(keep=saved))
+            self._passing = None if saved else TemporaryDirectory(prefix="recbole_mirec-")
+            place = self.checkpoint_dir if self._passing is None else self._passing.name
+            names = (self.config[key] for key in ("model", "dataset", "protocol"))
+            self.attach(train_data.dataset, train_data, new_run_folder(Path(place), *names))
             saved = True
         if self.finished:
             return self.best_valid_score, self.best_valid_result
@@ -258,13 +260,6 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         # The thread that writes the curves hands its errors on without a name.
         with naming(Path(self.tensorboard.log_dir)):
             return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
-
-    def _new_folder(self, *, keep: bool) -> Path:
-        if keep:
-            names = (self.config[key] for key in ("model", "dataset", "protocol"))
-            return new_run_folder(Path(self.checkpoint_dir), *names)
-        self._passing = TemporaryDirectory(prefix="recbole_mirec-")
-        return Path(self._passing.name)
 
     def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
@@ -338,8 +333,3 @@ def trainer_class(upstream: type[Trainer]) -> type[MirecTrainer]:
     """`MirecTrainer` on top of one of RecBole's trainers; some models bring their own."""
     bases = (MirecTrainer,) if upstream is Trainer else (MirecTrainer, upstream)
     return type(f"Mirec{upstream.__name__}", bases, {})
-
-
-def make_trainer(config: Any, model: Any) -> MirecTrainer:
-    """The model's trainer of RecBole under `MirecTrainer`."""
-    return trainer_class(get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)

@@ -425,7 +425,7 @@ def test_a_trainer_that_is_refused_leaves_no_run_folder(
     def refuse(*_: Any) -> None:
         raise UsageError("no such optimizer")
 
-    monkeypatch.setattr(experiment_room, "make_trainer", refuse)
+    monkeypatch.setattr(experiment_room, "get_trainer", refuse)
     with pytest.raises(UsageError, match="no such optimizer"):
         prepare(settings(workplace, "BPR", checkpoint_dir=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
