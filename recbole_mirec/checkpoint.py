@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,14 +73,16 @@ KINDS: dict[str, Kind] = {
         lambda parts: tuple(parts["items"]),
     ),
     "mapping": Kind(
-        lambda value: (
-            isinstance(value, Mapping)
-            and not (KIND not in value and set(map(type, value)) <= {str})
-        ),
+        lambda value: isinstance(value, Mapping) and not _is_plain(value),
         lambda value: {"keys": list(value), "values": list(value.values())},
         lambda parts: dict(zip(parts["keys"], parts["values"], strict=True)),
     ),
 }
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON knows such a mapping."""
+    return isinstance(value, Mapping) and set(map(type, value)) <= {str} and KIND not in value
 
 
 def pack(state: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor]]:
@@ -120,12 +123,14 @@ def pack(state: Mapping[str, Any]) -> tuple[Any, dict[str, Tensor]]:
         if isinstance(value, list):
             return [take(entry, f"{place}.{index}") for index, entry in enumerate(value)]
         found = next((name for name, kind in KINDS.items() if kind.fits(value)), "")
-        if not found and not isinstance(value, Mapping):
-            raise _unknown(value, place)
         try:
-            parts = KINDS[found].parts(value) if found else value
-        except (TypeError, ValueError):
-            raise _unknown(value, place) from None
+            parts = value if _is_plain(value) else KINDS[found].parts(value)
+        except (KeyError, TypeError, ValueError):
+            kind = f"{type(value).__module__}.{type(value).__name__} {getattr(value, 'dtype', '')}"
+            raise TypeError(
+                f"A checkpoint cannot hold '{place}': it must be made of plain values, tensors, "
+                f"arrays and sparse matrices. Received: {kind.strip()}"
+            ) from None
         taken = {key: take(part, f"{place}.{key}".strip(".")) for key, part in parts.items()}
         return {KIND: found, **taken} if found else taken
 
@@ -142,14 +147,6 @@ def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     if KIND not in tree:
         return parts
     return tensors[parts["name"]] if tree[KIND] == "tensor" else KINDS[tree[KIND]].make(parts)
-
-
-def _unknown(value: Any, place: str) -> TypeError:
-    kind = f"{type(value).__module__}.{type(value).__name__} {getattr(value, 'dtype', '')}"
-    return TypeError(
-        f"A checkpoint cannot hold '{place}': it must be made of plain values, tensors, arrays and "
-        f"sparse matrices. Received: {kind.strip()}"
-    )
 
 
 def on_device(state: Any, device: torch.device) -> Any:
@@ -173,16 +170,7 @@ _DAMAGE = (AttributeError, KeyError, RecursionError, SafetensorError, TypeError,
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state; the file stands whole or not at all.
-
-    Args:
-        path: the file.
-        state: what `pack` takes.
-
-    Raises:
-        TypeError: the state holds something else.
-        OSError: the file cannot be written; it is named.
-    """
+    """Write a state, as `pack` takes it and with its errors; the file is whole or not there."""
     tree, tensors = pack(state)
     words = {"sha256": _ZEROS.decode(), "format": FORMAT, "values": tree}
     content = memoryview(save(tensors, {_KEY: json.dumps(words, separators=(",", ":"))}))
@@ -193,9 +181,6 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read what `save_state` wrote, or nothing of it; no code in the file is executed.
-
-    Args:
-        path: the file.
 
     Returns:
         The state, its tensors on the CPU.
@@ -258,11 +243,7 @@ MODULES = (
     "recbole.model.general_recommender.ract",
     "recbole.model.sequential_recommender.s3rec",
 )
-_ENUMS: dict[str, type[Enum]] = {
-    "MODEL_TYPE": ModelType,
-    "MODEL_INPUT_TYPE": InputType,
-    "eval_type": EvaluatorType,
-}
+_ENUMS = {"MODEL_TYPE": ModelType, "MODEL_INPUT_TYPE": InputType, "eval_type": EvaluatorType}
 
 
 def load_stock(path: Any, map_location: Any = None, **_unused: Any) -> dict[str, Any]:
@@ -287,14 +268,12 @@ def save_stock(state: Any, path: Any, **_unused: Any) -> None:
         )
     plain = dict(state)
     if isinstance(state.get("config"), Config):
-        plain["config"] = json.loads(json.dumps(state["config"].final_config_dict, default=_word))
+        words = json.dumps(state["config"].final_config_dict, default=_word)
+        plain["config"] = json.loads(words)
     if isinstance(state.get("other_parameter"), Mapping):
         # Parts of the model (DIN's embeddings), whose parameters stand in the state_dict.
-        plain["other_parameter"] = {
-            name: value
-            for name, value in state["other_parameter"].items()
-            if not isinstance(value, torch.nn.Module)
-        }
+        known = state["other_parameter"].items()
+        plain["other_parameter"] = {k: v for k, v in known if not isinstance(v, torch.nn.Module)}
     save_state(Path(path), plain)
 
 
@@ -316,14 +295,6 @@ def _config(values: dict[str, Any]) -> Config:
     return config
 
 
-class TorchWithoutPickle:
-    """Everything of torch, with `load` and `save` of our files."""
-
-    load = staticmethod(load_stock)
-    save = staticmethod(save_stock)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
-
-
-STAND_IN = TorchWithoutPickle()
+# Everything of torch, with `load` and `save` of our files.
+STAND_IN: Any = ModuleType("torch")
+vars(STAND_IN).update(vars(torch), load=load_stock, save=save_stock)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from recbole.utils import init_seed
+from recbole.utils import get_trainer, init_seed
 
 from dataset_convert import schema, synthesize
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import naming
+from dataset_convert.common.files import naming, write_csv
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
@@ -37,21 +37,12 @@ from recbole_mirec.results import (
     smaller_is_better,
     with_metric,
 )
-from recbole_mirec.trainer import BEST, MirecTrainer, make_trainer
+from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
-PADDING = "[PAD]"
-# What RecBole's models raise of settings and data that they cannot be made with.
-_REFUSALS = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+# What RecBole's data sets and models raise of data and settings that they cannot be made with.
+_UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+_UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
-
-
-class OutOfMemoryError(UsageError):
-    """The data and the settings ask for more memory, the machine's or the GPU's, than there is."""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    told = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
-    return bool(told) or isinstance(error, MemoryError)
 
 
 @contextmanager
@@ -59,11 +50,11 @@ def _in_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
             raise
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         remedy = "Lower train_batch_size, eval_batch_size or the model's sizes."
-        raise OutOfMemoryError(f"Not enough memory: {said}. {remedy}") from error
+        raise UsageError(f"Not enough memory: {said}. {remedy}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +75,10 @@ def prepare(
     closed_parts: Collection[str] = (),
     log_file: Path | None = None,
 ) -> Experiment:
-    """Make everything an experiment needs, without training.
+    """Make everything an experiment needs, without training; arguments are `run_experiment`'s.
 
-    Args:
-        settings: as `run_experiment` takes them.
-        run_folder: the folder of an existing run, or None for a new one.
-        closed_parts: parts of the split that nothing may evaluate on.
-        log_file: takes the log lines instead of the screen and the usual file.
+    It goes to `run_folder`, or to a new one. Nothing may evaluate on the `closed_parts` of the
+    split.
 
     Raises:
         UsageError: anything the user can mend; nothing is left on disk then.
@@ -111,7 +99,8 @@ def prepare(
     # Before the trainer, which opens files elsewhere; the run's own folder after all refusals.
     runs_folder = Path(config["checkpoint_dir"])
     runs_folder.mkdir(parents=True, exist_ok=True)
-    trainer = make_trainer(config, model)
+    upstream = get_trainer(config["MODEL_TYPE"], config["model"])
+    trainer = trainer_class(upstream)(config, model)
     folder = run_folder or runs.new_run_folder(
         runs_folder, config["model"], config["dataset"], config["protocol"]
     )
@@ -151,31 +140,23 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
         with naming(folder):
             synthesize.write_synthetic(name, folder)
     try:
-        dataset = (MirecDataset if ours else SplitDataset)(config)
-    except (KeyError, NotImplementedError, TypeError, ValueError) as error:
+        return (MirecDataset if ours else SplitDataset)(config)
+    except _UNREADABLE as error:
         if ours or isinstance(error, UsageError):
             raise
         raise UsageError(
             f"Data set '{name}' cannot be read by RecBole: {error!r}. Check its files and the keys "
             f"that say how to read them."
         ) from error
-    for field in (dataset.uid_field, dataset.iid_field):
-        if PADDING in dataset.field2id_token[field][1:]:
-            raise UsageError(
-                f"Data set '{name}' has the {field} '{PADDING}', which is RecBole's word for none. "
-                f"Rename it."
-            )
-    return dataset
 
 
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:
     try:
         return config.model_class(config, train_dataset).to(config["device"])
-    except _REFUSALS as error:
-        kind = OutOfMemoryError if _is_out_of_memory(error) else UsageError
+    except _UNMADE as error:
         if isinstance(error, UsageError) or is_ours(config.model_class):
             raise
-        raise kind(f"Model {config['model']} cannot be made: {error!r}.") from error
+        raise UsageError(f"Model {config['model']} cannot be made: {error!r}.") from error
 
 
 def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> None:
@@ -201,18 +182,14 @@ def _check_valid_metric(config: MirecConfig, split: EvaluationSplit | None) -> N
 
 @dataclass(frozen=True, eq=False)
 class ExperimentResult:
-    """What an experiment found.
+    """What an experiment found, under the names of `run.json`.
 
     Attributes:
-        model, dataset, protocol, seed: what was run.
-        folds, fold: of a cross-validation, and which one is the test part; 0: none.
+        fold: of `folds` of a cross-validation, the test part; 0: none.
         synthetic: whether the data set says that it is synthetic.
         valid, test: results of the best epoch; None where the data set has no such part.
-        best_epoch: the epoch chosen on validation, counted from 1.
-        n_epochs: epochs trained.
+        best_epoch: the one of the `n_epochs` that `valid_metric` chose, counted from 1.
         seconds: from the first to the last line of the experiment.
-        run_folder: where everything stands.
-        valid_metric: what chose the epoch.
         notes: what a reader of the figures has to know.
     """
 
@@ -254,10 +231,15 @@ def run_experiment(
         KeyboardInterrupt: the experiment was interrupted; the message says how to go on.
     """
     started = time.perf_counter()
-    with nullcontext() if resume is None else runs.training_in(resume):
+    with nullcontext() if resume is None else runs.alone_in(resume):
         experiment = prepare(settings, run_folder=resume, log_file=log_file)
-        with runs.training_in(experiment.run_folder), _in_memory():
-            return _run(experiment, started)
+        folder = experiment.run_folder
+        with runs.alone_in(folder), _in_memory():
+            try:
+                return _run(experiment, started)
+            except KeyboardInterrupt:
+                hint = f"Go on with: python run_recbole_mirec.py --resume {folder}"
+                raise KeyboardInterrupt(hint) from None
 
 
 def _run(experiment: Experiment, started: float) -> ExperimentResult:
@@ -269,34 +251,21 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         "data_fingerprint": trainer.fingerprint,
         "versions": runs.versions(),
         "torch_threads": torch.get_num_threads(),
+        "status": "running",
     }
-    try:
-        # A run whose training is over stays what it was until it has been evaluated again.
-        if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
-            runs.write_resolved_config(folder, config.final_config_dict)
-            runs.write_record(folder, record | {"status": "running"})
-        result = _train_and_evaluate(experiment, started)
-        found = {
-            "status": "finished",
-            "best_epoch": result.best_epoch,
-            "n_epochs": result.n_epochs,
-            "seconds": round(result.seconds, 2),
-            "history": trainer.history,
-            "notes": list(result.notes),
-        } | {
-            evaluation.part: {
-                "n_brands": len(evaluation.per_brand),
-                "n_candidates": evaluation.n_candidates,
-                **evaluation.summary,
-            }
-            for evaluation in (result.valid, result.test)
-            if evaluation is not None
-        }
-        runs.write_record(folder, record | found)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Go on with: python run_recbole_mirec.py --resume {folder}"
-        ) from None
+    # A run whose training is over stays what it was until it has been evaluated again.
+    if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
+        runs.write_resolved_config(folder, config.final_config_dict)
+        runs.write_record(folder, record)
+    result = _train_and_evaluate(experiment, started)
+    record["status"] = "finished"
+    record |= {name: getattr(result, name) for name in ("best_epoch", "n_epochs", "seconds")}
+    record |= {"history": trainer.history, "notes": result.notes}
+    for found in (result.valid, result.test):
+        if found is not None:
+            sizes = {"n_brands": len(found.per_brand), "n_candidates": found.n_candidates}
+            record[found.part] = sizes | found.summary
+    runs.write_record(folder, record)
     return result
 
 
@@ -308,14 +277,12 @@ def _identity(experiment: Experiment) -> dict[str, Any]:
 
 
 def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
-    valid = train(experiment)
-    split = experiment.dataset.evaluation_split(schema.TEST)
-    test = None if split is None else experiment.trainer.evaluate_split(split)
+    valid, test = train(experiment), _evaluate(experiment, schema.TEST)
     for evaluation in (valid, test):
         if evaluation is not None:
             _write_ranks(experiment, evaluation)
             _write_brands(experiment, evaluation)
-    return _result(experiment, valid, test, time.perf_counter() - started)
+    return _result(experiment, valid, test, round(time.perf_counter() - started, 2))
 
 
 def _result(
@@ -330,7 +297,7 @@ def _result(
         seconds=seconds,
         run_folder=experiment.run_folder,
         valid_metric=experiment.config["valid_metric"],
-        notes=experiment_notes(experiment.config),
+        notes=experiment_notes(experiment.config, valid, test),
     )
 
 
@@ -342,13 +309,14 @@ def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
         schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
         schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
     }
-    _write_table(experiment, f"ranks.{evaluation.part}", pd.DataFrame(ids).join(ranks))
+    path = experiment.run_folder / f"ranks.{evaluation.part}.csv"
+    write_csv(path, pd.DataFrame(ids).join(ranks))
 
 
 def _write_brands(experiment: Experiment, evaluation: Evaluation) -> None:
     dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
     assert split is not None
-    frame = evaluation.per_brand.copy()
+    frame, folder = evaluation.per_brand.copy(), experiment.run_folder
     frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
     if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
         categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
@@ -356,12 +324,8 @@ def _write_brands(experiment: Experiment, evaluation: Evaluation) -> None:
         frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
         grouped = per_category(evaluation.per_brand, list(values))
         if len(grouped):
-            _write_table(experiment, f"per_category.{evaluation.part}", grouped)
-    _write_table(experiment, f"per_brand.{evaluation.part}", frame)
-
-
-def _write_table(experiment: Experiment, name: str, frame: pd.DataFrame) -> None:
-    runs.write_text(experiment.run_folder / f"{name}.csv", frame.to_csv(index=False))
+            write_csv(folder / f"per_category.{evaluation.part}.csv", grouped)
+    write_csv(folder / f"per_brand.{evaluation.part}.csv", frame)
 
 
 def run_recbole_mirec(
@@ -381,10 +345,9 @@ def run_recbole_mirec(
         saved: whether the run's folder stays. Figures are those of the best epoch either way.
 
     Returns:
-        RecBole's `best_valid_score`, `valid_score_bigger`, `best_valid_result` and `test_result`
-        (metrics are found by our names and by RecBole's, in any case of letters), and `model`,
-        `dataset`, `protocol`, `seed`, `best_epoch` (from 1), `n_epochs`, `run_folder` (None where
-        nothing was saved) and `notes`. A part that the data set lacks gives None.
+        RecBole's keys (metrics are found by our names and by RecBole's, in any case of letters),
+        and `ExperimentResult`'s; `run_folder` is None where nothing was saved, and the result of a
+        part that the data set lacks.
 
     Raises:
         UsageError: anything the user can mend.
@@ -392,9 +355,8 @@ def run_recbole_mirec(
     settings = merged_settings(model, dataset, config_file_list, config_dict)
     with nullcontext() if saved else TemporaryDirectory(prefix="recbole_mirec-") as folder:
         result = run_experiment(settings, resume=None if folder is None else Path(folder))
-    valid, test = (
-        None if part is None else Figures(part.summary) for part in (result.valid, result.test)
-    )
+    parts = (result.valid, result.test)
+    valid, test = (None if part is None else Figures(part.summary) for part in parts)
     told = ("model", "dataset", "protocol", "seed", "best_epoch", "n_epochs")
     return {
         "best_valid_score": None if valid is None else valid[result.valid_metric],
@@ -437,14 +399,9 @@ def load_data_and_model(
 def train(
     experiment: Experiment, after_epoch: Callable[[int, float], None] | None = None
 ) -> Evaluation | None:
-    """Train a model and load the epoch that validation chose; the test part stays untouched.
+    """Train a model, or go on, and `validate_best`; the test part stays untouched.
 
-    Args:
-        experiment: a model ready to train, or to go on training.
-        after_epoch: called after each validated epoch with its number, from 0, and its score.
-
-    Returns:
-        What `validate_best` does.
+    After each validated epoch `after_epoch` is called with its number, from 0, and its score.
     """
     trainer = experiment.trainer
     trainer.fit(
@@ -459,5 +416,9 @@ def train(
 def validate_best(experiment: Experiment) -> Evaluation | None:
     """Load the best epoch so far; returns its validation results, None without such a part."""
     experiment.trainer.load_best()
-    split = experiment.dataset.evaluation_split(schema.VALID)
+    return _evaluate(experiment, schema.VALID)
+
+
+def _evaluate(experiment: Experiment, part: str) -> Evaluation | None:
+    split = experiment.dataset.evaluation_split(part)
     return None if split is None else experiment.trainer.evaluate_split(split)

@@ -16,8 +16,8 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
 from recbole_mirec import runs
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.experiment import PADDING, Experiment, prepare
+from recbole_mirec.data.dataset import PADDING, MirecDataset
+from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.results import is_synthetic, ranking_notes, score_note
 from recbole_mirec.trainer import score_matrix
 

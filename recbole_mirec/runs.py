@@ -8,36 +8,28 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 from recbole.utils.logger import RemoveColorFilter
 
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import naming, write_whole
+from dataset_convert.common.settings import problems_of
+from recbole_mirec.compat import LOG_HANDLER
 
-LOCK_FILE = ".lock"
+LOCK_FILE, RUN_FILE, CONFIG_FILE = ".lock", "run.json", "config.yaml"
+# Work that takes many runs; the file `<kind>.json` in its folder says what it is.
+STUDY, BENCHMARK = "study", "benchmark"
 # Seconds to wait for a worker that is about to end because its parent was killed.
 PATIENCE = 60.0
-RUN_FILE, CONFIG_FILE = "run.json", "config.yaml"
-RECORD_TYPES = {"model": str, "dataset": str, "protocol": str, "status": str, "settings": dict}
-# What says of a folder that it is other work's, and which.
-OTHER_WORK = {"study.json": "study", "benchmark.json": "benchmark"}
-PACKAGES = (
-    "recbole-mirec",
-    "recbole",
-    "torch",
-    "numpy",
-    "scipy",
-    "pandas",
-    "gensim",
-    "scikit-learn",
-)
+_OURS = ("recbole-mirec", "recbole")
+PACKAGES = (*_OURS, "torch", "numpy", "scipy", "pandas", "gensim", "scikit-learn")
 OTHER_FOLDER = "Name another folder with --results, or leave --results out."
 
 # The words for where the identity found differs from the one wanted, at a key.
@@ -45,16 +37,11 @@ Difference = Callable[[Mapping[str, Any], Mapping[str, Any], str], str]
 
 
 @contextmanager
-def alone_in(folder: Path, *, busy: str, patience: float = 0.0) -> Iterator[None]:
+def alone_in(folder: Path, *, kind: str = "run", patience: float = 0.0) -> Iterator[None]:
     """Make a folder and work in it alone; the system ends the lock with the process.
 
     The thread that works there may enter again. What a process that was killed left half written
-    is cleared away. The file `.lock` stays.
-
-    Args:
-        folder: the folder.
-        busy: what to say where another process works there.
-        patience: seconds to wait for that one to leave.
+    is cleared away. The file `.lock` stays. Another process gets `patience` seconds to leave.
 
     Raises:
         UsageError: another process works there.
@@ -65,7 +52,8 @@ def alone_in(folder: Path, *, busy: str, patience: float = 0.0) -> Iterator[None
     try:
         lock.acquire(timeout=patience)
     except Timeout:
-        raise UsageError(busy) from None
+        busy = f"Another process works on the {kind} in '{folder}'."
+        raise UsageError(f"{busy} Wait for it to end, then try again.") from None
     try:
         if not again:
             for partial in folder.glob(".*.part"):
@@ -75,23 +63,65 @@ def alone_in(folder: Path, *, busy: str, patience: float = 0.0) -> Iterator[None
         lock.release()
 
 
-def training_in(folder: Path, *, patience: float = 0.0) -> AbstractContextManager[None]:
-    """Work in a run's folder alone, as `alone_in` does."""
-    busy = f"Another process trains in '{folder}'. Wait for it to end, then try again."
-    return alone_in(folder, busy=busy, patience=patience)
+@contextmanager
+def owned(
+    folder: Path, kind: str, identity: Mapping[str, Any], difference: Difference
+) -> Iterator[None]:
+    """Make the folder of a `STUDY` or `BENCHMARK`, or take up the same one in it, alone.
 
+    What is done is its identity, in plain values, as JSON gives them back.
 
-@dataclass(frozen=True)
-class Run:
-    """A run on disk.
-
-    Attributes:
-        folder: holds `run.json`, `config.yaml`, the checkpoints and the results.
-        record: content of `run.json`: settings, seed, versions, data fingerprint, status, results.
+    Raises:
+        UsageError: the folder is of other work, or something else's, or in use.
     """
+    path = folder / f"{kind}.json"
+    if folder.exists() and not path.exists():
+        content = folder.iterdir() if folder.is_dir() else [folder]
+        if not all(entry.name.startswith((LOCK_FILE, f".{path.name}.")) for entry in content):
+            raise UsageError(
+                f"'{folder}' is no folder of a {kind}: it has other content and no {path.name}. "
+                f"{OTHER_FOLDER}"
+            )
+    with alone_in(folder, kind=kind):
+        if not path.exists():
+            what = {"identity": identity, "versions": versions()}
+            write_text(path, json.dumps(what, indent=2) + "\n")
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))["identity"]
+            differing = [key for key in identity if found[key] != identity[key]]
+            words = difference(found, identity, differing[0]) if differing else ""
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"'{path}' cannot be read: {error!r}. {OTHER_FOLDER}") from None
+        if words:
+            raise UsageError(f"'{folder}' holds another {kind}: {words}. {OTHER_FOLDER}")
+        yield
+
+
+def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Where two mappings differ first, in words."""
+    name = next(
+        name for name in {**old, **new} if (name in old) != (name in new) or old[name] != new[name]
+    )
+    before, now = (repr(one[name]) if name in one else "unset" for one in (old, new))
+    return f"its {name} is {before}, not {now}"
+
+
+class Run(NamedTuple):
+    """A run on disk: its folder, and what `run.json` says of settings, versions and results."""
 
     folder: Path
     record: dict[str, Any]
+
+
+class _Asked(BaseModel):
+    model: str
+    dataset: str
+
+
+class _Record(_Asked):
+    protocol: str
+    status: str
+    settings: _Asked
 
 
 def new_run_folder(checkpoint_dir: Path, model: str, dataset: str, protocol: str) -> Path:
@@ -136,30 +166,24 @@ def read_run(folder: Path) -> Run:
     path = folder / RUN_FILE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        _Record.model_validate(record)
     except PermissionError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror}.") from None
     except OSError:
         raise UsageError(f"'{folder}' is no folder of a run: {_what_it_is(folder)}") from None
+    except ValidationError as error:
+        problem = problems_of(error)[0]
+        raise UsageError(f"'{path}' is no record of a run: {problem} Train again.") from None
     except (RecursionError, ValueError) as error:
         raise UsageError(f"'{path}' is no JSON in UTF-8: {error}. Train again.") from None
-    for key, kind in RECORD_TYPES.items():
-        found = record.get(key) if isinstance(record, dict) else None
-        if not isinstance(found, kind):
-            wanted = "a mapping" if kind is dict else "a word"
-            raise UsageError(
-                f"'{path}' is no record of a run: '{key}' must be {wanted}. "
-                f"Received: {found!r:.60}. Train again."
-            )
-    if not {"model", "dataset"} <= set(record["settings"]):
-        raise UsageError(f"'{path}' says no model and data set in its settings. Train again.")
     return Run(folder, record)
 
 
 def _what_it_is(folder: Path) -> str:
     if not folder.exists():
         return "it does not exist."
-    for name, work in OTHER_WORK.items():
-        if (folder / name).exists():
+    for work in (STUDY, BENCHMARK):
+        if (folder / f"{work}.json").exists():
             return f"it is a {work}'s, which goes on when its own command is given again."
     return f"it holds no {RUN_FILE}."
 
@@ -184,108 +208,34 @@ def newest_run(checkpoint_dir: Path, model: str, dataset: str, protocol: str | N
     )
 
 
-@dataclass(frozen=True)
-class Claim:
-    """How a piece of work owns its folder.
-
-    Attributes:
-        kind: of the work, as a noun: "study".
-        path: the folder.
-        identity_file: name of the file in it that says what the work is.
-        difference: says in words what differs.
-    """
-
-    kind: str
-    path: Path
-    identity_file: str
-    difference: Difference
-
-    @contextmanager
-    def held(self, identity: Mapping[str, Any]) -> Iterator[None]:
-        """Make the folder, or take up work of this identity in it, alone.
-
-        Args:
-            identity: plain values, as JSON gives them back.
-
-        Raises:
-            UsageError: the folder is of other work, or something else's, or in use.
-        """
-        if self.path.exists() and not (self.path / self.identity_file).exists():
-            ours = (LOCK_FILE, f".{self.identity_file}.")
-            content = self.path.iterdir() if self.path.is_dir() else [self.path]
-            if not all(entry.name.startswith(ours) for entry in content):
-                raise UsageError(
-                    f"'{self.path}' is no folder of a {self.kind}: it has other content and no "
-                    f"{self.identity_file}. {OTHER_FOLDER}"
-                )
-        busy = (
-            f"Another process works on the {self.kind} in '{self.path}'; wait for it, or "
-            f"name another folder with --results."
-        )
-        with alone_in(self.path, busy=busy):
-            self._check_identity(identity)
-            yield
-
-    def _check_identity(self, identity: Mapping[str, Any]) -> None:
-        path = self.path / self.identity_file
-        if not path.exists():
-            content = {"identity": identity, "versions": versions()}
-            write_text(path, json.dumps(content, indent=2) + "\n")
-            return
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))["identity"]
-            differing = [key for key in identity if found[key] != identity[key]]
-            words = self.difference(found, identity, differing[0]) if differing else ""
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"'{path}' cannot be read: {error!r}. {OTHER_FOLDER}") from None
-        if words:
-            raise UsageError(f"'{self.path}' holds another {self.kind}: {words}. {OTHER_FOLDER}")
-
-
-def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Where two mappings differ first, in words."""
-    name = next(
-        name for name in {**old, **new} if (name in old) != (name in new) or old[name] != new[name]
-    )
-    before, now = (repr(one[name]) if name in one else "unset" for one in (old, new))
-    return f"its {name} is {before}, not {now}"
-
-
 FOLDER = Path("log")
 _HERE = str(Path(__file__).parent)
-_NAME = "recbole_mirec."
 
 
 def start_logging(model: str, dataset: str, level: str, *, only_file: Path | None = None) -> None:
     """Send log lines to `log/<model>/`, as RecBole does, and what a person needs to the screen.
 
-    The screen, which is standard error, gets warnings and this project's own lines; with `state`
-    at debug everything. A second experiment in one process gets its own file, and a file appears
-    with its first line, so that refused input leaves none.
-
-    Args:
-        model: the model's name.
-        dataset: the data set's name.
-        level: RecBole's `state`: debug, info, warning, error or critical.
-        only_file: send them to this file and nowhere else.
+    The screen, which is standard error, gets warnings and this project's own lines; with `level`,
+    RecBole's `state`, at debug everything. A second experiment in one process gets its own file,
+    and a file appears with its first line, so that refused input leaves none. With `only_file` the
+    lines go there and nowhere else.
     """
     threshold = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     own_file = FOLDER / model / f"{model}-{dataset}-{stamp}-{secrets.token_hex(3)}.log"
-    file = _LateFileHandler(only_file or own_file)
+    file = _LateFileHandler(only_file or own_file, encoding="utf-8", delay=True)
     screen: logging.Handler = logging.StreamHandler()
     file.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s"))
     screen.setFormatter(logging.Formatter("%(asctime)s %(levelname)s  %(message)s", "%d %b %H:%M"))
     if threshold > logging.DEBUG:
         screen.addFilter(_is_for_people)
     root = logging.getLogger()
-    for handler in [one for one in root.handlers if (one.name or "").startswith(_NAME)]:
+    for handler in [one for one in root.handlers if (one.name or "").startswith("recbole_mirec.")]:
         root.removeHandler(handler)
         # what a full disk had no room for is lost
         with contextlib.suppress(OSError):
             handler.close()
-    file.set_name(f"{_NAME}file")
-    screen.set_name(f"{_NAME}screen")
+    file.name, screen.name = LOG_HANDLER, "recbole_mirec.screen"
     for handler in (file, screen) if only_file is None else (file,):
         handler.setLevel(threshold)
         handler.addFilter(RemoveColorFilter())
@@ -299,9 +249,6 @@ def _is_for_people(record: logging.LogRecord) -> bool:
 
 class _LateFileHandler(logging.FileHandler):
     """A file handler that makes its file, and the folder, when there is a line to write."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8", delay=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """A line that the disk has no room for ends the work, as any other file does."""

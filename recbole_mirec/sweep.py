@@ -33,7 +33,7 @@ from dataset_convert import schema
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
-from recbole_mirec.runs import PATIENCE, RUN_FILE, training_in, write_text
+from recbole_mirec.runs import PATIENCE, RUN_FILE, alone_in, write_text
 from recbole_mirec.trainer import BEST, LAST
 
 FINISHED, FAILED, DIVERGED, STOPPED = "finished", "failed", "diverged", "stopped"
@@ -94,7 +94,7 @@ def run_job(job: Job, deadline: float | None = None) -> End:
         OSError: the disk is full.
     """
     try:
-        with training_in(job.folder, patience=PATIENCE):
+        with alone_in(job.folder, patience=PATIENCE):
             return _run_alone(job, deadline)
     except UsageError as error:  # another process works there: its end is not ours to write
         return End(FAILED, 0.0, str(error))

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
-from recbole.utils import get_trainer
 from tqdm import tqdm
 
 from dataset_convert.common.errors import DivergedError, UsageError
@@ -21,7 +20,7 @@ from recbole_mirec import checkpoint
 from recbole_mirec import compat as compat
 from recbole_mirec.data.dataset import EvaluationSplit
 from recbole_mirec.data.sampling import EvaluationLoader
-from recbole_mirec.results import Evaluation, Figures, evaluate_scores
+from recbole_mirec.results import PAPER, Evaluation, Figures, evaluate_scores
 from recbole_mirec.runs import new_run_folder
 
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -48,21 +47,12 @@ def score_matrix(
     pairs_at_once: int,
     show_progress: bool = False,
 ) -> NDArray[np.float64]:
-    """Score every brand for every candidate.
+    """Scores, float64 (brand, candidate), of internal ids by a model in evaluation mode.
 
-    Args:
-        model: any RecBole model, in evaluation mode.
-        dataset: its data set, which joins features to ids.
-        brands: internal ids (brand).
-        candidates: internal ids (candidate).
-        pairs_at_once: upper bound on the pairs that a model without full ranking scores at once.
-        show_progress: draw a progress bar where standard error is a terminal.
-
-    Returns:
-        float64 (brand, candidate).
+    The data set joins features to ids. Models without full ranking score at most `pairs_at_once`
+    pairs together. A progress bar is drawn only where standard error is a terminal.
     """
     blocks = np.split(brands, range(BRANDS_AT_ONCE, len(brands), BRANDS_AT_ONCE))
-    columns = torch.from_numpy(candidates)
     rows = []
     silent = None if show_progress else True
     for block in tqdm(blocks, desc="Evaluate", unit="block", disable=silent, leave=False):
@@ -70,7 +60,7 @@ def score_matrix(
         if scores is None:
             scores = pair_by_pair(model, dataset, block, candidates, pairs_at_once)
         else:
-            scores = scores[:, columns.to(scores.device)]
+            scores = scores[:, torch.from_numpy(candidates).to(scores.device)]
         rows.append(scores.double().cpu().numpy())
     return np.concatenate(rows)
 
@@ -94,22 +84,21 @@ def pair_by_pair(
     pairs_at_once: int,
 ) -> torch.Tensor:
     """Scores (brand, candidate) by `predict`, over features joined to the ids."""
-    users = torch.from_numpy(np.repeat(brands, len(candidates)))
-    items = torch.from_numpy(np.tile(candidates, len(brands)))
+    users = torch.split(torch.from_numpy(np.repeat(brands, len(candidates))), pairs_at_once)
+    items = torch.split(torch.from_numpy(np.tile(candidates, len(brands))), pairs_at_once)
     scores = []
-    for some_users, some_items in zip(
-        torch.split(users, pairs_at_once), torch.split(items, pairs_at_once), strict=True
-    ):
+    for some_users, some_items in zip(users, items, strict=True):
         pairs = Interaction({dataset.uid_field: some_users, dataset.iid_field: some_items})
         scores.append(model.predict(dataset.join(pairs).to(model.device)).reshape(-1))
     return torch.cat(scores).reshape(len(brands), len(candidates))
 
 
 class MirecTrainer(Trainer):  # type: ignore[misc]
-    """What every model gets on top of RecBole's trainer for it; see `make_trainer`.
+    """What every model gets on top of RecBole's trainer for it; see `trainer_class`.
 
     `best.safetensors` in the run's folder holds the best epoch's parameters, `last.safetensors`
-    everything that training needs to go on as if it had not stopped.
+    everything that training needs to go on as if it had not stopped. `finished` tells that there
+    is nothing left to train, `history` the epochs that were evaluated.
     """
 
     dataset: Any = None
@@ -125,16 +114,14 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         self.run_folder = run_folder
         self.saved_model_file = str(run_folder / BEST)
         self.fingerprint = dataset.fingerprint()
-        made = getattr(self.model, "input_fingerprint", None)
         self._shared = {
             "data_fingerprint": self.fingerprint,
             "model": self.config["model"],
-            "input_fingerprint": None if made is None else made(),
+            "input_fingerprint": getattr(self.model, "input_fingerprint", lambda: None)(),
         }
         self.best_epoch = -1
         self.finished = False
         self.history: list[dict[str, float]] = []
-        self.valid_summary: dict[str, float] = {}
         self._told = -SECONDS
 
     def evaluate_split(self, split: EvaluationSplit, *, show_progress: bool = False) -> Evaluation:
@@ -183,8 +170,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         """Load the best epoch's parameters, or a given checkpoint's; returns the epoch, from 0.
 
         Raises:
-            UsageError: the checkpoint cannot be read, or is of another data set, model, variant or
-                account features.
+            UsageError: the checkpoint cannot be read, or does not fit, as `SHARED` says.
         """
         path = path or self.run_folder / BEST
         self.best_epoch = self.restore(checkpoint.load_state(path), path)
@@ -217,11 +203,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             self.resume_checkpoint(self.run_folder / LAST)
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
-        """Go on from `last.safetensors`: parameters, optimizer, generators and early stopping.
-
-        Raises:
-            UsageError: as `load_best`.
-        """
+        """Go on from `last.safetensors`, generators and early stopping included; see `restore`."""
         state = checkpoint.load_state(Path(resume_file))
         self.start_epoch = self.restore(state, Path(resume_file)) + 1
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
@@ -252,7 +234,10 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         trainer. A progress bar is drawn only where standard error is a terminal.
         """
         if self.dataset is None:
-            self.attach(train_data.dataset, train_data, self._new_folder(keep=saved))
+            self._passing = None if saved else TemporaryDirectory(prefix="recbole_mirec-")
+            place = self.checkpoint_dir if self._passing is None else self._passing.name
+            names = (self.config[key] for key in ("model", "dataset", "protocol"))
+            self.attach(train_data.dataset, train_data, new_run_folder(Path(place), *names))
             saved = True
         if self.finished:
             return self.best_valid_score, self.best_valid_result
@@ -276,32 +261,17 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         with naming(Path(self.tensorboard.log_dir)):
             return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
 
-    def _new_folder(self, *, keep: bool) -> Path:
-        if keep:
-            names = (self.config[key] for key in ("model", "dataset", "protocol"))
-            return new_run_folder(Path(self.checkpoint_dir), *names)
-        self._passing = TemporaryDirectory(prefix="recbole_mirec-")
-        return Path(self._passing.name)
-
     def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
         state = {"state_dict": self.model.state_dict(), "epoch": epoch}
         checkpoint.save_state(Path(saved_model_file), state)
         self._save_checkpoint(epoch)
 
-    def _valid_epoch(
-        self, valid_data: EvaluationLoader, show_progress: bool = False
-    ) -> tuple[float, dict[str, float]]:
-        self.valid_summary = self.evaluate_split(
-            valid_data.split, show_progress=show_progress
-        ).summary
+    def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> Any:
+        score, found = super()._valid_epoch(valid_data, show_progress)
         # The log gets the standard metrics, short enough to read; all stand in the run's folder.
-        shown = {
-            name: round(value, 4)
-            for name, value in self.valid_summary.items()
-            if not name.startswith("paper")
-        }
-        return self.valid_summary[self.config["valid_metric"]], shown
+        shown = {name: round(value, 4) for name, value in found.items()}
+        return score, {name: value for name, value in shown.items() if not name.startswith(PAPER)}
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
@@ -322,10 +292,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         names = getattr(self.model, "loss_names", None)
         if names is None:
             return super()._generate_train_loss_output(epoch_idx, s_time, e_time, losses)
-        terms = ", ".join(
-            f"{name}: {value / len(self.train_data):.4f}"
-            for name, value in zip(names, losses, strict=True)
-        )
+        means = (value / len(self.train_data) for value in losses)
+        terms = ", ".join(f"{name}: {mean:.4f}" for name, mean in zip(names, means, strict=True))
         seconds = e_time - s_time
         return f"epoch {epoch_idx} training [time: {seconds:.2f}s, mean loss of a batch: {terms}]"
 
@@ -365,8 +333,3 @@ def trainer_class(upstream: type[Trainer]) -> type[MirecTrainer]:
     """`MirecTrainer` on top of one of RecBole's trainers; some models bring their own."""
     bases = (MirecTrainer,) if upstream is Trainer else (MirecTrainer, upstream)
     return type(f"Mirec{upstream.__name__}", bases, {})
-
-
-def make_trainer(config: Any, model: Any) -> MirecTrainer:
-    """The model's trainer of RecBole under `MirecTrainer`."""
-    return trainer_class(get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)

@@ -52,10 +52,10 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
         ("run.json", '{"model": "BPR",\n', "is no JSON in UTF-8: Expecting property name"),
         ("run.json", "\udcff", "is no JSON in UTF-8: 'utf-8' codec can't decode byte 0xff"),
         ("run.json", "[" * 100_000, "is no JSON in UTF-8: "),
-        ("run.json", "[]", "is no record of a run: 'model' must be a word. Received: None."),
+        ("run.json", "[]", "is no record of a run: Settings must be a mapping. Train again."),
         ("run.json", json.dumps(RECORD | {"settings": [1]}), "'settings' must be a mapping. Rec"),
-        ("run.json", json.dumps(RECORD | {"settings": {}}), "says no model and data set in its se"),
-        ("run.json", json.dumps({"model": "BPR"}), "'dataset' must be a word. Received: None"),
+        ("run.json", json.dumps(RECORD | {"settings": {}}), "Key 'settings: model' is missing."),
+        ("run.json", json.dumps({"model": "BPR"}), "Key 'dataset' is missing. Train again."),
     ],
 )
 def test_a_folder_that_is_no_run(tmp_path: Path, name: str, content: str, message: str) -> None:

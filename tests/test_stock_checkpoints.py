@@ -1,6 +1,5 @@
 """RecBole's own trainers, models and quick start on our files; nothing is unpickled."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,6 @@ def interactions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("few/few.inter").write_text("\n".join(rows) + "\n")
 
 
-def trained(config: Config) -> tuple[Any, Any]:
-    """RecBole's quick start without its log: the trainer, after training, and the test data."""
-    trainer, train, valid, test = made(config)
-    trainer.fit(train, valid, verbose=False)
-    return trainer, test
-
-
 def made(config: Config) -> tuple[Any, Any, Any, Any]:
     """A trainer of RecBole's and its data."""
     init_seed(config["seed"], config["reproducibility"])
@@ -62,6 +54,13 @@ def made(config: Config) -> tuple[Any, Any, Any, Any]:
     model = get_model(config["model"])(config, train._dataset)
     trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
     return trainer, train, valid, test
+
+
+def trained(config: Config) -> tuple[Any, Any]:
+    """RecBole's quick start without its log: the trainer, after training, and the test data."""
+    trainer, train, valid, test = made(config)
+    trainer.fit(train, valid, verbose=False)
+    return trainer, test
 
 
 @pytest.mark.usefixtures("interactions")
@@ -147,13 +146,6 @@ def test_the_stand_in_is_torch_otherwise() -> None:
     assert neumf.torch.cuda.is_available() == torch.cuda.is_available()
     with pytest.raises(AttributeError, match="no_such_thing"):
         _ = neumf.torch.no_such_thing
-
-
-def test_pickles_are_not_opened_in_recbole_s_place(tmp_path: Path) -> None:
-    path = tmp_path / "x.pth"
-    path.write_bytes(pickle.dumps({"state_dict": {}}))
-    with pytest.raises(UsageError, match=r"x\.pth' cannot be read: .* is not opened"):
-        neumf.torch.load(path, map_location="cpu")
 
 
 def test_a_model_starts_from_a_run_of_another(

@@ -20,7 +20,7 @@ from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
-from recbole_mirec.runs import Claim, first_difference
+from recbole_mirec.runs import BENCHMARK, first_difference, owned
 from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
 from recbole_mirec.tuning.study import StudyPlan, run_study, winner_settings
@@ -64,7 +64,7 @@ def run_benchmark(
     place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
-    with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
+    with owned(place, BENCHMARK, identity, _difference):
         if not report_only:
             tuned = _run_studies(studies, place)
             titles = {place / run.folder: run.title for run in runs}

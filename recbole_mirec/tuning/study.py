@@ -29,7 +29,7 @@ from recbole_mirec.results import (
     rule_prefix,
     smaller_is_better,
 )
-from recbole_mirec.runs import OTHER_FOLDER, Claim, first_difference, write_text
+from recbole_mirec.runs import OTHER_FOLDER, STUDY, first_difference, owned, write_text
 from recbole_mirec.sweep import (
     LOCAL,
     LOG,
@@ -61,7 +61,7 @@ from recbole_mirec.tuning.trial import (
 )
 
 ROOT = Path("saved", "tuning")
-STUDY_FILE, WINNER_FILE, RESULT_FILE = "study.json", "winner.yaml", "result.json"
+WINNER_FILE, RESULT_FILE = "winner.yaml", "result.json"
 REPORT_FILE, TRIALS = "tuning.html", "trials"
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
 N_TOP = 10
@@ -225,7 +225,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         model, *names = (str(plan.settings[key]) for key in ("model", "dataset", "protocol"))
         words = (class_name(model), *names, plan.algorithm, short_digest(identity))
         folder = root / "-".join(words)
-    with Claim("study", folder, STUDY_FILE, _difference).held(identity):
+    with owned(folder, STUDY, identity, _difference):
         trials, winner = _Study(plan, folder, search).run()
         frame = trials_frame(trials.values(), plan.parameters, plan.metric)
         found = (frame, winner, is_synthetic(dataset), experiment_notes(config))

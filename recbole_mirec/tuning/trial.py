@@ -164,8 +164,7 @@ def repaired_hyper_tuning() -> Any:
         (HyperTuning.run, stop, f"{stop} **getattr(self, 'fmin_settings', {{}}),"),
     )
     for function, old, new in repairs:
-        if not compat.is_rewritten(function):
-            compat.rewrite(function, (old, new))
+        compat.rewrite(function, {old: new})
     return HyperTuning
 
 
