@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from dataset_convert import schema
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
+from dataset_convert.common.words import duration
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
 from recbole_mirec.runs import PATIENCE, RUN_FILE, training_in, write_text
 from recbole_mirec.trainer import BEST, LAST
@@ -104,14 +106,15 @@ def _run_alone(job: Job, deadline: float | None) -> End:
     started = time.perf_counter()
     try:
         with _logged(job.folder / LOG):
-            end = _begin(job, deadline)
+            end = _run(job, deadline)
     except Exception as error:
         if is_full(error):
             raise
         text = " ".join(str(error).split())
         known = isinstance(error, UsageError)
         reason = text if known else f"{type(error).__name__}: {text}".rstrip(": ")
-        end = End(DIVERGED if isinstance(error, DivergedError) else FAILED, 0.0, reason)
+        status = DIVERGED if isinstance(error, DivergedError) else FAILED
+        end = End(status, 0.0, reason)
     end = replace(end, seconds=round(time.perf_counter() - started, 2))
     failed = end.status in (DIVERGED, FAILED)
     if failed or not job.test:
@@ -122,37 +125,32 @@ def _run_alone(job: Job, deadline: float | None) -> End:
 
 @contextlib.contextmanager
 def _logged(path: Path) -> Iterator[None]:
-    try:
-        with (
-            naming(path),
-            path.open("a", encoding="utf-8") as log,
-            contextlib.redirect_stdout(log),
-            contextlib.redirect_stderr(log),
-        ):
+    with (
+        naming(path),
+        path.open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        try:
             yield
-    except Exception:
-        # on a full disk the error itself has to do
-        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
-            traceback.print_exc(file=log)
-        raise
-
-
-def _begin(job: Job, deadline: float | None) -> End:
-    try:
-        return _run(job, deadline)
-    except DivergedError:
-        raise
-    except UsageError:
-        if not (job.folder / LAST).is_file():
+        except Exception:
+            traceback.print_exc()
             raise
-        # a checkpoint that cannot be gone on with: from the beginning
-        clear_checkpoints(job.folder)
-        return _run(job, deadline)
 
 
 def _run(job: Job, deadline: float | None) -> End:
-    if not job.test:
-        return _run_trial(job, deadline)
+    run = partial(_run_trial, deadline=deadline) if not job.test else _run_whole
+    try:
+        return run(job)
+    except UsageError as error:
+        if isinstance(error, DivergedError) or not (job.folder / LAST).is_file():
+            raise
+        # a checkpoint that cannot be gone on with: from the beginning
+        clear_checkpoints(job.folder)
+        return run(job)
+
+
+def _run_whole(job: Job) -> End:
     run_experiment(job.settings, resume=job.folder, log_file=job.folder / LOG)
     end = read_end(job.folder)
     assert end is not None
@@ -302,13 +300,6 @@ def _time_left(ended: Sequence[End], n_left: int, n_jobs: int, deadline: float |
     return f"; {n_left} to go, {duration(seconds)} left" if n_left else ""
 
 
-def duration(seconds: float) -> str:
-    """A time in words, as exact as a person needs it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 _DEAD = (
     "A worker process died; memory may have run out. The same command goes on where it was "
     "interrupted; with fewer jobs at a time (--jobs) it needs less memory."
@@ -342,14 +333,8 @@ def _locally(tasks: Sequence[Task], n_jobs: int, _address: str | None) -> Iterat
 def _begin_worker() -> None:
     # its own lock is a semaphore of the system, which a process that is killed leaves behind
     tqdm.set_lock(threading.RLock())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    parent: Any = parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -381,11 +366,8 @@ _RAY_ENVIRONMENT = {
 # Where this process is killed, two agents of Ray stay for a minute; a watcher, whose standard
 # input ends then, ends them.
 _WATCHER = """
-import contextlib, psutil, sys
-started = []
-for pid in sys.argv[1:]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        started.append(psutil.Process(int(pid)))
+import psutil, sys
+started = [psutil.Process(int(pid)) for pid in sys.argv[1:] if psutil.pid_exists(int(pid))]
 sys.stdin.read()
 for left in psutil.wait_procs(started, timeout=3)[1]:
     left.kill()
@@ -447,50 +429,41 @@ def _session(ray: Any, address: str | None, n_jobs: int, *, gpu: bool) -> Iterat
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    own = {} if address else _own_ray(ray, n_jobs, gpu=gpu)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if not address:
+        host = ray.util.get_node_ip_address()
+        if not ip_address(host).is_loopback:
+            raise UsageError(
+                f"Ray must listen on this machine alone. Received: {host}. Unset "
+                f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
+            )
+        # Other users of this machine reach its loopback too; without a token of ours Ray would
+        # leave one in the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        n_gpus = torch.cuda.device_count() if gpu else 0
+        options |= {"num_cpus": n_jobs, "num_gpus": n_gpus, "include_dashboard": False}
+        # nothing large is handed over; Ray's own default is a third of the memory
+        options["object_store_memory"] = 100 * 2**20
     before = set(psutil.Process().children(recursive=True))
-    watcher = None
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(ray.shutdown)
         try:
-            ray.init(address=address or "local", **quiet, **own)
+            ray.init(address=address or "local", **options)
         except (ConnectionError, OSError) as error:
             raise UsageError(
                 f"Ray cannot start: {error} RAY_TMPDIR must be a folder with a short path that "
                 f"you can write to; RAY_ADDRESS the address of a cluster, or unset."
             ) from error
-        if own:
-            started = {*psutil.Process().children(recursive=True)} - before
-            watcher = subprocess.Popen(
-                [sys.executable, "-c", _WATCHER, *(str(process.pid) for process in started)],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
-        yield
-    finally:
-        ray.shutdown()
-        if watcher is not None:
-            watcher.communicate()
-
-
-def _own_ray(ray: Any, n_jobs: int, *, gpu: bool) -> dict[str, Any]:
-    host = ray.util.get_node_ip_address()
-    if not ip_address(host).is_loopback:
-        raise UsageError(
-            f"Ray must listen on this machine alone. Received: {host}. Unset "
-            f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
+        started = [
+            str(one.pid) for one in psutil.Process().children(recursive=True) if one not in before
+        ]
+        command = [sys.executable, "-c", _WATCHER, *started]
+        # it ends when its standard input is closed, behind Ray
+        stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         )
-    # Other users of this machine reach its loopback too; without a token of ours Ray would leave
-    # one in the user's home.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    return {
-        "num_cpus": n_jobs,
-        "num_gpus": torch.cuda.device_count() if gpu else 0,
-        # nothing large is handed over; Ray's own default is a third of the memory
-        "object_store_memory": 100 * 2**20,
-        "include_dashboard": False,
-    }
+        stack.callback(ray.shutdown)
+        yield
 
 
-Engine = Callable[[Sequence[Task], int, str | None], Iterator[tuple[Job, End]]]
 ENGINES: dict[str, Any] = {LOCAL: _locally, RAY: _on_ray}

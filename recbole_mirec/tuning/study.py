@@ -15,10 +15,12 @@ import yaml
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.words import duration
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data, run_experiment
 from recbole_mirec.registry import class_name
 from recbole_mirec.results import (
+    PARTS,
     data_title,
     experiment_notes,
     format_table,
@@ -38,14 +40,15 @@ from recbole_mirec.sweep import (
     End,
     Job,
     clear_checkpoints,
-    duration,
     import_ray,
+    read_end,
     run_jobs,
 )
 from recbole_mirec.tuning.page import StudyReport, write_report
 from recbole_mirec.tuning.space import SearchSpace, check_space, value_text
 from recbole_mirec.tuning.trial import (
     BAYES,
+    CLOCK,
     N_EPOCHS,
     REASON,
     SCORE,
@@ -206,7 +209,6 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         seed=int(plan.settings["seed"]),
         max_trials=plan.max_trials,
         early_stop=plan.early_stop,
-        bigger=not smaller_is_better(plan.metric),
         jobs=plan.jobs,
     )
     if plan.engine == RAY:
@@ -226,10 +228,8 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         words = (class_name(model), *names, plan.algorithm, short_digest(identity))
         folder = root / "-".join(words)
     with Claim("study", folder, STUDY_FILE, _difference).held(identity):
-        trials, winner = _Study(plan, folder, search).run()
-        frame = trials_frame(trials.values(), plan.parameters, plan.metric)
-        found = (frame, winner, is_synthetic(dataset), experiment_notes(config))
-        result = StudyResult(plan, folder, *found)
+        found = _Study(plan, folder, search).run()
+        result = StudyResult(plan, folder, *found, is_synthetic(dataset), experiment_notes(config))
         write_report(folder / REPORT_FILE, _report(result))
     return result
 
@@ -255,109 +255,105 @@ class _Study:
 
     def __init__(self, plan: StudyPlan, folder: Path, search: Search):
         self.plan, self.folder, self.search = plan, folder, search
-        self.trials = read_trials(folder / TRIALS_FILE, plan.parameters)
-        self.n_stored = max(self.trials, default=0)
+        self.trials: dict[int, Trial] = {}
+        self.stored = read_trials(folder / TRIALS_FILE)
+        self.n_stored = max(self.stored, default=0)
         if plan.max_trials is not None and self.n_stored > plan.max_trials:
             raise UsageError(
                 f"'{folder}' holds trial {self.n_stored} already, more than "
                 f"--max_evals={plan.max_trials}. Raise it, or name another folder with --results."
             )
-        before = max((trial.clock for trial in self.trials.values()), default=0.0)
+        before = max((float(row[CLOCK]) for row in self.stored.values()), default=0.0)
         self.started = time.time() - before
         self.deadline = None if plan.minutes is None else self.started + 60 * plan.minutes
 
-    def run(self) -> tuple[dict[int, Trial], Winner | None]:
-        print(f"Study: {self.folder}", file=sys.stderr, flush=True)
-        if self.trials:
-            n_ended = len(self.trials)
-            print(f"Going on after {n_ended} trials that have ended.", file=sys.stderr, flush=True)
+    def run(self) -> tuple[pd.DataFrame, Winner | None]:
+        lines = [f"Study: {self.folder}"]
+        if self.stored:
+            lines += [f"Going on after {len(self.stored)} trials that have ended."]
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
         self.search.run(self._evaluate, self._over)
         # without the trials that early stopping came too late for
         self.trials = {n: trial for n, trial in self.trials.items() if n <= self.search.last}
-        own = {self._trial_folder(number) for number in self.trials}
-        for place in set(self.folder.glob(f"{TRIALS}/*")) - own:
-            clear_checkpoints(place)
-        self._write()
-        self._clear_checkpoints(self.plan.keep)
-        return self.trials, self._winner()
+        for place in self.folder.glob(f"{TRIALS}/*"):
+            if int(place.name) not in self.trials:
+                clear_checkpoints(place)
+        return self._write(self.plan.keep), self._winner()
 
     def _over(self, number: int) -> bool:
         # what had begun before an interruption is brought to its end
         late = self.deadline is not None and time.time() > self.deadline
         return late and number > max(self.n_stored, 1)
 
-    def _trial_folder(self, number: int) -> Path:
+    def _folder(self, number: int) -> Path:
         return self.folder / TRIALS / f"{number:04d}"
 
-    def _evaluate(self, drawn: dict[int, dict[str, Any]]) -> dict[int, float | None]:
-        jobs = []
+    def _evaluate(self, drawn: dict[int, dict[str, Any]]) -> dict[int, float]:
+        plan, jobs, limit = self.plan, [], self.search.limit
         for number, parameters in drawn.items():
-            if number in self.trials:
-                self._take_up(self.trials[number], parameters)
-                continue
             # embeddings of the graph are shared by the study's trials
-            own = {**self.plan.settings, **parameters, "checkpoint_dir": str(self.folder)}
-            jobs.append(Job(self._trial_folder(number), own, test=False))
+            own = {**plan.settings, **parameters, "checkpoint_dir": str(self.folder)}
+            jobs.append(Job(self._folder(number), own, test=False))
+            if (end := read_end(jobs[-1].folder)) is not None:
+                self._take_up(number, parameters, end)
 
         def title(job: Job) -> str:
             number = int(job.folder.name)
-            of = f"/{self.search.limit}" if self.search.limit < sys.maxsize else ""
+            of = f"/{limit}" if limit < sys.maxsize else ""
             words = (f"{name}={value_text(value)}" for name, value in drawn[number].items())
             return f"trial {number}{of} ({', '.join(words)})"
 
-        def take(folder: Path, end: End) -> None:
-            number = int(folder.name)
-            clock = time.time() - self.started
-            self.trials[number] = Trial(number, drawn[number], end, clock)
-            self._write()
+        def on_end(job: Job, end: End) -> None:
+            number = int(job.folder.name)
+            self.trials[number] = Trial(number, drawn[number], end, time.time() - self.started)
             # a trial that turns out to be none of the study's may be among the best for a while
-            self._clear_checkpoints(self.plan.keep + self.plan.jobs - 1)
+            self._write(plan.keep + plan.jobs - 1)
 
-        ends = run_jobs(
+        run_jobs(
             jobs,
-            n_jobs=self.plan.jobs,
-            engine=self.plan.engine,
-            ray_address=self.plan.ray_address,
+            n_jobs=plan.jobs,
+            engine=plan.engine,
+            ray_address=plan.ray_address,
             title=title,
-            metric=self.plan.metric,
-            on_end=lambda job, end: take(job.folder, end),
+            metric=plan.metric,
+            on_end=on_end,
             deadline=self.deadline,
-            n_more=self.search.limit - max(drawn) if self.search.limit < sys.maxsize else 0,
+            n_more=limit - max(drawn) if limit < sys.maxsize else 0,
         )
-        for folder, end in ends.items():
-            if int(folder.name) not in self.trials:  # it had ended when the study was interrupted
-                take(folder, end)
-        return {number: self._score(number) for number in drawn if number in self.trials}
+        return {number: self._loss(number) for number in drawn if number in self.trials}
 
-    def _score(self, number: int) -> float | None:
-        return self.trials[number].end.metrics.get(self.plan.metric)
-
-    def _take_up(self, stored: Trial, parameters: dict[str, Any]) -> None:
+    def _take_up(self, number: int, parameters: dict[str, Any], end: End) -> None:
+        """A trial that had ended when the study was interrupted."""
+        row = self.stored.get(number, {})
         for name, value in parameters.items():
-            if stored.parameters[name] != value_text(value):
+            if row and row.get(name) != value_text(value):
                 raise UsageError(
-                    f"'{self.folder / TRIALS_FILE}', trial {stored.number}: {name} is "
-                    f"{stored.parameters[name]}, where this study tries {value_text(value)}. "
-                    f"{OTHER_FOLDER}"
+                    f"'{self.folder / TRIALS_FILE}', trial {number}: {name} is {row.get(name)}, "
+                    f"where this study tries {value_text(value)}. {OTHER_FOLDER}"
                 )
-        self.trials[stored.number] = Trial(stored.number, parameters, stored.end, stored.clock)
+        clock = float(row[CLOCK]) if row else time.time() - self.started
+        self.trials[number] = Trial(number, parameters, end, clock)
 
-    def _write(self) -> None:
-        path = self.folder / TRIALS_FILE
-        write_trials(path, self.trials.values(), self.plan.parameters, self.plan.metric)
-
-    def _clear_checkpoints(self, n_kept: int) -> None:
-        """Delete the checkpoints of trials that have ended, but for those of the best."""
+    def _loss(self, number: int) -> float:
+        """The score, smaller ones better; infinite where there is none."""
+        score = self.trials[number].end.metrics.get(self.plan.metric, math.nan)
         sign = 1 if smaller_is_better(self.plan.metric) else -1
-        scores = {number: self._score(number) for number in self.trials}
-        losses = {
-            number: math.inf if score is None or math.isnan(score) else sign * score
-            for number, score in scores.items()
-        }
-        ranking = sorted(losses, key=lambda number: (losses[number], number))
+        return math.inf if math.isnan(score) else sign * score
+
+    def _write(self, n_kept: int) -> pd.DataFrame:
+        """Write `trials.csv`; delete the checkpoints of all that have ended but those of the best.
+
+        Returns:
+            The trials, as `trials_frame` gives them.
+        """
+        ranking = sorted(self.trials, key=lambda number: (self._loss(number), number))
         for number in ranking:
-            if number not in ranking[:n_kept] or losses[number] == math.inf:
-                clear_checkpoints(self._trial_folder(number))
+            if number not in ranking[:n_kept] or self._loss(number) == math.inf:
+                clear_checkpoints(self._folder(number))
+        parameters = self.plan.parameters
+        frame = trials_frame(self.trials.values(), parameters, self.plan.metric)
+        write_trials(self.folder / TRIALS_FILE, frame, parameters)
+        return frame
 
     def _winner(self) -> Winner | None:
         """The best trial, evaluated on both parts unless that was done already.
@@ -372,7 +368,7 @@ class _Study:
         plain = json.loads(json.dumps(settings, default=str))
         text = (
             f"# Trial {trial.number} of {len(self.trials)}: validation {fixed['valid_metric']} "
-            f"{self._score(trial.number):.6g} in epoch {trial.end.best_epoch} of "
+            f"{trial.end.metrics[self.plan.metric]:.6g} in epoch {trial.end.best_epoch} of "
             f"{trial.end.n_epochs}.\n"
             f"# python run_recbole_mirec.py --config_files THIS_FILE\n"
             f"{yaml.safe_dump(plain, sort_keys=False)}"
@@ -380,7 +376,7 @@ class _Study:
         write_text(self.folder / WINNER_FILE, text)
         known = _read_result(self.folder / RESULT_FILE)
         if known["trial"] != trial.number:
-            place = self._trial_folder(trial.number)
+            place = self._folder(trial.number)
             own = {"checkpoint_dir": str(self.folder), "show_progress": False}
             run = run_experiment(settings | own, resume=place, log_file=place / LOG)
             assert run.valid is not None
@@ -458,26 +454,38 @@ class Comparison:
 
     def frame(self) -> pd.DataFrame:
         """One row a study and part, `valid` or `test`: every metric of the winner."""
-        rows: list[dict[str, Any]] = []
-        for result in self.results:
-            settings, winner = result.plan.settings, result.winner
-            row = {
-                "protocol": settings["protocol"],
-                "model": settings["model"],
-                "n_trials": len(result.trials),
-                "n_scored": int(result.trials["score"].notna().sum()),
-                "minutes": round(result.trials["finished_at"].max() / 60, 1),
-                "winner": None if winner is None else winner.trial.number,
-            }
-            parts: dict[str | None, Mapping[str, float] | None] = {None: {}}
-            if winner is not None:
-                parts = {"valid": winner.valid, "test": winner.test}
-            rows += [
-                row | {"part": part} | dict(values)
-                for part, values in parts.items()
-                if values is not None
-            ]
-        return pd.DataFrame(rows)
+        return _winners(self.results)
+
+
+def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        settings, winner = result.plan.settings, result.winner
+        row = {
+            "protocol": settings["protocol"],
+            "model": settings["model"],
+            "n_trials": len(result.trials),
+            "n_scored": int(result.trials[SCORE].notna().sum()),
+            "minutes": round(result.trials[CLOCK].max() / 60, 1),
+            "winner": None if winner is None else winner.trial.number,
+            "part": None,
+        }
+        if winner is None:
+            rows.append(row)
+        else:
+            parts = {"valid": winner.valid, "test": winner.test}
+            rows += [{**row, "part": part, **values} for part, values in parts.items() if values]
+    return pd.DataFrame(rows)
+
+
+def _figures(winners: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """A table of winners: the columns that have titles, then the metrics of the usual rules."""
+    columns = list(map(str, winners))
+    names = columns[columns.index("part") + 1 :]
+    titled = dict(titles) | {name: metric_title(name) for name in names if not rule_prefix(name)}
+    minutes = winners["minutes"].map("{:.1f}".format)
+    shown = winners.assign(minutes=minutes, part=winners["part"].map(PARTS))
+    return format_table(shown[list(titled)].rename(columns=titled), decimals=4)
 
 
 def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Comparison:
@@ -513,7 +521,7 @@ def study_text(result: StudyResult) -> str:
     lines = [
         f"{plan.settings['model']} on {data}, protocol {study_protocol(plan.settings)}: "
         f"{len(trials)} trials by {plan.algorithm} search in "
-        f"{duration(trials['finished_at'].max())}",
+        f"{duration(trials[CLOCK].max())}",
         *("", _top_table(result), ""),
     ]
     failed = trials[trials[SCORE].isna()].groupby([STATUS, REASON], sort=False)
@@ -528,18 +536,11 @@ def study_text(result: StudyResult) -> str:
         read = f"this study has read the test part {winner.n_tested} times: it was extended"
     if winner.test is None:
         read = "the data set has no test part"
-    parts = {"validation": winner.valid, "test": winner.test or {}}
-    table = pd.DataFrame(
-        {"": part}
-        | {metric_title(name): value for name, value in values.items() if not rule_prefix(name)}
-        for part, values in parts.items()
-        if values
-    )
     return "\n".join(
         [
             *lines,
             f"Winner: trial {winner.trial.number}; {read}",
-            format_table(table, decimals=4),
+            _figures(_winners([result]), {"part": ""}),
             *(f"Note: {note}" for note in result.notes),
             "",
             f"Settings: {result.folder / WINNER_FILE}",
@@ -568,24 +569,10 @@ def comparison_text(found: Comparison) -> str:
     first = found.results[0]
     data = data_title(str(first.plan.settings["dataset"]), synthetic=first.synthetic)
     lines = [f"Tuned on {data} under one budget: {found.budget}, by validation {first.plan.metric}"]
-    winners = [result.winner for result in found.results if result.winner is not None]
-    names = dict.fromkeys(name for winner in winners for name in winner.valid)
+    titles = {"model": "model", "n_trials": "trials", "minutes": "min", "part": "part"}
     for protocol, rows in found.frame().groupby("protocol", sort=False):
-        shown = pd.DataFrame(
-            {
-                "model": rows["model"],
-                "trials": rows["n_trials"],
-                "min": rows["minutes"].map("{:.1f}".format),
-                "part": rows["part"].map({"valid": "validation", "test": "test"}),
-                **{metric_title(name): rows[name] for name in names if not rule_prefix(name)},
-            }
-        )
-        lines += ["", f"protocol {protocol}", format_table(shown, decimals=4)]
-        notes = {
-            note
-            for result in found.results
-            if result.plan.settings["protocol"] == protocol
-            for note in result.notes
-        }
-        lines += [f"Note: {note}" for note in sorted(notes)]
+        of_protocol = [one for one in found.results if one.plan.settings["protocol"] == protocol]
+        notes = sorted({note for result in of_protocol for note in result.notes})
+        lines += ["", f"protocol {protocol}", _figures(rows, titles)]
+        lines += [f"Note: {note}" for note in notes]
     return "\n".join([*lines, "", f"Files: {found.folder} ({TABLE_FILE}, {WINNERS}/*.yaml)"])
