@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
@@ -88,9 +88,8 @@ class _TimeOverError(Exception):
 def run_job(job: Job, deadline: float | None = None) -> End:
     """Run a job, going on where it was interrupted; what its settings or data cause is its end.
 
-    Args:
-        job: what to run; log lines, what is printed and tracebacks go to `log.txt` in its folder.
-        deadline: seconds since the Unix epoch, after which a trial stops at its next validation.
+    Log lines, what is printed and tracebacks go to `log.txt` in its folder. After the deadline, in
+    seconds since the Unix epoch, a trial stops at its next validation.
 
     Raises:
         OSError: the disk is full.
@@ -158,12 +157,8 @@ def _run_whole(job: Job) -> End:
 
 
 def _run_trial(job: Job, deadline: float | None) -> End:
-    experiment = prepare(
-        job.settings,
-        run_folder=job.folder,
-        closed_parts=(schema.TEST,),
-        log_file=job.folder / LOG,
-    )
+    log, closed = job.folder / LOG, (schema.TEST,)
+    experiment = prepare(job.settings, run_folder=job.folder, closed_parts=closed, log_file=log)
     trainer = experiment.trainer
     trainer.resume()
 
@@ -177,8 +172,7 @@ def _run_trial(job: Job, deadline: float | None) -> End:
         found, status, reason = validate_best(experiment), STOPPED, str(over)
     except DivergedError as error:
         return End(DIVERGED, 0.0, " ".join(str(error).split()), n_epochs=trainer.n_epochs())
-    if found is None:
-        raise UsageError("The data set has no validation part, so trials cannot be compared.")
+    assert found is not None  # a study asks for validation before its first trial
     best_epoch, n_epochs = trainer.best_epoch + 1, trainer.n_epochs()
     return End(status, 0.0, reason, dict(found.summary), best_epoch, n_epochs)
 
@@ -266,8 +260,8 @@ def run_jobs(
                 ends[job.folder] = end
                 if on_end is not None:
                     on_end(job, end)
-                to_go = _time_left(list(ends.values()), n - len(ends), n_jobs, deadline)
-                tqdm.write(_line(title(job), end, metric, to_go), file=sys.stderr)
+                to_go = _to_go(ends.values(), n - len(ends), n_jobs, deadline)
+                tqdm.write(_line(title(job), end, metric) + to_go, file=sys.stderr)
                 sys.stderr.flush()
                 bar.update()
     return {job.folder: ends[job.folder] for job in jobs if job.folder in ends}
@@ -284,16 +278,16 @@ def run_task(job: Job, deadline: float | None, anyway: bool) -> End | None:
     return run_job(job, deadline)
 
 
-def _line(title: str, end: End, metric: str, left: str) -> str:
+def _line(title: str, end: End, metric: str) -> str:
     found = f"{end.status}: {end.reason}".rstrip(": ")
     if metric in end.metrics:
         ending = "" if end.status == FINISHED else f" ({end.status})"
         found = f"{metric} {end.metrics[metric]:.4f}{ending}"
-    return f"{title}: {found} in {duration(end.seconds)}{left}"
+    return f"{title}: {found} in {duration(end.seconds)}"
 
 
-def _time_left(ended: Sequence[End], n_left: int, n_jobs: int, deadline: float | None) -> str:
-    seconds = sum(end.seconds for end in ended) / len(ended) * n_left / n_jobs
+def _to_go(ends: Collection[End], n_left: int, n_jobs: int, deadline: float | None) -> str:
+    seconds = sum(end.seconds for end in ends) / len(ends) * n_left / n_jobs
     if deadline is not None:
         seconds = min(seconds, deadline - time.time())
         return f"; {duration(seconds)} left" if seconds > 0 else ""
@@ -344,7 +338,7 @@ def _worker_environment() -> Iterator[None]:
     It reaches this process as well, which ends them.
     """
     resource_tracker.ensure_running()  # its start lifts the block
-    threads = os.environ.get("OMP_NUM_THREADS")
+    threads = {key: os.environ[key] for key in ("OMP_NUM_THREADS",) if key in os.environ}
     os.environ["OMP_NUM_THREADS"] = "1"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -352,8 +346,7 @@ def _worker_environment() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         del os.environ["OMP_NUM_THREADS"]
-        if threads is not None:
-            os.environ["OMP_NUM_THREADS"] = threads
+        os.environ.update(threads)
 
 
 # Ray reads these when it is imported or started; what the user has set already stays.

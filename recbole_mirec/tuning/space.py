@@ -199,11 +199,7 @@ class SearchSpace:
         return None if None in grids else math.prod(len(grid) for grid in grids if grid)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Every point of the grid: the last parameter varies fastest.
-
-        Raises:
-            UsageError: a parameter is continuous; names its place and what to write instead.
-        """
+        """Every point of the grid, the last parameter varying fastest."""
         for parameter in self.parameters:
             if parameter.grid() is None:
                 raise _error(
@@ -220,17 +216,15 @@ class SearchSpace:
         from hyperopt import hp
 
         return {
-            parameter.name: hp.choice(parameter.name, list(map(value_text, parameter.values)))
-            if parameter.kind == "choice"
-            else getattr(hp, parameter.kind)(parameter.name, *map(float, parameter.values))
-            for parameter in self.parameters
+            one.name: hp.choice(one.name, list(map(value_text, one.values)))
+            if one.kind == "choice"
+            else getattr(hp, one.kind)(one.name, *map(float, one.values))
+            for one in self.parameters
         }
 
     def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Configuration values of a point of `hyperopt_space`, in the space's order."""
-        return {
-            parameter.name: parameter.decode(point[parameter.name]) for parameter in self.parameters
-        }
+        return {one.name: one.decode(point[one.name]) for one in self.parameters}
 
     def encode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """The draws of hyperopt that give a point of the grid: a choice is an option's index."""
@@ -245,8 +239,8 @@ class SearchSpace:
     def describe(self) -> list[dict[str, Any]]:
         """What the space holds, ready for JSON; equal for equal spaces, wherever they stood."""
         return [
-            {"name": parameter.name, "kind": parameter.kind, "values": list(parameter.values)}
-            for parameter in self.parameters
+            {"name": one.name, "kind": one.kind, "values": list(one.values)}
+            for one in self.parameters
         ]
 
 

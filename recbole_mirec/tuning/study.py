@@ -27,13 +27,11 @@ from recbole_mirec.results import (
     is_synthetic,
     metric_title,
     protocol_title,
-    read_metric,
     rule_prefix,
     smaller_is_better,
 )
 from recbole_mirec.runs import OTHER_FOLDER, Claim, first_difference, write_text
 from recbole_mirec.sweep import (
-    LOCAL,
     LOG,
     RAY,
     STOPPED,
@@ -45,9 +43,8 @@ from recbole_mirec.sweep import (
     run_jobs,
 )
 from recbole_mirec.tuning.page import StudyReport, write_report
-from recbole_mirec.tuning.space import SearchSpace, check_space, value_text
+from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
-    BAYES,
     CLOCK,
     N_EPOCHS,
     REASON,
@@ -57,6 +54,7 @@ from recbole_mirec.tuning.trial import (
     TRIAL,
     TRIALS_FILE,
     Search,
+    StudyPlan,
     Trial,
     read_trials,
     trials_frame,
@@ -68,68 +66,6 @@ STUDY_FILE, WINNER_FILE, RESULT_FILE = "study.json", "winner.yaml", "result.json
 REPORT_FILE, TRIALS = "tuning.html", "trials"
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
 N_TOP = 10
-# Keys that say how a trial runs and is shown, not what it computes.
-_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """A study as it was asked for.
-
-    Attributes:
-        settings: fixed configuration keys; `model`, `dataset`, `protocol`, `valid_metric`, `seed`
-            and `torch_threads` among them.
-        space: what varies.
-        algorithm: exhaustive, random or bayes.
-        max_trials: trials at most; None: no limit.
-        early_stop: trials in a row without a better score that end the study; None: never.
-        minutes: the study's time, interruptions left out; None: no limit.
-        jobs: trials at a time.
-        engine, ray_address: what runs the trials, as `sweep.run_jobs` takes it.
-        keep: how many of the best trials keep their checkpoints.
-        command: how the study can be asked for again.
-    """
-
-    settings: Mapping[str, Any]
-    space: SearchSpace
-    algorithm: str
-    max_trials: int | None = None
-    early_stop: int | None = None
-    minutes: float | None = None
-    jobs: int = 1
-    engine: str = LOCAL
-    ray_address: str | None = None
-    keep: int = 1
-    command: str = ""
-
-    @property
-    def metric(self) -> str:
-        """What chooses epochs and trials."""
-        return read_metric(self.settings["valid_metric"])
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of what varies."""
-        return tuple(parameter.name for parameter in self.space.parameters)
-
-    def identity(self, data_fingerprint: str) -> dict[str, Any]:
-        """All that the trials of the study depend on, but for how many there are.
-
-        Args:
-            data_fingerprint: of the data set's files.
-        """
-        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
-        identity = {
-            "settings": dict(sorted(fixed.items())),
-            "space": self.space.describe(),
-            "algorithm": self.algorithm,
-            "early_stop": self.early_stop,
-            # what the estimator knows when it proposes a trial depends on how many run at a time
-            "jobs": self.jobs if self.algorithm == BAYES else None,
-            "data": data_fingerprint,
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
-        return plain
 
 
 def short_digest(identity: Mapping[str, Any]) -> str:
@@ -154,12 +90,6 @@ class Winner:
     valid: Mapping[str, float]
     test: Mapping[str, float] | None
     n_tested: int
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """`metric`, `validation` and, where there is such a part, `test`."""
-        frame = pd.DataFrame(self.valid.items(), columns=["metric", "validation"])
-        return frame if self.test is None else frame.assign(test=frame["metric"].map(self.test))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +133,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         UsageError: anything the user can mend; before the first trial.
     """
     check_space(plan.space, plan.settings)
-    search = Search(
-        plan.space,
-        plan.algorithm,
-        seed=int(plan.settings["seed"]),
-        max_trials=plan.max_trials,
-        early_stop=plan.early_stop,
-        jobs=plan.jobs,
-    )
+    search = Search(plan)
     if plan.engine == RAY:
         import_ray()
     if search.limit == sys.maxsize and plan.early_stop is None and plan.minutes is None:
@@ -374,7 +297,14 @@ class _Study:
             f"{yaml.safe_dump(plain, sort_keys=False)}"
         )
         write_text(self.folder / WINNER_FILE, text)
-        known = _read_result(self.folder / RESULT_FILE)
+        path = self.folder / RESULT_FILE
+        known: dict[str, Any] = {"trial": None, "n_tested": 0}
+        try:
+            if path.exists():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                known = {key: found[key] for key in ("trial", "valid", "test", "n_tested")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
         if known["trial"] != trial.number:
             place = self._folder(trial.number)
             own = {"checkpoint_dir": str(self.folder), "show_progress": False}
@@ -386,17 +316,12 @@ class _Study:
                 "test": None if run.test is None else run.test.summary,
                 "n_tested": known["n_tested"] + 1,
             }
-            write_text(self.folder / RESULT_FILE, json.dumps(known, indent=2) + "\n")
+            write_text(path, json.dumps(known, indent=2) + "\n")
         return Winner(trial, text, known["valid"], known["test"], known["n_tested"])
 
 
 def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
-    """Every key that repeats a trial.
-
-    Args:
-        fixed: the study's settings.
-        trial: one that was stopped early is repeated with as many epochs as it had.
-    """
+    """Every key that repeats a trial; one that was stopped early with as many epochs as it had."""
     kept = {
         key: value for key, value in fixed.items() if key not in ("checkpoint_dir", "show_progress")
     }
@@ -404,33 +329,26 @@ def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     return settings | ({"epochs": trial.end.n_epochs} if trial.end.status == STOPPED else {})
 
 
-def _read_result(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {"trial": None, "n_tested": 0}
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {key: known[key] for key in ("trial", "valid", "test", "n_tested")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
-
-
 def _report(result: StudyResult) -> StudyReport:
     plan, winner = result.plan, result.winner
+    metrics = pd.DataFrame()
+    if winner is not None:
+        metrics = pd.DataFrame(winner.valid.items(), columns=["metric", "validation"])
+    if winner is not None and winner.test is not None:
+        metrics["test"] = metrics["metric"].map(winner.test)
     return StudyReport(
-        model=plan.settings["model"],
-        dataset=plan.settings["dataset"],
+        **{key: plan.settings[key] for key in ("model", "dataset", "seed")},
         synthetic=result.synthetic,
         protocol=study_protocol(plan.settings),
         metric=plan.metric,
         bigger=not smaller_is_better(plan.metric),
         algo=plan.algorithm,
-        seed=plan.settings["seed"],
         command=plan.command,
         trials=result.trials,
         parameters=plan.space.parameters,
         winner=None if winner is None else winner.trial.number,
         winner_yaml="" if winner is None else winner.yaml,
-        winner_metrics=pd.DataFrame() if winner is None else winner.metrics,
+        winner_metrics=metrics,
         notes=result.notes,
         status="finished",
         n_tested=1 if winner is None else winner.n_tested,
@@ -452,12 +370,9 @@ class Comparison:
     folder: Path
     budget: str
 
-    def frame(self) -> pd.DataFrame:
-        """One row a study and part, `valid` or `test`: every metric of the winner."""
-        return _winners(self.results)
-
 
 def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
+    """One row a study and part, `valid` or `test`: every metric of the winner."""
     rows: list[dict[str, Any]] = []
     for result in results:
         settings, winner = result.plan.settings, result.winner
@@ -495,9 +410,6 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
         plans: one a model and protocol, under equal limits.
         folder: of the comparison; a study in it that has begun is gone on with.
         budget: the limits in words.
-
-    Raises:
-        UsageError: anything the user can mend.
     """
     # what is wrong with the last study is said before the first one runs
     for plan in plans:
@@ -510,7 +422,7 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
         if result.winner is not None:
             write_text(folder / WINNERS / f"{name}.{protocol}.yaml", result.winner.yaml)
     found = Comparison(tuple(results), folder, budget)
-    write_text(folder / TABLE_FILE, found.frame().to_csv(index=False))
+    write_text(folder / TABLE_FILE, _winners(results).to_csv(index=False))
     return found
 
 
@@ -570,7 +482,7 @@ def comparison_text(found: Comparison) -> str:
     data = data_title(str(first.plan.settings["dataset"]), synthetic=first.synthetic)
     lines = [f"Tuned on {data} under one budget: {found.budget}, by validation {first.plan.metric}"]
     titles = {"model": "model", "n_trials": "trials", "minutes": "min", "part": "part"}
-    for protocol, rows in found.frame().groupby("protocol", sort=False):
+    for protocol, rows in _winners(found.results).groupby("protocol", sort=False):
         of_protocol = [one for one in found.results if one.plan.settings["protocol"] == protocol]
         notes = sorted({note for result in of_protocol for note in result.notes})
         lines += ["", f"protocol {protocol}", _figures(rows, titles)]

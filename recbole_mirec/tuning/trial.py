@@ -19,8 +19,9 @@ from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat
+from recbole_mirec.results import read_metric
 from recbole_mirec.runs import write_text
-from recbole_mirec.sweep import End
+from recbole_mirec.sweep import LOCAL, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
@@ -35,6 +36,66 @@ N_RANDOM_FIRST = 10
 N_DRAWS = 20
 # trials that are drawn ahead where results are not needed for it
 N_AHEAD = 200
+
+
+# Keys that say how a trial runs and is shown, not what it computes.
+_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study as it was asked for.
+
+    Attributes:
+        settings: fixed configuration keys; `model`, `dataset`, `protocol`, `valid_metric`, `seed`
+            and `torch_threads` among them.
+        space: what varies.
+        algorithm: exhaustive, random or bayes.
+        max_trials: trials at most; None: no limit.
+        early_stop: trials in a row without a better score that end the study; None: never.
+            Without effect on `exhaustive`.
+        minutes: the study's time, interruptions left out; None: no limit.
+        jobs, engine, ray_address: trials at a time and what runs them, as of `sweep.run_jobs`.
+        keep: how many of the best trials keep their checkpoints.
+        command: how the study can be asked for again.
+    """
+
+    settings: Mapping[str, Any]
+    space: SearchSpace
+    algorithm: str
+    max_trials: int | None = None
+    early_stop: int | None = None
+    minutes: float | None = None
+    jobs: int = 1
+    engine: str = LOCAL
+    ray_address: str | None = None
+    keep: int = 1
+    command: str = ""
+
+    @property
+    def metric(self) -> str:
+        """What chooses epochs and trials."""
+        return read_metric(self.settings["valid_metric"])
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of what varies."""
+        return tuple(parameter.name for parameter in self.space.parameters)
+
+    def identity(self, data_fingerprint: str) -> dict[str, Any]:
+        """All that the trials of the study depend on, but for how many there are."""
+        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
+        identity = {
+            "settings": dict(sorted(fixed.items())),
+            "space": self.space.describe(),
+            "algorithm": self.algorithm,
+            "early_stop": self.early_stop,
+            # what the estimator knows when it proposes a trial depends on how many run at a time
+            "jobs": self.jobs if self.algorithm == BAYES else None,
+            "data": data_fingerprint,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
+        return plain
 
 
 @dataclass(frozen=True)
@@ -57,15 +118,10 @@ class Trial:
 def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str) -> pd.DataFrame:
     """Trials as a table, sorted by number.
 
-    Args:
-        trials: in any order.
-        parameters: names, in the order of the columns.
-        metric: whose value is the score.
-
     Returns:
-        `trial`, `status`, `score`, one column a parameter with values as they are, one column
-        `valid_<metric>` a metric, `best_epoch`, `n_epochs`, `seconds`, `finished_at`, `reason`.
-        What a trial lacks is None.
+        `trial`, `status`, `score` (of `metric`), one column a parameter with values as they are,
+        one column `valid_<metric>` a metric, `best_epoch`, `n_epochs`, `seconds`, `finished_at`,
+        `reason`. What a trial lacks is None.
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
     metrics = list(dict.fromkeys(name for trial in ordered for name in trial.end.metrics))
@@ -140,17 +196,8 @@ class Search:
 
     `exhaustive` visits every combination in the file's order. `random` draws each trial from its
     own seed. `bayes` is hyperopt's tree-structured Parzen estimator; it draws as many trials at a
-    time as run at a time, from the results of those before. So the trials depend on the arguments
+    time as run at a time, from the results of those before. So the trials depend on the plan
     and the losses alone. No combination of a finite space comes twice.
-
-    Args:
-        space: the parameters and their values.
-        algorithm: one of `ALGORITHMS`.
-        seed: of the draws.
-        max_trials: trials at most; None: no limit.
-        early_stop: trials in a row without a smaller loss that end the search; None: never.
-            Without effect on `exhaustive`.
-        jobs: trials that run at a time.
 
     Attributes:
         limit: trials at most; `sys.maxsize` where there is no limit.
@@ -162,23 +209,15 @@ class Search:
             trials than there are combinations.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        algorithm: str,
-        *,
-        seed: int,
-        max_trials: int | None = None,
-        early_stop: int | None = None,
-        jobs: int = 1,
-    ):
+    def __init__(self, plan: StudyPlan):
+        algorithm, max_trials = plan.algorithm, plan.max_trials
         if algorithm not in ALGORITHMS:
             raise UsageError(f"Unknown algorithm '{algorithm}'.{nearest(algorithm, ALGORITHMS)}")
-        self._space, self._algorithm, self._seed = space, algorithm, seed
-        self._early_stop = None if algorithm == EXHAUSTIVE else early_stop
-        self._size = space.n_combinations()
+        self._space, self._algorithm, self._seed = plan.space, algorithm, int(plan.settings["seed"])
+        self._early_stop = None if algorithm == EXHAUSTIVE else plan.early_stop
+        self._size = plan.space.n_combinations()
         if algorithm == EXHAUSTIVE:
-            self._grid = space.combinations()
+            self._grid = plan.space.combinations()
             if max_trials is not None and self._size is not None and max_trials < self._size:
                 raise UsageError(
                     f"The space has {self._size} combinations, and exhaustive search visits them "
@@ -186,7 +225,7 @@ class Search:
                 )
         self.limit = min(self._size or sys.maxsize, max_trials or sys.maxsize)
         waits = algorithm == BAYES or self._early_stop is not None
-        self._n_ahead = jobs if waits else N_AHEAD
+        self._n_ahead = plan.jobs if waits else N_AHEAD
         self._drawn: dict[int, dict[str, Any]] = {}
         self._seen: set[str] = set()
         self._losses = {0: math.inf}

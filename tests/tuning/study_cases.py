@@ -13,8 +13,7 @@ from little_data import settings
 from recbole_mirec import sweep
 from recbole_mirec.sweep import End, Job
 from recbole_mirec.tuning.space import Parameter, SearchSpace
-from recbole_mirec.tuning.study import StudyPlan
-from recbole_mirec.tuning.trial import TIMES
+from recbole_mirec.tuning.trial import TIMES, StudyPlan
 
 
 def space_of(content: Mapping[str, Mapping[str, Sequence[Any]]]) -> SearchSpace:

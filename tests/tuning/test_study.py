@@ -162,8 +162,6 @@ def test_exhaustive_search_visits_the_product_and_writes_every_figure(
     [
         ("MIRec", "exhaustive", None),
         pytest.param("LightGCN", "random", 3, marks=pytest.mark.slow),
-        pytest.param("MIRec", "random", 3, marks=pytest.mark.slow),
-        pytest.param("LightGCN", "exhaustive", None, marks=pytest.mark.slow),
     ],
 )
 def test_jobs_do_not_change_the_trials(
@@ -366,21 +364,6 @@ def test_only_the_best_keep_their_checkpoints(
         kept = {int(path.parent.name) for path in result.folder.glob(f"trials/*/{name}")}
         assert kept == set(best)
     assert len(list(result.folder.glob("trials/*/log.txt"))) == 4
-
-
-def test_trials_that_fail_are_told_by_their_reason_and_the_others_go_on(
-    workplace: Path, tmp_path: Path, here: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    space = space_of({"choice": {"learning_rate": [0.1, 1e30], "embedding_size": [8, 16]}})
-    plan = make_plan(workplace, "BPR", space, train_batch_size=8)
-    result = run_study(plan, folder=tmp_path / "study")
-    assert list(result.trials["status"]) == ["finished"] * 2 + ["diverged"] * 2
-    text = study_text(result)
-    assert re.search(r"^diverged: trials 3, 4: .*NaN\. Training diverged: lower lear", text, re.M)
-    assert result.winner is not None
-    assert result.winner.trial.number in (1, 2)
-    err = capsys.readouterr().err
-    assert "trial 3/4 (learning_rate=1e+30, embedding_size=8): diverged: " in err
 
 
 def test_data_without_a_test_part_are_told_so(
@@ -621,28 +604,6 @@ def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -
         best = max(rows_without_times(study), key=lambda row: float(row["score"]))
         assert best["trial"] == str(result["trial"])
         assert float(best["score"]) == result["valid"]["MAP"]
-
-
-def test_the_winners_can_be_run_as_they_are(
-    found: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    files = sorted((found.folder / "winners").iterdir())
-    assert [path.name for path in files] == [
-        f"{model}.{protocol}.yaml" for model in MODELS for protocol in PROTOCOLS
-    ]
-    frame = read_table(found.folder).set_index(["protocol", "model", "part"])
-    for path in files:
-        content = yaml.safe_load(path.read_text())
-        assert f"{content['model']}.{content['protocol']}.yaml" == path.name
-        assert cli.main(["--config_files", str(path)]) == 0
-        name = f"{content['model']}-mirec-tiny-{content['protocol']}-*"
-        (folder,) = (tmp_path / "saved").glob(name)
-        record = runs.read_run(folder).record
-        for part in ("valid", "test"):
-            row = frame.loc[(content["protocol"], content["model"], part)]
-            for metric in ("AUC", "Recall@10", "MAP", "MedR"):
-                assert record[part][metric] == row[metric]
 
 
 def test_the_table_of_a_comparison(found: Comparison) -> None:

@@ -21,6 +21,7 @@ from recbole_mirec.sweep import FAILED, FINISHED, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 from recbole_mirec.tuning.trial import (
     Search,
+    StudyPlan,
     Trial,
     read_trials,
     repaired_hyper_tuning,
@@ -60,7 +61,8 @@ def visit(
     space: SearchSpace, algorithm: str, loss: Loss = lambda *_: 0.0, **changes: Any
 ) -> tuple[Search, list[dict[str, Any]]]:
     """Run a search; gives it and what was visited, without what was drawn beyond its end."""
-    search = Search(space, algorithm, **{"seed": 7, **changes})
+    settings = {"seed": changes.pop("seed", 7)}
+    search = Search(StudyPlan(settings, space, algorithm, **changes))
     drawn: dict[int, dict[str, Any]] = {}
 
     def evaluate(queue: dict[int, dict[str, Any]]) -> dict[int, float]:
@@ -162,7 +164,7 @@ def test_the_best_trial_and_the_end_against_a_plain_loop(
 
 def test_a_search_ends_where_its_time_is_over() -> None:
     for algorithm in ("random", "bayes"):
-        search = Search(MIXED, algorithm, seed=1, max_trials=30, jobs=2)
+        search = Search(StudyPlan({"seed": 1}, MIXED, algorithm, max_trials=30, jobs=2))
         # as by a deadline: not all that was drawn has run
         queues: list[list[int]] = []
 
@@ -214,7 +216,9 @@ def test_recbole_s_hyper_tuning_is_repaired() -> None:
 )
 def test_wrong_arguments(algorithm: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Search(**{"space": FINITE, "algorithm": algorithm, "seed": 7, **changes})
+        Search(
+            StudyPlan(**{"settings": {"seed": 7}, "space": FINITE, **changes}, algorithm=algorithm)
+        )
 
 
 def test_random_draws_cover_the_kinds_of_parameters() -> None:

@@ -280,11 +280,6 @@ def test_folders_of_another_study_or_purpose(
         "'study' holds trial 2 already, more than --max_evals=1. Raise it, or name another folder "
         "with --results."
     )
-    line = refused(words(workplace, *options, "--metric", "AUC"), capsys)
-    assert line == (
-        "'study' holds another study: its valid_metric is 'MAP', not 'AUC'. Name another folder "
-        "with --results, or leave --results out."
-    )
     Path("notes").mkdir()
     Path("notes", "diary.txt").write_text("mine")
     line = refused(words(workplace, *options[:2], "--results", "notes"), capsys)
