@@ -27,7 +27,7 @@ from recbole_mirec import INSTALL_RECBOLE
 if TYPE_CHECKING:
     from recbole_mirec.recommend import Shortlist
     from recbole_mirec.tuning.space import SearchSpace
-    from recbole_mirec.tuning.study import StudyPlan
+    from recbole_mirec.tuning.trial import StudyPlan
 
 # Keys that find the run for --predict, and those that may differ when a run is resumed.
 FINDING_KEYS = ("model", "dataset", "protocol", "checkpoint_dir")
@@ -388,7 +388,7 @@ def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: st
         UsageError: options that contradict each other, or a wrong params file.
     """
     from recbole_mirec.config import MirecConfig
-    from recbole_mirec.tuning.study import StudyPlan
+    from recbole_mirec.tuning.trial import StudyPlan
 
     if options.metric is not None:
         if settings.get("valid_metric", options.metric) != options.metric:

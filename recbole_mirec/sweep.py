@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from dataset_convert import schema
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
+from dataset_convert.common.words import duration
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
 from recbole_mirec.runs import PATIENCE, RUN_FILE, alone_in, write_text
 from recbole_mirec.trainer import BEST, LAST
@@ -86,9 +88,8 @@ class _TimeOverError(Exception):
 def run_job(job: Job, deadline: float | None = None) -> End:
     """Run a job, going on where it was interrupted; what its settings or data cause is its end.
 
-    Args:
-        job: what to run; log lines, what is printed and tracebacks go to `log.txt` in its folder.
-        deadline: seconds since the Unix epoch, after which a trial stops at its next validation.
+    Log lines, what is printed and tracebacks go to `log.txt` in its folder. After the deadline, in
+    seconds since the Unix epoch, a trial stops at its next validation.
 
     Raises:
         OSError: the disk is full.
@@ -104,14 +105,15 @@ def _run_alone(job: Job, deadline: float | None) -> End:
     started = time.perf_counter()
     try:
         with _logged(job.folder / LOG):
-            end = _begin(job, deadline)
+            end = _run(job, deadline)
     except Exception as error:
         if is_full(error):
             raise
         text = " ".join(str(error).split())
         known = isinstance(error, UsageError)
         reason = text if known else f"{type(error).__name__}: {text}".rstrip(": ")
-        end = End(DIVERGED if isinstance(error, DivergedError) else FAILED, 0.0, reason)
+        status = DIVERGED if isinstance(error, DivergedError) else FAILED
+        end = End(status, 0.0, reason)
     end = replace(end, seconds=round(time.perf_counter() - started, 2))
     failed = end.status in (DIVERGED, FAILED)
     if failed or not job.test:
@@ -122,37 +124,32 @@ def _run_alone(job: Job, deadline: float | None) -> End:
 
 @contextlib.contextmanager
 def _logged(path: Path) -> Iterator[None]:
-    try:
-        with (
-            naming(path),
-            path.open("a", encoding="utf-8") as log,
-            contextlib.redirect_stdout(log),
-            contextlib.redirect_stderr(log),
-        ):
+    with (
+        naming(path),
+        path.open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        try:
             yield
-    except Exception:
-        # on a full disk the error itself has to do
-        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
-            traceback.print_exc(file=log)
-        raise
-
-
-def _begin(job: Job, deadline: float | None) -> End:
-    try:
-        return _run(job, deadline)
-    except DivergedError:
-        raise
-    except UsageError:
-        if not (job.folder / LAST).is_file():
+        except Exception:
+            traceback.print_exc()
             raise
-        # a checkpoint that cannot be gone on with: from the beginning
-        clear_checkpoints(job.folder)
-        return _run(job, deadline)
 
 
 def _run(job: Job, deadline: float | None) -> End:
-    if not job.test:
-        return _run_trial(job, deadline)
+    run = partial(_run_trial, deadline=deadline) if not job.test else _run_whole
+    try:
+        return run(job)
+    except UsageError as error:
+        if isinstance(error, DivergedError) or not (job.folder / LAST).is_file():
+            raise
+        # a checkpoint that cannot be gone on with: from the beginning
+        clear_checkpoints(job.folder)
+        return run(job)
+
+
+def _run_whole(job: Job) -> End:
     run_experiment(job.settings, resume=job.folder, log_file=job.folder / LOG)
     end = read_end(job.folder)
     assert end is not None
@@ -160,12 +157,8 @@ def _run(job: Job, deadline: float | None) -> End:
 
 
 def _run_trial(job: Job, deadline: float | None) -> End:
-    experiment = prepare(
-        job.settings,
-        run_folder=job.folder,
-        closed_parts=(schema.TEST,),
-        log_file=job.folder / LOG,
-    )
+    log, closed = job.folder / LOG, (schema.TEST,)
+    experiment = prepare(job.settings, run_folder=job.folder, closed_parts=closed, log_file=log)
     trainer = experiment.trainer
     trainer.resume()
 
@@ -179,8 +172,7 @@ def _run_trial(job: Job, deadline: float | None) -> End:
         found, status, reason = validate_best(experiment), STOPPED, str(over)
     except DivergedError as error:
         return End(DIVERGED, 0.0, " ".join(str(error).split()), n_epochs=trainer.n_epochs())
-    if found is None:
-        raise UsageError("The data set has no validation part, so trials cannot be compared.")
+    assert found is not None  # a study asks for validation before its first trial
     best_epoch, n_epochs = trainer.best_epoch + 1, trainer.n_epochs()
     return End(status, 0.0, reason, dict(found.summary), best_epoch, n_epochs)
 
@@ -268,8 +260,8 @@ def run_jobs(
                 ends[job.folder] = end
                 if on_end is not None:
                     on_end(job, end)
-                to_go = _time_left(list(ends.values()), n - len(ends), n_jobs, deadline)
-                tqdm.write(_line(title(job), end, metric, to_go), file=sys.stderr)
+                to_go = _to_go(ends.values(), n - len(ends), n_jobs, deadline)
+                tqdm.write(_line(title(job), end, metric) + to_go, file=sys.stderr)
                 sys.stderr.flush()
                 bar.update()
     return {job.folder: ends[job.folder] for job in jobs if job.folder in ends}
@@ -286,27 +278,20 @@ def run_task(job: Job, deadline: float | None, anyway: bool) -> End | None:
     return run_job(job, deadline)
 
 
-def _line(title: str, end: End, metric: str, left: str) -> str:
+def _line(title: str, end: End, metric: str) -> str:
     found = f"{end.status}: {end.reason}".rstrip(": ")
     if metric in end.metrics:
         ending = "" if end.status == FINISHED else f" ({end.status})"
         found = f"{metric} {end.metrics[metric]:.4f}{ending}"
-    return f"{title}: {found} in {duration(end.seconds)}{left}"
+    return f"{title}: {found} in {duration(end.seconds)}"
 
 
-def _time_left(ended: Sequence[End], n_left: int, n_jobs: int, deadline: float | None) -> str:
-    seconds = sum(end.seconds for end in ended) / len(ended) * n_left / n_jobs
+def _to_go(ends: Collection[End], n_left: int, n_jobs: int, deadline: float | None) -> str:
+    seconds = sum(end.seconds for end in ends) / len(ends) * n_left / n_jobs
     if deadline is not None:
         seconds = min(seconds, deadline - time.time())
         return f"; {duration(seconds)} left" if seconds > 0 else ""
     return f"; {n_left} to go, {duration(seconds)} left" if n_left else ""
-
-
-def duration(seconds: float) -> str:
-    """A time in words, as exact as a person needs it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 _DEAD = (
@@ -342,14 +327,8 @@ def _locally(tasks: Sequence[Task], n_jobs: int, _address: str | None) -> Iterat
 def _begin_worker() -> None:
     # its own lock is a semaphore of the system, which a process that is killed leaves behind
     tqdm.set_lock(threading.RLock())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    parent: Any = parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -359,7 +338,7 @@ def _worker_environment() -> Iterator[None]:
     It reaches this process as well, which ends them.
     """
     resource_tracker.ensure_running()  # its start lifts the block
-    threads = os.environ.get("OMP_NUM_THREADS")
+    threads = {key: os.environ[key] for key in ("OMP_NUM_THREADS",) if key in os.environ}
     os.environ["OMP_NUM_THREADS"] = "1"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -367,8 +346,7 @@ def _worker_environment() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         del os.environ["OMP_NUM_THREADS"]
-        if threads is not None:
-            os.environ["OMP_NUM_THREADS"] = threads
+        os.environ.update(threads)
 
 
 # Ray reads these when it is imported or started; what the user has set already stays.
@@ -381,11 +359,8 @@ _RAY_ENVIRONMENT = {
 # Where this process is killed, two agents of Ray stay for a minute; a watcher, whose standard
 # input ends then, ends them.
 _WATCHER = """
-import contextlib, psutil, sys
-started = []
-for pid in sys.argv[1:]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        started.append(psutil.Process(int(pid)))
+import psutil, sys
+started = [psutil.Process(int(pid)) for pid in sys.argv[1:] if psutil.pid_exists(int(pid))]
 sys.stdin.read()
 for left in psutil.wait_procs(started, timeout=3)[1]:
     left.kill()
@@ -447,50 +422,41 @@ def _session(ray: Any, address: str | None, n_jobs: int, *, gpu: bool) -> Iterat
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    own = {} if address else _own_ray(ray, n_jobs, gpu=gpu)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if not address:
+        host = ray.util.get_node_ip_address()
+        if not ip_address(host).is_loopback:
+            raise UsageError(
+                f"Ray must listen on this machine alone. Received: {host}. Unset "
+                f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
+            )
+        # Other users of this machine reach its loopback too; without a token of ours Ray would
+        # leave one in the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        n_gpus = torch.cuda.device_count() if gpu else 0
+        options |= {"num_cpus": n_jobs, "num_gpus": n_gpus, "include_dashboard": False}
+        # nothing large is handed over; Ray's own default is a third of the memory
+        options["object_store_memory"] = 100 * 2**20
     before = set(psutil.Process().children(recursive=True))
-    watcher = None
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(ray.shutdown)
         try:
-            ray.init(address=address or "local", **quiet, **own)
+            ray.init(address=address or "local", **options)
         except (ConnectionError, OSError) as error:
             raise UsageError(
                 f"Ray cannot start: {error} RAY_TMPDIR must be a folder with a short path that "
                 f"you can write to; RAY_ADDRESS the address of a cluster, or unset."
             ) from error
-        if own:
-            started = {*psutil.Process().children(recursive=True)} - before
-            watcher = subprocess.Popen(
-                [sys.executable, "-c", _WATCHER, *(str(process.pid) for process in started)],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
-        yield
-    finally:
-        ray.shutdown()
-        if watcher is not None:
-            watcher.communicate()
-
-
-def _own_ray(ray: Any, n_jobs: int, *, gpu: bool) -> dict[str, Any]:
-    host = ray.util.get_node_ip_address()
-    if not ip_address(host).is_loopback:
-        raise UsageError(
-            f"Ray must listen on this machine alone. Received: {host}. Unset "
-            f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
+        started = [
+            str(one.pid) for one in psutil.Process().children(recursive=True) if one not in before
+        ]
+        command = [sys.executable, "-c", _WATCHER, *started]
+        # it ends when its standard input is closed, behind Ray
+        stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         )
-    # Other users of this machine reach its loopback too; without a token of ours Ray would leave
-    # one in the user's home.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    return {
-        "num_cpus": n_jobs,
-        "num_gpus": torch.cuda.device_count() if gpu else 0,
-        # nothing large is handed over; Ray's own default is a third of the memory
-        "object_store_memory": 100 * 2**20,
-        "include_dashboard": False,
-    }
+        stack.callback(ray.shutdown)
+        yield
 
 
-Engine = Callable[[Sequence[Task], int, str | None], Iterator[tuple[Job, End]]]
 ENGINES: dict[str, Any] = {LOCAL: _locally, RAY: _on_ray}

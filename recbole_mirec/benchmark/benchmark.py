@@ -23,7 +23,8 @@ from recbole_mirec.results import is_synthetic
 from recbole_mirec.runs import BENCHMARK, first_difference, owned
 from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
-from recbole_mirec.tuning.study import StudyPlan, run_study, winner_settings
+from recbole_mirec.tuning.study import run_study, winner_settings
+from recbole_mirec.tuning.trial import StudyPlan
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"

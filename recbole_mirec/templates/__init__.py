@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dataset_convert.common.words import duration as duration
+
 MISSING = "\N{EN DASH}"
 # HTML has no way to write these, escaped or not.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -47,16 +49,6 @@ def counted(n: int, word: str) -> str:
 def listed(words: Sequence[str]) -> str:
     """Returns words with commas and an `and`."""
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
-
-
-def duration(seconds: float) -> str:
-    """Returns a time as a person says it: 0.4 s, 12 s, 3 min 20 s, 1 h 12 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 @cache

@@ -22,9 +22,7 @@ from recbole_mirec.config import (
     MirecConfig,
     accepts,
     known_keys,
-    model_defaults,
     properties_folder,
-    variants_that_read,
 )
 from recbole_mirec.data.accounts import LISTS, VECTOR, check_perspectives
 from recbole_mirec.model.mirec import check_method
@@ -52,8 +50,9 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _error(where: str, problem: str, example: str) -> UsageError:
+def _error(where: str, problem: str, kind: str = "choice") -> UsageError:
     stop = "" if problem.endswith((".", "?")) else "."
+    example = KINDS.get(kind, KINDS["choice"])[1]
     return UsageError(f"{where}: {problem}{stop} A line that works: {example}")
 
 
@@ -79,24 +78,18 @@ class Parameter:
     where: str
 
     def __post_init__(self) -> None:
-        problem = next(self._problems(), None)
-        if problem is not None:
-            example = KINDS.get(self.kind, KINDS["choice"])[1]
-            raise _error(self.where, f"'{self.name}': {problem}", example)
-
-    def _problems(self) -> Iterator[str]:
-        if self.kind not in KINDS:
-            yield f"kind '{self.kind}' is none of {', '.join(KINDS)}.{nearest(self.kind, KINDS)}"
-        elif self.kind == "choice":
-            yield from _option_problems(self.values)
-        else:
-            yield from _bound_problems(self.kind, self.values)
+        problems = _option_problems if self.kind == "choice" else _bound_problems
+        for problem in problems(self.kind, self.values):
+            raise _error(self.where, f"'{self.name}': {problem}", self.kind)
 
     def grid(self) -> tuple[Any, ...] | None:
         """Every value in order; None for uniform and loguniform."""
-        if self.kind == "quniform":
-            return tuple(map(self._step, multiples(*self.values)))
-        return self.values if self.kind == "choice" else None
+        if self.kind != "quniform":
+            return self.values if self.kind == "choice" else None
+        whole = all(isinstance(bound, int) for bound in self.values)
+        # decimals leave no dust: 3 * 0.1 is 0.3
+        values = [number * Decimal(repr(self.values[2])) for number in _multiples(*self.values)]
+        return tuple(int(value) if whole else float(value) for value in values)
 
     def decode(self, drawn: Any) -> Any:
         """The value that hyperopt's draw stands for; a multiple outside becomes the nearest inside.
@@ -106,86 +99,75 @@ class Parameter:
         """
         if self.kind == "choice":
             return copy.deepcopy(next(one for one in self.values if value_text(one) == drawn))
-        if self.kind == "quniform":
-            steps = multiples(*self.values)
-            return self._step(min(max(round(drawn / self.values[2]), steps[0]), steps[-1]))
-        return float(drawn)
-
-    def _step(self, number: int) -> int | float:
-        value = number * Decimal(repr(self.values[2]))
-        return int(value) if all(isinstance(bound, int) for bound in self.values) else float(value)
+        grid = self.grid()
+        return float(drawn) if grid is None else min(grid, key=lambda value: abs(value - drawn))
 
     def samples(self) -> list[Any]:
         """Values that stand for all: every option of a choice; ends and middle of a range."""
         grid = self.grid()
-        if self.kind == "choice" and grid is not None:
-            return list(grid)
         if grid is not None:
-            return sorted({grid[0], grid[len(grid) // 2], grid[-1]})
+            ends = {grid[0], grid[len(grid) // 2], grid[-1]} if self.kind == "quniform" else ()
+            return sorted(ends) or list(grid)
         low, high = map(float, self.values)
-        ends = [low, (low + high) / 2, high]
-        return [math.exp(end) for end in ends] if self.kind == "loguniform" else ends
+        scale = math.exp if self.kind == "loguniform" else float
+        return [scale(value) for value in (low, (low + high) / 2, high)]
 
 
-def _option_problems(values: tuple[Any, ...]) -> Iterator[str]:
+def _option_problems(_kind: str, values: tuple[Any, ...]) -> Iterator[str]:
     if not values:
         yield "the choice has no option"
     seen: set[str] = set()
     for value in values:
-        if not _is_plain(value):
+        identity = _identity(value)
+        if identity is None:
             yield f"option {value!r} is no finite number, word, list or mapping"
-        if _identity(value) in seen:
+        elif identity in seen:
             yield f"option {value!r} stands twice, so the same trial would run twice"
-        seen.add(_identity(value))
+        else:
+            seen.add(identity)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether JSON and YAML can write the value and read it back."""
+def _identity(value: Any) -> str | None:
+    """What two options share when they set the same: 1 and 1.0 do, 1 and True do not.
+
+    None where no file can hold the value.
+    """
     try:
-        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+        text = json.dumps(value, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError):
-        return False
-
-
-def _identity(value: Any) -> str:
-    """What two options share when they set the same: 1 and 1.0 do, 1 and True do not."""
-    return repr(json.loads(json.dumps(value, sort_keys=True), parse_int=float))
+        return None
+    return repr(json.loads(text, parse_int=float))
 
 
 def _bound_problems(kind: str, values: tuple[Any, ...]) -> Iterator[str]:
+    if kind not in KINDS:
+        yield f"kind '{kind}' is none of {', '.join(KINDS)}.{nearest(kind, KINDS)}"
     wanted = KINDS[kind][0]
     if len(values) != len(wanted.split(",")):
         yield f"{kind} takes {wanted}. Received: {len(values)} of them"
-    for value in values:
-        if type(value) not in (int, float) or not math.isfinite(value):
-            yield f"bounds must be finite numbers. Received: {value!r}"
+    wrong = [one for one in values if type(one) not in (int, float) or not math.isfinite(one)]
+    if wrong:
+        yield f"bounds must be finite numbers. Received: {wrong[0]!r}"
     low, high, *steps = values
     if low >= high:
         yield f"low {low} is not below high {high}"
-    yield from _step_problems(low, high, *steps) if steps else ()
-    if kind == "loguniform" and low > 0 and high < 1:
+    for step in steps:
+        n_values = len(_multiples(low, high, step)) if step > 0 else 0
+        if not 0 < n_values <= _MOST_STEPS:
+            yield (
+                f"step {step} leaves {n_values} values between {low} and {high}; it must leave 1 "
+                f"to {_MOST_STEPS}"
+            )
+    # a float holds no power above e^709 and none below e^-745
+    if kind == "loguniform" and (0 < low < high < 1 or low < -700 or high > 700):
         yield (
-            f"bounds of loguniform are exponents of e; for values between {low} and {high} write: "
-            f"loguniform {math.log(low):.2f},{math.log(high):.2f}"
+            "bounds of loguniform are exponents of e, such as -9.2,-4.6 for values between 0.0001 "
+            f"and 0.01. Received: {low},{high}"
         )
-    # e^709 is the largest power that a float holds, e^-745 the smallest
-    if kind == "loguniform" and (low < -700 or high > 700):
-        yield f"bounds {low},{high} of loguniform are exponents of e"
 
 
-def _step_problems(low: float, high: float, step: float) -> Iterator[str]:
-    if step <= 0:
-        yield f"the step must be above 0. Received: {step}"
-    n_values = len(multiples(low, high, step))
-    if n_values > _MOST_STEPS:
-        yield f"{n_values} values; take a larger step, or uniform"
-    if not n_values:
-        yield f"no multiple of {step} lies between {low} and {high}"
-
-
-def multiples(low: float, high: float, step: float) -> range:
+def _multiples(low: float, high: float, step: float) -> range:
     """How many steps make each multiple of a step between two bounds, both included."""
-    # decimals leave no dust: 3 * 0.1 is 0.3
     least, most = (Decimal(repr(bound)) / Decimal(repr(step)) for bound in (low, high))
     first = least.to_integral_value(ROUND_CEILING)
     return range(int(first), int(most.to_integral_value(ROUND_FLOOR)) + 1)
@@ -217,24 +199,16 @@ class SearchSpace:
         return None if None in grids else math.prod(len(grid) for grid in grids if grid)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Every point of the grid: the last parameter varies fastest.
-
-        Raises:
-            UsageError: a parameter is continuous; names its place and what to write instead.
-        """
-        grids = []
+        """Every point of the grid, the last parameter varying fastest."""
         for parameter in self.parameters:
-            if (grid := parameter.grid()) is None:
-                ends = ",".join(f"{end:.4g}" for end in parameter.samples())
+            if parameter.grid() is None:
                 raise _error(
                     parameter.where,
                     f"'{parameter.name}' is {parameter.kind} and has no end of values, so an "
                     "exhaustive search is not possible; use choice, quniform or another algorithm",
-                    f"{parameter.name} choice [{ends}]",
                 )
-            grids.append(grid)
         names = [parameter.name for parameter in self.parameters]
-        points = itertools.product(*grids)
+        points = itertools.product(*(parameter.grid() or () for parameter in self.parameters))
         return (copy.deepcopy(dict(zip(names, point, strict=True))) for point in points)
 
     def hyperopt_space(self) -> dict[str, Any]:
@@ -242,34 +216,31 @@ class SearchSpace:
         from hyperopt import hp
 
         return {
-            parameter.name: hp.choice(parameter.name, list(map(value_text, parameter.values)))
-            if parameter.kind == "choice"
-            else getattr(hp, parameter.kind)(parameter.name, *map(float, parameter.values))
-            for parameter in self.parameters
+            one.name: hp.choice(one.name, list(map(value_text, one.values)))
+            if one.kind == "choice"
+            else getattr(hp, one.kind)(one.name, *map(float, one.values))
+            for one in self.parameters
         }
 
     def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Configuration values of a point of `hyperopt_space`, in the space's order."""
-        return {
-            parameter.name: parameter.decode(point[parameter.name]) for parameter in self.parameters
-        }
+        return {one.name: one.decode(point[one.name]) for one in self.parameters}
 
-    def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def encode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """The draws of hyperopt that give a point of the grid: a choice is an option's index."""
-        return {
-            parameter.name: list(map(value_text, parameter.values)).index(
-                value_text(values[parameter.name])
-            )
-            if parameter.kind == "choice"
-            else float(values[parameter.name])
-            for parameter in self.parameters
-        }
+        drawn = {}
+        for one in self.parameters:
+            value = point[one.name]
+            texts = list(map(value_text, one.values))
+            is_choice = one.kind == "choice"
+            drawn[one.name] = texts.index(value_text(value)) if is_choice else float(value)
+        return drawn
 
     def describe(self) -> list[dict[str, Any]]:
         """What the space holds, ready for JSON; equal for equal spaces, wherever they stood."""
         return [
-            {"name": parameter.name, "kind": parameter.kind, "values": list(parameter.values)}
-            for parameter in self.parameters
+            {"name": one.name, "kind": one.kind, "values": list(one.values)}
+            for one in self.parameters
         ]
 
 
@@ -294,18 +265,7 @@ def read_space(path: Path) -> SearchSpace:
         if found and found.group().strip():
             parameters.append(_read_line(found.group().strip(), f"{path}, line {number}"))
     if not parameters:
-        example = KINDS["choice"][1]
-        raise _error(f"Params file '{path}'", "it holds no parameter to be searched", example)
-    return SearchSpace(tuple(parameters))
-
-
-def space_from_dict(content: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
-    """The space of RecBole's `params_dict`: kind -> name -> options or bounds."""
-    parameters = []
-    for kind, entries in content.items():
-        for name, values in entries.items():
-            values = [_option(value) for value in values] if kind == "choice" else values
-            parameters.append(Parameter(name, kind, tuple(values), "params_dict"))
+        raise _error(f"Params file '{path}'", "it holds no parameter to be searched")
     return SearchSpace(tuple(parameters))
 
 
@@ -324,9 +284,8 @@ def shipped_space(model: str, variant: str | None = None) -> SearchSpace | None:
 
 def _read_line(line: str, where: str) -> Parameter:
     name, kind, text = (*line.split(maxsplit=2), "", "")[:3]
-    example = KINDS.get(kind, KINDS["choice"])[1]
     if not text:
-        raise _error(where, f"a line is 'name kind values', and this one is {line!r}", example)
+        raise _error(where, f"a line is 'name kind values', and this one is {line!r}", kind)
     values: list[Any] = []
     try:
         if kind == "choice":
@@ -334,7 +293,7 @@ def _read_line(line: str, where: str) -> Parameter:
         elif kind in KINDS:
             values = [_read_number(part.strip()) for part in text.split(",")]
     except ValueError as error:
-        raise _error(where, f"'{name}': {error}", example) from None
+        raise _error(where, f"'{name}': {error}", kind) from None
     return Parameter(name, kind, tuple(values), where)
 
 
@@ -379,38 +338,34 @@ _LUCK = (
     "the best of several seeds is luck and no better setting; search at one seed, and repeat the "
     "winner over seeds"
 )
-NOT_SEARCHED: dict[str, str] = {
-    **dict.fromkeys(argument_list.general_arguments, _RUN),
-    **dict.fromkeys((*argument_list.dataset_arguments, "numerical_features"), _MEASURED),
-    **dict.fromkeys(argument_list.evaluation_arguments, _MEASURED),
-    **dict.fromkeys(("model", "dataset", "protocol", "valid_brands", "test_brands"), _MEASURED),
-    **dict.fromkeys(("split_seed", "folds", "fold", "eval_unseen_only", "eval_step"), _MEASURED),
-    **dict.fromkeys(("discretization", "kg_reverse_r"), _MEASURED),
-    **dict.fromkeys(("entity_kg_num_interval", "relation_kg_num_interval"), _MEASURED),
-    **dict.fromkeys(("torch_threads", "worker", "wandb_project", "eval_batch_size"), _RUN),
-    "loss_decimal_place": _RUN,
-    **dict.fromkeys(("seed", "graph_seed"), _LUCK),
-}
+_WHY_NOT = (
+    (_RUN, argument_list.general_arguments),
+    (_MEASURED, argument_list.dataset_arguments + argument_list.evaluation_arguments),
+    (
+        _MEASURED,
+        [
+            *("model", "dataset", "protocol", "valid_brands", "test_brands", "split_seed", "folds"),
+            *("fold", "eval_unseen_only", "eval_step", "numerical_features", "discretization"),
+            *("kg_reverse_r", "entity_kg_num_interval", "relation_kg_num_interval"),
+        ],
+    ),
+    (_RUN, ["torch_threads", "worker", "wandb_project", "eval_batch_size", "loss_decimal_place"]),
+    (_LUCK, ["seed", "graph_seed"]),
+)
+NOT_SEARCHED: dict[str, str] = {key: reason for reason, keys in _WHY_NOT for key in keys}
 # Keys of a training in steps, which a model that is computed at once does not have.
 _STEPS = (
-    *("epochs", "train_batch_size", "learner", "learning_rate", "learning_rate_decay"),
-    *("learning_rate_decay_steps", "weight_decay", "clip_grad_norm", "stopping_step"),
-    *("train_neg_sample_args", "static_negatives", "drop_last", "shuffle"),
-    *("enable_amp", "enable_scaler"),
+    "epochs train_batch_size learner learning_rate learning_rate_decay learning_rate_decay_steps "
+    "weight_decay clip_grad_norm stopping_step train_neg_sample_args static_negatives drop_last "
+    "shuffle enable_amp enable_scaler"
 )
 _NODE2VEC = (
-    *("graph_walk_length", "graph_n_walks", "graph_p", "graph_q", "graph_epochs"),
-    *("graph_negative", "graph_subsample"),
+    "graph_walk_length graph_n_walks graph_p graph_q graph_epochs graph_negative graph_subsample "
 )
-_NODES = ("graph_method", "graph_dimension", "graph_window", "graph_netmf_negative", *_NODE2VEC)
-_GRAPH = ("graph_eta", "attribute_graph_file", *_NODES)
-_ATTRIBUTE = (
-    *("attribute_hidden", "attribute_dropout", "attribute_input", "node_embedding_file"),
-    *_GRAPH,
-)
-_PLDA = ("plda_dimension", "plda_shrinkage", "plda_cross_share")
-_TOWERS = ("square_roots", "raw_weight", "visual_hidden", "topic_hidden", "fusion", "dropout")
-_SIDES = ("coattention_input", "coattention_sides")
+_GRAPH = f"graph_eta attribute_graph_file graph_method graph_dimension graph_window {_NODE2VEC}"
+_GRAPH += "graph_netmf_negative "
+_ATTRIBUTE = "attribute_hidden attribute_dropout attribute_input node_embedding_file "
+_TOWERS = "square_roots raw_weight visual_hidden topic_hidden fusion dropout"
 
 
 def _is(*values: Any) -> Callable[[Any], bool]:
@@ -418,26 +373,29 @@ def _is(*values: Any) -> Callable[[Any], bool]:
 
 
 # Keys that nothing reads while another key has some value.
-IDLE: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
-    (_ATTRIBUTE, "perspectives", lambda names: "attribute" not in names),
+IDLE: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    (_ATTRIBUTE + _GRAPH, "perspectives", lambda names: "attribute" not in names),
     (_TOWERS, "perspectives", lambda names: set(names) == {"attribute"}),
-    (_SIDES, "perspectives", lambda names: not {"content", "audience"} <= set(names)),
-    (("train_neg_sample_args", "static_negatives"), "method", _is("metric")),
-    (_PLDA, "plda_weight", _is(0)),
-    (("category_inverse_penalty",), "category_weight", _is(0)),
-    (("hubness_neighbours",), "hubness_weight", _is(0)),
-    (("hubness_weight",), "csls", lambda switch: switch is True),
-    (("node_embedding_file", *_GRAPH), "attribute_input", _is("vector")),
+    (
+        "coattention_input coattention_sides",
+        "perspectives",
+        lambda names: not {"content", "audience"} <= set(names),
+    ),
+    ("train_neg_sample_args static_negatives", "method", _is("metric")),
+    ("plda_dimension plda_shrinkage plda_cross_share", "plda_weight", _is(0)),
+    ("category_inverse_penalty", "category_weight", _is(0)),
+    ("hubness_neighbours", "hubness_weight", _is(0)),
+    ("hubness_weight", "csls", lambda switch: switch is True),
+    ("node_embedding_file " + _GRAPH, "attribute_input", _is("vector")),
     (_GRAPH, "node_embedding_file", lambda path: path not in (None, "")),
-    (("graph_eta",), "attribute_graph_file", lambda path: path not in (None, "")),
+    ("graph_eta", "attribute_graph_file", lambda path: path not in (None, "")),
     (_NODE2VEC, "graph_method", _is("netmf")),
-    (("graph_netmf_negative",), "graph_method", _is("node2vec")),
-    (("learning_rate_decay_steps",), "learning_rate_decay", _is(1)),
+    ("graph_netmf_negative", "graph_method", _is("node2vec")),
+    ("learning_rate_decay_steps", "learning_rate_decay", _is(1)),
 )
 # A key that is read all the same where a switch is on.
 _UNLESS = {"hubness_neighbours": "csls"}
-# Whatever changes a governing key: itself, or the presets that set it.
-_GOVERNORS = {governor for _, governor, _ in IDLE} | {"variant", "schedule"}
+_PRESETS = ("variant", "schedule")
 _WORDS = {"attribute_input": ("auto", LISTS, VECTOR), "graph_method": ("node2vec", "netmf")}
 
 
@@ -455,39 +413,28 @@ def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
             as well, decides what is measured, has a value that the model does not take, or has
             no effect under the other settings. Names the parameter's file and line.
     """
-    variants = _variants(space, settings)
-    point: dict[str, Any] = {**settings, **({"variant": variants[0]} if variants else {})}
-    base = _checked(point)
     for parameter in space.parameters:
         _check_name(parameter, settings)
-        readers = variants_that_read(parameter.name, model_defaults(str(settings["model"])))
-        for variant in variants:
-            if readers and variant not in readers:
-                raise _without_effect(parameter, f"variant={variant}")
+    # presets first: they say which of the others are read
+    presets = [one for one in space.parameters if one.name in _PRESETS]
+    point, config = dict(settings), None if presets else _checked(settings)
+    for parameter in [*presets, *(one for one in space.parameters if one not in presets)]:
+        first, *others = parameter.samples()
+        default = config.final_config_dict.get(parameter.name) if config else None
+        for value in (*others, first):
+            # of RecBole's keys that have no kind here only the default is known
+            if type(default) is int and type(value) is float and not accepts(parameter.name, value):
+                raise UsageError(
+                    f"{parameter.where}: '{parameter.name}' must be a whole number, as its "
+                    f"default {default} is. Received: {value!r}."
+                )
+            config = _with(point, parameter, value)
+        point[parameter.name] = first
+    governors = {*_PRESETS, *(governor for _, governor, _ in IDLE)}
     for parameter in space.parameters:
-        for value in parameter.samples():
-            _check_value(parameter, value, point, base.final_config_dict.get(parameter.name))
-        point[parameter.name] = parameter.samples()[0]
-    _check_effects(space, point)
-
-
-def _variants(space: SearchSpace, settings: Mapping[str, Any]) -> list[str]:
-    """The variants that trials have: those searched, else the one that is fixed; [] for others."""
-    defaults = model_defaults(str(settings["model"]))
-    if "variants" not in defaults:
-        return []
-    for parameter in space.parameters:
-        if parameter.name == "variant":  # unknown ones are refused where values are
-            known = [name for name in map(str, parameter.values) if name in defaults["variants"]]
-            return known or [defaults["variant"]]
-    return [str(settings.get("variant", defaults["variant"]))]
-
-
-def _without_effect(parameter: Parameter, reason: str) -> UsageError:
-    return UsageError(
-        f"{parameter.where}: '{parameter.name}' has no effect with {reason}, and conditional "
-        "parameters are not supported. Leave the line out, or write one params file for each case."
-    )
+        governs = parameter.name in governors
+        for value in parameter.samples() if governs else [point[parameter.name]]:
+            _check_effects(space, _with(point, parameter, value))
 
 
 def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
@@ -498,43 +445,27 @@ def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
     if name in NOT_SEARCHED:
         raise UsageError(f"{where}: '{name}' cannot be searched: {NOT_SEARCHED[name]}.")
     if name not in keys:
-        raise UsageError(
-            f"{where}: model {model} has no parameter '{name}'."
-            f"{nearest(name, keys - set(NOT_SEARCHED) - set(UNREAD))}"
-        )
+        hint = nearest(name, keys - set(NOT_SEARCHED) - set(UNREAD))
+        raise UsageError(f"{where}: model {model} has no parameter '{name}'.{hint}")
     if name in settings:
         raise UsageError(
             f"Key '{name}' is set on the command line or in a configuration file and searched in "
             f"{where}; leave one out."
         )
-    if name in _STEPS and getattr(find_model(model), "type", None) == ModelType.TRADITIONAL:
+    if name in _STEPS.split() and getattr(find_model(model), "type", None) == ModelType.TRADITIONAL:
         raise UsageError(
             f"{where}: '{name}' has no effect: model {model} is computed at once and not trained "
             "in steps. Leave the line out."
         )
 
 
-def _check_value(parameter: Parameter, value: Any, point: Mapping[str, Any], default: Any) -> None:
-    name, problem = parameter.name, ""
-    ruled = accepts(name, value)
-    if default is not None and not ruled and not _same_type(value, default):
-        problem = f"must be of the type of its default {default!r}. Received: {value!r}."
-    else:
-        try:
-            _checked({**point, name: value})
-        except UsageError as error:
-            problem = f"cannot be {value!r}. {error}"
-    if problem:
-        line = f'{name} choice ["{default}"]'
-        if type(default) is int and parameter.kind != "choice":
-            line = f"{name} quniform 8,64,8"
-        raise _error(parameter.where, f"'{name}' {problem}", line)
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(value, list) and isinstance(default, list):
-        return all(_same_type(entry, default[0]) for entry in value if default)
-    return type(value) is type(default) or (type(default) is float and type(value) is int)
+def _with(point: Mapping[str, Any], parameter: Parameter, value: Any) -> MirecConfig:
+    """The configuration with one value set; an error names the parameter's place."""
+    try:
+        return _checked({**point, parameter.name: value})
+    except UsageError as error:
+        reason = f"'{parameter.name}' cannot be {value!r}. {error}"
+        raise UsageError(f"{parameter.where}: {reason}") from None
 
 
 def _checked(settings: Mapping[str, Any]) -> MirecConfig:
@@ -550,16 +481,13 @@ def _checked(settings: Mapping[str, Any]) -> MirecConfig:
     return config
 
 
-def _check_effects(space: SearchSpace, point: Mapping[str, Any]) -> None:
+def _check_effects(space: SearchSpace, config: MirecConfig) -> None:
     """Refuse a parameter that another setting, fixed or searched, leaves without an effect."""
-    points = [point] + [
-        {**point, parameter.name: value}
-        for parameter in space.parameters
-        if parameter.name in _GOVERNORS
-        for value in parameter.samples()
-    ]
-    for config in (MirecConfig(config_dict=given) for given in points):
-        for parameter, (keys, governor, holds) in itertools.product(space.parameters, IDLE):
-            read = parameter.name in _UNLESS and config[_UNLESS[parameter.name]]
-            if parameter.name in keys and holds(config[governor]) and not read:
-                raise _without_effect(parameter, f"{governor}={config[governor]}")
+    for parameter, (keys, governor, holds) in itertools.product(space.parameters, IDLE):
+        read = parameter.name in _UNLESS and config[_UNLESS[parameter.name]]
+        if parameter.name in keys.split() and holds(config[governor]) and not read:
+            raise UsageError(
+                f"{parameter.where}: '{parameter.name}' has no effect with "
+                f"{governor}={config[governor]}, and conditional parameters are not supported. "
+                "Leave the line out, or write one params file for each case."
+            )

@@ -15,37 +15,37 @@ import yaml
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.words import duration
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data, run_experiment
 from recbole_mirec.registry import class_name
 from recbole_mirec.results import (
+    PARTS,
     data_title,
     experiment_notes,
     format_table,
     is_synthetic,
     metric_title,
     protocol_title,
-    read_metric,
     rule_prefix,
     smaller_is_better,
 )
 from recbole_mirec.runs import OTHER_FOLDER, STUDY, first_difference, owned, write_text
 from recbole_mirec.sweep import (
-    LOCAL,
     LOG,
     RAY,
     STOPPED,
     End,
     Job,
     clear_checkpoints,
-    duration,
     import_ray,
+    read_end,
     run_jobs,
 )
 from recbole_mirec.tuning.page import StudyReport, write_report
-from recbole_mirec.tuning.space import SearchSpace, check_space, value_text
+from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
-    BAYES,
+    CLOCK,
     N_EPOCHS,
     REASON,
     SCORE,
@@ -54,6 +54,7 @@ from recbole_mirec.tuning.trial import (
     TRIAL,
     TRIALS_FILE,
     Search,
+    StudyPlan,
     Trial,
     read_trials,
     trials_frame,
@@ -65,68 +66,6 @@ WINNER_FILE, RESULT_FILE = "winner.yaml", "result.json"
 REPORT_FILE, TRIALS = "tuning.html", "trials"
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
 N_TOP = 10
-# Keys that say how a trial runs and is shown, not what it computes.
-_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """A study as it was asked for.
-
-    Attributes:
-        settings: fixed configuration keys; `model`, `dataset`, `protocol`, `valid_metric`, `seed`
-            and `torch_threads` among them.
-        space: what varies.
-        algorithm: exhaustive, random or bayes.
-        max_trials: trials at most; None: no limit.
-        early_stop: trials in a row without a better score that end the study; None: never.
-        minutes: the study's time, interruptions left out; None: no limit.
-        jobs: trials at a time.
-        engine, ray_address: what runs the trials, as `sweep.run_jobs` takes it.
-        keep: how many of the best trials keep their checkpoints.
-        command: how the study can be asked for again.
-    """
-
-    settings: Mapping[str, Any]
-    space: SearchSpace
-    algorithm: str
-    max_trials: int | None = None
-    early_stop: int | None = None
-    minutes: float | None = None
-    jobs: int = 1
-    engine: str = LOCAL
-    ray_address: str | None = None
-    keep: int = 1
-    command: str = ""
-
-    @property
-    def metric(self) -> str:
-        """What chooses epochs and trials."""
-        return read_metric(self.settings["valid_metric"])
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of what varies."""
-        return tuple(parameter.name for parameter in self.space.parameters)
-
-    def identity(self, data_fingerprint: str) -> dict[str, Any]:
-        """All that the trials of the study depend on, but for how many there are.
-
-        Args:
-            data_fingerprint: of the data set's files.
-        """
-        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
-        identity = {
-            "settings": dict(sorted(fixed.items())),
-            "space": self.space.describe(),
-            "algorithm": self.algorithm,
-            "early_stop": self.early_stop,
-            # what the estimator knows when it proposes a trial depends on how many run at a time
-            "jobs": self.jobs if self.algorithm == BAYES else None,
-            "data": data_fingerprint,
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
-        return plain
 
 
 def short_digest(identity: Mapping[str, Any]) -> str:
@@ -151,12 +90,6 @@ class Winner:
     valid: Mapping[str, float]
     test: Mapping[str, float] | None
     n_tested: int
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """`metric`, `validation` and, where there is such a part, `test`."""
-        frame = pd.DataFrame(self.valid.items(), columns=["metric", "validation"])
-        return frame if self.test is None else frame.assign(test=frame["metric"].map(self.test))
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,15 +133,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         UsageError: anything the user can mend; before the first trial.
     """
     check_space(plan.space, plan.settings)
-    search = Search(
-        plan.space,
-        plan.algorithm,
-        seed=int(plan.settings["seed"]),
-        max_trials=plan.max_trials,
-        early_stop=plan.early_stop,
-        bigger=not smaller_is_better(plan.metric),
-        jobs=plan.jobs,
-    )
+    search = Search(plan)
     if plan.engine == RAY:
         import_ray()
     if search.limit == sys.maxsize and plan.early_stop is None and plan.minutes is None:
@@ -226,10 +151,8 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         words = (class_name(model), *names, plan.algorithm, short_digest(identity))
         folder = root / "-".join(words)
     with owned(folder, STUDY, identity, _difference):
-        trials, winner = _Study(plan, folder, search).run()
-        frame = trials_frame(trials.values(), plan.parameters, plan.metric)
-        found = (frame, winner, is_synthetic(dataset), experiment_notes(config))
-        result = StudyResult(plan, folder, *found)
+        found = _Study(plan, folder, search).run()
+        result = StudyResult(plan, folder, *found, is_synthetic(dataset), experiment_notes(config))
         write_report(folder / REPORT_FILE, _report(result))
     return result
 
@@ -255,109 +178,105 @@ class _Study:
 
     def __init__(self, plan: StudyPlan, folder: Path, search: Search):
         self.plan, self.folder, self.search = plan, folder, search
-        self.trials = read_trials(folder / TRIALS_FILE, plan.parameters)
-        self.n_stored = max(self.trials, default=0)
+        self.trials: dict[int, Trial] = {}
+        self.stored = read_trials(folder / TRIALS_FILE)
+        self.n_stored = max(self.stored, default=0)
         if plan.max_trials is not None and self.n_stored > plan.max_trials:
             raise UsageError(
                 f"'{folder}' holds trial {self.n_stored} already, more than "
                 f"--max_evals={plan.max_trials}. Raise it, or name another folder with --results."
             )
-        before = max((trial.clock for trial in self.trials.values()), default=0.0)
+        before = max((float(row[CLOCK]) for row in self.stored.values()), default=0.0)
         self.started = time.time() - before
         self.deadline = None if plan.minutes is None else self.started + 60 * plan.minutes
 
-    def run(self) -> tuple[dict[int, Trial], Winner | None]:
-        print(f"Study: {self.folder}", file=sys.stderr, flush=True)
-        if self.trials:
-            n_ended = len(self.trials)
-            print(f"Going on after {n_ended} trials that have ended.", file=sys.stderr, flush=True)
+    def run(self) -> tuple[pd.DataFrame, Winner | None]:
+        lines = [f"Study: {self.folder}"]
+        if self.stored:
+            lines += [f"Going on after {len(self.stored)} trials that have ended."]
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
         self.search.run(self._evaluate, self._over)
         # without the trials that early stopping came too late for
         self.trials = {n: trial for n, trial in self.trials.items() if n <= self.search.last}
-        own = {self._trial_folder(number) for number in self.trials}
-        for place in set(self.folder.glob(f"{TRIALS}/*")) - own:
-            clear_checkpoints(place)
-        self._write()
-        self._clear_checkpoints(self.plan.keep)
-        return self.trials, self._winner()
+        for place in self.folder.glob(f"{TRIALS}/*"):
+            if int(place.name) not in self.trials:
+                clear_checkpoints(place)
+        return self._write(self.plan.keep), self._winner()
 
     def _over(self, number: int) -> bool:
         # what had begun before an interruption is brought to its end
         late = self.deadline is not None and time.time() > self.deadline
         return late and number > max(self.n_stored, 1)
 
-    def _trial_folder(self, number: int) -> Path:
+    def _folder(self, number: int) -> Path:
         return self.folder / TRIALS / f"{number:04d}"
 
-    def _evaluate(self, drawn: dict[int, dict[str, Any]]) -> dict[int, float | None]:
-        jobs = []
+    def _evaluate(self, drawn: dict[int, dict[str, Any]]) -> dict[int, float]:
+        plan, jobs, limit = self.plan, [], self.search.limit
         for number, parameters in drawn.items():
-            if number in self.trials:
-                self._take_up(self.trials[number], parameters)
-                continue
             # embeddings of the graph are shared by the study's trials
-            own = {**self.plan.settings, **parameters, "checkpoint_dir": str(self.folder)}
-            jobs.append(Job(self._trial_folder(number), own, test=False))
+            own = {**plan.settings, **parameters, "checkpoint_dir": str(self.folder)}
+            jobs.append(Job(self._folder(number), own, test=False))
+            if (end := read_end(jobs[-1].folder)) is not None:
+                self._take_up(number, parameters, end)
 
         def title(job: Job) -> str:
             number = int(job.folder.name)
-            of = f"/{self.search.limit}" if self.search.limit < sys.maxsize else ""
+            of = f"/{limit}" if limit < sys.maxsize else ""
             words = (f"{name}={value_text(value)}" for name, value in drawn[number].items())
             return f"trial {number}{of} ({', '.join(words)})"
 
-        def take(folder: Path, end: End) -> None:
-            number = int(folder.name)
-            clock = time.time() - self.started
-            self.trials[number] = Trial(number, drawn[number], end, clock)
-            self._write()
+        def on_end(job: Job, end: End) -> None:
+            number = int(job.folder.name)
+            self.trials[number] = Trial(number, drawn[number], end, time.time() - self.started)
             # a trial that turns out to be none of the study's may be among the best for a while
-            self._clear_checkpoints(self.plan.keep + self.plan.jobs - 1)
+            self._write(plan.keep + plan.jobs - 1)
 
-        ends = run_jobs(
+        run_jobs(
             jobs,
-            n_jobs=self.plan.jobs,
-            engine=self.plan.engine,
-            ray_address=self.plan.ray_address,
+            n_jobs=plan.jobs,
+            engine=plan.engine,
+            ray_address=plan.ray_address,
             title=title,
-            metric=self.plan.metric,
-            on_end=lambda job, end: take(job.folder, end),
+            metric=plan.metric,
+            on_end=on_end,
             deadline=self.deadline,
-            n_more=self.search.limit - max(drawn) if self.search.limit < sys.maxsize else 0,
+            n_more=limit - max(drawn) if limit < sys.maxsize else 0,
         )
-        for folder, end in ends.items():
-            if int(folder.name) not in self.trials:  # it had ended when the study was interrupted
-                take(folder, end)
-        return {number: self._score(number) for number in drawn if number in self.trials}
+        return {number: self._loss(number) for number in drawn if number in self.trials}
 
-    def _score(self, number: int) -> float | None:
-        return self.trials[number].end.metrics.get(self.plan.metric)
-
-    def _take_up(self, stored: Trial, parameters: dict[str, Any]) -> None:
+    def _take_up(self, number: int, parameters: dict[str, Any], end: End) -> None:
+        """A trial that had ended when the study was interrupted."""
+        row = self.stored.get(number, {})
         for name, value in parameters.items():
-            if stored.parameters[name] != value_text(value):
+            if row and row.get(name) != value_text(value):
                 raise UsageError(
-                    f"'{self.folder / TRIALS_FILE}', trial {stored.number}: {name} is "
-                    f"{stored.parameters[name]}, where this study tries {value_text(value)}. "
-                    f"{OTHER_FOLDER}"
+                    f"'{self.folder / TRIALS_FILE}', trial {number}: {name} is {row.get(name)}, "
+                    f"where this study tries {value_text(value)}. {OTHER_FOLDER}"
                 )
-        self.trials[stored.number] = Trial(stored.number, parameters, stored.end, stored.clock)
+        clock = float(row[CLOCK]) if row else time.time() - self.started
+        self.trials[number] = Trial(number, parameters, end, clock)
 
-    def _write(self) -> None:
-        path = self.folder / TRIALS_FILE
-        write_trials(path, self.trials.values(), self.plan.parameters, self.plan.metric)
-
-    def _clear_checkpoints(self, n_kept: int) -> None:
-        """Delete the checkpoints of trials that have ended, but for those of the best."""
+    def _loss(self, number: int) -> float:
+        """The score, smaller ones better; infinite where there is none."""
+        score = self.trials[number].end.metrics.get(self.plan.metric, math.nan)
         sign = 1 if smaller_is_better(self.plan.metric) else -1
-        scores = {number: self._score(number) for number in self.trials}
-        losses = {
-            number: math.inf if score is None or math.isnan(score) else sign * score
-            for number, score in scores.items()
-        }
-        ranking = sorted(losses, key=lambda number: (losses[number], number))
+        return math.inf if math.isnan(score) else sign * score
+
+    def _write(self, n_kept: int) -> pd.DataFrame:
+        """Write `trials.csv`; delete the checkpoints of all that have ended but those of the best.
+
+        Returns:
+            The trials, as `trials_frame` gives them.
+        """
+        ranking = sorted(self.trials, key=lambda number: (self._loss(number), number))
         for number in ranking:
-            if number not in ranking[:n_kept] or losses[number] == math.inf:
-                clear_checkpoints(self._trial_folder(number))
+            if number not in ranking[:n_kept] or self._loss(number) == math.inf:
+                clear_checkpoints(self._folder(number))
+        parameters = self.plan.parameters
+        frame = trials_frame(self.trials.values(), parameters, self.plan.metric)
+        write_trials(self.folder / TRIALS_FILE, frame, parameters)
+        return frame
 
     def _winner(self) -> Winner | None:
         """The best trial, evaluated on both parts unless that was done already.
@@ -372,15 +291,22 @@ class _Study:
         plain = json.loads(json.dumps(settings, default=str))
         text = (
             f"# Trial {trial.number} of {len(self.trials)}: validation {fixed['valid_metric']} "
-            f"{self._score(trial.number):.6g} in epoch {trial.end.best_epoch} of "
+            f"{trial.end.metrics[self.plan.metric]:.6g} in epoch {trial.end.best_epoch} of "
             f"{trial.end.n_epochs}.\n"
             f"# python run_recbole_mirec.py --config_files THIS_FILE\n"
             f"{yaml.safe_dump(plain, sort_keys=False)}"
         )
         write_text(self.folder / WINNER_FILE, text)
-        known = _read_result(self.folder / RESULT_FILE)
+        path = self.folder / RESULT_FILE
+        known: dict[str, Any] = {"trial": None, "n_tested": 0}
+        try:
+            if path.exists():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                known = {key: found[key] for key in ("trial", "valid", "test", "n_tested")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
         if known["trial"] != trial.number:
-            place = self._trial_folder(trial.number)
+            place = self._folder(trial.number)
             own = {"checkpoint_dir": str(self.folder), "show_progress": False}
             run = run_experiment(settings | own, resume=place, log_file=place / LOG)
             assert run.valid is not None
@@ -390,17 +316,12 @@ class _Study:
                 "test": None if run.test is None else run.test.summary,
                 "n_tested": known["n_tested"] + 1,
             }
-            write_text(self.folder / RESULT_FILE, json.dumps(known, indent=2) + "\n")
+            write_text(path, json.dumps(known, indent=2) + "\n")
         return Winner(trial, text, known["valid"], known["test"], known["n_tested"])
 
 
 def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
-    """Every key that repeats a trial.
-
-    Args:
-        fixed: the study's settings.
-        trial: one that was stopped early is repeated with as many epochs as it had.
-    """
+    """Every key that repeats a trial; one that was stopped early with as many epochs as it had."""
     kept = {
         key: value for key, value in fixed.items() if key not in ("checkpoint_dir", "show_progress")
     }
@@ -408,33 +329,26 @@ def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     return settings | ({"epochs": trial.end.n_epochs} if trial.end.status == STOPPED else {})
 
 
-def _read_result(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {"trial": None, "n_tested": 0}
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {key: known[key] for key in ("trial", "valid", "test", "n_tested")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
-
-
 def _report(result: StudyResult) -> StudyReport:
     plan, winner = result.plan, result.winner
+    metrics = pd.DataFrame()
+    if winner is not None:
+        metrics = pd.DataFrame(winner.valid.items(), columns=["metric", "validation"])
+    if winner is not None and winner.test is not None:
+        metrics["test"] = metrics["metric"].map(winner.test)
     return StudyReport(
-        model=plan.settings["model"],
-        dataset=plan.settings["dataset"],
+        **{key: plan.settings[key] for key in ("model", "dataset", "seed")},
         synthetic=result.synthetic,
         protocol=study_protocol(plan.settings),
         metric=plan.metric,
         bigger=not smaller_is_better(plan.metric),
         algo=plan.algorithm,
-        seed=plan.settings["seed"],
         command=plan.command,
         trials=result.trials,
         parameters=plan.space.parameters,
         winner=None if winner is None else winner.trial.number,
         winner_yaml="" if winner is None else winner.yaml,
-        winner_metrics=pd.DataFrame() if winner is None else winner.metrics,
+        winner_metrics=metrics,
         notes=result.notes,
         status="finished",
         n_tested=1 if winner is None else winner.n_tested,
@@ -456,28 +370,37 @@ class Comparison:
     folder: Path
     budget: str
 
-    def frame(self) -> pd.DataFrame:
-        """One row a study and part, `valid` or `test`: every metric of the winner."""
-        rows: list[dict[str, Any]] = []
-        for result in self.results:
-            settings, winner = result.plan.settings, result.winner
-            row = {
-                "protocol": settings["protocol"],
-                "model": settings["model"],
-                "n_trials": len(result.trials),
-                "n_scored": int(result.trials["score"].notna().sum()),
-                "minutes": round(result.trials["finished_at"].max() / 60, 1),
-                "winner": None if winner is None else winner.trial.number,
-            }
-            parts: dict[str | None, Mapping[str, float] | None] = {None: {}}
-            if winner is not None:
-                parts = {"valid": winner.valid, "test": winner.test}
-            rows += [
-                row | {"part": part} | dict(values)
-                for part, values in parts.items()
-                if values is not None
-            ]
-        return pd.DataFrame(rows)
+
+def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
+    """One row a study and part, `valid` or `test`: every metric of the winner."""
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        settings, winner = result.plan.settings, result.winner
+        row = {
+            "protocol": settings["protocol"],
+            "model": settings["model"],
+            "n_trials": len(result.trials),
+            "n_scored": int(result.trials[SCORE].notna().sum()),
+            "minutes": round(result.trials[CLOCK].max() / 60, 1),
+            "winner": None if winner is None else winner.trial.number,
+            "part": None,
+        }
+        if winner is None:
+            rows.append(row)
+        else:
+            parts = {"valid": winner.valid, "test": winner.test}
+            rows += [{**row, "part": part, **values} for part, values in parts.items() if values]
+    return pd.DataFrame(rows)
+
+
+def _figures(winners: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """A table of winners: the columns that have titles, then the metrics of the usual rules."""
+    columns = list(map(str, winners))
+    names = columns[columns.index("part") + 1 :]
+    titled = dict(titles) | {name: metric_title(name) for name in names if not rule_prefix(name)}
+    minutes = winners["minutes"].map("{:.1f}".format)
+    shown = winners.assign(minutes=minutes, part=winners["part"].map(PARTS))
+    return format_table(shown[list(titled)].rename(columns=titled), decimals=4)
 
 
 def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Comparison:
@@ -487,9 +410,6 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
         plans: one a model and protocol, under equal limits.
         folder: of the comparison; a study in it that has begun is gone on with.
         budget: the limits in words.
-
-    Raises:
-        UsageError: anything the user can mend.
     """
     # what is wrong with the last study is said before the first one runs
     for plan in plans:
@@ -502,7 +422,7 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
         if result.winner is not None:
             write_text(folder / WINNERS / f"{name}.{protocol}.yaml", result.winner.yaml)
     found = Comparison(tuple(results), folder, budget)
-    write_text(folder / TABLE_FILE, found.frame().to_csv(index=False))
+    write_text(folder / TABLE_FILE, _winners(results).to_csv(index=False))
     return found
 
 
@@ -513,7 +433,7 @@ def study_text(result: StudyResult) -> str:
     lines = [
         f"{plan.settings['model']} on {data}, protocol {study_protocol(plan.settings)}: "
         f"{len(trials)} trials by {plan.algorithm} search in "
-        f"{duration(trials['finished_at'].max())}",
+        f"{duration(trials[CLOCK].max())}",
         *("", _top_table(result), ""),
     ]
     failed = trials[trials[SCORE].isna()].groupby([STATUS, REASON], sort=False)
@@ -528,18 +448,11 @@ def study_text(result: StudyResult) -> str:
         read = f"this study has read the test part {winner.n_tested} times: it was extended"
     if winner.test is None:
         read = "the data set has no test part"
-    parts = {"validation": winner.valid, "test": winner.test or {}}
-    table = pd.DataFrame(
-        {"": part}
-        | {metric_title(name): value for name, value in values.items() if not rule_prefix(name)}
-        for part, values in parts.items()
-        if values
-    )
     return "\n".join(
         [
             *lines,
             f"Winner: trial {winner.trial.number}; {read}",
-            format_table(table, decimals=4),
+            _figures(_winners([result]), {"part": ""}),
             *(f"Note: {note}" for note in result.notes),
             "",
             f"Settings: {result.folder / WINNER_FILE}",
@@ -568,24 +481,10 @@ def comparison_text(found: Comparison) -> str:
     first = found.results[0]
     data = data_title(str(first.plan.settings["dataset"]), synthetic=first.synthetic)
     lines = [f"Tuned on {data} under one budget: {found.budget}, by validation {first.plan.metric}"]
-    winners = [result.winner for result in found.results if result.winner is not None]
-    names = dict.fromkeys(name for winner in winners for name in winner.valid)
-    for protocol, rows in found.frame().groupby("protocol", sort=False):
-        shown = pd.DataFrame(
-            {
-                "model": rows["model"],
-                "trials": rows["n_trials"],
-                "min": rows["minutes"].map("{:.1f}".format),
-                "part": rows["part"].map({"valid": "validation", "test": "test"}),
-                **{metric_title(name): rows[name] for name in names if not rule_prefix(name)},
-            }
-        )
-        lines += ["", f"protocol {protocol}", format_table(shown, decimals=4)]
-        notes = {
-            note
-            for result in found.results
-            if result.plan.settings["protocol"] == protocol
-            for note in result.notes
-        }
-        lines += [f"Note: {note}" for note in sorted(notes)]
+    titles = {"model": "model", "n_trials": "trials", "minutes": "min", "part": "part"}
+    for protocol, rows in _winners(found.results).groupby("protocol", sort=False):
+        of_protocol = [one for one in found.results if one.plan.settings["protocol"] == protocol]
+        notes = sorted({note for result in of_protocol for note in result.notes})
+        lines += ["", f"protocol {protocol}", _figures(rows, titles)]
+        lines += [f"Note: {note}" for note in notes]
     return "\n".join([*lines, "", f"Files: {found.folder} ({TABLE_FILE}, {WINNERS}/*.yaml)"])

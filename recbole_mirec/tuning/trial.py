@@ -1,4 +1,4 @@
-"""The trials of a study: drawn by RecBole's HyperTuning, and kept in `trials.csv`."""
+"""The trials of a study: drawn by RecBole's HyperTuning, and shown in `trials.csv`."""
 
 import contextlib
 import csv
@@ -19,14 +19,14 @@ from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat
+from recbole_mirec.results import read_metric
 from recbole_mirec.runs import write_text
-from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED, STOPPED, End
+from recbole_mirec.sweep import LOCAL, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
 TRIAL, STATUS, SCORE, REASON = "trial", "status", "score", "reason"
-BEST_EPOCH, N_EPOCHS, SECONDS, CLOCK = "best_epoch", "n_epochs", "seconds", "finished_at"
-VALID = "valid_"
+N_EPOCHS, SECONDS, CLOCK = "n_epochs", "seconds", "finished_at"
 TIMES = (SECONDS, CLOCK)
 
 EXHAUSTIVE, RANDOM, BAYES = "exhaustive", "random", "bayes"
@@ -38,13 +38,73 @@ N_DRAWS = 20
 N_AHEAD = 200
 
 
+# Keys that say how a trial runs and is shown, not what it computes.
+_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study as it was asked for.
+
+    Attributes:
+        settings: fixed configuration keys; `model`, `dataset`, `protocol`, `valid_metric`, `seed`
+            and `torch_threads` among them.
+        space: what varies.
+        algorithm: exhaustive, random or bayes.
+        max_trials: trials at most; None: no limit.
+        early_stop: trials in a row without a better score that end the study; None: never.
+            Without effect on `exhaustive`.
+        minutes: the study's time, interruptions left out; None: no limit.
+        jobs, engine, ray_address: trials at a time and what runs them, as of `sweep.run_jobs`.
+        keep: how many of the best trials keep their checkpoints.
+        command: how the study can be asked for again.
+    """
+
+    settings: Mapping[str, Any]
+    space: SearchSpace
+    algorithm: str
+    max_trials: int | None = None
+    early_stop: int | None = None
+    minutes: float | None = None
+    jobs: int = 1
+    engine: str = LOCAL
+    ray_address: str | None = None
+    keep: int = 1
+    command: str = ""
+
+    @property
+    def metric(self) -> str:
+        """What chooses epochs and trials."""
+        return read_metric(self.settings["valid_metric"])
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of what varies."""
+        return tuple(parameter.name for parameter in self.space.parameters)
+
+    def identity(self, data_fingerprint: str) -> dict[str, Any]:
+        """All that the trials of the study depend on, but for how many there are."""
+        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
+        identity = {
+            "settings": dict(sorted(fixed.items())),
+            "space": self.space.describe(),
+            "algorithm": self.algorithm,
+            "early_stop": self.early_stop,
+            # what the estimator knows when it proposes a trial depends on how many run at a time
+            "jobs": self.jobs if self.algorithm == BAYES else None,
+            "data": data_fingerprint,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
+        return plain
+
+
 @dataclass(frozen=True)
 class Trial:
     """A trial that has ended.
 
     Attributes:
         number: from 1.
-        parameters: key -> value; as text where they were read from a file.
+        parameters: key -> value.
         end: what became of it.
         clock: seconds that the study had run when it ended, interruptions left out.
     """
@@ -58,98 +118,58 @@ class Trial:
 def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str) -> pd.DataFrame:
     """Trials as a table, sorted by number.
 
-    Args:
-        trials: in any order.
-        parameters: names, in the order of the columns.
-        metric: whose value is the score.
-
     Returns:
-        `trial`, `status`, `score`, one column a parameter with values as they are, one column
-        `valid_<metric>` a metric, `best_epoch`, `n_epochs`, `seconds`, `finished_at`, `reason`.
-        What a trial lacks is None.
+        `trial`, `status`, `score` (of `metric`), one column a parameter with values as they are,
+        one column `valid_<metric>` a metric, `best_epoch`, `n_epochs`, `seconds`, `finished_at`,
+        `reason`. What a trial lacks is None.
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
     metrics = list(dict.fromkeys(name for trial in ordered for name in trial.end.metrics))
-    columns = (
-        *(TRIAL, STATUS, SCORE, *parameters, *(f"{VALID}{name}" for name in metrics)),
-        *(BEST_EPOCH, N_EPOCHS, SECONDS, CLOCK, REASON),
-    )
+    columns = [TRIAL, STATUS, SCORE, *parameters, *(f"valid_{name}" for name in metrics)]
+    columns += ["best_epoch", N_EPOCHS, *TIMES, REASON]
     rows = [
-        (
+        [
             *(trial.number, end.status, end.metrics.get(metric)),
             *(trial.parameters[name] for name in parameters),
             *(end.metrics.get(name) for name in metrics),
             *(end.best_epoch, end.n_epochs, round(end.seconds, 2), round(trial.clock, 2)),
             end.reason,
-        )
+        ]
         for trial in ordered
         for end in [trial.end]
     ]
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def write_trials(
-    path: Path, trials: Iterable[Trial], parameters: Sequence[str], metric: str
-) -> None:
-    """Write the whole file under a temporary name and rename it."""
-    frame = trials_frame(trials, parameters, metric)
-    for name in frame:
-        missing = name not in parameters
-        frame[name] = [
-            "" if value is None and missing else value_text(value) for value in frame[name]
+def write_trials(path: Path, frame: pd.DataFrame, parameters: Sequence[str]) -> None:
+    """Write `trials.csv`, whole or not at all: what is missing empty, values as `value_text`."""
+    text = {
+        name: [
+            "" if value is None and name not in parameters else value_text(value)
+            for value in frame[name]
         ]
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+        for name in frame
+    }
+    write_text(path, pd.DataFrame(text).to_csv(index=False, lineterminator="\n"))
 
 
-def read_trials(path: Path, parameters: Sequence[str]) -> dict[int, Trial]:
-    """Read the trials of a study that was interrupted; none where there is no file.
+def read_trials(path: Path) -> dict[int, dict[str, str]]:
+    """The rows of `trials.csv` as text, by number; none where there is no file.
 
     Raises:
         UsageError: the file is not what `write_trials` wrote.
     """
     if not path.exists():
         return {}
-    trials: dict[int, Trial] = {}
-    line = 1
     try:
         # as bytes, because text mode would change line ends inside of values
-        reader = csv.DictReader(io.StringIO(path.read_bytes().decode()), strict=True)
-        for name in (TRIAL, STATUS, SCORE, *parameters, BEST_EPOCH, N_EPOCHS, *TIMES, REASON):
-            if name not in (reader.fieldnames or ()):
-                raise ValueError(f"column '{name}' is missing")
-        for row in reader:
-            line = reader.line_num
-            trial = _read_row(row, parameters)
-            if trial.number < 1 or trial.number in trials:
-                raise ValueError(f"its number {trial.number} stands twice or is below 1")
-            trials[trial.number] = trial
-    except (csv.Error, ValueError) as error:
+        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode())))
+        return {int(row[TRIAL]): row for row in rows if float(row[CLOCK]) >= 0}
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"'{path}', line {line}: {error}. The file was changed by hand; put it back, or start "
-            "in another folder with --results."
+            f"'{path}' cannot be read: {error!r}. The file was changed by hand; put it back, or "
+            "start in another folder with --results."
         ) from None
-    return trials
-
-
-def _read_row(row: Mapping[Any, str], parameters: Sequence[str]) -> Trial:
-    # where csv puts what is too much, and what it fills in for what is too little
-    if None in row or None in row.values():
-        raise ValueError("it has more or fewer values than the header has columns")
-    if row[STATUS] not in (FINISHED, STOPPED, DIVERGED, FAILED):
-        raise ValueError(f"unknown status '{row[STATUS]}'")
-    end = End(
-        row[STATUS],
-        float(row[SECONDS]),
-        row[REASON],
-        {
-            name.removeprefix(VALID): float(text)
-            for name, text in row.items()
-            if name.startswith(VALID) and text
-        },
-        int(row[BEST_EPOCH]),
-        int(row[N_EPOCHS]),
-    )
-    return Trial(int(row[TRIAL]), {name: row[name] for name in parameters}, end, float(row[CLOCK]))
 
 
 def repaired_hyper_tuning() -> Any:
@@ -159,17 +179,13 @@ def repaired_hyper_tuning() -> Any:
     `fmin_settings`, such as a seed, where the object has them.
     """
     stop = "early_stop_fn=self.early_stop_fn,"
-    repairs = (
-        (HyperTuning.trial, "if not self.best_score:", "if self.best_score is None:"),
-        (HyperTuning.run, stop, f"{stop} **getattr(self, 'fmin_settings', {{}}),"),
-    )
-    for function, old, new in repairs:
-        compat.rewrite(function, {old: new})
+    compat.rewrite(HyperTuning.trial, {"if not self.best_score:": "if self.best_score is None:"})
+    compat.rewrite(HyperTuning.run, {stop: f"{stop} **getattr(self, 'fmin_settings', {{}}),"})
     return HyperTuning
 
 
-# Of trials by number: whatever has ended of them is given back, as scores, None for none.
-Evaluate = Callable[[dict[int, dict[str, Any]]], Mapping[int, float | None]]
+# Of trials by number: whatever has ended of them is given back, as losses, infinite for no score.
+Evaluate = Callable[[dict[int, dict[str, Any]]], dict[int, float]]
 
 
 class Search:
@@ -177,22 +193,12 @@ class Search:
 
     `exhaustive` visits every combination in the file's order. `random` draws each trial from its
     own seed. `bayes` is hyperopt's tree-structured Parzen estimator; it draws as many trials at a
-    time as run at a time, from the results of those before. So the trials depend on the arguments
-    and the scores alone. No combination of a finite space comes twice.
-
-    Args:
-        space: the parameters and their values.
-        algorithm: one of `ALGORITHMS`.
-        seed: of the draws.
-        max_trials: trials at most; None: no limit.
-        early_stop: trials in a row without a better score that end the search; None: never.
-            Without effect on `exhaustive`.
-        bigger: whether a larger score is better.
-        jobs: trials that run at a time.
+    time as run at a time, from the results of those before. So the trials depend on the plan
+    and the losses alone. No combination of a finite space comes twice.
 
     Attributes:
         limit: trials at most; `sys.maxsize` where there is no limit.
-        best: number of the best trial, the earlier one of equals; None where none has a score.
+        best: number of the best trial, the earlier one of equals; None where none has a loss.
         last: number of the last trial.
 
     Raises:
@@ -200,47 +206,26 @@ class Search:
             trials than there are combinations.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        algorithm: str,
-        *,
-        seed: int,
-        max_trials: int | None = None,
-        early_stop: int | None = None,
-        bigger: bool = True,
-        jobs: int = 1,
-    ):
+    def __init__(self, plan: StudyPlan):
+        algorithm, max_trials = plan.algorithm, plan.max_trials
         if algorithm not in ALGORITHMS:
             raise UsageError(f"Unknown algorithm '{algorithm}'.{nearest(algorithm, ALGORITHMS)}")
-        self._space, self._algorithm, self._seed, self._bigger = space, algorithm, seed, bigger
-        self._early_stop = None if algorithm == EXHAUSTIVE else early_stop
-        self._size = space.n_combinations()
+        self._space, self._algorithm, self._seed = plan.space, algorithm, int(plan.settings["seed"])
+        self._early_stop = None if algorithm == EXHAUSTIVE else plan.early_stop
+        self._size = plan.space.n_combinations()
         if algorithm == EXHAUSTIVE:
-            self._grid = space.combinations()
+            self._grid = plan.space.combinations()
             if max_trials is not None and self._size is not None and max_trials < self._size:
                 raise UsageError(
                     f"The space has {self._size} combinations, and exhaustive search visits them "
                     f"all; leave --max_evals={max_trials} out, or use --algo random."
                 )
         self.limit = min(self._size or sys.maxsize, max_trials or sys.maxsize)
-        self._tuning = repaired_hyper_tuning()(
-            self._objective,
-            space=space.hyperopt_space(),
-            algo=self._suggest,
-            max_evals=self.limit,
-        )
-        # ours ends at the same trial however many run at a time
-        self._tuning.early_stop_fn = None
         waits = algorithm == BAYES or self._early_stop is not None
-        self._tuning.fmin_settings = {
-            "rstate": np.random.default_rng(seed),
-            "max_queue_len": jobs if waits else N_AHEAD,
-            "show_progressbar": False,
-        }
+        self._n_ahead = plan.jobs if waits else N_AHEAD
         self._drawn: dict[int, dict[str, Any]] = {}
         self._seen: set[str] = set()
-        self._losses: dict[int | None, float] = {None: math.inf}
+        self._losses = {0: math.inf}
         self.best: int | None = None
         self.last, self._n_asked, self._ended = 0, 0, False
 
@@ -248,30 +233,44 @@ class Search:
         """Search to the end.
 
         Args:
-            evaluate: gets drawn trials, by number, and gives the scores of those that ended.
+            evaluate: gets drawn trials, by number, and gives the losses of those that ended.
             over: whether a trial of this number shall not be drawn any more.
         """
-        self._evaluate, self._over = evaluate, over
+
+        def suggest(new_ids: list[int], domain: Any, trials: Any, _seed: int) -> list[Any]:
+            kept = itertools.takewhile(lambda n: not (self._ended or over(n + 1)), new_ids)
+            return [self._draw(new_id, domain, trials) for new_id in kept]
+
+        tuning = repaired_hyper_tuning()(
+            lambda _point, _files: self._result(evaluate),
+            space=self._space.hyperopt_space(),
+            algo=suggest,
+            max_evals=self.limit,
+        )
+        # ours ends at the same trial however many run at a time
+        tuning.early_stop_fn = None
+        tuning.fmin_settings = {
+            "rstate": np.random.default_rng(self._seed),
+            "max_queue_len": self._n_ahead,
+            "show_progressbar": False,
+        }
         # RecBole prints every trial
         with contextlib.redirect_stdout(io.StringIO()):
-            self._tuning.run()
+            tuning.run()
         if self.best is not None:
-            assert self._space.decode(self._tuning.best_params) == self._drawn[self.best]
-
-    def _suggest(self, new_ids: list[int], domain: Any, trials: Any, _seed: int) -> list[Any]:
-        documents: list[Any] = []
-        for new_id in new_ids:
-            if self._ended or self._over(new_id + 1):
-                break
-            documents.append(self._draw(new_id, domain, trials))
-        return documents
+            assert self._space.decode(tuning.best_params) == self._drawn[self.best]
 
     def _draw(self, new_id: int, domain: Any, trials: Any) -> Any:
+        """What hyperopt calls a trial."""
         from hyperopt import rand, space_eval, tpe
+        from hyperopt.base import miscs_update_idxs_vals
 
         if self._algorithm == EXHAUSTIVE:
-            self._drawn[new_id + 1] = next(self._grid)
-            return _document(new_id, self._space.encode(self._drawn[new_id + 1]), domain, trials)
+            parameters = self._drawn[new_id + 1] = next(self._grid)
+            drawn = {name: [value] for name, value in self._space.encode(parameters).items()}
+            misc = {"tid": new_id, "cmd": domain.cmd, "workdir": domain.workdir}
+            miscs_update_idxs_vals([misc], {name: [new_id] for name in drawn}, drawn)
+            return trials.new_trial_docs([new_id], [None], [domain.new_result()], [misc])[0]
         informed = partial(tpe.suggest, n_startup_jobs=N_RANDOM_FIRST)
         for attempt in itertools.count():
             # the estimator may insist on what it has seen: random draws reach every combination
@@ -288,36 +287,20 @@ class Search:
         self._drawn[new_id + 1] = parameters
         return document
 
-    def _objective(self, _point: Any, _files: Any) -> dict[str, Any]:
+    def _result(self, evaluate: Evaluate) -> dict[str, Any]:
+        """What RecBole's objective function gives of the next trial."""
         number, loss = self.last + 1, math.inf
         if number > self._n_asked and not self._ended:
             queue = {n: self._drawn[n] for n in self._drawn if n > self._n_asked}
             self._n_asked = len(self._drawn)
-            for n, score in self._evaluate(queue).items():
-                value = math.nan if score is None else -score if self._bigger else score
-                self._losses[n] = math.inf if math.isnan(value) else value
+            self._losses |= evaluate(queue)
         if self._ended or number not in self._losses:
             self._ended = True  # it was drawn, but is no trial of the search
         else:
             self.last, loss = number, self._losses[number]
-            self.best = number if loss < self._losses[self.best] else self.best
+            self.best = number if loss < self._losses[self.best or 0] else self.best
             n_since = number - (self.best or 0)
             self._ended = self._early_stop is not None and n_since >= self._early_stop
-        return {
-            "model": "",
-            "best_valid_score": -loss if self._bigger else loss,
-            "valid_score_bigger": self._bigger,
-            "best_valid_result": {},
-            # read once, after the search, for the winner
-            "test_result": {},
-        }
-
-
-def _document(new_id: int, values: Mapping[str, Any], domain: Any, trials: Any) -> Any:
-    """What hyperopt calls a trial, at a given point of its space."""
-    from hyperopt.base import miscs_update_idxs_vals
-
-    misc = {"tid": new_id, "cmd": domain.cmd, "workdir": domain.workdir}
-    idxs = {name: [new_id] for name in values}
-    miscs_update_idxs_vals([misc], idxs, {name: [value] for name, value in values.items()})
-    return trials.new_trial_docs([new_id], [None], [domain.new_result()], [misc])[0]
+        # results are read once, after the search, for the winner
+        empty: dict[str, Any] = {"model": "", "best_valid_result": {}, "test_result": {}}
+        return {**empty, "best_valid_score": loss, "valid_score_bigger": False}

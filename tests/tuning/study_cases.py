@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,24 @@ from little_data import settings
 
 from recbole_mirec import sweep
 from recbole_mirec.sweep import End, Job
-from recbole_mirec.tuning.space import SearchSpace, space_from_dict
-from recbole_mirec.tuning.study import StudyPlan
-from recbole_mirec.tuning.trial import TIMES
+from recbole_mirec.tuning.space import Parameter, SearchSpace
+from recbole_mirec.tuning.trial import TIMES, StudyPlan
+
+
+def space_of(content: Mapping[str, Mapping[str, Sequence[Any]]]) -> SearchSpace:
+    """A space as kind -> name -> options or bounds."""
+    return SearchSpace(
+        tuple(
+            Parameter(name, kind, tuple(values), "here")
+            for kind, entries in content.items()
+            for name, values in entries.items()
+        )
+    )
+
 
 # The best epoch of the higher rates is not the last one.
-LIGHTGCN = space_from_dict({"choice": {"learning_rate": [0.002, 0.1], "embedding_size": [8, 16]}})
-MIREC = space_from_dict(
+LIGHTGCN = space_of({"choice": {"learning_rate": [0.002, 0.1], "embedding_size": [8, 16]}})
+MIREC = space_of(
     {"choice": {"learning_rate": [0.002, 0.1]}, "quniform": {"input_dimension": [4, 8, 4]}}
 )
 SPACES = {"LightGCN": LIGHTGCN, "MIRec": MIREC}

@@ -13,7 +13,7 @@ import pytest
 from little_data import settings
 from study_cases import processes_of, rows_without_times, run_in_this_process, wait_for
 
-from recbole_mirec.tuning import cli
+from recbole_mirec import cli
 
 pytestmark = [
     pytest.mark.slow,
@@ -94,7 +94,7 @@ def test_kills_change_nothing(workplace: Path, tmp_path: Path, model: str, algor
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         run_in_this_process(patch)
-        assert cli.main([*words, "--results", "whole"]) == 0
+        assert cli.tuning_main([*words, "--results", "whole"]) == 0
     rows = rows_without_times(tmp_path / "whole")
     assert len(rows) == N_TRIALS
     assert rows_without_times(study) == rows

@@ -1,3 +1,5 @@
+"""Search spaces: read as they are written, drawn as they are read, checked by their model."""
+
 import itertools
 import math
 import re
@@ -10,6 +12,7 @@ from hyperopt import space_eval
 from hyperopt.pyll.stochastic import sample
 from hypothesis import given
 from hypothesis import strategies as st
+from study_cases import space_of
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig, properties_folder
@@ -20,7 +23,6 @@ from recbole_mirec.tuning.space import (
     SearchSpace,
     check_space,
     read_space,
-    space_from_dict,
 )
 
 
@@ -92,40 +94,29 @@ def test_blank_lines_and_comments_are_left_out_and_lines_counted(tmp_path: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (
-            "a chioce [1]",
-            "'a': kind 'chioce' is none of choice, uniform, quniform, loguniform. Did",
-        ),
-        ("a choice", "a line is 'name kind values', and this one is 'a choice'. A line that works"),
-        ("a: [1,2]", "a line is 'name kind values', and this one is 'a: [1,2]'"),
-        ("a choice # [1]", "this one is 'a choice'"),
-        ("a choice 1,2", "'a': a choice is a list in square brackets, not '1,2'. A line that wo"),
-        ("a choice range(3)", "a choice is a list in square brackets, not 'range(3)'"),
+        ("a chioce [1]", "'a': kind 'chioce' is none of choice, uniform, quniform, loguniform. Di"),
+        ("a choice # [1]", "a line is 'name kind values', and this one is 'a choice'. A line th"),
+        ("a choice range(3)", "'a': a choice is a list in square brackets, not 'range(3)'. A lin"),
         ("a choice []", "'a': the choice has no option. A line that works: learning_rate choi"),
-        ("a choice [1,2,1]", "option 1 stands twice, so the same trial would run twice."),
-        ("a choice [1,1.0]", "option 1.0 stands twice"),
+        ("a choice [1,1.0]", "option 1.0 stands twice, so the same trial would run twice."),
         ("a choice [true,'True']", "option True stands twice"),
         ("a choice ['{b: 1}','{b: 1.0}']", "option {'b': 1.0} stands twice"),
-        ("a choice [1+1]", "option '1+1' is neither a number, a word nor a quoted value. A li"),
         ("a choice [1,,2]", "'a': the list cannot be read: "),
         ("a choice [64 96]", "option '64 96' is neither a number"),
         ("a choice [__import__('os').getcwd()]", "is neither a number, a word nor a quoted value"),
         ("a choice [1e999]", "option inf is no finite number, word, list or mapping"),
-        ("a choice ['2020-01-01']", "option datetime.date(2020, 1, 1) is no finite"),
-        ("a choice ['[.inf]']", "option [inf] is no finite number"),
-        ("a choice ['{1: 2}']", "option {1: 2} is no finite number"),
+        ("a choice ['{1: 2}']", "'{1: 2}': key '1' is no text"),
         ("a choice [{'b': 1}]", "an option brings parameters of its own, and conditional"),
         ("a choice [1,hp.uniform('b',0,1)]", "conditional parameters are not supported"),
-        ("a uniform 1", "uniform takes low,high. Received: 1 of them. A line that works: dropo"),
         ("a quniform 1,8", "quniform takes low,high,step. Received: 2 of them. A line that wor"),
         ("a uniform low,1", "'a': 'low' is no number. A line that works: dropout_prob uniform 0.0"),
         ("a uniform 0,inf", "bounds must be finite numbers. Received: inf"),
         ("a uniform 2,1", "low 2 is not below high 1. A line that works"),
-        ("a quniform 1,8,0", "the step must be above 0. Received: 0. A line that works: embedd"),
-        ("a quniform 5,7,4", "no multiple of 4 lies between 5 and 7"),
-        ("a quniform 0,2,0.000001", "2000001 values; take a larger step, or unif"),
-        ("a loguniform 0.0001,0.01", "and 0.01 write: loguniform -9.21,-4.61"),
-        ("a loguniform -800,1", "bounds -800,1 of loguniform are exponents of e"),
+        ("a quniform 1,8,0", "step 0 leaves 0 values between 1 and 8; it must leave 1 to 100000."),
+        ("a quniform 5,7,4", "step 4 leaves 0 values between 5 and 7"),
+        ("a quniform 0,2,0.000001", "step 1e-06 leaves 2000001 values"),
+        ("a loguniform 0.0001,0.01", "are exponents of e, such as -9.2,-4.6 for values between"),
+        ("a loguniform -800,1", "of loguniform are exponents of e, such as"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_line_and_remedy(
@@ -153,9 +144,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.hyper").write_bytes(b"a choice [1]\nb choice ['\xe9']\n")
     with pytest.raises(UsageError, match=r"latin\.hyper' cannot be read: .*utf-8"):
         read_space(tmp_path / "latin.hyper")
-    for text in ("", "\n\n", "# a choice [1]\n"):
-        with pytest.raises(UsageError, match="holds no parameter to be searched"):
-            read(tmp_path, text)
+    with pytest.raises(UsageError, match="holds no parameter to be searched"):
+        read(tmp_path, "\n# a choice [1]\n")
 
 
 @pytest.mark.parametrize(
@@ -201,26 +191,13 @@ def test_combinations_come_in_the_file_s_order_and_the_last_varies_fastest(tmp_p
     assert next(space.combinations())["a"] == [3]
 
 
-@pytest.mark.parametrize(
-    ("line", "instead"),
-    [
-        ("a uniform 0.1,0.5", "a choice [0.1,0.3,0.5]"),
-        ("a loguniform -2,0", f"a choice [{math.exp(-2):.4g},{math.exp(-1):.4g},1]"),
-    ],
-)
-def test_a_continuous_parameter_has_no_combinations(
-    tmp_path: Path, line: str, instead: str
-) -> None:
+@pytest.mark.parametrize("line", ["a uniform 0.1,0.5", "a loguniform -2,0"])
+def test_a_continuous_parameter_has_no_combinations(tmp_path: Path, line: str) -> None:
     space = read(tmp_path, f"b choice [1]\n{line}\n")
     assert space.n_combinations() is None
     assert space.parameters[1].grid() is None
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=r"my\.hyper, line 2: 'a' is .* search is not possible"):
         space.combinations()
-    assert str(caught.value).startswith(f"{tmp_path / 'my.hyper'}, line 2: 'a' is ")
-    assert "an exhaustive search is not possible" in str(caught.value)
-    assert str(caught.value).endswith(f"A line that works: {instead}")
-    (parameter,) = read(tmp_path, instead).parameters
-    assert len(parameter.values) == 3
 
 
 def test_the_description_holds_the_content_and_no_place(tmp_path: Path) -> None:
@@ -230,22 +207,6 @@ def test_the_description_holds_the_content_and_no_place(tmp_path: Path) -> None:
         {"name": "b", "kind": "quniform", "values": [1, 4, 1]},
     ]
     assert read(tmp_path, "\n# c\n" + text).describe() == read(tmp_path, text).describe()
-
-
-def test_recbole_s_params_dict(tmp_path: Path) -> None:
-    content = {
-        "choice": {"a": ["[64,64]", True, "adam", [3], None], "b": (1, 2)},
-        "uniform": {"c": [0.1, 0.5]},
-        "quniform": {"d": [1, 5, 2]},
-        "loguniform": {"e": [-8, 0]},
-    }
-    space = space_from_dict(content)
-    text = (
-        "a choice ['[64,64]',True,'adam',[3],None]\nb choice [1,2]\nc uniform 0.1,0.5\n"
-        "d quniform 1,5,2\ne loguniform -8,0\n"
-    )
-    assert space.describe() == read(tmp_path, text).describe()
-    assert {parameter.where for parameter in space.parameters} == {"params_dict"}
 
 
 OPTIONS = st.one_of(
@@ -339,17 +300,12 @@ def test_combinations_are_distinct_complete_and_in_order(space: SearchSpace) -> 
     assert count is not None
     if count > 2000:
         return
-    found = list(space.combinations())
-    assert len(found) == count
-    positions = []
-    for point in found:
-        assert list(point) == [parameter.name for parameter in space.parameters]
-        positions.append(
-            tuple(
-                typed(parameter.grid()).index(typed(point[parameter.name]))
-                for parameter in space.parameters
-            )
-        )
+    grids = [typed(parameter.grid()) for parameter in space.parameters]
+    positions = [
+        tuple(grid.index(typed(value)) for grid, value in zip(grids, point.values(), strict=True))
+        for point in space.combinations()
+    ]
+    assert len(positions) == count
     assert positions == sorted(set(positions))
 
 
@@ -384,7 +340,7 @@ MIREC = {"model": "MIRec", "dataset": "mirec-tiny"}
 
 
 def space(kind: str = "choice", **parameters: Any) -> SearchSpace:
-    return space_from_dict({kind: parameters})
+    return space_of({kind: parameters})
 
 
 def given_for(model: str) -> dict[str, Any]:
@@ -402,166 +358,152 @@ def refused(searched: SearchSpace, settings: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("model", "content"),
+    ("model", "kind", "values"),
     [
-        (
-            "MIRec reference",
-            {"choice": {"fusion": ["product", "low_rank"], "drop_last": [True, False]}},
-        ),
-        (
-            "MIRec reference",
-            {"uniform": {"dropout_rate": [0.0, 0.9]}, "loguniform": {"l1_weight": [-9, 0]}},
-        ),
-        ("MIRec reference", {"quniform": {"dimension": [32, 96, 32]}}),
-        (
-            "MIRec reference",
-            {"choice": {"visual_hidden": ["[64,64]", "[32]"], "l1_weight": [0, 0.1]}},
-        ),
-        ("MIRec", {"choice": {"perspectives": [["content"], ["content", "attribute"]]}}),
-        ("MIRec reference", {"choice": {"margins": ["{content: 1, audience: 1, attribute: 1}"]}}),
-        ("MIRec", {"choice": {"plda_weight": [0.5, 1], "tower": ["linear", "mlp"]}}),
-        ("MIRec", {"quniform": {"hubness_neighbours": [2, 6, 2]}, "choice": {"csls": [True]}}),
-        ("MIRec", {"choice": {"variant": ["paper", "reference"], "schedule": ["quick"]}}),
-        ("MIRec", {"choice": {"graph_method": ["netmf"]}, "quniform": {"graph_window": [2, 6, 2]}}),
-        ("MIRec", {"choice": {"graph_method": ["netmf"], "graph_netmf_negative": [1, 3]}}),
-        ("MIRec", {"choice": {"graph_method": ["node2vec"], "graph_p": [0.5, 2]}}),
-        ("MIRec", {"choice": {"attribute_input": ["graph"], "graph_eta": [1, 2]}}),
-        ("MIRec", {"choice": {"learner": ["adam", "SGD"], "clip_grad_norm": ["{max_norm: 5}"]}}),
-        ("MIRec", {"choice": {"learning_rate_decay": [0.9], "learning_rate_decay_steps": [1, 2]}}),
-        ("Cosine", {"choice": {"perspectives": [["content"], ["audience"]]}}),
-        ("BPR", {"quniform": {"embedding_size": [16, 64, 16]}}),
-        ("BPR", {"loguniform": {"learning_rate": [-8, -2]}, "choice": {"epochs": [5, 10]}}),
-        ("DCN", {"choice": {"reg_weight": [0.5, 2]}}),
-        ("SimpleX", {"choice": {"negative_weight": [0.5, 10], "margin": [-0.5, 1]}}),
-        ("EASE", {"uniform": {"reg_weight": [1, 500]}}),
-        (
-            "BPR",
-            {
-                "choice": {
-                    "train_neg_sample_args": [
-                        "{distribution: uniform, sample_num: 1}",
-                        "{distribution: popularity, sample_num: 1, alpha: 0.5}",
-                    ]
-                }
-            },
-        ),
+        ("MIRec reference", "choice", {"fusion": ["product", "low_rank"], "l1_weight": [0, 0.1]}),
+        ("MIRec reference", "uniform", {"dropout_rate": [0.0, 0.9]}),
+        ("MIRec reference", "loguniform", {"l1_weight": [-9, 0]}),
+        ("MIRec reference", "quniform", {"dimension": [32, 96, 32]}),
+        ("MIRec reference", "choice", {"visual_hidden": [[64, 64], [32]]}),
+        ("MIRec", "choice", {"perspectives": [["content"], ["content", "attribute"]]}),
+        ("MIRec", "choice", {"plda_weight": [0.5, 1], "tower": ["linear", "mlp"]}),
+        ("MIRec", "choice", {"csls": [True], "hubness_neighbours": [2, 6]}),
+        ("MIRec", "choice", {"variant": ["paper", "reference"], "schedule": ["quick"]}),
+        ("MIRec", "choice", {"graph_window": [2, 6], "graph_method": ["netmf"]}),
+        ("MIRec", "choice", {"graph_netmf_negative": [1, 3], "graph_method": ["netmf"]}),
+        ("MIRec", "choice", {"graph_method": ["node2vec"], "graph_p": [0.5, 2]}),
+        ("MIRec", "choice", {"attribute_input": ["graph"], "graph_eta": [1, 2]}),
+        ("MIRec", "choice", {"learner": ["adam", "SGD"], "clip_grad_norm": [{"max_norm": 5}]}),
+        ("MIRec", "choice", {"learning_rate_decay_steps": [1], "learning_rate_decay": [0.9]}),
+        ("Cosine", "choice", {"perspectives": [["content"], ["audience"]]}),
+        ("BPR", "quniform", {"embedding_size": [16, 64, 16]}),
+        ("BPR", "loguniform", {"learning_rate": [-8, -2]}),
+        ("BPR", "choice", {"train_neg_sample_args": [{"distribution": "popularity"}]}),
+        ("DCN", "choice", {"reg_weight": [0.5, 2]}),
+        ("SimpleX", "choice", {"negative_weight": [0.5, 10], "margin": [-0.5, 1]}),
+        ("EASE", "uniform", {"reg_weight": [1, 500]}),
     ],
 )
-def test_what_a_model_takes_can_be_searched(model: str, content: dict[str, Any]) -> None:
-    check_space(space_from_dict(content), given_for(model))
+def test_what_a_model_takes_can_be_searched(model: str, kind: str, values: dict[str, Any]) -> None:
+    check_space(space(kind, **values), given_for(model))
 
 
 @pytest.mark.parametrize(
     ("model", "name", "message"),
     [
-        (
-            "MIRec",
-            "dropuot_rate",
-            "params_dict: model MIRec has no parameter 'dropuot_rate'. Did y",
-        ),
+        ("MIRec", "dropuot_rate", "here: model MIRec has no parameter 'dropuot_rate'. Did y"),
         ("MIRec", "dropuot_rate", "Did you mean 'dropout_rate'?"),
-        ("BPR", "dropout_prob", "params_dict: model BPR has no parameter 'dropout_prob'."),
-        ("BPR", "sed", "params_dict: model BPR has no parameter 'sed'."),
+        # neither a key of another model nor one that cannot be searched is near
+        ("BPR", "sed", "here: model BPR has no parameter 'sed'."),
         ("MIRec", "variants", "model MIRec has no parameter 'variants'. Did you mean 'variant'?"),
-        ("BPR", "eval_args", "'eval_args' cannot be searched: it decides what is read or measured"),
         ("BPR", "use_gpu", "key 'use_gpu' has no effect here: 'gpu_id' chooses the device"),
         ("BPR", "seed", "'seed' cannot be searched: the best of several seeds is luck and no bett"),
-        ("MIRec", "graph_seed", "'graph_seed' cannot be searched: the best of several seeds is l"),
-        ("BPR", "fold", "'fold' cannot be searched: it decides what is read or measured"),
-        ("BPR", "split_seed", "'split_seed' cannot be searched: it decides what is read or measur"),
         ("BPR", "protocol", "so the scores of the trials would not compare"),
-        ("BPR", "valid_metric", "it decides what is read or measured"),
-        ("BPR", "model", "'model' cannot be searched: it decides what is read or measured"),
-        ("BPR", "USER_ID_FIELD", "'USER_ID_FIELD' cannot be searched: it decides what is read"),
-        ("BPR", "checkpoint_dir", "cannot be searched: it says where and how the study runs"),
         ("BPR", "torch_threads", "cannot be searched: it says where and how the study runs"),
         ("EASE", "learning_rate", "'learning_rate' has no effect: model EASE is computed at once"),
-        ("ItemKNN", "train_batch_size", "model ItemKNN is computed at once and not trained in st"),
         ("Cosine", "epochs", "model Cosine is computed at once and not trained in steps. Leave"),
     ],
 )
 def test_a_name_that_cannot_be_searched(model: str, name: str, message: str) -> None:
     found = refused(space(**{name: [1]}), {"model": model, "dataset": "mirec-tiny"})
-    assert found.startswith("params_dict: ")
+    assert found.startswith("here: ")
     assert message in found
 
 
 def test_messages_name_the_file_and_the_line(tmp_path: Path) -> None:
     path = tmp_path / "my.hyper"
     path.write_text("learning_rate choice [0.1]\n\n# why\ngraph_p choice [1.0]\n")
+    check_space(read_space(path), MIREC)
     for fixed, message in (
-        ({}, None),
         ({"graph_method": "netmf"}, f"{path}, line 4: 'graph_p' has no effect with"),
-        ({"graph_p": 1.0}, "configuration file and searched in {path}, line 4; leave one out."),
+        ({"graph_p": 1.0}, f"configuration file and searched in {path}, line 4; leave one out."),
         ({"model": "BPR"}, f"{path}, line 4: model BPR has no parameter 'graph_p'."),
+        ({"graph_method": "netmv"}, "Unknown graph_method 'netmv'. Did you mean 'netmf'?"),
     ):
-        if message is None:
-            check_space(read_space(path), MIREC)
-        else:
-            assert message.format(path=path) in refused(read_space(path), MIREC | fixed)
+        assert message in refused(read_space(path), MIREC | fixed)
 
 
 @pytest.mark.parametrize("name", sorted(NOT_SEARCHED))
 def test_no_key_of_the_study_can_be_searched(name: str) -> None:
     found = refused(space(**{name: [1]}), MIREC)
-    assert found.startswith(f"params_dict: '{name}' cannot be") or "has no effect here" in found
-
-
-def test_a_parameter_is_fixed_or_searched_and_not_both() -> None:
-    found = refused(space(epochs=[3, 5]), MIREC | {"epochs": 3})
-    assert found == (
-        "Key 'epochs' is set on the command line or in a configuration file and searched in "
-        "params_dict; leave one out."
-    )
+    assert found.startswith(f"here: '{name}' cannot be") or "has no effect here" in found
 
 
 def test_settings_that_are_wrong_themselves_are_no_fault_of_the_space() -> None:
     for fixed, message in (
-        ({"dropout_rate": 2}, "The 'dropout_rate' parameter must be a number of at least 0 and"),
-        ({"epochs": 0}, "Key 'epochs' must hold whole numbers"),
-        ({"graph_method": "netmv"}, "Unknown graph_method 'netmv'. Did you mean 'netmf'?"),
+        ({"dropout_rate": 2}, "Key 'dropout_rate': Input should be less than 1. Received: 2."),
+        ({"epochs": 0}, "Key 'epochs' must be at least 1. Received: 0."),
         ({"perspectives": None}, "Key 'perspectives' must list one to three of"),
         ({"dropuot": 1}, "Unknown key 'dropuot' for model MIRec."),
     ):
         assert refused(space(learning_rate=[0.1]), MIREC | fixed).startswith(message)
 
 
-WRONG_VALUES: list[tuple[str, str, str, list[Any], str]] = [
-    ("MIRec", "choice", "dropout_rate", [0.5, 2], "cannot be 2. The 'dropout_rate' pa"),
-    ("MIRec", "uniform", "dropout_rate", [0.5, 1], "cannot be 1.0. The 'dropout_rate'"),
-    ("MIRec reference", "choice", "fusion", ["prodct"], "The nearest valid name is 'product'"),
-    ("MIRec reference", "choice", "fusion", [3], "must be of the type of its default 'product'"),
-    ("MIRec reference", "choice", "fusion", [None], "must be of the type of its default"),
-    ("MIRec reference", "choice", "dimension", [64, 0.5], "of its default 512. Received: 0.5."),
-    ("MIRec reference", "choice", "dimension", [True], "must be of the type of its default"),
-    ("MIRec reference", "choice", "dimension", [0], "cannot be 0. The 'dimension' parameter must"),
-    ("MIRec reference", "choice", "topic_hidden", [["a"]], "must be of the type of its default"),
-    ("MIRec reference", "choice", "margins", ["{content: 1}"], "add audience, attribute."),
-    ("MIRec", "choice", "perspectives", [["contnt"]], "Unknown perspective 'contnt'. Did you"),
-    ("MIRec", "choice", "graph_method", ["NetMF"], "Unknown graph_method 'NetMF'. Did you me"),
-    ("MIRec", "choice", "attribute_input", ["list"], "Unknown attribute_input 'list'."),
-    ("MIRec", "choice", "variant", ["mirec", "papr"], "'papr'. Did you mean 'paper'?"),
-    ("MIRec", "choice", "csls", [1], "'csls' must be of the type of its default False"),
-    ("BPR", "choice", "learner", ["adm"], "cannot be 'adm'. Key 'learner' must be one"),
-    ("BPR", "choice", "learning_rate", ["fast"], "must be of the type of its default 0.001"),
-    ("BPR", "uniform", "learning_rate", [0, 1], "cannot be 0.0. Key 'learning_rate' m"),
-    ("BPR", "loguniform", "embedding_size", [2, 4], "works: embedding_size quniform 8,64"),
-    ("DeepFM", "choice", "mlp_hidden_size", ["[64,0]"], "must be a list, and each entry hold"),
-    ("EASE", "uniform", "reg_weight", [-1, 5], "Key 'reg_weight' must be a number of at least"),
-    ("ItemKNN", "choice", "knn_method", ["Item"], "Key 'knn_method' must be one of item, us"),
-]
-
-
-@pytest.mark.parametrize(("model", "kind", "name", "values", "message"), WRONG_VALUES)
+@pytest.mark.parametrize(
+    ("model", "kind", "name", "values", "message"),
+    [
+        ("MIRec", "choice", "dropout_rate", [0.5, 2], "cannot be 2. Key 'dropout_rate'"),
+        ("MIRec", "uniform", "dropout_rate", [0.5, 1], "cannot be 1.0. Key 'dropout_rate'"),
+        (
+            "MIRec reference",
+            "choice",
+            "fusion",
+            ["prodct"],
+            "should be 'low_rank' or 'product'. Received: 'prodct'.",
+        ),
+        ("MIRec reference", "choice", "fusion", [3], "'fusion' cannot be 3. Key 'fusion'"),
+        ("MIRec reference", "choice", "fusion", [None], "'fusion' cannot be None. Key 'fusion'"),
+        (
+            "MIRec reference",
+            "choice",
+            "dimension",
+            [64, 0.5],
+            "must be a whole number, as its default 512 is. Received: 0.5.",
+        ),
+        ("MIRec reference", "choice", "dimension", [True], "cannot be True. Key 'dimension'"),
+        (
+            "MIRec reference",
+            "choice",
+            "topic_hidden",
+            [["a"]],
+            "cannot be ['a']. Key 'topic_hidden.0'",
+        ),
+        (
+            "MIRec reference",
+            "choice",
+            "margins",
+            [{"content": 1}],
+            "must have entries for audience, attribute",
+        ),
+        ("MIRec", "choice", "perspectives", [["contnt"]], "Unknown perspective 'contnt'. Did you"),
+        ("MIRec", "choice", "attribute_input", ["list"], "Unknown attribute_input 'list'."),
+        ("MIRec", "choice", "variant", ["mirec", "papr"], "'papr'. Did you mean 'paper'?"),
+        ("MIRec", "choice", "csls", [1], "'csls' cannot be 1. Key 'csls'"),
+        ("BPR", "choice", "learner", ["adm"], "cannot be 'adm'. Key 'learner' must be one"),
+        ("BPR", "uniform", "learning_rate", [0, 1], "cannot be 0.0. Key 'learning_rate' m"),
+        ("BPR", "loguniform", "embedding_size", [2, 4], "must be a whole number, as its default"),
+        (
+            "DeepFM",
+            "choice",
+            "mlp_hidden_size",
+            [[64, 0]],
+            "Key 'mlp_hidden_size[1]' must be at least 1.",
+        ),
+        (
+            "EASE",
+            "uniform",
+            "reg_weight",
+            [-1, 5],
+            "Key 'reg_weight' must be at least 0. Received: -1.0.",
+        ),
+    ],
+)
 def test_a_value_that_the_model_does_not_take(
-    model: str, kind: str, name: str, values: list[Any], message: str, tmp_path: Path
+    model: str, kind: str, name: str, values: list[Any], message: str
 ) -> None:
-    settings = given_for(model)
-    found = refused(space(kind, **{name: values}), settings)
-    assert found.startswith("params_dict: ")
+    found = refused(space(kind, **{name: values}), given_for(model))
+    assert found.startswith(f"here: '{name}' ")
     assert message in found
-    line = found.partition(" A line that works: ")[2]
-    check_space(read(tmp_path, line), settings)
 
 
 PUBLISHED = {"variant": "reference"}
@@ -573,21 +515,16 @@ ATTRIBUTE: dict[str, Any] = {"perspectives": ["attribute"]}
     ("fixed", "name", "value", "because"),
     [
         ({"graph_method": "netmf"}, "graph_p", 2.0, "graph_method=netmf"),
-        ({"graph_method": "netmf"}, "graph_n_walks", 2, "graph_method=netmf"),
         ({}, "graph_netmf_negative", 2, "graph_method=node2vec"),
         (CONTENT, "graph_eta", 1.0, "perspectives=['content']"),
         (CONTENT | PUBLISHED, "attribute_hidden", [8], "perspectives=['content']"),
         (CONTENT | PUBLISHED, "coattention_input", "raw", "perspectives=['content']"),
         (ATTRIBUTE | PUBLISHED, "fusion", "product", "perspectives=['attribute']"),
         (ATTRIBUTE, "raw_weight", 1.0, "perspectives=['attribute']"),
-        (ATTRIBUTE, "square_roots", True, "perspectives=['attribute']"),
         ({}, "dimension", 64, "variant=mirec"),
-        ({}, "fusion", "sum", "variant=mirec"),
         (PUBLISHED, "plda_weight", 0.5, "variant=reference"),
         ({"variant": "paper"}, "csls", True, "variant=paper"),
-        ({}, "train_neg_sample_args", "{sample_num: 2}", "method=metric"),
-        ({}, "static_negatives", True, "method=metric"),
-        ({"plda_weight": 0}, "plda_shrinkage", 0.5, "plda_weight=0"),
+        ({}, "train_neg_sample_args", {"sample_num": 2}, "method=metric"),
         ({"plda_weight": 0.0}, "plda_dimension", 7, "plda_weight=0.0"),
         ({"category_weight": 0}, "category_inverse_penalty", 2.0, "category_weight=0"),
         ({"hubness_weight": 0}, "hubness_neighbours", 3, "hubness_weight=0"),
@@ -595,21 +532,15 @@ ATTRIBUTE: dict[str, Any] = {"perspectives": ["attribute"]}
         ({"attribute_input": "vector"}, "graph_window", 2, "attribute_input=vector"),
         ({"node_embedding_file": "n.txt"}, "graph_dimension", 8, "node_embedding_file=n.txt"),
         ({"attribute_graph_file": "g.txt"}, "graph_eta", 1.0, "attribute_graph_file=g.txt"),
-        (
-            {"learning_rate_decay": 1},
-            "learning_rate_decay_steps",
-            5,
-            "learning_rate_decay=1",
-        ),
+        ({"learning_rate_decay": 1}, "learning_rate_decay_steps", 5, "learning_rate_decay=1"),
     ],
 )
 def test_a_parameter_without_effect_is_refused(
     fixed: dict[str, Any], name: str, value: Any, because: str
 ) -> None:
-    assert refused(space(**{name: [value]}), MIREC | fixed) == (
-        f"params_dict: '{name}' has no effect with {because}, and conditional parameters are not "
-        "supported. Leave the line out, or write one params file for each case."
-    )
+    found = refused(space(**{name: [value]}), MIREC | fixed)
+    assert found.startswith(f"here: '{name}' ")
+    assert f"has no effect with {because}" in found
 
 
 def test_a_parameter_is_conditional_when_a_searched_option_leaves_it_without_effect() -> None:
@@ -631,7 +562,7 @@ def test_a_key_of_one_variant_is_conditional_where_the_variant_is_searched() -> 
         space(variant=["reference", "mirec"], dimension=[64]),
         space(dimension=[64], variant=["mirec", "reference"]),
     ):
-        assert "'dimension' has no effect with variant=mirec, and cond" in refused(searched, MIREC)
+        assert "'dimension' has no effect with variant=mirec" in refused(searched, MIREC)
     check_space(space(variant=["reference", "paper"], dimension=[64]), MIREC)
     # the same key, fixed: the option that does not read it is at fault
     found = refused(space(variant=["paper", "mirec"]), MIREC | {"dimension": 64})
@@ -645,8 +576,8 @@ def test_every_key_of_the_table_of_effects_is_one_of_mirec_s() -> None:
         for key in MirecConfig(config_dict=MIREC | {"variant": variant}).final_config_dict
     }
     for keys, governor, _ in IDLE:
-        assert {governor, *keys} <= known
-        assert governor not in keys
+        assert {governor, *keys.split()} <= known
+        assert governor not in keys.split()
 
 
 def test_a_range_is_tried_at_its_ends_and_between() -> None:

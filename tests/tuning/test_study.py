@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +21,7 @@ from study_cases import (
     on_job,
     rows_without_times,
     run_in_this_process,
+    space_of,
 )
 
 from dataset_convert.common.errors import UsageError
@@ -28,7 +29,6 @@ from recbole_mirec import cli, runs, sweep
 from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
 from recbole_mirec.sweep import FAILED, FINISHED, STOPPED, End, Job
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
-from recbole_mirec.tuning.space import space_from_dict
 from recbole_mirec.tuning.study import (
     Comparison,
     StudyPlan,
@@ -43,7 +43,7 @@ from recbole_mirec.tuning.trial import read_trials
 
 SEED_OF_THE_WORSE_FIRST = 3
 # A space without a grid; the fixed number of epochs keeps its trials short.
-RATES = space_from_dict({"loguniform": {"learning_rate": [-7, -1]}})
+RATES = space_of({"loguniform": {"learning_rate": [-7, -1]}})
 
 
 @pytest.fixture
@@ -162,8 +162,6 @@ def test_exhaustive_search_visits_the_product_and_writes_every_figure(
     [
         ("MIRec", "exhaustive", None),
         pytest.param("LightGCN", "random", 3, marks=pytest.mark.slow),
-        pytest.param("MIRec", "random", 3, marks=pytest.mark.slow),
-        pytest.param("LightGCN", "exhaustive", None, marks=pytest.mark.slow),
     ],
 )
 def test_jobs_do_not_change_the_trials(
@@ -197,7 +195,7 @@ def test_an_interrupted_study_goes_on_to_the_same_end(
             with pytest.raises(KeyboardInterrupt):
                 run_study(plan, folder=folder)
         assert not (folder / "result.json").exists()
-        n_ended = len(read_trials(folder / "trials.csv", plan.parameters))
+        n_ended = len(read_trials(folder / "trials.csv"))
         assert n_ended == number - 1
     capsys.readouterr()
     run_study(plan, folder=folder)
@@ -220,7 +218,9 @@ def test_trials_that_early_stopping_came_too_late_for_are_no_part_of_the_study(
             job.folder.mkdir(parents=True, exist_ok=True)
             (job.folder / BEST).write_bytes(b"a model")
             return End(FINISHED, 1.0, "", {"MAP": scores[number_of(job)]}, 1, 1)
-        return replace(run_job(job), metrics={"MAP": 0.5})
+        end = replace(run_job(job), metrics={"MAP": 0.5})
+        (job.folder / "trial.json").write_text(json.dumps(asdict(end)))
+        return end
 
     run_job = sweep.run_job
     on_job(monkeypatch, scored)
@@ -290,7 +290,7 @@ def test_a_winner_that_the_deadline_stopped_repeats_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # Its first epoch is its best, so that stopping after the second leaves a worse model.
-    space = space_from_dict({"choice": {"learning_rate": [0.1]}})
+    space = space_of({"choice": {"learning_rate": [0.1]}})
     plan = make_plan(workplace, space=space, epochs=50, minutes=1.0)
     original, now = sweep.train, time.time
 
@@ -336,7 +336,7 @@ def test_a_study_that_was_extended_says_how_often_it_read_the_test_part(
     workplace: Path, tmp_path: Path, here: None
 ) -> None:
     # The worse rate first, the better one after it.
-    space = space_from_dict({"choice": {"learning_rate": [0.002, 0.1]}})
+    space = space_of({"choice": {"learning_rate": [0.002, 0.1]}})
     plan = make_plan(workplace, space=space, algorithm="random", seed=SEED_OF_THE_WORSE_FIRST)
     first = run_study(replace(plan, max_trials=1), folder=tmp_path / "study")
     assert first.winner is not None
@@ -364,21 +364,6 @@ def test_only_the_best_keep_their_checkpoints(
         kept = {int(path.parent.name) for path in result.folder.glob(f"trials/*/{name}")}
         assert kept == set(best)
     assert len(list(result.folder.glob("trials/*/log.txt"))) == 4
-
-
-def test_trials_that_fail_are_told_by_their_reason_and_the_others_go_on(
-    workplace: Path, tmp_path: Path, here: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    space = space_from_dict({"choice": {"learning_rate": [0.1, 1e30], "embedding_size": [8, 16]}})
-    plan = make_plan(workplace, "BPR", space, train_batch_size=8)
-    result = run_study(plan, folder=tmp_path / "study")
-    assert list(result.trials["status"]) == ["finished"] * 2 + ["diverged"] * 2
-    text = study_text(result)
-    assert re.search(r"^diverged: trials 3, 4: .*NaN\. Training diverged: lower lear", text, re.M)
-    assert result.winner is not None
-    assert result.winner.trial.number in (1, 2)
-    err = capsys.readouterr().err
-    assert "trial 3/4 (learning_rate=1e+30, embedding_size=8): diverged: " in err
 
 
 def test_data_without_a_test_part_are_told_so(
@@ -522,7 +507,7 @@ def test_a_folder_of_another_study_is_refused(
     ("name", "old", "new", "message"),
     [
         ("trials.csv", "0.002,16", "0.003,16", "trial 2: learning_rate is 0.003, where this study"),
-        ("trials.csv", "2,finished", "2,done", "line 3: unknown status 'done'"),
+        ("trials.csv", "2,finished", "two,finished", "trials.csv' cannot be read: ValueError"),
         ("study.json", '"identity"', '"identities"', "study.json' cannot be read: KeyError"),
         ("result.json", '"n_tested"', '"tested"', r"result.json' cannot be read: .* Delete it\."),
     ],
@@ -560,7 +545,7 @@ def test_an_identity_is_what_the_trials_depend_on(workplace: Path) -> None:
 
 def test_changed_data_are_another_study(tmp_path: Path, here: None) -> None:
     write_little(tmp_path)
-    space = space_from_dict({"choice": {"learning_rate": [0.01]}})
+    space = space_of({"choice": {"learning_rate": [0.01]}})
     plan = make_plan(tmp_path, "BPR", space)
     fixed = settings(tmp_path, "BPR", NAME, valid_metric="MAP", protocol="new-brand", seed=1)
     plan = replace(plan, settings=fixed)
@@ -619,28 +604,6 @@ def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -
         best = max(rows_without_times(study), key=lambda row: float(row["score"]))
         assert best["trial"] == str(result["trial"])
         assert float(best["score"]) == result["valid"]["MAP"]
-
-
-def test_the_winners_can_be_run_as_they_are(
-    found: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    files = sorted((found.folder / "winners").iterdir())
-    assert [path.name for path in files] == [
-        f"{model}.{protocol}.yaml" for model in MODELS for protocol in PROTOCOLS
-    ]
-    frame = read_table(found.folder).set_index(["protocol", "model", "part"])
-    for path in files:
-        content = yaml.safe_load(path.read_text())
-        assert f"{content['model']}.{content['protocol']}.yaml" == path.name
-        assert cli.main(["--config_files", str(path)]) == 0
-        name = f"{content['model']}-mirec-tiny-{content['protocol']}-*"
-        (folder,) = (tmp_path / "saved").glob(name)
-        record = runs.read_run(folder).record
-        for part in ("valid", "test"):
-            row = frame.loc[(content["protocol"], content["model"], part)]
-            for metric in ("AUC", "Recall@10", "MAP", "MedR"):
-                assert record[part][metric] == row[metric]
 
 
 def test_the_table_of_a_comparison(found: Comparison) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from little_data import settings
-from study_cases import on_job, processes_of, rows_without_times, run_in_this_process
+from study_cases import processes_of, rows_without_times, run_in_this_process, wait_for
 
 from recbole_mirec import cli
-from recbole_mirec.sweep import FAILED, End
 
 SPACE = "learning_rate choice [0.002,0.1]\nembedding_size choice [8,16]\n"
 
@@ -71,7 +70,7 @@ def test_a_study_from_the_command_line(
     assert re.fullmatch(r"LightGCN-mirec-tiny-known-brand-exhaustive-[0-9a-f]{8}", study.name)
     lines = out.splitlines()
     assert re.fullmatch(
-        r"LightGCN on .*mirec-tiny.*, protocol known-brand: 4 trials by exhaustive search in \d+ s",
+        r"LightGCN on .*mirec-tiny.*, protocol known-brand: 4 trials by exhaustive search in .* s",
         lines[0],
     )
     assert "synthetic" in lines[0]
@@ -96,23 +95,18 @@ def test_a_study_from_the_command_line(
     steps = err.splitlines()
     assert steps[0] == f"Study: {winner.parent}"
     assert re.fullmatch(
-        r"trial 1/4 \(learning_rate=0\.002, embedding_size=8\): MAP 0\.\d{4} in \d+ s; 3 to go, "
-        r"\d+ s left",
+        r"trial 1/4 \(learning_rate=0\.002, embedding_size=8\): MAP 0\.\d{4} in [\d.]+ s; 3 to go, "
+        r"[\d.]+ s left",
         steps[1],
     )
     assert len(steps) == 5
+    page = (study / "tuning.html").read_text()
+    assert "python -m recbole_mirec.tuning --model LightGCN --dataset mirec-tiny" in page
     # Again: the same text, and nothing is run.
     assert cli.tuning_main(arguments) == 0
     again = capsys.readouterr()
     assert again.out == out
     assert again.err.splitlines()[1:] == ["Going on after 4 trials that have ended."]
-
-
-def test_the_command_stands_in_the_report(folder: Path, workplace: Path) -> None:
-    arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
-    assert cli.tuning_main(arguments) == 0
-    page = (folder / "study" / "tuning.html").read_text()
-    assert "python -m recbole_mirec.tuning --model LightGCN --dataset mirec-tiny" in page
 
 
 def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workplace: Path) -> None:
@@ -149,32 +143,18 @@ def test_a_variant_has_a_space_of_its_own() -> None:
     assert spaces[1] != spaces[2] != spaces[3] != spaces[1]
 
 
-def test_a_study_without_a_score_ends_with_1(
-    folder: Path,
-    workplace: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(("rates", "code"), [("1e30", 1), ("1e30,0.1", 0)])
+def test_only_a_study_without_a_score_ends_with_1(
+    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str], rates: str, code: int
 ) -> None:
-    on_job(monkeypatch, lambda _: End(FAILED, 0.0, "OSError: planned"))
-    arguments = words(workplace, "--params_file", "rates.hyper", "--results", "study")
-    assert cli.tuning_main(arguments) == 1
-    out, err = capsys.readouterr()
-    assert "failed: trials 1, 2, 3, 4: OSError: planned" in out
-    assert out.endswith("No trial has a score. Logs: study/trials\n")
-    assert "trial 2/4 (learning_rate=0.002, embedding_size=16): failed: OSError: planned in" in err
-
-
-def test_a_trial_that_diverges_does_not_end_the_study(
-    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "wild.hyper").write_text("learning_rate choice [1e30,0.1]\n")
+    (folder / "wild.hyper").write_text(f"learning_rate choice [{rates}]\n")
     options = ("--params_file", "wild.hyper", "--results", "study")
-    assert cli.tuning_main(words(workplace, *options, model="BPR", train_batch_size=8)) == 0
-    assert re.search(r"^diverged: trial 1: .*NaN\.", capsys.readouterr().out, re.MULTILINE)
-    assert [row["status"] for row in rows_without_times(folder / "study")] == [
-        "diverged",
-        "finished",
-    ]
+    assert cli.tuning_main(words(workplace, *options, model="BPR", train_batch_size=8)) == code
+    out, err = capsys.readouterr()
+    assert re.search(r"^diverged: trial 1: .*NaN\.", out, re.MULTILINE)
+    assert "(learning_rate=1e+30): diverged: " in err
+    found = [row["status"] for row in rows_without_times(folder / "study")]
+    assert found == ["diverged", "finished"][: len(found)]
 
 
 @pytest.mark.parametrize("option", ["--engine", "--tool"])
@@ -213,18 +193,12 @@ def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Pa
         (["--metric", "MPA"], "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
         (["--metric", "MAP", "--valid_metric=AUC"], "--metric and --valid_metric name two metrics"),
         (["--algo", "grid"], "argument --algo: invalid choice: 'grid' (choose from 'exhaustive', "),
-        (["--engine", "spark"], "argument --engine: invalid choice: 'spark' (choose from 'local'"),
         (["--max_evals", "0"], "argument --max_evals: "),
-        (["--jobs", "-1"], "argument --jobs: "),
-        (["--keep", "some"], "argument --keep: "),
         (["--ray_address", "head:1"], "--ray_address is of a Ray cluster; add --engine ray, or"),
         (["--budget", "hours", "1"], "--budget counts trials or minutes: --budget minutes 10. Got"),
-        (["--budget", "trials", "0"], "--budget trials needs a number above 0. Received: '0'."),
         (["--budget", "trials", "2.5"], "--budget trials needs a "),
         (["--budget", "minutes", "-1"], "--budget minutes needs a number above 0. Received: '-1'."),
-        (["--budget", "minutes", "nan"], "--budget minutes needs a number above 0."),
         (["--budget", "minutes", "inf"], "--budget minutes needs a number above 0."),
-        (["--budget", "trials"], "argument --budget: expected 2 arguments; see --help."),
         (
             ["--budget", "trials", "2", "--max_evals", "3"],
             "--max_evals and --budget both limit the trials; leave one out.",
@@ -237,6 +211,8 @@ def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Pa
         (["n_layers=1"], "'n_layers=1' is not understood: write keys as --key=value."),
         (["--metric", "unseen_MAP"], "valid_metric unseen_MAP needs eval_unseen_only=True."),
         (["--config_files", "no.yaml"], "Configuration file 'no.yaml' cannot be read: No such fi"),
+        (["--params_file", "no.hyper"], "Params file 'no.hyper' cannot be read: "),
+        (["--params_file", "wrong.hyper"], "wrong.hyper, line 2: model LightGCN has no parameter"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -246,41 +222,9 @@ def test_wrong_options_are_one_line(
     options: list[str],
     message: str,
 ) -> None:
+    (folder / "wrong.hyper").write_text("learning_rate choice [0.1]\nlearnin_rate choice [1]\n")
     arguments = words(workplace, "--params_file", "rates.hyper", *options)
-    line = refused(arguments, capsys)
-    assert line.startswith(message)
-    assert "_positive" not in line
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "'{path}'"),
-        ("# nothing but a comment\n", "'{path}'"),
-        (
-            "learning_rate choice [0.1]\n\nlearnin_rate choice [0.1]\n",
-            "{path}, line 3: model LightGCN has no parameter 'learnin_rate'. Did you mean "
-            "'learning_rate'?",
-        ),
-        ("n_layers choice 1,2\n", "{path}, line 1: "),
-        ("n_layers choice [one,2]\n", "{path}, line 1: "),
-        ("learning_rate loguniform -7,-1\n", "{path}, line 1: "),
-        ("embedding_size choice [hp.choice('x', [1])]\n", "{path}, line 1: "),
-        ("valid_metric choice [MAP,AUC]\n", "{path}, line 1: 'valid_metric' cannot be searched"),
-    ],
-)
-def test_wrong_params_files_are_one_line(
-    folder: Path,
-    workplace: Path,
-    capsys: pytest.CaptureFixture[str],
-    content: str,
-    message: str,
-) -> None:
-    (folder / "wrong.hyper").write_text(content)
-    line = refused(words(workplace, "--params_file", "wrong.hyper"), capsys)
-    path = "wrong.hyper"
-    assert message.format(path=path).strip("'") in line
-    assert path in line
+    assert refused(arguments, capsys).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -295,14 +239,13 @@ def test_wrong_params_files_are_one_line(
             ["--models", "BPR,BPR", "--budget", "trials", "2"],
             "--models takes different names with commas between, such as MIRec,BPR. Received: 'BP",
         ),
-        (["--models", "BPR,", "--budget", "trials", "2"], "--models takes different names"),
-        (
-            ["--models", "BPR,FM", "--protocols", "new-brand,", "--budget", "trials", "2"],
-            "--protocols takes different names",
-        ),
         (
             ["--models", "BPR,LightGNC", "--budget", "trials", "2"],
             "Unknown model 'LightGNC'. Did you mean 'LightGCN'?",
+        ),
+        (
+            ["--models", "BPR", "--protocols", "known-brand,new-bran", "--budget", "trials", "1"],
+            "Key 'protocol' must be one of new-brand, known-brand.",
         ),
     ],
 )
@@ -314,15 +257,6 @@ def test_wrong_comparisons_are_one_line(
     message: str,
 ) -> None:
     assert refused(words(workplace, *options, model=None), capsys).startswith(message)
-
-
-def test_an_unknown_protocol_of_a_comparison_is_refused_before_any_study(
-    folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = ("--models", "LightGCN", "--protocols", "known-brand,new-bran")
-    options = (*names, "--budget", "trials", "1")
-    line = refused(words(workplace, *options, model=None), capsys)
-    assert line.startswith("Key 'protocol' must be one of new-brand, known-brand.")
 
 
 def test_a_model_without_a_space_that_comes_with_it(
@@ -345,11 +279,6 @@ def test_folders_of_another_study_or_purpose(
     assert line == (
         "'study' holds trial 2 already, more than --max_evals=1. Raise it, or name another folder "
         "with --results."
-    )
-    line = refused(words(workplace, *options, "--metric", "AUC"), capsys)
-    assert line == (
-        "'study' holds another study: its valid_metric is 'MAP', not 'AUC'. Name another folder "
-        "with --results, or leave --results out."
     )
     Path("notes").mkdir()
     Path("notes", "diary.txt").write_text("mine")
@@ -384,9 +313,9 @@ def test_an_interrupted_study_ends_quickly_and_says_how_to_go_on(
         start_new_session=True,
     )
     marker = f"MIREC_TEST_STUDY={tmp_path}"
-    _wait_for(lambda: len(processes_of(marker)) == 4)
+    wait_for(lambda: len(processes_of(marker)) == 4)
     if begun:
-        _wait_for(lambda: len(list(tmp_path.glob("study/trials/*/last.safetensors"))) == 2)
+        wait_for(lambda: len(list(tmp_path.glob("study/trials/*/last.safetensors"))) == 2)
     else:
         time.sleep(1)  # the workers import their packages
     # As the terminal does: to the whole group.
@@ -397,11 +326,4 @@ def test_an_interrupted_study_ends_quickly_and_says_how_to_go_on(
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines() == ["Study: study", "", "Interrupted. Go on with the same command."]
-    _wait_for(lambda: processes_of(marker) == [], seconds=5)
-
-
-def _wait_for(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+    wait_for(lambda: processes_of(marker) == [], seconds=5)
