@@ -14,7 +14,6 @@ import torch
 from dataset_convert.common.commands import CommandParser, count, run_command
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.errors import AtomicFileError
-from recbole_mirec.cli import config_paths, given_settings, run_parser
 
 
 @pytest.fixture(autouse=True)
@@ -146,73 +145,3 @@ def test_a_parser_s_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> N
         assert str(caught.value) == f"argument --jobs: {words}"
     assert parser.parse_args(["--jobs=20"]).jobs == 20
     assert capsys.readouterr() == ("", "")
-
-
-def test_the_line_wins_over_the_files_and_later_files_over_earlier(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("epochs: 3\nseed: 1\nrate: 1e-2\n")
-    (tmp_path / "b.yaml").write_text("seed: 2\nlayers: [8, 4]\n")
-    files = f"{tmp_path / 'a.yaml'}  {tmp_path / 'b.yaml'}"
-    found = given_settings([files], ["--epochs=5", "--name=a=b", "--topk=[5,10]", "--gpu_id="])
-    assert found == {
-        "epochs": 5,
-        "seed": 2,
-        "rate": 0.01,
-        "layers": [8, 4],
-        "name": "a=b",
-        "topk": [5, 10],
-        "gpu_id": None,
-    }
-    assert given_settings([], []) == {}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["word"], "'word' is not understood: write keys as --key=value"),
-        (["-seed=1"], "'-seed=1' is not understood"),
-        (["--seed"], "'--seed' is not understood"),
-        (["--=1"], "'--=1' is not understood"),
-        (["--seed=1", "--epochs=2", "--seed=1"], "Key 'seed' is set twice on the command line"),
-    ],
-)
-def test_words_that_are_no_keys(arguments: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        given_settings([], arguments)
-
-
-def test_a_file_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(UsageError, match=r"Configuration file 'nowhere.yaml' cannot be read"):
-        given_settings(["nowhere.yaml"], [])
-
-
-def test_a_file_with_a_space_in_its_name_is_one_and_a_list_is_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    names = ("a.yaml", "b.yaml", "a.yaml b.yaml", "my c.yaml")
-    for number, name in enumerate(names):
-        Path(name).write_text(f"seed: {number}\nx{number}: 1\n")
-    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml b.yaml")]
-    Path("a.yaml b.yaml").unlink()
-    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml"), Path("b.yaml")]
-    assert config_paths(["a.yaml  'my c.yaml'", "b.yaml"]) == [
-        Path("a.yaml"),
-        Path("my c.yaml"),
-        Path("b.yaml"),
-    ]
-    assert config_paths(["my c.yaml", "a.yaml"]) == [Path("my c.yaml"), Path("a.yaml")]
-    assert config_paths(["it's.yaml no.yaml"]) == [Path("it's.yaml"), Path("no.yaml")]
-    assert given_settings(["a.yaml", "my c.yaml"], []) == {"seed": 3, "x0": 1, "x3": 1}
-    assert config_paths([]) == []
-
-
-def test_model_data_set_and_files_have_recboles_short_names() -> None:
-    parser = run_parser()
-    words = ["-m", "BPR", "-d", "ml-100k", "--config_files", "a", "b", "--k=1"]
-    found, rest = parser.parse_known_args([*words, "--config_files=c d"])
-    assert (found.model, found.dataset) == ("BPR", "ml-100k")
-    assert found.config_files == ["a", "b", "c d"]
-    assert rest == ["--k=1"]
-    assert parser.parse_args([]).config_files == []
-    with pytest.raises(UsageError, match="--dataset is given twice; leave one out"):
-        parser.parse_args(["-d", "x", "--dataset=x"])
