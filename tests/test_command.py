@@ -1,5 +1,6 @@
 """What every command shares: exit codes, one line for wrong input, keys of files and line."""
 
+import argparse
 import errno
 import os
 import signal
@@ -14,6 +15,7 @@ import torch
 from dataset_convert.common.commands import CommandParser, count, run_command
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.errors import AtomicFileError
+from recbole_mirec.cli import COMMANDS, config_paths, parse
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +147,81 @@ def test_a_parser_s_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> N
         assert str(caught.value) == f"argument --jobs: {words}"
     assert parser.parse_args(["--jobs=20"]).jobs == 20
     assert capsys.readouterr() == ("", "")
+
+
+# The keys and options of ours
+
+RUN = "run_recbole_mirec.py"
+
+
+def test_the_line_wins_over_the_files_and_later_files_over_earlier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text("epochs: 3\nseed: 1\nrate: 1e-2\nmodel: FM\n")
+    Path("b.yaml").write_text("seed: 2\nlayers: [8, 4]\nmodel: NCF\n")
+    words = ["--epochs=5", "--name=a=b", "--topk=[5,10]", "--gpu_id=", "-m", "BPR"]
+    options, found = parse(RUN, ["--config_files", "a.yaml  b.yaml", *words, "--dataset=ml-100k"])
+    assert found == {
+        "epochs": 5,
+        "seed": 2,
+        "rate": 0.01,
+        "model": "BPR",
+        "layers": [8, 4],
+        "name": "a=b",
+        "topk": [5, 10],
+        "gpu_id": None,
+        "dataset": "ml-100k",
+    }
+    assert (options.model, options.top, options.resume) == ("BPR", 20, None)
+    assert parse(RUN, [])[1] == {}
+    words = ["--config_files", "a.yaml", "b.yaml", "--seed=9", "--config_files=a.yaml"]
+    assert parse(RUN, words)[1]["model"] == "FM"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["word"], "'word' is not understood: write keys as --key=value"),
+        (["-seed=1"], "'-seed=1' is not understood"),
+        (["--seed"], "'--seed' is not understood"),
+        (["--=1"], "'--=1' is not understood"),
+        (["--seed=1", "--epochs=2", "--seed=1"], "Key 'seed' is set twice on the command line"),
+        (["-d", "x", "--dataset=x"], "--dataset is given twice; leave one out"),
+        (["--config_files=no.yaml"], "Configuration file 'no.yaml' cannot be read"),
+    ],
+)
+def test_words_that_are_no_keys(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse(RUN, arguments)
+
+
+def test_a_file_with_a_space_in_its_name_is_one_and_a_list_is_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.yaml", "b.yaml", "a.yaml b.yaml", "my c.yaml"):
+        Path(name).touch()
+    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml b.yaml")]
+    Path("a.yaml b.yaml").unlink()
+    assert config_paths(["a.yaml b.yaml"]) == [Path("a.yaml"), Path("b.yaml")]
+    found = config_paths(["a.yaml  'my c.yaml'", "my c.yaml"])
+    assert found == [Path("a.yaml"), Path("my c.yaml"), Path("my c.yaml")]
+    assert config_paths(["it's.yaml no.yaml"]) == [Path("it's.yaml"), Path("no.yaml")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_quick_and_needs_no_torch(command: str) -> None:
+    names = {"run_recbole_mirec.py": "main", "python -m recbole_mirec.tuning": "tuning_main"}
+    code = (
+        f"import sys, time; started = time.perf_counter()\n"
+        f"from recbole_mirec.cli import {names.get(command, 'benchmark_main')} as main\n"
+        f"try: main(['--help'])\n"
+        f"except SystemExit as end: print(end.code, 'torch' in sys.modules, "
+        f"time.perf_counter() - started < 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("0 False True\n")
+    assert done.stdout.startswith(f"usage: {command} [-h]")
+    for names_of_option, words, _ in COMMANDS[command][1]:
+        assert (names_of_option.split()[0] in done.stdout) == (words != argparse.SUPPRESS)
