@@ -58,74 +58,19 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def drop_category(folder: Path) -> None:
-    """Categories of the influencers, but none of the brands."""
-    lines = (folder / "little.user").read_text().splitlines()
-    cells = [line.split("\t") for line in lines]
-    place = cells[0].index("brand_category:token")
-    for row in cells:
-        del row[place]
-    (folder / "little.user").write_text("\n".join("\t".join(row) for row in cells) + "\n")
-    category_of_no_influencer(folder)
-
-
-def category_of_no_influencer(folder: Path) -> None:
-    rows = "".join(f"i{k}\tfood\n" for k in range(1, 8))
-    (folder / "little.influencer_category").write_text(
-        f"influencer_id:token\tcategory:token\n{rows}"
-    )
-
-
+# All faults of files: tests/dataset_convert/test_atomic_errors.py.
 BROKEN_FILES = {
     "missing": (
         lambda f: (f / "little.user").unlink(),
         ["little.user: found no such file", "convert it again"],
     ),
-    "empty": (
-        lambda f: (f / "little.item").write_text(""),
-        ["little.item: found an empty file", "Remedy: convert"],
-    ),
-    "no manifest": (
-        lambda f: (f / "manifest.json").unlink(),
-        ["manifest.json: found no such file", "Remedy: check the folder"],
-    ),
-    "duplicate id": (
-        lambda f: edit(f / "little.user", "\nb2\t", "\nb1\t"),
-        ["little.user, line 4, field 'brand_id': found 'b1' again", "Remedy: remove one"],
-    ),
-    "unknown account": (
-        lambda f: edit(f / "little.inter", "b4\ti5", "b4\ti55"),
-        ["little.inter, line 4, field 'influencer_id': found the unknown account 'i55'"],
-    ),
     "NaN": (
         lambda f: edit(f / "little.item", "0.1 0 0.9", "0.1 nan 0.9"),
         ["little.item, line 6, field 'influencer_content_topics'", "nan", "Remedy:"],
     ),
-    "wrong length": (
-        lambda f: edit(f / "little.item", "0.1 0 0.9", "0.1 0.9"),
-        ["little.item, line 6, field 'influencer_content_topics': found 2 values", "wanted 3"],
-    ),
-    "separator": (
-        lambda f: edit(f / "little.user", "vegan baker", "vegan,baker"),
-        ["little.user, line 3, field 'brand_attributes'", "',' in", "one space"],
-    ),
-    "one-sided category": (
-        drop_category,
-        ["little.influencer_category: found categories of the influencers only", "Remedy: add"],
-    ),
-    "category of no influencer": (
-        category_of_no_influencer,
-        ["little.user, line 4, field 'brand_category': found 'shoes', which no influencer has"],
-    ),
     "fewer rows than the manifest says": (
         lambda f: edit(f / "little.new-brand.test.inter", "b5\ti6\n", ""),
         ["little.new-brand.test.inter: found 1 rows; wanted 2, as manifest.json says", "Remedy: c"],
-    ),
-    "split without positives": (
-        lambda f: (f / "little.new-brand.valid.inter").write_text(
-            "brand_id:token\tinfluencer_id:token\n"
-        ),
-        ["little.new-brand.valid.inter: found a header without rows"],
     ),
 }
 
