@@ -25,8 +25,6 @@ from dataset_convert.common.values import load_yaml, parse_value
 from recbole_mirec import INSTALL_RECBOLE
 
 if TYPE_CHECKING:
-    from recbole_mirec.recommend import Shortlist
-    from recbole_mirec.tuning.space import SearchSpace
     from recbole_mirec.tuning.trial import StudyPlan
 
 # Keys that find the run for --predict, and those that may differ when a run is resumed.
@@ -75,6 +73,113 @@ A benchmark that was interrupted goes on when the same command is given again. q
 synthetic data, which is generated here on first use."""
 
 
+# Names, help and behaviour of an option.
+Option = tuple[str, str, dict[str, Any]]
+_N: dict[str, Any] = {"type": count, "metavar": "N"}
+_PATH: dict[str, Any] = {"type": Path}
+_RUN = _PATH | {"metavar": "RUN"}
+# Which model, data set and files of keys, with RecBole's short names.
+MODEL_OPTIONS: tuple[Option, ...] = (
+    (
+        "--model -m",
+        "MIRec, Cosine, Random, any general or context-aware model of RecBole, or your own as "
+        "package.module:Class (default: MIRec)",
+        {"action": Once},
+    ),
+    ("--dataset -d", "folder under data_path (default: mirec-demo)", {"action": Once}),
+    (
+        "--config_files",
+        "YAML files with keys; later files win, the command line wins over all",
+        {"nargs": "+", "action": "extend", "default": [], "metavar": "FILE"},
+    ),
+)
+# How and where several runs run; `--tool` is RecBole's name of the engine.
+SWEEP_OPTIONS: tuple[Option, ...] = (
+    ("--jobs", "how many at a time (default: 1; of a benchmark: its plan's)", _N),
+    (
+        "--engine",
+        "processes here (default), or Ray's",
+        {"type": str.lower, "choices": ("local", "ray")},
+    ),
+    ("--ray_address", "of a Ray cluster (default: one started here)", {"metavar": "HOST:PORT"}),
+    ("--tool", argparse.SUPPRESS, {"type": str.lower, "choices": ("hyperopt", "ray")}),
+    (
+        "--results",
+        "the folder (default: one in saved/ that the same command finds again)",
+        _PATH | {"metavar": "DIR"},
+    ),
+)
+# What each command does, its options, and the end of its help.
+COMMANDS: dict[str, tuple[str, tuple[Option, ...], str]] = {
+    "run_recbole_mirec.py": (
+        "Train and evaluate a micro-influencer recommender, or use a trained one.",
+        (
+            *MODEL_OPTIONS,
+            ("--resume", "go on with an interrupted run", _RUN),
+            (
+                "--predict",
+                "rank influencers for a brand by the newest finished run, and write a CSV",
+                {"metavar": "BRAND"},
+            ),
+            ("--top", "how many influencers (default: 20)", _N | {"default": 20}),
+            ("--run", "the run that --predict uses", _RUN),
+        ),
+        RUN_HELP,
+    ),
+    "python -m recbole_mirec.tuning": (
+        "Search the hyper-parameters of a model, or of several under one budget.",
+        (
+            *MODEL_OPTIONS,
+            ("--models", "several models, each with the whole budget", {"metavar": "A,B,C"}),
+            ("--protocols", "of --models (default: --protocol's)", {"metavar": "A,B"}),
+            (
+                "--params_file",
+                "the search space in RecBole's format (default: the one that comes with the model, "
+                "properties/tuning/<model>.hyper)",
+                _PATH | {"metavar": "FILE"},
+            ),
+            ("--metric", "validation metric that chooses epochs and trials (default: MAP)", {}),
+            (
+                "--algo",
+                "exhaustive: every combination; random; bayes: tree-structured Parzen estimator "
+                "(default: exhaustive, with --budget random)",
+                {"choices": ("exhaustive", "random", "bayes")},
+            ),
+            ("--max_evals", f"trials of random and bayes at most (default: {MAX_TRIALS})", _N),
+            (
+                "--early_stop",
+                "end after N trials in a row without a better score (default: never; exhaustive "
+                "search is not cut short)",
+                _N,
+            ),
+            (
+                "--budget",
+                "limit of each study: N trials, or N minutes",
+                {"nargs": 2, "metavar": ("trials|minutes", "N")},
+            ),
+            ("--keep", "best trials that keep their checkpoints (default: 1)", _N | {"default": 1}),
+            *SWEEP_OPTIONS,
+        ),
+        TUNING_HELP,
+    ),
+    "python -m recbole_mirec.benchmark": (
+        "Models, protocols and seeds side by side, from one YAML plan.",
+        (
+            ("plan", "a plan's file, or the name of one of ours (docs/benchmark.md)", {}),
+            *SWEEP_OPTIONS,
+            ("--dry-run", "list the runs, and run nothing", {"action": "store_true"}),
+            (
+                "--report-only",
+                "run nothing, and write tables and page anew from the runs that have ended",
+                {"action": "store_true"},
+            ),
+            ("--retry-failed", "run again what failed before", {"action": "store_true"}),
+        ),
+        BENCHMARK_HELP,
+    ),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, evaluate or use a model; returns the exit code of `common.commands`."""
     return _run(_experiment, arguments)
@@ -91,58 +196,63 @@ def benchmark_main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(
-    command: Callable[[Sequence[str]], int],
+    command: Callable[[Sequence[str]], tuple[str, bool]],
     arguments: Sequence[str] | None,
     *,
     goes_on: bool = False,
 ) -> int:
+    """Run a command that returns what to print, and whether all of its work is done."""
+
     def run() -> int:
         try:
-            return command(sys.argv[1:] if arguments is None else arguments)
+            text, done = command(sys.argv[1:] if arguments is None else arguments)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "recbole":
                 raise
             raise UsageError(INSTALL_RECBOLE) from None
+        print(printable(text))
+        return DONE if done else FAILED
 
     return run_command(run, goes_on=goes_on)
 
 
-def _parser(prog: str, description: str, epilog: str) -> CommandParser:
-    return CommandParser(
-        prog=prog,
-        description=description,
+def parse(command: str, arguments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Options of a command, and the keys that files, command line and options set.
+
+    Args:
+        command: one of `COMMANDS`.
+        arguments: options, and `--key=value` words.
+
+    Raises:
+        UsageError: a wrong option, an argument that is no --key=value, the same key twice, a file
+            that cannot be read.
+    """
+    text, options, epilog = COMMANDS[command]
+    parser = CommandParser(
+        prog=command,
+        description=text,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-
-
-def _add_settings(parser: argparse.ArgumentParser, model: str) -> None:
-    """The options that choose model, data set and files of keys, with RecBole's short names."""
-    add = parser.add_argument
-    add("--model", "-m", action=Once, help=f"{model} (default: MIRec)")
-    add("--dataset", "-d", action=Once, help="folder under data_path (default: mirec-demo)")
-    help_of_files = "YAML files with keys; later files win, the command line wins over all"
-    files: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
-    add("--config_files", **files, metavar="FILE", help=help_of_files)
-
-
-def _add_engine(parser: argparse.ArgumentParser, *, jobs: str) -> None:
-    """The options that say where runs run."""
-    add = parser.add_argument
-    add("--jobs", type=count, metavar="N", help=f"how many at a time (default: {jobs})")
-    engines = ("local", "ray")
-    add("--engine", type=str.lower, choices=engines, help="processes here (default), or Ray's")
-    add("--ray_address", metavar="HOST:PORT", help="of a Ray cluster (default: one started here)")
-    # RecBole's name of it
-    add("--tool", type=str.lower, choices=("hyperopt", "ray"), help=argparse.SUPPRESS)
-
-
-def _engine(options: argparse.Namespace) -> dict[str, Any]:
-    engine = options.engine or ("ray" if options.tool == "ray" else "local")
-    if options.ray_address is not None and engine != "ray":
-        raise UsageError("--ray_address is of a Ray cluster; add --engine ray, or leave it out.")
-    return {"engine": engine, "ray_address": options.ray_address}
+    for names, words, behaviour in options:
+        parser.add_argument(*names.split(), help=words, **behaviour)
+    found, rest = parser.parse_known_args(arguments)
+    settings: dict[str, Any] = {}
+    for path in config_paths(getattr(found, "config_files", ())):
+        settings |= load_yaml(path)
+    given: dict[str, Any] = {}
+    for argument in rest:
+        key, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals or not key:
+            raise UsageError(
+                f"{shown(argument, 100)} is not understood: write keys as --key=value."
+            )
+        if key in given:
+            raise UsageError(f"Key {shown(key)} is set twice on the command line; leave one out.")
+        given[key] = parse_value(value)
+    named = {key: getattr(found, key, None) for key in ("model", "dataset")}
+    return found, settings | given | {key: name for key, name in named.items() if name is not None}
 
 
 def config_paths(words: Sequence[str]) -> list[Path]:
@@ -161,63 +271,25 @@ def config_paths(words: Sequence[str]) -> list[Path]:
     return paths
 
 
-def given_settings(config_files: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
-    """Keys and values of files and command line, the latter winning.
-
-    Args:
-        config_files: as `config_paths` takes them.
-        arguments: `--key=value` words.
-
-    Raises:
-        UsageError: an argument that is no --key=value, or the same key twice.
-    """
-    settings: dict[str, Any] = {}
-    for path in config_paths(config_files):
-        settings |= load_yaml(path)
-    given: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not equals or not key:
-            raise UsageError(
-                f"{shown(argument, 100)} is not understood: write keys as --key=value."
-            )
-        if key in given:
-            raise UsageError(f"Key {shown(key)} is set twice on the command line; leave one out.")
-        given[key] = parse_value(value)
-    return settings | given
+def _engine(options: argparse.Namespace) -> dict[str, Any]:
+    engine = options.engine or ("ray" if options.tool == "ray" else "local")
+    if options.ray_address is not None and engine != "ray":
+        raise UsageError("--ray_address is of a Ray cluster; add --engine ray, or leave it out.")
+    return {"engine": engine, "ray_address": options.ray_address}
 
 
-def _all_settings(options: argparse.Namespace, rest: Sequence[str]) -> dict[str, Any]:
-    """Keys of files, then of the command line, then what the options for them say."""
-    named = {key: getattr(options, key) for key in ("model", "dataset")}
-    given = {key: name for key, name in named.items() if name is not None}
-    return given_settings(options.config_files, rest) | given
+def _checkpoint_dir(settings: dict[str, Any]) -> Path:
+    from recbole_mirec.config import all_defaults
+
+    return Path(str(settings.get("checkpoint_dir") or all_defaults("MIRec")["checkpoint_dir"]))
 
 
-def run_parser() -> argparse.ArgumentParser:
-    """The options of a run; every other --key=value is a configuration key."""
-    text = "Train and evaluate a micro-influencer recommender, or use a trained one."
-    parser = _parser("run_recbole_mirec.py", text, RUN_HELP)
-    models = "any general or context-aware model of RecBole, or your own as package.module:Class"
-    _add_settings(parser, f"MIRec, Cosine, Random, {models}")
-    add = parser.add_argument
-    add("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
-    text = "rank influencers for a brand by the newest finished run, print them and write a CSV"
-    add("--predict", metavar="BRAND", help=text)
-    add("--top", type=count, default=20, help="how many influencers (default: 20)")
-    add("--run", type=Path, metavar="RUN", help="the run that --predict uses")
-    return parser
-
-
-def _experiment(arguments: Sequence[str]) -> int:
-    options, rest = run_parser().parse_known_args(arguments)
-    settings = _all_settings(options, rest)
-    if options.run is not None and options.predict is None:
-        raise UsageError("--run names the run that --predict uses; add --predict BRAND.")
+def _experiment(arguments: Sequence[str]) -> tuple[str, bool]:
+    options, settings = parse("run_recbole_mirec.py", arguments)
     if options.predict is not None:
-        _refuse_others(settings, FINDING_KEYS, "--predict uses a run's own settings")
-        print(printable(format_shortlist(_shortlist(options, settings))))
-        return DONE
+        return _shortlist(options, settings), True
+    if options.run is not None:
+        raise UsageError("--run names the run that --predict uses; add --predict BRAND.")
     from recbole_mirec.experiment import run_experiment
     from recbole_mirec.results import result_table
     from recbole_mirec.runs import read_run
@@ -228,8 +300,7 @@ def _experiment(arguments: Sequence[str]) -> int:
         recorded = read_run(options.resume).record["settings"]
     if not sys.stderr.isatty():
         recorded |= {"show_progress": False}
-    print(printable(result_table(run_experiment(recorded | settings, resume=options.resume))))
-    return DONE
+    return result_table(run_experiment(recorded | settings, resume=options.resume)), True
 
 
 def _refuse_others(settings: dict[str, Any], allowed: Sequence[str], reason: str) -> None:
@@ -238,9 +309,9 @@ def _refuse_others(settings: dict[str, Any], allowed: Sequence[str], reason: str
             raise UsageError(f"{reason}; leave --{key} out.")
 
 
-def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortlist":
+def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> str:
+    _refuse_others(settings, FINDING_KEYS, "--predict uses a run's own settings")
     from recbole_mirec import runs
-    from recbole_mirec.config import overall_default
     from recbole_mirec.recommend import shortlist
     from recbole_mirec.registry import class_name
 
@@ -248,121 +319,85 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> "Shortl
         run = runs.read_run(options.run)
     else:
         run = runs.newest_run(
-            Path(str(settings.get("checkpoint_dir") or overall_default("checkpoint_dir"))),
+            _checkpoint_dir(settings),
             class_name(str(settings.get("model", "MIRec"))),
             str(settings.get("dataset", "mirec-demo")),
             settings.get("protocol"),
         )
-    return shortlist(run, options.predict, top=options.top)
+    return str(shortlist(run, options.predict, top=options.top))
 
 
-def format_shortlist(found: "Shortlist") -> str:
-    """The table of a brand's ranked influencers."""
-    from recbole_mirec.results import data_title, format_table
+def _tuning(arguments: Sequence[str]) -> tuple[str, bool]:
+    plans, options = study_plans(arguments)
+    from recbole_mirec.tuning import study
 
-    return "\n".join(
-        [
-            f"{found.brand}: the best {len(found.frame)} of {found.n_candidates} influencers that "
-            f"it has no training collaboration with, by {found.model} on "
-            f"{data_title(found.dataset, synthetic=found.synthetic)}",
-            format_table(found.frame, decimals=3),
-            *(f"Note: {note}" for note in found.notes),
-            f"Model: {found.run_folder}",
-            f"Written to {found.path}",
-        ]
+    root = _checkpoint_dir(dict(plans[0].settings)) / "tuning"
+    if options.models is None:
+        result = study.run_study(plans[0], folder=options.results, root=root)
+        return study.study_text(result), result.winner is not None
+    budget = " ".join(options.budget)
+    digest = study.short_digest(
+        {"command": [plan.identity("") for plan in plans], "budget": budget}
     )
+    name = f"comparison-{plans[0].settings['dataset']}-{digest}"
+    found = study.compare(plans, options.results or root / name, budget=f"{budget} a study")
+    return study.comparison_text(found), all(one.winner is not None for one in found.results)
 
 
-def tuning_parser() -> argparse.ArgumentParser:
-    """The options of tuning; every other --key=value is a configuration key."""
-    text = "Search the hyper-parameters of a model, or of several under one budget."
-    parser = _parser("python -m recbole_mirec.tuning", text, TUNING_HELP)
-    _add_settings(parser, "the model")
-    add = parser.add_argument
-    add("--models", metavar="A,B,C", help="several models, each with the whole budget")
-    add("--protocols", metavar="A,B", help="protocols for --models (default: --protocol's)")
-    text = (
-        "the search space in RecBole's format (default: the one that comes with the model, "
-        "properties/tuning/<model>.hyper)"
-    )
-    add("--params_file", type=Path, metavar="FILE", help=text)
-    add("--metric", help="validation metric that chooses epochs and trials (default: MAP)")
-    text = (
-        "exhaustive: every combination; random; bayes: tree-structured Parzen estimator "
-        "(default: exhaustive, with --budget random)"
-    )
-    add("--algo", choices=("exhaustive", "random", "bayes"), help=text)
-    text = f"trials at most, of random and bayes (default: {MAX_TRIALS})"
-    add("--max_evals", type=count, metavar="N", help=text)
-    text = (
-        "end after N trials in a row without a better score (default: never; exhaustive search is "
-        "not cut short)"
-    )
-    add("--early_stop", type=count, metavar="N", help=text)
-    text = "limit of each study: N trials, or N minutes"
-    add("--budget", nargs=2, metavar=("trials|minutes", "N"), help=text)
-    _add_engine(parser, jobs="1")
-    text = "how many of the best trials keep their checkpoints (default: 1)"
-    add("--keep", type=count, default=1, metavar="K", help=text)
-    text = "the study's folder (default: one in saved/tuning/ that the same command finds again)"
-    add("--results", type=Path, metavar="DIR", help=text)
-    return parser
+def study_plans(arguments: Sequence[str]) -> tuple[list["StudyPlan"], argparse.Namespace]:
+    """The studies that a tuning command asks for, one a protocol and model, and its options.
 
+    Says what the logs of the trials say of the settings, once.
 
-def _tuning(arguments: Sequence[str]) -> int:
-    options, rest = tuning_parser().parse_known_args(arguments)
+    Raises:
+        UsageError: options that contradict each other, wrong settings, or a wrong params file.
+    """
+    options, settings = parse("python -m recbole_mirec.tuning", arguments)
     # what every trial shares unless it is set
-    settings = {"dataset": "mirec-demo", "torch_threads": 1, "show_progress": False}
-    settings |= _all_settings(options, rest)
-    command = shlex.join(["python", "-m", "recbole_mirec.tuning", *arguments])
-    if options.models is not None:
-        return _comparison(options, settings, command)
-    if options.protocols is not None:
-        raise UsageError("--protocols goes with --models; for one model write --protocol=...")
-    from recbole_mirec.tuning.study import run_study, study_text
-
-    plan = make_plan(options, {"model": "MIRec"} | settings, command)
-    _tell_remarks([plan])
-    result = run_study(plan, folder=options.results, root=_tuning_root(settings))
-    print(printable(study_text(result)))
-    return DONE if result.winner is not None else FAILED
-
-
-def _comparison(options: argparse.Namespace, settings: dict[str, Any], command: str) -> int:
-    from recbole_mirec.tuning.study import compare, comparison_text, short_digest
-
-    if options.model is not None:
-        raise UsageError("Give --model for one model or --models for several, not both.")
-    if options.params_file is not None:
-        raise UsageError("--params_file is of one model; --models uses the spaces that come with.")
-    if options.budget is None:
-        raise UsageError("--models needs a budget, the same for all: --budget trials 20")
+    settings = {"dataset": "mirec-demo", "torch_threads": 1, "show_progress": False} | settings
+    one, metric = options.models is None, options.metric
+    # first that is broken
+    for broken, words in (
+        (one and options.protocols, "--protocols goes with --models; leave it out"),
+        (not one and options.model, "Give --model for one model or --models for several"),
+        (not one and options.params_file, "--params_file is of one model; --models has spaces"),
+        (not one and not options.budget, "--models needs a budget, such as --budget trials 20"),
+        (
+            metric and settings.get("valid_metric", metric) != metric,
+            "--metric and --valid_metric name two metrics; leave one out",
+        ),
+    ):
+        if broken:
+            raise UsageError(f"{words}.")
+    settings |= {} if metric is None else {"valid_metric": metric}
+    models = [settings.get("model", "MIRec")] if one else _names(options.models, "--models")
     protocols: list[dict[str, str]] = [{}]
     if options.protocols is not None:
         names = _names(options.protocols, "--protocols")
         protocols = [{"protocol": protocol} for protocol in names]
-    plans = [
-        make_plan(options, settings | protocol | {"model": model}, command)
-        for protocol in protocols
-        for model in _names(options.models, "--models")
-    ]
-    _tell_remarks(plans)
-    budget = " ".join(options.budget)
-    digest = short_digest({"command": [plan.identity("") for plan in plans], "budget": budget})
-    name = f"comparison-{plans[0].settings['dataset']}-{digest}"
-    folder = options.results or _tuning_root(settings) / name
-    found = compare(plans, folder, budget=f"{budget} a study")
-    print(printable(comparison_text(found)))
-    return DONE if all(result.winner is not None for result in found.results) else FAILED
-
-
-def _tell_remarks(plans: Sequence["StudyPlan"]) -> None:
-    """Say once what the logs of the trials say of the settings."""
+    shared = {
+        "early_stop": options.early_stop,
+        "jobs": options.jobs or 1,
+        "keep": options.keep,
+        "command": shlex.join(["python", "-m", "recbole_mirec.tuning", *arguments]),
+        **_engine(options),
+        **_limits(options),
+    }
     from recbole_mirec.config import MirecConfig
+    from recbole_mirec.tuning.trial import StudyPlan
 
-    remarks = [line for plan in plans for _, line in MirecConfig(config_dict=plan.settings).remarks]
-    for line in dict.fromkeys(remarks):
+    plans: list[StudyPlan] = []
+    remarks: dict[str, None] = {}
+    for chosen in ({**protocol, "model": model} for protocol in protocols for model in models):
+        config = MirecConfig(config_dict=settings | chosen)
+        remarks |= dict.fromkeys(line for _, line in config.remarks)
+        # The names that results have, whatever the user wrote or left out.
+        named = {key: config[key] for key in ("protocol", "seed", "valid_metric")}
+        fixed = settings | chosen | named
+        plans.append(StudyPlan(settings=fixed, space=_space(options.params_file, fixed), **shared))
+    for line in remarks:
         print(printable(line), file=sys.stderr)
+    return plans, options
 
 
 def _names(text: str, option: str) -> list[str]:
@@ -375,68 +410,31 @@ def _names(text: str, option: str) -> list[str]:
     return names
 
 
-def _tuning_root(settings: dict[str, Any]) -> Path:
-    from recbole_mirec.config import overall_default
-
-    return Path(settings.get("checkpoint_dir", overall_default("checkpoint_dir"))) / "tuning"
-
-
-def make_plan(options: argparse.Namespace, settings: dict[str, Any], command: str) -> "StudyPlan":
-    """The study that options and fixed settings ask for.
-
-    Raises:
-        UsageError: options that contradict each other, or a wrong params file.
-    """
-    from recbole_mirec.config import MirecConfig
-    from recbole_mirec.tuning.trial import StudyPlan
-
-    if options.metric is not None:
-        if settings.get("valid_metric", options.metric) != options.metric:
-            raise UsageError("--metric and --valid_metric name two metrics; leave one out.")
-        settings = settings | {"valid_metric": options.metric}
-    # The names that results have, whatever the user wrote or left out.
-    config = MirecConfig(config_dict=settings)
-    fixed = settings | {key: config[key] for key in ("protocol", "seed", "valid_metric")}
-    limits = _limits(options)
-    algorithm = options.algo or ("exhaustive" if options.budget is None else "random")
-    if algorithm != "exhaustive" and options.budget is None and limits["max_trials"] is None:
-        limits["max_trials"] = MAX_TRIALS
-    return StudyPlan(
-        settings=fixed,
-        space=_space(options, fixed),
-        algorithm=algorithm,
-        early_stop=options.early_stop,
-        jobs=options.jobs or 1,
-        keep=options.keep,
-        command=command,
-        **_engine(options),
-        **limits,
-    )
-
-
 def _limits(options: argparse.Namespace) -> dict[str, Any]:
+    """Algorithm, and trials and minutes at most."""
+    algorithm = options.algo or ("exhaustive" if options.budget is None else "random")
     if options.budget is None:
-        return {"max_trials": options.max_evals, "minutes": None}
+        most = options.max_evals or (None if algorithm == "exhaustive" else MAX_TRIALS)
+        return {"algorithm": algorithm, "max_trials": most, "minutes": None}
     if options.max_evals is not None:
         raise UsageError("--max_evals and --budget both limit the trials; leave one out.")
     kind, text = options.budget
-    if kind not in ("trials", "minutes"):
-        raise UsageError(
-            f"--budget counts trials or minutes: --budget minutes 10. Got {shown(kind)}."
-        )
     amount = parse_value(text)
-    kinds = (int,) if kind == "trials" else (int, float)
-    if type(amount) not in kinds or not 0 < amount < math.inf:
-        raise UsageError(f"--budget {kind} needs a number above 0. Received: {shown(text)}.")
-    limits: dict[str, Any] = {"max_trials": None, "minutes": None}
-    return limits | {"max_trials" if kind == "trials" else "minutes": amount}
+    types = {"trials": (int,), "minutes": (int, float)}
+    if type(amount) not in types.get(kind, ()) or not 0 < amount < math.inf:
+        raise UsageError(
+            f"--budget needs trials or minutes, and a number above 0: --budget minutes 10. "
+            f"Received: {shown(kind)} {shown(text)}."
+        )
+    limits = {"trials": None, "minutes": None} | {kind: amount}
+    return {"algorithm": algorithm, "max_trials": limits["trials"], "minutes": limits["minutes"]}
 
 
-def _space(options: argparse.Namespace, fixed: dict[str, Any]) -> "SearchSpace":
+def _space(params_file: Path | None, fixed: dict[str, Any]) -> Any:
     from recbole_mirec.tuning.space import read_space, shipped_names, shipped_space
 
-    if options.params_file is not None:
-        return read_space(options.params_file)
+    if params_file is not None:
+        return read_space(params_file)
     space = shipped_space(fixed["model"], fixed.get("variant"))
     if space is None:
         raise UsageError(
@@ -447,25 +445,8 @@ def _space(options: argparse.Namespace, fixed: dict[str, Any]) -> "SearchSpace":
     return space
 
 
-def benchmark_parser() -> argparse.ArgumentParser:
-    """The options of a benchmark; every other --key=value is a configuration key."""
-    text = "Models, protocols and seeds side by side, from one YAML plan."
-    parser = _parser("python -m recbole_mirec.benchmark", text, BENCHMARK_HELP)
-    add = parser.add_argument
-    add("plan", help="a plan's file, or the name of one that comes with us (docs/benchmark.md)")
-    _add_engine(parser, jobs="the plan's")
-    text = "its folder (default: one in saved/benchmarks/ that the same command finds again)"
-    add("--results", type=Path, metavar="DIR", help=text)
-    add("--dry-run", action="store_true", help="list the runs, and run nothing")
-    text = "run nothing, and write the tables and the page anew from the runs that have ended"
-    add("--report-only", action="store_true", help=text)
-    add("--retry-failed", action="store_true", help="run again what failed before")
-    return parser
-
-
-def _benchmark(arguments: Sequence[str]) -> int:
-    options, rest = benchmark_parser().parse_known_args(arguments)
-    settings = given_settings([], rest)
+def _benchmark(arguments: Sequence[str]) -> tuple[str, bool]:
+    options, settings = parse("python -m recbole_mirec.benchmark", arguments)
     engine = _engine(options)
     from recbole_mirec.benchmark.benchmark import plan_text, run_benchmark
     from recbole_mirec.benchmark.plan import read_plan
@@ -475,8 +456,7 @@ def _benchmark(arguments: Sequence[str]) -> int:
     if options.jobs is not None:
         plan = plan.model_copy(update={"jobs": options.jobs})
     if options.dry_run:
-        print(printable(plan_text(plan)))
-        return DONE
+        return plan_text(plan), True
     # What makes the benchmark, whichever command wrote its page.
     words = [word for word in arguments if word not in ("--report-only", "--retry-failed")]
     result = run_benchmark(
@@ -487,5 +467,4 @@ def _benchmark(arguments: Sequence[str]) -> int:
         command=shlex.join(["python", "-m", "recbole_mirec.benchmark", *words]),
         **engine,
     )
-    print(printable(result_text(result)))
-    return DONE if (result.runs["status"] == "finished").all() else FAILED
+    return result_text(result), bool((result.runs["status"] == "finished").all())

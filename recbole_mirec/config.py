@@ -5,10 +5,11 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from importlib import resources
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,12 +22,13 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    create_model,
+    ValidationInfo,
     model_validator,
 )
 from recbole.config import Config
 from recbole.model.abstract_recommender import AutoEncoderMixin
 from recbole.utils import InputType, argument_list
+from typing_extensions import TypedDict
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest, refuse, shown
@@ -46,58 +48,57 @@ from recbole_mirec.results import (
 )
 
 
-def _that(holds: Callable[[Any], object], wanted: str) -> Any:
-    """A kind of values by a test and its words, which follow "must"."""
+def _that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
+    """A rule for values by a test and its words, which follow "must"."""
 
     def check(value: Any) -> Any:
         if not holds(value):
             raise ValueError(wanted)
         return value
 
-    return Annotated[Any, AfterValidator(check)]
-
-
-def _any_case(*words: str) -> Any:
-    lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
-    return Annotated[Literal[words], lower]
-
-
-def _each_once(depths: list[int]) -> list[int]:
-    if len(set(depths)) < len(depths):
-        raise ValueError("name each depth once")
-    return depths
+    return AfterValidator(check)
 
 
 # Kinds of values. Strict: '3' is no number, True is none, and 2.0 is no whole number.
-LARGEST = 2**31 - 1
-Whole = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
-Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST)]
+_whole = partial(Field, strict=True, le=2**31 - 1)
+_real = partial(Field, strict=True, allow_inf_nan=False, le=1e30)  # torch's single precision
+Whole = Annotated[int, _whole(ge=0)]
+Count = Annotated[int, _whole(ge=1)]
 # NumPy's global generator takes 32 bits, and so does gensim's.
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
-# Torch computes in single precision.
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
-Weight = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e30)]
-Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e30)]
-Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, lt=1)]
+Number = Annotated[float, _real(ge=-1e30)]
+Weight = Annotated[float, _real(ge=0)]
+Positive = Annotated[float, _real(gt=0)]
+Share = Annotated[Weight, Field(lt=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Counts = Annotated[list[Count], Field(min_length=1)]
-Depths = Annotated[Counts, Field(max_length=100), AfterValidator(_each_once)]
+Depths = Annotated[
+    Counts,
+    Field(max_length=100),
+    _that(lambda depths: len(set(depths)) == len(depths), "name each depth once"),
+]
 Names = Annotated[list[Text], Field(strict=True)]
 Columns = dict[str, Annotated[Names, BeforeValidator(lambda names: [] if names == "*" else names)]]
 Interval = Annotated[str, Field(strict=True, pattern=r"^\s*[\[(].+,.+[\])]\s*$")]
-Folder = _that(
-    lambda value: (
-        isinstance(value, str | os.PathLike)
-        and str(value)
-        and (Path(value).is_dir() or not Path(value).exists())
-    ),
-    "be the path of a folder",
-)
-Devices = _that(
-    lambda value: re.fullmatch(r"None|(\d{1,4}(,\d{1,4})*)?", str(value)),
-    "name GPUs, such as 0 or 0,1, or be '' for the CPU",
-)
+AnyCase = BeforeValidator(lambda word: word.lower() if isinstance(word, str) else word)
+
+
+def _is_folder(value: Any) -> bool:
+    named = isinstance(value, str | os.PathLike) and str(value) != ""
+    return named and (Path(value).is_dir() or not Path(value).exists())
+
+
+def _is_eight_to_one(split: Any) -> bool:
+    shares = split.get("RS") if isinstance(split, dict) and len(split) == 1 else None
+    if not isinstance(shares, list) or not all(type(share) in (int, float) for share in shares):
+        return False
+    total = math.fsum(shares)
+    return total > 0 and [round(share / total, 9) for share in shares] == [0.8, 0.1, 0.1]
+
+
+def _is_full(mode: Any) -> bool:
+    return mode == "full" or (isinstance(mode, dict) and set(mode.values()) == {"full"})
 
 
 class Negatives(BaseModel):
@@ -118,12 +119,39 @@ class Negatives(BaseModel):
         return self
 
 
+class EvalArgs(BaseModel):
+    """Entries of `eval_args`, which can ask for protocol known-brand alone, RecBole's default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    split: Annotated[Any, _that(_is_eight_to_one, "be {RS: [0.8, 0.1, 0.1]} (known-brand)")] = None
+    group_by: Literal["user"] = "user"
+    order: Literal["RO"] = "RO"
+    mode: Annotated[Any, _that(_is_full, "be full (known-brand)")] = "full"
+
+
+def _is_a_fold(fold: int, info: ValidationInfo) -> int:
+    """Check a fold against the keys that are checked before it."""
+    others = info.data or {}
+    n_folds, protocol = others.get("folds", 0), others.get("protocol", schema.NEW_BRAND)
+    if n_folds and (n_folds < 2 or not 1 <= fold <= n_folds or protocol != schema.NEW_BRAND):
+        raise ValueError(
+            f"be one of 1 to 'folds', and 'folds' 0, or at least 2 with protocol=new-brand "
+            f"(folds={n_folds}, protocol={protocol})"
+        )
+    if fold and "folds" in others and not n_folds:
+        raise ValueError("be 0 where there are no folds; set 'folds' as well")
+    return fold
+
+
+ONE_PROCESS = "worker processes would each draw the same negatives from a copy of the sampler"
+OWN_FOLDER = "a run is recorded in its own folder"
 _KINDS: tuple[tuple[Any, str], ...] = (
     (Count, "epochs train_batch_size eval_batch_size eval_step tower_dimension n_concepts"),
     (Count, "graph_dimension graph_n_walks graph_window graph_epochs graph_negative"),
     (Count, "graph_netmf_negative"),
     (Annotated[Count, Field(ge=2)], "graph_walk_length list_size"),
-    (Whole, "torch_threads stopping_step folds fold learning_rate_decay_steps"),
+    (Whole, "torch_threads stopping_step learning_rate_decay_steps"),
     (Seed, "seed graph_seed split_seed"),
     (Positive, "learning_rate learning_rate_decay graph_eta graph_p graph_q"),
     (Weight, "weight_decay graph_subsample triplet_margin tower_l1"),
@@ -135,11 +163,12 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Literal[schema.PROTOCOLS], "protocol"),
     (Depths, "topk"),
     (Negatives | None, "train_neg_sample_args"),
-    (Folder, "checkpoint_dir data_path"),
+    (EvalArgs, "eval_args"),
+    (Annotated[Any, _that(_is_folder, "be the path of a folder")], "checkpoint_dir data_path"),
     (Text | None, "attribute_graph_file node_embedding_file"),
     # RecBole's, which mean the same in all of its models that have them
-    (Count, "embedding_size mf_embedding_size mlp_embedding_size user_embedding_size"),
-    (Count, "item_embedding_size latent_dimension attention_size k"),
+    (Count, "embedding_size mf_embedding_size mlp_embedding_size user_embedding_size k"),
+    (Count, "item_embedding_size latent_dimension attention_size"),
     (Whole, "n_layers"),
     (Counts, "mlp_hidden_size"),
     (Share, "dropout_prob hidden_dropout_prob attn_dropout_prob drop_ratio node_dropout"),
@@ -149,10 +178,19 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Annotated[Number, Field(ge=-1, le=1)], "margin"),
     (Literal["mean", "user_attention", "self_attention"], "aggregator"),
     (Literal["item", "user"], "knn_method"),
-    (_any_case("adam", "adamw", "sgd", "adagrad", "rmsprop"), "learner"),
-    (_any_case("debug", "info", "warning", "error", "critical"), "state"),
+    (Annotated[Literal["adam", "adamw", "sgd", "adagrad", "rmsprop"], AnyCase], "learner"),
+    (Annotated[Literal["debug", "info", "warning", "error", "critical"], AnyCase], "state"),
     (Annotated[Whole, Field(le=100)], "loss_decimal_place"),
-    (Devices, "gpu_id"),
+    (
+        Annotated[
+            Any,
+            _that(
+                lambda ids: re.fullmatch(r"None|(\d{1,4}(,\d{1,4})*)?", str(ids)),
+                "name GPUs, such as 0 or 0,1, or be '' for the CPU",
+            ),
+        ],
+        "gpu_id",
+    ),
     # RecBole's, of its data
     (Text, "USER_ID_FIELD ITEM_ID_FIELD RATING_FIELD TIME_FIELD LABEL_FIELD NEG_PREFIX"),
     (Text, "field_separator seq_separator"),
@@ -165,23 +203,14 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (dict[str, Interval] | None, "val_interval"),
     (Interval | None, "user_inter_num_interval item_inter_num_interval"),
     (dict[str, dict[str, Any]] | None, "discretization"),
-    (Any, "metrics valid_metric eval_args"),  # read by functions of their own
+    (Any, "metrics valid_metric"),  # read by the table of metrics
     (Flag | None, "normalize_all"),
     (Literal["first", "last"] | None, "rm_dup_inter"),
-    (
-        _that(
-            lambda value: type(value) is int and value == 0,
-            "be 0: worker processes would each draw the same negatives from a copy of the sampler",
-        ),
-        "worker",
-    ),
-    (
-        _that(
-            lambda value: value is False,
-            "be False: a run is recorded in its own folder and nowhere else",
-        ),
-        "log_wandb",
-    ),
+    (Annotated[Whole, _that(lambda n: n == 0, f"be 0: {ONE_PROCESS}")], "worker"),
+    (Annotated[Flag, _that(lambda flag: not flag, f"be False: {OWN_FOLDER}")], "log_wandb"),
+    # the last, since it is checked against others
+    (Whole, "folds"),
+    (Annotated[Whole, AfterValidator(_is_a_fold)], "fold"),
 )
 KINDS: dict[str, Any] = {key: kind for kind, keys in _KINDS for key in keys.split()}
 
@@ -201,45 +230,17 @@ def _kind_of(default: Any) -> Any:
     return next((kind | None for known, kind in kinds if isinstance(default, known)), Any)
 
 
-def _value_problems(
-    values: Mapping[str, Any], theirs: Mapping[str, Any], *, needs_negatives: bool
-) -> list[str]:
-    """What is wrong with the values of a configuration; `theirs` are RecBole's defaults."""
-    kinds = {key: _kind_of(default) for key, default in theirs.items()} | KINDS
-    # By numbers, since a key may have a name that no field of pydantic's has.
-    fields: dict[str, Any] = {
-        f"key_{place}": (kinds[key], Field(alias=key))
-        for place, key in enumerate(values)
-        if key in kinds
-    }
-    problems, wrong = [], set()
+def _value_problems(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]:
+    fields = {key: kind for key, kind in kinds.items() if key in values}
     try:
-        create_model("Settings", **fields).model_validate(dict(values))
+        TypeAdapter(TypedDict("Settings", fields)).validate_python(dict(values))  # type: ignore[operator]
     except ValidationError as error:
-        problems = problems_of(error, known=Negatives.model_fields)
-        wrong = {entry["loc"][0] for entry in error.errors()}
-    if needs_negatives and "train_neg_sample_args" not in wrong:
-        given = values["train_neg_sample_args"] or {"distribution": None}
-        if given.get("distribution", "") in (None, "None"):
-            problems.append("The model learns from negatives; leave train_neg_sample_args out.")
-    if wrong.isdisjoint(("folds", "fold", "protocol")):
-        problems += _fold_problems(values["folds"], values["fold"], values["protocol"])
-    return problems
-
-
-def _fold_problems(n_folds: int, fold: int, protocol: str) -> Iterator[str]:
-    if not n_folds and fold:
-        yield f"Key 'fold' is {fold}, but there are no folds; set 'folds' as well."
-    if n_folds and protocol != schema.NEW_BRAND:
-        yield (
-            f"Key 'folds' cuts brands, which protocol '{protocol}' does not; leave it out, or set "
-            f"protocol=new-brand."
-        )
-    if n_folds and (n_folds == 1 or not 1 <= fold <= n_folds):
-        yield (
-            f"Key 'folds' must be 0 or at least 2, and 'fold' one of 1 to 'folds'. "
-            f"Received: {n_folds} and {fold}."
-        )
+        parts = {
+            "train_neg_sample_args": [*Negatives.model_fields],
+            "eval_args": [*EvalArgs.model_fields],
+        }
+        return problems_of(error, parts=parts)
+    return []
 
 
 def _by_key(*groups: tuple[str, str]) -> dict[str, str]:
@@ -264,7 +265,7 @@ UNREAD = _by_key(
     ("a brand's training positives are always masked", "repeatable"),
     ("figures are kept in full and rounded in tables only", "metric_decimal_place"),
     ("'gpu_id' chooses the device; gpu_id='' is the CPU", "use_gpu"),
-    ("a run is recorded in its own folder", "wandb_project"),
+    (OWN_FOLDER, "wandb_project"),
     ("files are named by --config_files", "config_file"),
 )
 # Keys that a data set of our schema has no use for, and why.
@@ -277,13 +278,17 @@ UNREAD_BY_SCHEMA = _by_key(
     ),
     ("split files are found by their names", "benchmark_filename"),
 )
-# Keys that RecBole had before, and the one to set instead.
-RENAMED = _by_key(
-    ("train_neg_sample_args", "neg_sampling training_neg_sample_num"),
-    ("eval_args", "eval_setting group_by_user split_ratio leave_one_num"),
-    ("user_inter_num_interval", "min_user_inter_num max_user_inter_num"),
-    ("item_inter_num_interval", "min_item_inter_num max_item_inter_num"),
-)
+# Keys that nothing would read, and what to set instead.
+REFUSED = {
+    key: f"is not RecBole's any more; set '{new}'"
+    for new, keys in (
+        ("train_neg_sample_args", "neg_sampling training_neg_sample_num"),
+        ("eval_args", "eval_setting group_by_user split_ratio leave_one_num"),
+        ("user_inter_num_interval", "min_user_inter_num max_user_inter_num"),
+        ("item_inter_num_interval", "min_item_inter_num max_item_inter_num"),
+    )
+    for key in keys.split()
+} | {"method": "has no effect here: it follows from 'variant'"}
 # Keys whose value is given for a data set of our schema, and keys that it has no place for.
 SCHEMA_KEYS = {
     "USER_ID_FIELD": schema.BRAND_ID,
@@ -293,8 +298,7 @@ SCHEMA_KEYS = {
 }
 FOREIGN_KEYS = _by_key(
     (
-        "filtering would change the split and the candidates; filter the material before "
-        "converting it",
+        "filtering would change the split and the candidates; filter before converting",
         "val_interval user_inter_num_interval item_inter_num_interval filter_inter_by_user_or_item",
     ),
     ("every pair stands once in files that are accepted", "rm_dup_inter"),
@@ -304,50 +308,18 @@ FOREIGN_KEYS = _by_key(
 FOREIGN_IDS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id"}
 
 
-def _is_eight_to_one(split: Any) -> bool:
-    shares = split.get("RS") if isinstance(split, dict) and len(split) == 1 else None
-    if not isinstance(shares, list) or not all(type(share) in (int, float) for share in shares):
-        return False
-    total = math.fsum(shares)
-    return total > 0 and [round(share / total, 9) for share in shares] == [0.8, 0.1, 0.1]
-
-
-# The one way to evaluate that eval_args can ask for: RecBole's default, our `known-brand`.
-_IS_SUPPORTED: dict[str, Callable[[Any], bool]] = {
-    "split": _is_eight_to_one,
-    "group_by": lambda value: value == "user",
-    "order": lambda value: value == "RO",
-    "mode": lambda value: (
-        value == "full" or (isinstance(value, dict) and set(value.values()) == {"full"})
-    ),
-}
-SUPPORTED_EVAL = (
-    "supported is split {RS: [0.8, 0.1, 0.1]}, group_by user, order RO, mode full, which is "
-    "protocol known-brand"
-)
-
-
-def _eval_problems(eval_args: Any, protocol: Any) -> Iterator[str]:
-    """What of the user's `eval_args` cannot be done; what is left out is default."""
-    if not isinstance(eval_args, dict):
-        received = shown(eval_args, 120)
-        yield f"Key 'eval_args' must be a mapping; {SUPPORTED_EVAL}. Received: {received}."
-        return
-    strange = [entry for entry in eval_args if entry not in _IS_SUPPORTED]
-    for entry in strange:
-        yield f"Unknown entry {shown(entry)} of eval_args.{nearest(entry, _IS_SUPPORTED)}"
-    wrong = [
-        f"{entry} {shown(value, 120)}"
-        for entry, value in eval_args.items()
-        if entry not in strange and not _IS_SUPPORTED[entry](value)
-    ]
-    if wrong:
-        yield f"Key 'eval_args' asks for {', '.join(wrong)}; {SUPPORTED_EVAL}."
-    elif protocol not in (None, schema.KNOWN_BRAND):
-        yield (
-            f"Key 'eval_args' is protocol known-brand, and protocol is {shown(protocol)}; leave "
-            f"one of them out."
-        )
+def _kinds_of_schema(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What keys that would read our files as if they were another's must stay."""
+    words = "for a data set in files of this project's schema"
+    fixed = {
+        key: _that(partial(eq, value), f"stay {value!r} {words}; leave it out")
+        for key, value in SCHEMA_KEYS.items()
+    }
+    left_out = {
+        key: _that((None, defaults.get(key)).__contains__, f"be left out {words}: {reason}")
+        for key, reason in FOREIGN_KEYS.items()
+    }
+    return {key: Annotated[Any, rule] for key, rule in (fixed | left_out).items()}
 
 
 def follows_schema(name: str, values: Mapping[str, Any]) -> bool:
@@ -364,60 +336,6 @@ def follows_schema(name: str, values: Mapping[str, Any]) -> bool:
         return True
 
 
-def _keys_of_all_models() -> set[str]:
-    """Keys of every model of RecBole, sequential and knowledge-based ones included."""
-    folder = Path(recbole.__file__).parent / "properties" / "model"
-    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")]
-    return {key for text in texts for key in re.findall(r"^(\w+)\s*:", text, re.MULTILINE)}
-
-
-def _unread_keys(
-    given: Collection[str], known: Collection[str], *, model: str, ours: bool
-) -> dict[str, str]:
-    """The user's keys of RecBole that this run does not read, and why."""
-    reasons = UNREAD | UNREAD_BY_SCHEMA if ours else UNREAD
-    unread = {key: reasons[key] for key in given if key in reasons}
-    strange = [key for key in given if key not in known and key not in unread]
-    theirs = _keys_of_all_models() - set(RENAMED) if strange else set()
-    return unread | {key: f"model {model} has no such key" for key in strange if key in theirs}
-
-
-def _unread_line(unread: Mapping[str, str]) -> str:
-    by_reason: dict[str, list[str]] = {}
-    for key, reason in unread.items():
-        by_reason.setdefault(reason, []).append(key)
-    parts = [f"{', '.join(keys)} ({reason})" for reason, keys in by_reason.items()]
-    return f"Keys that have no effect here: {'; '.join(parts)}."
-
-
-def _key_problems(
-    given: Mapping[str, Any], known: Collection[str], unread: Collection[str], *, model: str
-) -> Iterator[str]:
-    """Keys that nothing would read, one sentence each, with the right one where there is one."""
-    for key in given:
-        if key in RENAMED:
-            yield f"Key '{key}' is not RecBole's any more; set '{RENAMED[key]}'."
-        elif key == "method":
-            yield "Key 'method' has no effect here: it follows from 'variant'."
-        elif key not in known and key not in unread:
-            yield f"Unknown key {shown(key, 60)} for model {model}.{nearest(key, known)}"
-
-
-def _schema_problems(
-    given: Mapping[str, Any], values: Mapping[str, Any], defaults: Mapping[str, Any], name: str
-) -> Iterator[str]:
-    """Keys that would read a data set of our schema as if it were another's."""
-    for key, value in SCHEMA_KEYS.items():
-        if values[key] != value:
-            yield (
-                f"Key '{key}' must stay {value!r} for data set '{name}', whose files follow this "
-                f"project's schema; leave it out. Received: {shown(values[key])}."
-            )
-    for key, reason in FOREIGN_KEYS.items():
-        if given.get(key) is not None and given[key] != defaults.get(key):
-            yield f"Key '{key}' cannot be set for data set '{name}': {reason}."
-
-
 def properties_folder() -> Path:
     """Folder of our YAML defaults: inside an installed wheel, or in a checkout beside us."""
     inside = Path(str(resources.files("recbole_mirec"))) / "properties"
@@ -431,30 +349,21 @@ def _read_once(path: Path) -> dict[str, Any]:
     return load_yaml(path) if path.is_file() else {}
 
 
-def _yaml(folder: Path, *parts: str) -> dict[str, Any]:
-    return deepcopy(_read_once(folder.joinpath(*parts)))
-
-
 def _recbole_yaml(*parts: str) -> dict[str, Any]:
-    return _yaml(Path(recbole.__file__).parent / "properties", *parts)
+    return deepcopy(_read_once(Path(recbole.__file__).parent.joinpath("properties", *parts)))
 
 
 def _our_yaml(*parts: str) -> dict[str, Any]:
-    return _yaml(properties_folder(), *parts)
+    return deepcopy(_read_once(properties_folder().joinpath(*parts)))
 
 
-def overall_default(key: str) -> Any:
-    """A key's default before any model's or data set's."""
-    return (_recbole_yaml("overall.yaml") | _our_yaml("overall.yaml"))[key]
+def _our_defaults(model: str) -> dict[str, Any]:
+    return outside_yaml(model) if is_outside(model) else _our_yaml("model", f"{model}.yaml")
 
 
 def model_defaults(model: str) -> dict[str, Any]:
     """Keys and defaults of a model's own YAML files, presets still unresolved."""
     return _recbole_yaml("model", f"{model}.yaml") | _our_defaults(model)
-
-
-def _our_defaults(model: str) -> dict[str, Any]:
-    return outside_yaml(model) if is_outside(model) else _our_yaml("model", f"{model}.yaml")
 
 
 def all_defaults(model: str) -> dict[str, Any]:
@@ -465,14 +374,20 @@ def all_defaults(model: str) -> dict[str, Any]:
 def known_keys(model: str, dataset: str) -> set[str]:
     """Every key that means something to RecBole, to us, to the model or to the data set."""
     defaults = all_defaults(model)
-    presets = (*defaults.get("variants", {}).values(), *defaults.get("schedules", {}).values())
+    presets = (*defaults.pop("variants", {}).values(), *defaults.pop("schedules", {}).values())
     samples = [_recbole_yaml("dataset", f"{name}.yaml") for name in ("sample", dataset)]
     keys = set().union(defaults, *presets, *samples, _our_yaml("dataset", f"{dataset}.yaml"))
     for name in ("general", "training", "evaluation", "dataset"):
         keys |= set(getattr(argument_list, f"{name}_arguments"))
-    if is_outside(model):
-        keys |= outside_keys(model)
-    return keys - {"variants", "schedules"} | {"model", "dataset"}
+    return keys | {"model", "dataset"} | (outside_keys(model) if is_outside(model) else set())
+
+
+@cache
+def _keys_of_all_models() -> set[str]:
+    """Keys of every model of RecBole, sequential and knowledge-based ones included."""
+    folder = Path(recbole.__file__).parent / "properties" / "model"
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")]
+    return {key for text in texts for key in re.findall(r"^(\w+)\s*:", text, re.MULTILINE)}
 
 
 def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
@@ -496,18 +411,18 @@ def resolve_presets(
     """
     flat = {key: value for key, value in defaults.items() if key not in ("variants", "schedules")}
     for kind in ("variant", "schedule"):
-        table = defaults.get(f"{kind}s")
-        if table is None:
+        if (table := defaults.get(f"{kind}s")) is None:
             continue
         chosen = str(settings.get(kind, flat[kind]))
         if chosen not in table:
             return flat, [f"Unknown {kind} {shown(chosen)}.{nearest(chosen, table)}"]
         flat |= table[chosen]
-    idle = [key for key in settings if key not in flat and variants_that_read(key, defaults)]
+    readers = {key: variants_that_read(key, defaults) for key in settings if key not in flat}
     return flat, [
         f"Key '{key}' has no effect with variant={settings.get('variant', flat['variant'])}; leave "
-        f"it out, or set variant={' or '.join(variants_that_read(key, defaults))}."
-        for key in idle
+        f"it out, or set variant={' or '.join(names)}."
+        for key, names in readers.items()
+        if names
     ]
 
 
@@ -521,12 +436,8 @@ def merged_settings(
 ) -> dict[str, Any]:
     """What RecBole's arguments set, later ones winning: files, dictionary, command line, names.
 
-    Args:
-        model: a name or a class, which is kept under a name that `find_model` knows.
-        dataset: a name.
-        config_file_list: YAML files.
-        config_dict: keys and values.
-        argv: whether the running command's `--key=value` words count, where the key is known.
+    A class is kept under a name that `find_model` knows. Of the running command's `--key=value`
+    words only known keys count, and only with `argv`.
 
     Raises:
         UsageError: a file cannot be read, or a class is no model.
@@ -536,19 +447,15 @@ def merged_settings(
         settings |= load_yaml(Path(path))
     settings |= config_dict or {}
     if argv:
-        settings |= _command_line(settings)
+        words = (word[2:].partition("=") for word in sys.argv[1:] if word.startswith("--"))
+        given = {key: parse_value(value) for key, equals, value in words if equals}
+        chosen = {"model": "MIRec", "dataset": ""} | settings | given
+        known = known_keys(str(chosen["model"]), str(chosen["dataset"]))
+        settings |= {key: value for key, value in given.items() if key in known}
     settings |= {key: name for key, name in (("model", model), ("dataset", dataset)) if name}
     if isinstance(settings.get("model"), type):
         settings["model"] = hand_over(settings["model"])
     return settings
-
-
-def _command_line(settings: Mapping[str, Any]) -> dict[str, Any]:
-    words = (word[2:].partition("=") for word in sys.argv[1:] if word.startswith("--"))
-    given = {key: parse_value(value) for key, equals, value in words if equals}
-    chosen = dict(settings) | given
-    keys = known_keys(str(chosen.get("model", "MIRec")), str(chosen.get("dataset", "")))
-    return {key: value for key, value in given.items() if key in keys}
 
 
 class MirecConfig(Config):  # type: ignore[misc]
@@ -557,12 +464,8 @@ class MirecConfig(Config):  # type: ignore[misc]
     Layers, later ones win: RecBole's overall, model and data set files; our overall, model
     (variant and schedule resolved) and data set files; the user's files; the user's settings.
 
-    Args:
-        model: a name, `package.module:Class`, or a class; default: among the other settings, or
-            MIRec.
-        dataset: folder name under `data_path`; default: among the other settings, or mirec-demo.
-        config_file_list: YAML files; later ones win.
-        config_dict: keys and values; these win over files.
+    `model` is a name, `package.module:Class` or a class, by default MIRec; `dataset` a folder under
+    `data_path`, by default mirec-demo.
 
     Attributes:
         settings: what was set, merged: plain values, from which the same configuration follows.
@@ -585,33 +488,22 @@ class MirecConfig(Config):  # type: ignore[misc]
         given = merged_settings(
             model, dataset, config_file_list, config_dict, argv=self.reads_command_line
         )
-        settings = {"model": "MIRec", "dataset": "mirec-demo"} | given
-        refuse(
-            f"Key '{key}' must be a text. Received: {shown(settings[key])}."
-            for key in ("model", "dataset")
-            if not isinstance(settings[key], str) or not settings[key]
-        )
-        self.settings = {
+        self.settings = {"model": "MIRec", "dataset": "mirec-demo"} | {
             key: str(value) if isinstance(value, os.PathLike) else value
-            for key, value in settings.items()
+            for key, value in given.items()
         }
         self.remarks: list[tuple[int, str]] = []
-        self._problems: list[str] = []
+        refuse(_value_problems(self.settings, dict.fromkeys(("model", "dataset"), Text)))
         try:
             super().__init__(
-                model=find_model(self._name),
-                dataset=settings["dataset"],
-                config_dict={key: value for key, value in settings.items() if key != "model"},
+                find_model(self.settings["model"]),
+                self.settings["dataset"],
+                config_dict={key: value for key, value in self.settings.items() if key != "model"},
             )
         except UsageError:
             raise
         except (TypeError, ValueError) as error:
             raise UsageError(f"{error}".rstrip(".") + ".") from None
-
-    @property
-    def _name(self) -> str:
-        """The model as `find_model` knows it; `config["model"]` is its class's name."""
-        return str(self.settings["model"])
 
     def _load_cmd_line(self) -> dict[str, Any]:
         return {}
@@ -622,59 +514,79 @@ class MirecConfig(Config):  # type: ignore[misc]
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
-        self.internal_config_dict.update(_our_yaml("overall.yaml"))
-        flat, self._problems = resolve_presets(_our_defaults(self._name), self.external_config_dict)
-        self.internal_config_dict.update(flat)
-        self.internal_config_dict.update(_our_yaml("dataset", f"{dataset}.yaml"))
+        # of the name in the settings, which `config["model"]`, the class's, need not be
+        ours = _our_defaults(self.settings["model"])
+        flat, self._problems = resolve_presets(ours, self.external_config_dict)
+        self.internal_config_dict |= _our_yaml("overall.yaml") | flat
+        self.internal_config_dict |= _our_yaml("dataset", f"{dataset}.yaml")
 
     def _set_default_parameters(self) -> None:
         """Between RecBole's merging of the layers and its own checks: all of ours."""
-        self._read_keys()
-        values = self.final_config_dict
-        theirs = _recbole_yaml("overall.yaml") | _recbole_yaml("model", f"{self.model}.yaml")
-        self._problems += _value_problems(values, theirs, needs_negatives=self._needs_negatives())
+        values, defaults = self.final_config_dict, self.internal_config_dict
+        ours = follows_schema(self.dataset, values)
+        self._read_keys(ours=ours)
+        if not ours:
+            self._read_foreign_fields()
+        self._read_protocol(ours=ours)
+        if type(values["topk"]) is int:
+            values["topk"] = [values["topk"]]
+        self._problems += _value_problems(values, self._kinds(ours=ours))
         metrics = self._read_metrics()
         refuse(self._problems)
         # RecBole's own evaluation is never called, but its constructors look these up.
-        values["metrics"] = self.internal_config_dict["metrics"]
+        values["metrics"] = defaults["metrics"]
         super()._set_default_parameters()
         values["shown_metrics"] = metrics
         values["valid_metric_bigger"] = not smaller_is_better(values["valid_metric"])
 
-    def _read_keys(self) -> None:
-        """The user's keys over the defaults: what is known, what has an effect, what it implies."""
+    def _kinds(self, *, ours: bool) -> dict[str, Any]:
+        """The kinds of values that keys take in this run."""
+        theirs = _recbole_yaml("overall.yaml") | _recbole_yaml("model", f"{self.model}.yaml")
+        kinds = {key: _kind_of(default) for key, default in theirs.items()} | KINDS
+        # RecBole's autoencoders say pairwise and read no negatives.
+        pairwise = getattr(self.model_class, "input_type", None) == InputType.PAIRWISE
+        if pairwise and not issubclass(self.model_class, AutoEncoderMixin):
+            drawn = _that(
+                lambda args: args is not None and args.distribution not in (None, "None"),
+                "be left out, or have a distribution: the model learns from negatives",
+            )
+            kinds["train_neg_sample_args"] = Annotated[Negatives | None, drawn]
+        if ours:
+            return kinds | _kinds_of_schema(self.internal_config_dict)
+        words = "be left out: the split that it names would be another; set eval_args"
+        return kinds | {"benchmark_filename": Annotated[Any, _that(partial(eq, None), words)]}
+
+    def _read_keys(self, *, ours: bool) -> None:
+        """Which of the user's keys are known; those that nothing reads are default again."""
         given, values, defaults = (
             self.external_config_dict,
             self.final_config_dict,
             self.internal_config_dict,
         )
-        ours = follows_schema(self.dataset, values)
-        known = known_keys(self._name, self.dataset)
-        unread = _unread_keys(given, known, model=self.model, ours=ours)
-        self._problems += _key_problems(given, known, unread, model=self.model)
-        for key in unread:
-            values.pop(key)
-            if key in defaults:
-                values[key] = defaults[key]
-        told = {key: reason for key, reason in unread.items() if given[key] is not None}
+        known = known_keys(self.settings["model"], self.dataset)
+        reasons = dict.fromkeys(
+            _keys_of_all_models() - known, f"model {self.model} has no such key"
+        )
+        reasons |= UNREAD | (UNREAD_BY_SCHEMA if ours else {})
+        told: dict[str, list[str]] = {}
+        for key in given:
+            if key in REFUSED:
+                self._problems.append(f"Key '{key}' {REFUSED[key]}.")
+            elif key in reasons:
+                values.pop(key)
+                values |= {key: defaults[key]} if key in defaults else {}
+                if given[key] is not None:
+                    told.setdefault(reasons[key], []).append(key)
+            elif key not in known:
+                near = nearest(key, known)
+                self._problems.append(f"Unknown key {shown(key, 60)} for model {self.model}.{near}")
         if told:
-            self.remarks.append((logging.WARNING, _unread_line(told)))
-        if ours:
-            self._problems += _schema_problems(given, values, defaults, self.dataset)
-        else:
-            self._read_foreign_fields()
-        self._read_protocol(ours=ours)
-        if type(values["topk"]) is int:
-            values["topk"] = [values["topk"]]
+            parts = "; ".join(f"{', '.join(keys)} ({reason})" for reason, keys in told.items())
+            self.remarks.append((logging.WARNING, f"Keys that have no effect here: {parts}."))
 
     def _read_foreign_fields(self) -> None:
         """RecBole's names of users and items, and of the columns to load, where none are given."""
         given, values = self.external_config_dict, self.final_config_dict
-        if given.get("benchmark_filename") is not None:
-            self._problems.append(
-                "Key 'benchmark_filename' is not read, and the split that it names would be "
-                "another; leave it out, and set eval_args."
-            )
         for key, name in FOREIGN_IDS.items():
             if key not in given and values[key] == SCHEMA_KEYS[key]:
                 values[key] = name
@@ -689,10 +601,13 @@ class MirecConfig(Config):  # type: ignore[misc]
     def _read_protocol(self, *, ours: bool) -> None:
         given, values = self.external_config_dict, self.final_config_dict
         asks = given.get("eval_args") is not None
-        if asks:
-            self._problems += _eval_problems(given["eval_args"], given.get("protocol"))
-        else:
-            values["eval_args"] = self.internal_config_dict["eval_args"]
+        if not asks:
+            values["eval_args"] = {}  # what we do, and not what RecBole has for some models
+        elif given.get("protocol", schema.KNOWN_BRAND) != schema.KNOWN_BRAND:
+            self._problems.append(
+                f"Key 'eval_args' is protocol known-brand, and protocol is "
+                f"{shown(given['protocol'])}; leave one of them out."
+            )
         if "protocol" in given or (ours and not asks):
             return
         values["protocol"] = schema.KNOWN_BRAND
@@ -709,9 +624,8 @@ class MirecConfig(Config):  # type: ignore[misc]
         topk = values["topk"] if accepts("topk", values["topk"]) else []
         shown_metrics = usual_metrics(topk)
         try:
-            values["valid_metric"] = read_metric(values["valid_metric"])
-            if values["valid_metric"].startswith(UNSEEN) and not values["eval_unseen_only"]:
-                name = values["valid_metric"]
+            values["valid_metric"] = name = read_metric(values["valid_metric"])
+            if name.startswith(UNSEEN) and not values["eval_unseen_only"]:
                 raise UsageError(f"valid_metric {name} needs eval_unseen_only=True.")
         except UsageError as error:
             self._problems.append(str(error))
@@ -721,8 +635,3 @@ class MirecConfig(Config):  # type: ignore[misc]
             self._problems += problems
             self.remarks += [(logging.INFO, line) for line in metric_remarks(words)]
         return with_metric(shown_metrics, str(values["valid_metric"]))
-
-    def _needs_negatives(self) -> bool:
-        # RecBole's autoencoders say pairwise and read no negatives.
-        pairwise = getattr(self.model_class, "input_type", None) == InputType.PAIRWISE
-        return pairwise and not issubclass(self.model_class, AutoEncoderMixin)

@@ -40,6 +40,7 @@ from recbole_mirec.results import (
 from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
+PADDING = "[PAD]"
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
@@ -140,7 +141,7 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
         with naming(folder):
             synthesize.write_synthetic(name, folder)
     try:
-        return (MirecDataset if ours else SplitDataset)(config)
+        dataset = (MirecDataset if ours else SplitDataset)(config)
     except _UNREADABLE as error:
         if ours or isinstance(error, UsageError):
             raise
@@ -148,6 +149,13 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
             f"Data set '{name}' cannot be read by RecBole: {error!r}. Check its files and the keys "
             f"that say how to read them."
         ) from error
+    for field in (dataset.uid_field, dataset.iid_field):
+        if PADDING in dataset.field2id_token[field][1:]:
+            raise UsageError(
+                f"Data set '{name}' has the {field} '{PADDING}', which is RecBole's word for none. "
+                f"Rename it."
+            )
+    return dataset
 
 
 def _make_model(config: MirecConfig, train_dataset: Any) -> Any:

@@ -1,6 +1,7 @@
 """RecBole's own calls, made to know our models and data sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from recbole_mirec.experiment import (
 from recbole_mirec.registry import find_model, is_only_ours, is_outside
 from recbole_mirec.trainer import MirecTrainer, trainer_class
 
+# Arguments of RecBole's Config.
+_CONFIG = ("model", "dataset", "config_file_list", "config_dict")
+
 
 def register() -> None:
     """Make RecBole's own calls work with our models and data sets, whoever holds them already.
@@ -41,8 +45,8 @@ def register() -> None:
         utils.get_model: _get_model,
         data_utils.create_dataset: _create_dataset,
         data_utils.data_preparation: _data_preparation,
-        quick_start.run_recbole: _run_recbole,
-        quick_start.objective_function: _objective_function,
+        quick_start.run_recbole: partial(_run, (*_CONFIG, "saved", "queue")),
+        quick_start.objective_function: partial(_run, ("config_dict", "config_file_list", "saved")),
         quick_start.load_data_and_model: _load_data_and_model,
     }
     for function, ours in diversions.items():
@@ -51,15 +55,10 @@ def register() -> None:
     Trainer.__new__ = staticmethod(_new_trainer)
 
 
-def _settings_of_ours(
-    model: str | type | None,
-    dataset: str | None,
-    config_file_list: Sequence[str | Path] | None,
-    config_dict: Any,
-) -> dict[str, Any] | None:
+def _settings_of_ours(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the arguments of one of RecBole's calls set; None where the run is RecBole's own."""
     try:
-        settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
+        settings = merged_settings(*(arguments.get(name) for name in _CONFIG), argv=True)
     except UsageError:
         # what RecBole says about it
         return None
@@ -71,14 +70,24 @@ def _settings_of_ours(
 
 
 def _new_config(cls: type, *given: Any, **named: Any) -> Any:
-    names = ("model", "dataset", "config_file_list", "config_dict")
-    arguments = dict.fromkeys(names) | dict(zip(names, given, strict=False)) | named
+    arguments = dict(zip(_CONFIG, given, strict=False)) | named
     # Copies are made without arguments.
-    if cls is not Config or not (given or named) or _settings_of_ours(**arguments) is None:
+    if cls is not Config or not arguments or _settings_of_ours(arguments) is None:
         return object.__new__(cls)
     config = object.__new__(MirecConfig)
     config.reads_command_line = True
     return config
+
+
+def _run(names: Sequence[str], original: Any, *given: Any, **named: Any) -> Any:
+    """A run by ours where it is ours; `names` are those of the original's arguments."""
+    arguments = dict(zip(names, given, strict=False)) | named
+    settings = _settings_of_ours(arguments)
+    if settings is None:
+        return original(*given, **named)
+    if arguments.get("queue") is not None:
+        raise UsageError("Training in several processes is not available here; leave nproc out.")
+    return run_recbole_mirec(config_dict=settings, saved=arguments.get("saved", True))
 
 
 def _new_trainer(cls: type, config: Any, _model: Any) -> Any:
@@ -103,32 +112,6 @@ def _data_preparation(original: Any, config: Any, dataset: Any) -> Any:
         return original(config, dataset)
     train_data = training_loader(config, training_part(config, dataset))
     return train_data, *evaluation_loaders(dataset)
-
-
-def _run_recbole(
-    original: Any,
-    model: Any = None,
-    dataset: Any = None,
-    config_file_list: Any = None,
-    config_dict: Any = None,
-    saved: bool = True,
-    queue: Any = None,
-) -> Any:
-    settings = _settings_of_ours(model, dataset, config_file_list, config_dict)
-    if settings is None:
-        return original(model, dataset, config_file_list, config_dict, saved, queue)
-    if queue is not None:
-        raise UsageError("Training in several processes is not available here; leave nproc out.")
-    return run_recbole_mirec(config_dict=settings, saved=saved)
-
-
-def _objective_function(
-    original: Any, config_dict: Any = None, config_file_list: Any = None, saved: bool = True
-) -> Any:
-    settings = _settings_of_ours(None, None, config_file_list, config_dict)
-    if settings is None:
-        return original(config_dict, config_file_list, saved)
-    return run_recbole_mirec(config_dict=settings, saved=saved)
 
 
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:

@@ -1,5 +1,6 @@
 """A brand's ranked influencers from a finished run."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,21 +15,22 @@ from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.files import write_csv
 from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
-from recbole_mirec import runs
-from recbole_mirec.data.dataset import PADDING, MirecDataset
+from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.results import is_synthetic, ranking_notes, score_note
+from recbole_mirec.results import (
+    data_title,
+    format_table,
+    is_synthetic,
+    ranking_notes,
+    score_note,
+)
+from recbole_mirec.runs import Run
 from recbole_mirec.trainer import score_matrix
 
 # Names that are devices to Windows, whatever stands behind a dot.
-_DEVICES = (
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
-)
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,42 +38,36 @@ class Shortlist:
     """A brand's best influencers.
 
     Attributes:
-        brand: the brand's id.
+        title: brand, how many of how many influencers, model and data.
         frame: rank, influencer_id, score, for MIRec what each perspective adds to the score, and
             followers where known.
-        path: the CSV that holds the frame.
         n_candidates: influencers ranked: all but the brand's training collaborations.
-        run_folder: the run whose model ranked them.
-        model, dataset: what the run was of.
-        synthetic: whether the data set says that it is synthetic.
         notes: what a reader of the ranking has to know, the meaning of the score first.
+        run_folder: the run whose model ranked them.
+        path: the CSV that holds the frame.
     """
 
-    brand: str
+    title: str
     frame: pd.DataFrame
-    path: Path
     n_candidates: int
-    run_folder: Path
-    model: str
-    dataset: str
-    synthetic: bool
     notes: tuple[str, ...]
+    run_folder: Path
+    path: Path
+
+    def __str__(self) -> str:
+        table = format_table(self.frame, decimals=3)
+        notes = [f"Note: {note}" for note in self.notes]
+        files = f"Model: {self.run_folder}\nWritten to {self.path}"
+        return "\n".join([self.title, table, *notes, files])
 
 
-def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
-    """Rank influencers for a brand by a finished run's best epoch.
-
-    Args:
-        run: the run; its settings and data set are used.
-        brand: a brand of the data set.
-        top: how many influencers.
+def shortlist(run: Run, brand: str, *, top: int) -> Shortlist:
+    """Rank influencers for a brand by a finished run's best epoch, and write them to a CSV.
 
     Raises:
-        UsageError: an unknown brand, one that nobody is left for, `top` below 1, a checkpoint that
-            does not fit the data.
+        UsageError: an unknown brand, one that nobody is left for, a checkpoint that does not fit
+            the data.
     """
-    if top < 1:
-        raise UsageError(f"--top must be at least 1. Received: {top}.")
     experiment = prepare(run.record["settings"], run_folder=run.folder)
     experiment.trainer.load_best()
     experiment.model.eval()
@@ -92,27 +88,30 @@ def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
     best = np.argsort(-scores, kind="stable")[:top]
     frame = _frame(experiment, brand_id, candidates[best], scores[best])
     path = run.folder / "predictions" / f"{file_name(brand)}.csv"
-    runs.write_text(path, frame.to_csv(index=False))
+    write_csv(path, frame)
+    data = data_title(config["dataset"], synthetic=is_synthetic(dataset))
+    notes = [score_note(experiment.model), *ranking_notes(config, n_collaborations=len(known))]
+    tied, shown = (int((some == scores[best[-1]]).sum()) for some in (scores, scores[best]))
+    if top > len(scores):
+        notes.append(f"there are {len(scores)} influencers to rank, fewer than the {top} asked for")
+    elif tied > shown:
+        notes.append(
+            f"{tied} influencers share the last score, of whom {shown} are shown; which ones says "
+            f"nothing"
+        )
     return Shortlist(
-        brand=brand,
-        frame=frame,
-        path=path,
-        n_candidates=len(candidates),
-        run_folder=run.folder,
-        model=config["model"],
-        dataset=config["dataset"],
-        synthetic=is_synthetic(dataset),
-        notes=(
-            score_note(experiment.model),
-            *ranking_notes(config, n_collaborations=len(known)),
-            *_notes_of_the_end(scores, scores[best], top),
-        ),
+        f"{brand}: the best {len(frame)} of {len(candidates)} influencers that it has no training "
+        f"collaboration with, by {config['model']} on {data}",
+        frame,
+        len(candidates),
+        tuple(notes),
+        run.folder,
+        path,
     )
 
 
 def _brand_id(dataset: Any, brand: str) -> int:
     brands = {name: row for name, row in dataset.field2token_id[dataset.uid_field].items() if row}
-    brands.pop(PADDING, None)
     if brand in brands:
         return int(brands[brand])
     hidden = (
@@ -123,19 +122,6 @@ def _brand_id(dataset: Any, brand: str) -> int:
     raise UsageError(
         f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{nearest(brand, brands)}"
         f"{hidden}"
-    )
-
-
-def _notes_of_the_end(scores: NDArray[Any], best: NDArray[Any], top: int) -> tuple[str, ...]:
-    """What a reader cannot see of the place where a ranking is cut off."""
-    if top > len(scores):
-        return (f"there are {len(scores)} influencers to rank, fewer than the {top} asked for",)
-    tied, shown = (int((some == best[-1]).sum()) for some in (scores, best))
-    if tied == shown:
-        return ()
-    return (
-        f"{tied} influencers share the last score, of whom {shown} are shown; which ones says "
-        f"nothing",
     )
 
 
@@ -167,7 +153,7 @@ def file_name(brand: str) -> str:
     change or refuse is percent-encoded; the end of a long name is its SHA-256.
     """
     name = "".join(map(_plain, brand))
-    if name in _DEVICES:
+    if _DEVICE.fullmatch(name):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name.encode()) <= 180:
         return name

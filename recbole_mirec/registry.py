@@ -5,10 +5,10 @@ import importlib.util
 import inspect
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from recbole.model import context_aware_recommender, general_recommender
 from recbole.model.abstract_recommender import AbstractRecommender
@@ -19,15 +19,11 @@ from dataset_convert.common.values import load_yaml
 from recbole_mirec import compat as compat
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """One of our models.
+class ModelEntry(NamedTuple):
+    """One of our models: where it is, as `module:Class`, and what it is, in a line.
 
-    Attributes:
-        home: `module:Class`.
-        note: what it is, in a line.
-        deterministic: whether it gives the same figures under every seed.
-        leaks: whether it reads what no model may; its figures are no baseline.
+    One that is `deterministic` gives the same figures under every seed; one that `leaks` reads
+    what no model may, and its figures are no baseline.
     """
 
     home: str
@@ -36,41 +32,30 @@ class ModelEntry:
     leaks: bool = False
 
 
-def _untrained(name: str, note: str, **flags: bool) -> ModelEntry:
-    return ModelEntry(f"recbole_mirec.model.untrained:{name}", note, **flags)
-
-
 # Our models by name; they win over RecBole's of the same name.
 MODELS: dict[str, ModelEntry] = {
-    "MIRec": ModelEntry(
-        "recbole_mirec.model.mirec:MIRec", "this project's model; variants mirec, reference, paper"
-    ),
-    "Random": _untrained("Random", "a random order: what chance gives"),
-    "Popularity": _untrained("Popularity", "training collaborations counted", deterministic=True),
-    "Cosine": _untrained("Cosine", "untrained similarity of the features", deterministic=True),
-    "MIV": _untrained("MIV", "influence alone: followers and competence", deterministic=True),
-    "CategoryOracle": _untrained(
-        "CategoryOracle", "LEAKS, and is no baseline", deterministic=True, leaks=True
-    ),
-    "ContentTwoTower": ModelEntry(
-        "recbole_mirec.model.two_tower:ContentTwoTower", "two networks on the same features"
-    ),
-    "MIR": ModelEntry(
-        "recbole_mirec.model.two_tower:MIR", "after Gan et al. (2019): lists by competence"
-    ),
-    "HPTR": ModelEntry("recbole_mirec.model.two_tower:HPTR", "MIR's vectors by triplets"),
-    "CAMERA": ModelEntry(
-        "recbole_mirec.model.concepts:CAMERA", "after Wang et al. (2022): attention to the pair"
-    ),
-    "CATR": ModelEntry("recbole_mirec.model.concepts:CATR", "CAMERA's concepts without attention"),
+    name: ModelEntry(f"recbole_mirec.model.{module}:{name}", *said)
+    for module, name, *said in (
+        ("mirec", "MIRec", "this project's model; variants mirec, reference, paper"),
+        ("untrained", "Random", "a random order: what chance gives"),
+        ("untrained", "Popularity", "training collaborations counted", True),
+        ("untrained", "Cosine", "untrained similarity of the features", True),
+        ("untrained", "MIV", "influence alone: followers and competence", True),
+        ("untrained", "CategoryOracle", "LEAKS, and is no baseline", True, True),
+        ("two_tower", "ContentTwoTower", "two networks on the same features"),
+        ("two_tower", "MIR", "after Gan et al. (2019): lists by competence"),
+        ("two_tower", "HPTR", "MIR's vectors by triplets"),
+        ("concepts", "CAMERA", "after Wang et al. (2022): attention to the pair"),
+        ("concepts", "CATR", "CAMERA's concepts without attention"),
+    )
 }
 # RecBole's models by room: what its packages import from their modules.
 _THEIRS: dict[str, dict[str, type]] = {
     room: {name: value for name, value in vars(package).items() if isinstance(value, type)}
     for room, package in (("general", general_recommender), ("context", context_aware_recommender))
 }
-# Models that import a package only in mid-training: module -> what to install.
-_PACKAGES = {"NCL": {"faiss": "faiss-cpu"}}
+# Models that import a package only in mid-training: the module, and what to install.
+_PACKAGES = {"NCL": ("faiss", "faiss-cpu")}
 # A model of RecBole's type TRADITIONAL whose solver visits its unknowns in a random order.
 _DRAWING = "SLIMElastic"
 # Classes that were handed over, by the names that stand for them in settings and records.
@@ -112,9 +97,8 @@ def find_model(name: str) -> type:
     if name in MODELS:
         module, _, wanted = MODELS[name].home.partition(":")
         return getattr(importlib.import_module(module), wanted)  # type: ignore[no-any-return]
-    for models in _THEIRS.values():
-        if name in models:
-            return models[name]
+    if name in (theirs := _THEIRS["general"] | _THEIRS["context"]):
+        return theirs[name]
     raise UsageError(f"Unknown model {shown(name)}.{nearest(name, model_names())}")
 
 
@@ -133,25 +117,21 @@ def _imported(name: str) -> type:
         raise UsageError(
             f"Module '{module_name}' has no class '{wanted}'.{nearest(wanted, classes)}"
         )
-    _check_kind(found, name)
-    return found  # type: ignore[no-any-return]
+    return _check_kind(found, name)
 
 
-def _check_kind(found: object, name: str) -> None:
-    if not (isinstance(found, type) and issubclass(found, AbstractRecommender)):
-        raise UsageError(
-            f"'{name}' is no model: derive its class from GeneralRecommender or "
-            f"ContextRecommender of recbole.model.abstract_recommender."
-        )
+def _check_kind(found: object, name: str) -> type:
+    if isinstance(found, type) and issubclass(found, AbstractRecommender):
+        return found
+    raise UsageError(
+        f"'{name}' is no model: derive its class from GeneralRecommender or ContextRecommender of "
+        f"recbole.model.abstract_recommender."
+    )
 
 
 def model_names(*, room: str | None = None) -> list[str]:
-    """Names of the models that can be run, sorted.
-
-    Args:
-        room: restricts to `ours`, `general` or `context`.
-    """
-    rooms = {"ours": list(MODELS)} | {name: list(models) for name, models in _THEIRS.items()}
+    """Names of the models that can be run, sorted; of the room ours, general or context alone."""
+    rooms: dict[str, Iterable[str]] = {"ours": MODELS, **_THEIRS}
     return sorted(set(chain(*rooms.values()) if room is None else rooms[room]))
 
 
@@ -174,14 +154,10 @@ def outside_keys(name: str) -> set[str]:
 
 
 def require_packages(model: str) -> None:
-    """Check that a model can be trained with what is installed.
-
-    Raises:
-        UsageError: names the package to install.
-    """
-    for module, package in _PACKAGES.get(model, {}).items():
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"Model {model} needs a package: pip install {package}")
+    """Raise a UsageError that names the package which a model needs and nobody has installed."""
+    module, package = _PACKAGES.get(model, (None, ""))
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise UsageError(f"Model {model} needs a package: pip install {package}")
 
 
 def is_only_ours(name: str) -> bool:

@@ -74,10 +74,17 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
     return f"{protocol}, fold {fold} of {folds}" if folds else protocol
 
 
-def experiment_notes(config: Any) -> tuple[str, ...]:
-    """What belongs beside the metrics of an experiment."""
-    notes = _model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)
-    return (*notes, FOLD_NOTE) if config["folds"] else notes
+def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[str, ...]:
+    """What belongs beside the metrics of an experiment, of its parts where they are given."""
+    notes = [*_model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)]
+    notes += [FOLD_NOTE] if config["folds"] else []
+    notes += [
+        f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are positives: any "
+        f"order of them looks good, and its figures say little."
+        for found in evaluations
+        if found is not None and found.positive_share > CROWDED
+    ]
+    return tuple(notes)
 
 
 def ranking_notes(config: Any, *, n_collaborations: int) -> tuple[str, ...]:
@@ -320,12 +327,6 @@ def result_table(result: "ExperimentResult") -> str:
     data = data_title(result.dataset, synthetic=result.synthetic)
     protocol = protocol_title(result.protocol, result.folds, result.fold)
     parts = [part for part in (result.valid, result.test) if part is not None]
-    crowded = [
-        f"{part.positive_share:.0%} of the {PARTS[part.part]} part's candidates are positives: any "
-        f"order of them looks good, and its figures say little."
-        for part in parts
-        if part.positive_share > CROWDED
-    ]
     return "\n".join(
         [
             f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
@@ -334,7 +335,7 @@ def result_table(result: "ExperimentResult") -> str:
             "",
             f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
             f"{result.valid_metric}; {result.seconds:.0f} s",
-            *(f"Note: {note}" for note in dict.fromkeys((*result.notes, *crowded))),
+            *(f"Note: {note}" for note in result.notes),
             f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
             f"categories, config.yaml, run.json, best.safetensors)",
         ]

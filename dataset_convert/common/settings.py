@@ -1,7 +1,7 @@
 """Lines of the house for what pydantic found wrong with settings."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -36,7 +36,12 @@ _WANTED = {
 }
 
 
-def problems_of(error: ValidationError, *, known: Collection[str] = ()) -> list[str]:
+def problems_of(
+    error: ValidationError,
+    *,
+    known: Collection[str] = (),
+    parts: Mapping[str, Collection[str]] = {},
+) -> list[str]:
     """What is wrong with settings, a sentence each: the key, what was wanted, what was received.
 
     A validator of ours says what is wanted by a ValueError whose words follow "must".
@@ -44,9 +49,15 @@ def problems_of(error: ValidationError, *, known: Collection[str] = ()) -> list[
     Args:
         error: of a model whose fields are the keys.
         known: valid keys, for the nearest one to an unknown key.
+        parts: valid keys of the mappings that stand under a key.
     """
     found = error.errors(include_url=False)
-    return list(dict.fromkeys(_sentence(entry, known) for entry in found))
+    return list(
+        dict.fromkeys(
+            _sentence(entry, parts.get(str(entry["loc"][0]), ()) if entry["loc"][1:] else known)
+            for entry in found
+        )
+    )
 
 
 def _sentence(entry: Any, known: Iterable[str]) -> str:

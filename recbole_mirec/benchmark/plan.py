@@ -24,7 +24,7 @@ from dataset_convert.common.errors import UsageError, nearest, refuse
 from dataset_convert.common.settings import problems_of
 from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
-from recbole_mirec.registry import find_model, is_deterministic
+from recbole_mirec.registry import find_model, is_deterministic, leaks
 from recbole_mirec.runs import versions
 
 # Configuration keys that the plan or the benchmark itself decides, and by what.
@@ -75,8 +75,8 @@ class ModelEntry:
 
     @property
     def leaks(self) -> bool:
-        """Whether the model says of itself that it reads what no model may."""
-        return bool(getattr(_class_of(self.model), "leaks", False))
+        """Whether the model reads what no model may."""
+        return leaks(self.model)
 
 
 def slug(label: str) -> str:

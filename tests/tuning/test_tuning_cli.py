@@ -49,17 +49,6 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return err[len("error: ") : -1]
 
 
-def test_help_is_quick_and_needs_no_torch() -> None:
-    code = (
-        "import sys; from recbole_mirec.cli import tuning_main as main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit as end: print('loaded', end.code, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.endswith("loaded 0 False\n")
-    assert "python -m recbole_mirec.tuning --models MIRec,BPR" in done.stdout
-
-
 def test_a_study_from_the_command_line(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,6 +57,8 @@ def test_a_study_from_the_command_line(
     out, err = capsys.readouterr()
     (study,) = (folder / "saved" / "tuning").iterdir()
     assert re.fullmatch(r"LightGCN-mirec-tiny-known-brand-exhaustive-[0-9a-f]{8}", study.name)
+    page = (study / "tuning.html").read_text()
+    assert "python -m recbole_mirec.tuning --model LightGCN --dataset mirec-tiny" in page
     lines = out.splitlines()
     assert re.fullmatch(
         r"LightGCN on .*mirec-tiny.*, protocol known-brand: 4 trials by exhaustive search in .* s",
@@ -119,13 +110,14 @@ def test_the_model_has_a_space_of_its_own_that_comes_with_it(folder: Path, workp
 def test_settings_are_fixed_by_the_names_that_results_have(
     folder: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = cli.tuning_parser().parse_args(["--metric", "map@5"])
-    given = {"model": "BPR", "dataset": "mirec-tiny", "eval_args": {"mode": "full"}}
-    fixed = cli.make_plan(options, given, "").settings
-    assert (fixed["valid_metric"], fixed["protocol"], fixed["seed"]) == (
-        *("MAP@5", "known-brand", 2020),
-    )
-    capsys.readouterr()
+    given = ["--model=BPR", "--dataset=mirec-tiny", "--eval_args={mode: full}", "--metric=map@5"]
+    ((plan,), _) = cli.study_plans([*given, "--use_gpu=False"])
+    assert [plan.settings[key] for key in ("valid_metric", "protocol", "seed")] == [
+        *("MAP@5", "known-brand", 2020)
+    ]
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        *("Keys that have no effect here", "By eval_args the protocol is known-brand")
+    ]
     arguments = words(workplace, "--params_file", "rates.hyper", "--metric", "hit@10", epochs=1)
     assert cli.tuning_main([*arguments, "--save_dataset=True", "--topk=5"]) == 0
     out, err = capsys.readouterr()
@@ -133,11 +125,10 @@ def test_settings_are_fixed_by_the_names_that_results_have(
     assert out.splitlines()[2].split()[:2] == ["trial", "Hit@10"]
 
 
-def test_a_variant_has_a_space_of_its_own() -> None:
-    options = cli.tuning_parser().parse_args([])
+def test_a_variant_has_a_space_of_its_own(tmp_path: Path) -> None:
     spaces = [
-        cli._space(options, {"model": "MIRec"} | more).describe()
-        for more in ({}, *({"variant": name} for name in ("mirec", "reference", "paper")))
+        cli.study_plans([f"--data_path={tmp_path}", *more])[0][0].space.describe()
+        for more in ([], *([f"--variant={name}"] for name in ("mirec", "reference", "paper")))
     ]
     assert spaces[0] == spaces[1]
     assert spaces[1] != spaces[2] != spaces[3] != spaces[1]
@@ -187,32 +178,29 @@ def test_a_study_by_processes_needs_nothing_of_ray(workplace: Path, tmp_path: Pa
     assert "imported" not in done.stdout + done.stderr
 
 
+BUDGET = ["--budget", "trials", "2"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--metric", "MPA"], "Unknown valid_metric 'MPA'. Did you mean 'MAP'?"),
         (["--metric", "MAP", "--valid_metric=AUC"], "--metric and --valid_metric name two metrics"),
         (["--algo", "grid"], "argument --algo: invalid choice: 'grid' (choose from 'exhaustive', "),
-        (["--max_evals", "0"], "argument --max_evals: "),
+        (["--keep", "some"], "argument --keep: must be a whole number above 0. Received: 'some'"),
         (["--ray_address", "head:1"], "--ray_address is of a Ray cluster; add --engine ray, or"),
-        (["--budget", "hours", "1"], "--budget counts trials or minutes: --budget minutes 10. Got"),
-        (["--budget", "trials", "2.5"], "--budget trials needs a "),
-        (["--budget", "minutes", "-1"], "--budget minutes needs a number above 0. Received: '-1'."),
-        (["--budget", "minutes", "inf"], "--budget minutes needs a number above 0."),
-        (
-            ["--budget", "trials", "2", "--max_evals", "3"],
-            "--max_evals and --budget both limit the trials; leave one out.",
-        ),
+        (["--budget", "hours", "1"], "--budget needs trials or minutes, and a number above 0"),
+        (["--budget", "trials", "0"], "--budget needs trials or minutes, and a number above 0"),
+        (["--budget", "trials", "2.5"], "--budget needs trials or minutes, and a number above 0"),
+        (["--budget", "minutes", "-1"], "--budget needs trials or minutes, and a number above 0"),
+        (["--budget", "minutes", "nan"], "--budget needs trials or minutes, and a number above 0"),
+        (["--budget", "minutes", "inf"], "--budget needs trials or minutes, and a number above 0"),
+        ([*BUDGET, "--max_evals", "3"], "--max_evals and --budget both limit the trials; leave o"),
         (["--max_evals", "3"], "The space has 4 combinations, and exhaustive search visits them"),
-        (["--models", "BPR,FM"], "Give --model for one model or --models for several, not both."),
-        (["--protocols", "new-brand"], "--protocols goes with --models; for one model write --pro"),
+        (["--models", "BPR,FM"], "Give --model for one model or --models for several."),
+        (["--protocols", "new-brand"], "--protocols goes with --models; leave it out."),
         (["--learning_rate=0.1"], "Key 'learning_rate' is set on the command line or in a config"),
         (["--n_layer=1"], "Unknown key 'n_layer' for model LightGCN. Did you mean 'n_layers'?"),
-        (["n_layers=1"], "'n_layers=1' is not understood: write keys as --key=value."),
-        (["--metric", "unseen_MAP"], "valid_metric unseen_MAP needs eval_unseen_only=True."),
-        (["--config_files", "no.yaml"], "Configuration file 'no.yaml' cannot be read: No such fi"),
-        (["--params_file", "no.hyper"], "Params file 'no.hyper' cannot be read: "),
-        (["--params_file", "wrong.hyper"], "wrong.hyper, line 2: model LightGCN has no parameter"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -228,20 +216,41 @@ def test_wrong_options_are_one_line(
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# nothing but a comment\n", "Params file 'wrong.hyper'"),
+        (
+            "learning_rate choice [0.1]\n\nlearnin_rate choice [0.1]\n",
+            "wrong.hyper, line 3: model LightGCN has no parameter 'learnin_rate'. Did you mean "
+            "'learning_rate'?",
+        ),
+        ("n_layers choice [one,2]\n", "wrong.hyper, line 1: "),
+        ("valid_metric choice [MAP,AUC]\n", "line 1: 'valid_metric' cannot be searched"),
+    ],
+)
+def test_wrong_params_files_are_one_line(
+    folder: Path,
+    workplace: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    message: str,
+) -> None:
+    (folder / "wrong.hyper").write_text(content)
+    assert message in refused(words(workplace, "--params_file", "wrong.hyper"), capsys)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--models", "BPR,FM"], "--models needs a budget, the same for all: --budget trials 20"),
+        (["BPR,FM"], "--models needs a budget, such as --budget trials 20."),
+        (["BPR,FM", *BUDGET, "--params_file", "rates.hyper"], "--params_file is of one model;"),
+        (["BPR,BPR", *BUDGET], "--models takes different names with commas between, such as MIRec"),
+        (["BPR,", *BUDGET], "--models takes different names"),
+        (["BPR,FM", "--protocols", "new-brand,", *BUDGET], "--protocols takes different names"),
+        (["BPR,LightGNC", *BUDGET], "Unknown model 'LightGNC'. Did you mean 'LightGCN'?"),
         (
-            ["--models", "BPR,FM", "--budget", "trials", "2", "--params_file", "rates.hyper"],
-            "--params_file is of one model; --models uses the spaces that come with.",
-        ),
-        (
-            ["--models", "BPR,BPR", "--budget", "trials", "2"],
-            "--models takes different names with commas between, such as MIRec,BPR. Received: 'BP",
-        ),
-        (
-            ["--models", "BPR,LightGNC", "--budget", "trials", "2"],
-            "Unknown model 'LightGNC'. Did you mean 'LightGCN'?",
+            ["LightGCN", "--protocols", "known-brand,new-bran", *BUDGET],
+            "Key 'protocol' must be one of new-brand, known-brand.",
         ),
         (
             ["--models", "BPR", "--protocols", "known-brand,new-bran", "--budget", "trials", "1"],
@@ -256,7 +265,8 @@ def test_wrong_comparisons_are_one_line(
     options: list[str],
     message: str,
 ) -> None:
-    assert refused(words(workplace, *options, model=None), capsys).startswith(message)
+    line = refused(words(workplace, "--models", *options, model=None), capsys)
+    assert line.startswith(message)
 
 
 def test_a_model_without_a_space_that_comes_with_it(
