@@ -39,8 +39,9 @@ from recbole_mirec.results import (
 )
 from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
-# What RecBole's data sets and models raise of data and settings that they cannot be made with.
+# RecBole's word for no account.
 PADDING = "[PAD]"
+# What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 _NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")

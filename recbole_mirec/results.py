@@ -79,8 +79,8 @@ def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[st
     notes = [*_model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)]
     notes += [FOLD_NOTE] if config["folds"] else []
     notes += [
-        f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are positives: any "
-        f"order of them looks good, and its figures say little."
+        f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are positives: "
+        f"any order of them looks good, and its figures say little."
         for found in evaluations
         if found is not None and found.positive_share > CROWDED
     ]
