@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.benchmark.page import About, write_page
+from recbole_mirec.benchmark.page import write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
 from recbole_mirec.benchmark.summary import (
@@ -179,25 +179,11 @@ def _written(
     result = BenchmarkResult(plan, place, table, per_brand, found, synthetic, remarks)
     write_tables(result)
     if (table["status"] == FINISHED).any():
-        _write_page(result, command)
+        run = portrait_run(place, table, plan.main)
+        if run is not None:
+            write_portrait(place, run, plan.main)
+        write_page(result, command)
     return result
-
-
-def _write_page(result: BenchmarkResult, command: str) -> None:
-    plan, entries = result.plan, result.plan.entries
-    about = About(
-        name=plan.name,
-        main=plan.main,
-        command=command,
-        ablations=[entry.label for entry in entries if entry.perspectives is not None],
-        ablated=plan.ablations.model if plan.ablations else "",
-        leaking=[entry.label for entry in entries if entry.perspectives is None and entry.leaks],
-        remarks=result.remarks,
-    )
-    run = portrait_run(result.folder, result.runs, plan.main)
-    if run is not None:
-        write_portrait(result.folder, run, plan.main)
-    write_page(result.folder, about)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

@@ -42,7 +42,7 @@ from recbole_mirec.sweep import (
     import_ray,
     run_jobs,
 )
-from recbole_mirec.tuning.page import StudyReport, write_report
+from recbole_mirec.tuning.page import write_report
 from recbole_mirec.tuning.space import SearchSpace, check_space, value_text
 from recbole_mirec.tuning.trial import (
     BAYES,
@@ -152,12 +152,6 @@ class Winner:
     test: Mapping[str, float] | None
     n_tested: int
 
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """`metric`, `validation` and, where there is such a part, `test`."""
-        frame = pd.DataFrame(self.valid.items(), columns=["metric", "validation"])
-        return frame if self.test is None else frame.assign(test=frame["metric"].map(self.test))
-
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
@@ -230,7 +224,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         frame = trials_frame(trials.values(), plan.parameters, plan.metric)
         found = (frame, winner, is_synthetic(dataset), experiment_notes(config))
         result = StudyResult(plan, folder, *found)
-        write_report(folder / REPORT_FILE, _report(result))
+        write_report(folder / REPORT_FILE, result)
     return result
 
 
@@ -416,29 +410,6 @@ def _read_result(path: Path) -> dict[str, Any]:
         return {key: known[key] for key in ("trial", "valid", "test", "n_tested")}
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"'{path}' cannot be read: {error!r}. Delete it.") from None
-
-
-def _report(result: StudyResult) -> StudyReport:
-    plan, winner = result.plan, result.winner
-    return StudyReport(
-        model=plan.settings["model"],
-        dataset=plan.settings["dataset"],
-        synthetic=result.synthetic,
-        protocol=study_protocol(plan.settings),
-        metric=plan.metric,
-        bigger=not smaller_is_better(plan.metric),
-        algo=plan.algorithm,
-        seed=plan.settings["seed"],
-        command=plan.command,
-        trials=result.trials,
-        parameters=plan.space.parameters,
-        winner=None if winner is None else winner.trial.number,
-        winner_yaml="" if winner is None else winner.yaml,
-        winner_metrics=pd.DataFrame() if winner is None else winner.metrics,
-        notes=result.notes,
-        status="finished",
-        n_tested=1 if winner is None else winner.n_tested,
-    )
 
 
 @dataclass(frozen=True, eq=False)
