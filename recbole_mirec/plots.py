@@ -1,17 +1,17 @@
 """Pictures of the pages, by matplotlib, as SVG in the colours and the letters of the page.
 
-Nothing of matplotlib is loaded before the first picture. The same values give the same text.
+Nothing of matplotlib is loaded before the first picture. The same values give the same text. Sizes
+are in pixels.
 """
 
 import hashlib
-import html
 import io
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 from markupsafe import Markup
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Array = NDArray[np.float64]
 Ticks = Sequence[tuple[float, str]]
+"""Place and label of each."""
 
 N_COLOURS = 12
 # Variables of the style sheet, so that a picture follows the page into the dark. matplotlib draws
@@ -47,54 +48,56 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "grid.color": LINE,
     "lines.solid_capstyle": "round",
+    "text.color": INK,
     **{f"axes.spines.{side}": False for side in ("left", "top", "right")},
     **{f"{axis}tick.labelcolor": SOFT for axis in "xy"},
     **{f"{axis}tick.{kind}.size": 0 for axis in "xy" for kind in ("major", "minor")},
 }
 _LETTER = 6.6
-"""Width of a letter, on average, in pixels, which are the unit of all sizes."""
+"""Width of a letter, on average."""
+TRIALS: dict[str, dict[str, Any]] = {
+    "finished": {"marker": "o", "ms": 7, "color": BLUE, "alpha": 0.65, "mec": PAGE},
+    "stopped": {"marker": "o", "ms": 6, "color": PAGE, "mec": BLUE, "mew": 1.4},
+    "diverged": {"marker": "D", "ms": 6, "color": "none", "mec": SOFT, "mew": 1.4},
+    "failed": {"marker": "x", "ms": 6, "color": SOFT, "mew": 1.4},
+    "winner": {"marker": "o", "ms": 10, "color": ORANGE, "mec": PAGE},
+}
+"""How the trials of each kind are marked."""
 
 
-def picture(draw: "Callable[P, Axes]") -> Callable[Concatenate[str, P], Markup]:
-    """Let a function that draws take a title first, for who cannot see it, and return SVG."""
+def picture(draw: "Callable[P, Axes]") -> Callable[P, Markup]:
+    """Let a function that draws return SVG for a page, with ids that are no other picture's."""
 
     @wraps(draw)
-    def drawn(title: str, /, *args: P.args, **kwargs: P.kwargs) -> Markup:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Markup:
         import matplotlib.style
 
         text = io.StringIO()
         with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
             # The browser has letters that matplotlib's font lacks.
             warnings.filterwarnings("ignore", "Glyph", UserWarning)
-            figure = draw(*args, **kwargs).get_figure(root=True)
-            assert figure is not None
-            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            figure.savefig(text, format="svg", metadata=nothing)
-        return _inline(text.getvalue(), title)
+            figure: Any = draw(*args, **kwargs).figure
+            figure.savefig(text, format="svg", metadata={"Date": None})
+        svg = re.sub(
+            r"^.*?</metadata>|<style.*?</style>|</svg>\s*$", "", text.getvalue(), flags=re.DOTALL
+        )
+        own = hashlib.sha256(svg.encode()).hexdigest()[:8]
+        svg = re.sub(r"<[^>]*>", lambda tag: _of_page(tag[0], own), svg)
+        width, height = 72 * figure.get_size_inches()
+        return Markup(
+            f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" '
+            f'style="max-width:{1.25 * width:g}px">{svg}</svg>'
+        )
 
     return drawn
 
 
-def _inline(svg: str, title: str) -> Markup:
-    """A file of matplotlib's as an element of a page, with ids that are no other picture's."""
-    width, height = (float(size) for size in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2])
-    own = hashlib.sha256(svg.encode()).hexdigest()[:8]
-
-    def of_page(found: re.Match[str]) -> str:
-        tag = re.sub(r'^<g id="[^"]*"', "<g", found[0]).replace("xlink:href", "href")
-        tag = re.sub(r'(id="|#)([mp][0-9a-f]{10})', rf"\g<1>{own}\2", tag)
-        tag = re.sub(r" font-family: [^;]*;", "", tag)
-        tag = re.sub(
-            r"#0000([0-9a-f]{2})", lambda n: f"var(--{_VARIABLES[int(n[1], 16) - 1]})", tag
-        )
-        return re.sub(r"(\d\.\d\d)\d+", r"\1", tag).replace("\n", "")
-
-    inner = re.sub(r"^.*?</style>\s*</defs>|</svg>\s*$", "", svg, flags=re.DOTALL)
-    return Markup(
-        f'<svg class="plot" role="img" aria-label="{html.escape(title)}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="max-width:{1.25 * width:g}px">'
-        f"{re.sub(r'<[^>]*>', of_page, inner)}</svg>"
-    )
+def _of_page(tag: str, own: str) -> str:
+    """A tag of matplotlib's with the page's colours and letters, and shorter."""
+    tag = re.sub(r'^<g id="[^"]*"', "<g", tag).replace("xlink:href", "href").replace("\n", "")
+    tag = re.sub(r'(id="|#)([mp][0-9a-f]{10})', rf"\g<1>{own}\2", tag)
+    tag = re.sub(r"#0000([0-9a-f]{2})", lambda n: f"var(--{_VARIABLES[int(n[1], 16) - 1]})", tag)
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", re.sub(r" font-family: [^;]*;", "", tag))
 
 
 def shortened(text: str, length: int = 19) -> str:
@@ -141,22 +144,21 @@ def intervals(
     """A dot and an interval a model, the first at the top.
 
     Args:
-        rows: label, mean, ends of the interval (NaN where there is none), and `main`, `other`
-            (differs from the main model) or `same`.
+        rows: label, mean, ends of the interval (NaN where there is none), and the colour: orange
+            and bold for the main model; hollow where it is soft.
         lines: `chance` or `untrained` -> its value.
     """
     names = [shortened(row[0]) for row in rows]
     axes = _axes(340, 22 * len(rows) + 38, left=12 + _LETTER * max(map(len, names)))
-    for place, (_, mean, low, high, kind) in enumerate(rows):
-        colour = {"main": ORANGE, "other": BLUE, "same": SOFT}[kind]
+    axes.set_yticks(range(len(rows)), names, color=INK)
+    for place, (_, mean, low, high, name) in enumerate(rows):
+        colour = COLOUR[name]
         axes.plot([low, high], [place, place], color=colour, lw=2)
-        inside = PAGE if kind == "same" else colour
+        inside = PAGE if name == "soft" else colour
         axes.plot(mean, place, "o", color=colour, markerfacecolor=inside, ms=8, mew=2)
+        axes.get_yticklabels()[place].set_fontweight("bold" if name == "orange" else "normal")
     for kind, value in lines.items():
         axes.axvline(value, color=SOFT, lw=1.4, ls=":" if kind == "chance" else "--", zorder=1)
-    axes.set_yticks(range(len(rows)), names)
-    for text, row in zip(axes.get_yticklabels(), rows, strict=True):
-        text.set(color=INK, weight="bold" if row[4] == "main" else "normal")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     _few_ticks(axes.xaxis, 4)
@@ -164,11 +166,11 @@ def intervals(
 
 
 @picture
-def ranks(shares: Sequence[tuple[str, Array]], cuts: Array, chance: Array) -> "Axes":
+def ranks(cuts: Array, chance: Array, shares: Iterable[tuple[str, Array]]) -> "Axes":
     """Share of the collaborators found among the first k, on a logarithmic axis.
 
-    `shares` has a colour (orange is the strongest line) and the share at every cut; cuts are k,
-    ascending from 1; chance is what a random order finds.
+    Cuts are k, ascending from 1; chance is what a random order finds there; `shares` has a colour
+    (orange is the strongest line) and the share at every cut.
     """
     axes = _axes(480, 270, left=50, bottom=42)
     axes.plot(cuts, chance, color=SOFT, ls=":", lw=1.5)
@@ -191,17 +193,12 @@ def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]
     `runs` has of each run (epoch, 3): epoch from 1, score, loss (NaN: none); and the epoch that it
     chose. `ends` are those of the score's axis, the same for all models.
     """
-    below = _axes(340, 220, bottom=22)
-    left, bottom, width, height = below.get_position().bounds
-    below.set_position((left, bottom, width, 0.3 * height))
-    above = below.figure.add_axes(
-        (left, bottom + 0.44 * height, width, 0.56 * height), sharex=below
-    )
+    above = _axes(340, 220, bottom=108)
+    below: Any = above.figure.add_axes((44 / 340, 0.1, 284 / 340, 0.26), sharex=above)
     for values, best in runs:
         epoch, score, loss = values.T
-        dot = "o" if len(values) == 1 else ""
-        above.plot(epoch, score, dot + "-", color=BLUE, lw=1.2, ms=3)
-        below.plot(epoch, loss, dot + "-", color=SOFT, lw=1.2, ms=3)
+        for axes, heights, colour in ((above, score, BLUE), (below, loss, SOFT)):
+            axes.plot(epoch, heights, "o-" if len(epoch) == 1 else "-", color=colour, lw=1.2, ms=3)
         chosen = epoch == best
         above.plot(epoch[chosen], score[chosen], "o", color=ORANGE, mec=PAGE, ms=7)
     above.tick_params(labelbottom=False)
@@ -210,7 +207,7 @@ def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]
     _few_ticks(above.yaxis, 4)
     _few_ticks(below.yaxis, 2)
     _few_ticks(below.xaxis, 5, integer=True)
-    return below
+    return above
 
 
 def backbone(graph: Mapping[str, Any], closest: int) -> Any:
@@ -223,11 +220,10 @@ def backbone(graph: Mapping[str, Any], closest: int) -> Any:
     import networkx as nx
 
     strengths = graph["strengths"]
-    whole, kept = nx.Graph(), nx.Graph()
+    whole, kept = nx.Graph(), nx.empty_graph(len(strengths))
     for i, j, weight in graph["edges"]:
         affinity = weight * graph["total"] / (strengths[i] * strengths[j])
         whole.add_edge(i, j, weight=weight, affinity=affinity)
-    kept.add_nodes_from(range(len(strengths)))
     for node in whole:
         edges = sorted(whole.edges(node, data=True), key=lambda edge: -edge[2]["affinity"])
         kept.add_edges_from(edges[:closest])
@@ -248,26 +244,29 @@ def network(graph: Mapping[str, Any], closest: int) -> "Axes":
     names = [shortened(name, 24) for name in graph["names"]]
     boxes = np.stack([0.62 * size * [len(name) + 2 for name in names], 2.1 * size], axis=1)
     steps = dict(nx.shortest_path_length(kept))
-    most = max(n for row in steps.values() for n in row.values())
     # Parts that no line ties stand as far apart as the ends of the longest one.
-    found = nx.kamada_kawai_layout(
-        kept, {i: {j: steps[i].get(j, most) for j in kept} for i in kept}
-    )
-    places = np.array([found[node] for node in range(len(kept))])
+    most = max(n for row in steps.values() for n in row.values())
+    apart = {i: {j: steps[i].get(j, most) for j in kept} for i in kept}
+    places = np.array(list(nx.kamada_kawai_layout(kept, apart).values()))
     places = (places - places.min(axis=0)) / np.maximum(np.ptp(places, axis=0), 1e-9)
     places = spread_apart(places * (900, 560), boxes)
     axes = _axes(1040, 660, left=12, bottom=8)
-    heaviest = max((weight for *_, weight in kept.edges(data="weight")), default=1.0)
-    for i, j, weight in kept.edges(data="weight"):
-        wide = 0.6 + 5.4 * (weight / heaviest) ** 1.5
+    edges = list(kept.edges(data="weight"))
+    for i, j, weight in edges:
+        wide = 0.6 + 5.4 * (weight / max(edge[2] for edge in edges)) ** 1.5
         axes.plot(*places[[i, j]].T, color=SOFT, alpha=0.35, lw=wide)
     for n, group in enumerate(nx.community.greedy_modularity_communities(kept, "affinity")):
         box = {"boxstyle": "round,pad=0.35,rounding_size=0.8", "fc": PAGE, "lw": 1.6}
         box["ec"] = COLOUR[f"c{n % N_COLOURS}"]
         for node in sorted(group):
-            looks: dict[str, Any] = {"size": size[node], "color": INK, "bbox": box}
+            looks: dict[str, Any] = {
+                "size": size[node],
+                "bbox": box,
+                "ha": "center",
+                "va": "center",
+            }
             x, y = places[node]
-            axes.text(x, y, names[node], ha="center", va="center", **looks)
+            axes.text(x, y, names[node], **looks)
     low, high = (places - boxes / 2).min(axis=0), (places + boxes / 2).max(axis=0)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.set_axis_off()
@@ -287,10 +286,8 @@ def spread_apart(places: Array, sizes: Array) -> Array:
         overlap = (missing > 1e-6).all(axis=2, keepdims=True)
         if not overlap.any():
             break
-        shorter = missing == missing.min(axis=2, keepdims=True)
-        moved += (
-            (overlap & shorter).choose(0.0, 0.3 * (missing + 1e-3) * np.sign(apart)).sum(axis=1)
-        )
+        step = overlap & (missing == missing.min(axis=2, keepdims=True))
+        moved += np.where(step, 0.3 * (missing + 1e-3) * np.sign(apart), 0.0).sum(axis=1)
     return moved
 
 
@@ -312,22 +309,12 @@ def account_map(accounts: Sequence[Mapping[str, Any]], categories: Sequence[str]
     for name in categories:
         dots = spots[kinds == f"brand {name}"]
         if len(dots):
-            looks: dict[str, Any] = {"weight": "bold", "size": 13, "color": INK}
+            looks: dict[str, Any] = {"weight": "bold", "size": 13, "ha": "center", "va": "center"}
             x, y = np.median(dots, axis=0)
-            axes.text(x, y, shortened(name, 24), ha="center", va="center", **looks)
+            axes.text(x, y, shortened(name, 24), **looks)
     axes.set_aspect("equal")
     axes.set_axis_off()
     return axes
-
-
-# How the trials of each kind are marked.
-TRIALS: dict[str, dict[str, Any]] = {
-    "finished": {"marker": "o", "ms": 7, "color": BLUE, "alpha": 0.65, "mec": PAGE},
-    "stopped": {"marker": "o", "ms": 6, "color": PAGE, "mec": BLUE, "mew": 1.4},
-    "diverged": {"marker": "D", "ms": 6, "color": "none", "mec": SOFT, "mew": 1.4},
-    "failed": {"marker": "x", "ms": 6, "color": SOFT, "mew": 1.4},
-    "winner": {"marker": "o", "ms": 10, "color": ORANGE, "mec": PAGE},
-}
 
 
 def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -> None:
@@ -339,14 +326,14 @@ def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -
     for kind, looks in TRIALS.items():
         chosen = np.asarray(kinds) == kind
         axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **looks)
-    ticks = [(mark, f"{mark:.6g}") for mark in round_numbers(low, high)]
-    ticks += [(low - lane / 2, "none")] if lane else []
-    axes.set_yticks([mark for mark, _ in ticks], [label for _, label in ticks])
+    ticks = {mark: f"{mark:.6g}" for mark in round_numbers(low, high)}
+    ticks |= {low - lane / 2: "none"} if lane else {}
+    axes.set_yticks([*ticks], [*ticks.values()])
     axes.grid(axis="x", visible=False)
 
 
 @picture
-def history(scores: Array, kinds: ArrayLike, *, bigger: bool) -> "Axes":
+def history(scores: Array, kinds: ArrayLike, bigger: bool) -> "Axes":
     """Score of every trial in its turn (NaN: none), and the best so far as a line.
 
     Kinds are those of `TRIALS`; `bigger` tells whether a larger score is better.
@@ -364,18 +351,18 @@ def history(scores: Array, kinds: ArrayLike, *, bigger: bool) -> "Axes":
 
 @picture
 def parameter(
-    places: Array, scores: Array, kinds: ArrayLike, ticks: Ticks, medians: bool
+    places: Array, ticks: Ticks, scores: Array, kinds: ArrayLike, medians: bool
 ) -> "Axes":
     """Score of every trial (NaN: none) against its place from 0 to 1 on a parameter's axis.
 
-    Ticks are place and label, each with a bar at the median of its scores where `medians` are asked
-    for; kinds are those of `TRIALS`.
+    Kinds are those of `TRIALS`; with `medians`, a bar stands at the median of a tick's scores.
     """
     shown = ticks[:: math.ceil(len(ticks) / 14)]
     labels = [shortened(label, 14) for _, label in shown]
     # Labels that have no room side by side stand aslant.
-    aslant = len(labels) * (max(map(len, labels)) * _LETTER + 8) > 300
-    bottom = 26 + (0.6 * _LETTER * max(map(len, labels)) if aslant else 0)
+    longest = _LETTER * max(map(len, labels))
+    aslant = len(labels) * (longest + 8) > 300
+    bottom = 26 + 0.6 * longest * aslant
     axes = _axes(340, 140 + bottom, bottom=bottom)
     _mark_trials(axes, places, scores, kinds)
     half = min(0.06, 0.35 / len(ticks))
@@ -384,14 +371,13 @@ def parameter(
         if len(there) > 1:
             axes.plot([place - half, place + half], [np.median(there)] * 2, color=INK, lw=2)
     axes.set_xlim(-0.03, 1.03)
-    axes.set_xticks([place for place, _ in shown], labels)
-    for text in axes.get_xticklabels() if aslant else ():
-        text.set(rotation=35, ha="right", rotation_mode="anchor")
+    looks: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks([place for place, _ in shown], labels, **(looks if aslant else {}))
     return axes
 
 
 @picture
-def parallel(lines: Array, rows: Mapping[str, Ticks], *, winner: bool) -> "Axes":
+def parallel(lines: Array, rows: Mapping[str, Ticks], winner: bool) -> "Axes":
     """A line a trial through its values, from the first row at the top to the score below.
 
     `lines` are places from 0 to 1 (trial, row), the worst trial first; `rows` has the ticks of each
@@ -399,11 +385,8 @@ def parallel(lines: Array, rows: Mapping[str, Ticks], *, winner: bool) -> "Axes"
     """
     axes = _axes(520, 66 * len(rows) + 8, left=20, bottom=34)
     for n, line in enumerate(lines, 1):
-        looks: dict[str, Any] = {
-            "color": BLUE,
-            "lw": 1.2,
-            "alpha": 0.12 + 0.6 * (n / len(lines)) ** 1.5,
-        }
+        alpha = 0.12 + 0.6 * (n / len(lines)) ** 1.5
+        looks: dict[str, Any] = {"color": BLUE, "lw": 1.2, "alpha": alpha}
         if winner and n == len(lines):
             looks = {"color": ORANGE, "lw": 2.8}
         axes.plot(line, range(len(rows)), **looks)
@@ -413,7 +396,7 @@ def parallel(lines: Array, rows: Mapping[str, Ticks], *, winner: bool) -> "Axes"
         for x, label in shown:
             text = shortened(label, 60 // len(shown))
             axes.text(x, place + 0.09, text, ha="center", va="top", size=11, color=SOFT)
-        axes.text(-0.02, place - 0.1, shortened(name, 40), weight="bold", color=INK)
+        axes.text(-0.02, place - 0.1, shortened(name, 40), weight="bold")
     axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.9, -0.35))
     axes.set_axis_off()
     return axes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recbole_mirec import plots
 
-ROWS = [("Ours", 0.5, 0.2, 0.9, "main"), ("Theirs", 0.3, np.nan, np.nan, "same")]
+ROWS = [("Ours", 0.5, 0.2, 0.9, "orange"), ("Theirs", 0.3, np.nan, np.nan, "soft")]
 
 
 def numbers(path: str) -> list[list[float]]:
@@ -44,7 +44,7 @@ def test_matplotlib_is_not_loaded_before_a_picture_is_drawn() -> None:
 
 
 def test_intervals_stand_in_proportion_the_first_at_the_top() -> None:
-    svg = plots.intervals("title", ROWS, {"chance": 0.25})
+    svg = plots.intervals(ROWS, {"chance": 0.25})
     (whisker,), (mean,) = lines(svg, "orange"), marks(svg, "orange")
     (low, _), (high, _) = whisker
     assert (mean[0] - low) / (high - low) == pytest.approx((0.5 - 0.2) / (0.9 - 0.2), abs=0.001)
@@ -55,7 +55,7 @@ def test_intervals_stand_in_proportion_the_first_at_the_top() -> None:
 
 
 def test_the_same_values_give_the_same_text_and_other_ids_than_other_pictures() -> None:
-    one, again, other = (plots.intervals("t", rows, {}) for rows in (ROWS, ROWS, ROWS[:1]))
+    one, again, other = (plots.intervals(rows, {}) for rows in (ROWS, ROWS, ROWS[:1]))
     assert one == again
     ids = [set(re.findall(r' id="([^"]+)"', svg)) for svg in (one, other)]
     assert all(ids) and not ids[0] & ids[1]
@@ -67,16 +67,15 @@ def test_the_same_values_give_the_same_text_and_other_ids_than_other_pictures() 
 
 def test_names_are_text_whatever_they_hold(recwarn: pytest.WarningsRecorder) -> None:
     name = '</text><script>$x_"漢\n#000001'
-    svg = plots.intervals(name, [(name, 0.5, 0.4, 0.6, "main")], {})
+    svg = plots.intervals([(name, 0.5, 0.4, 0.6, "orange")], {})
     assert "<script" not in svg
     assert "&lt;/text&gt;&lt;scri" in svg
-    assert svg.startswith('<svg class="plot" role="img" aria-label="&lt;/text&gt;')
     assert not recwarn.list
 
 
 def test_found_shares_rise_along_a_logarithmic_axis() -> None:
     cuts = np.array([1.0, 10.0, 100.0])
-    svg = plots.ranks("t", [("orange", np.array([0.0, 0.5, 1.0]))], cuts, cuts / 100)
+    svg = plots.ranks(cuts, cuts / 100, [("orange", np.array([0.0, 0.5, 1.0]))])
     ((a, b, c),) = (line for line in lines(svg, "orange"))
     assert b[0] - a[0] == pytest.approx(c[0] - b[0], abs=0.02)
     assert a[1] - b[1] == pytest.approx(b[1] - c[1], abs=0.02) and c[1] < a[1]
@@ -84,7 +83,7 @@ def test_found_shares_rise_along_a_logarithmic_axis() -> None:
 
 def test_learning_curves_have_a_line_a_run_and_a_dot_at_the_chosen_epoch() -> None:
     run = np.array([[1, 0.1, 9], [2, 0.3, 7], [3, 0.2, np.nan]])
-    svg = plots.learning_curves("t", [(run, 2), (run[:1], 1)], (0.0, 0.4))
+    svg = plots.learning_curves([(run, 2), (run[:1], 1)], (0.0, 0.4))
     curve = lines(svg, "blue")[0]
     assert min(curve, key=lambda point: point[1]) == curve[1]
     assert marks(svg, "orange")[0] == pytest.approx(curve[1], abs=0.02)
@@ -118,13 +117,13 @@ def test_the_backbone_keeps_the_closest_of_every_node_by_weight_over_chance() ->
 
 
 def test_attributes_that_hang_together_have_one_colour_and_all_have_names() -> None:
-    svg = plots.network("t", GRAPH, 2)
+    svg = plots.network(GRAPH, 2)
     boxes = re.findall(r"stroke: var\(--(c\d+)\)", svg)
     assert sorted(boxes) == ["c0"] * 3 + ["c1"] * 3
     assert sorted(re.findall(r">([a-f])</text>", svg)) == [*"abcdef"]
-    assert plots.network("t", GRAPH, 2) == svg
+    assert plots.network(GRAPH, 2) == svg
     alone = {"names": ["a"], "strengths": [1.0], "edges": [], "total": 1.0}
-    assert ">a</text>" in plots.network("t", alone, 2)
+    assert ">a</text>" in plots.network(alone, 2)
 
 
 @given(st.integers(2, 25), st.integers(0, 10_000))
@@ -141,7 +140,7 @@ def test_boxes_that_were_spread_apart_do_not_overlap(n: int, seed: int) -> None:
 def test_a_dot_an_account_in_the_colour_of_its_category() -> None:
     rows = [("brand", 0, 0, "food"), ("brand", 4, 2, "art"), ("influencer", 2, 1, "")]
     accounts = [dict(zip(("side", "x", "y", "category"), row, strict=True)) for row in rows]
-    svg = plots.account_map("t", accounts, ["art", "food"])
+    svg = plots.account_map(accounts, ["art", "food"])
     ((art, _),), ((food, _),), ((grey, _),) = (lines(svg, name) for name in ("c0", "c1", "soft"))
     assert grey == pytest.approx([(art[0] + food[0]) / 2, (art[1] + food[1]) / 2], abs=0.02)
     assert food[0] < art[0] and food[1] > art[1]
@@ -154,7 +153,7 @@ def test_the_history_marks_every_trial_and_steps_where_one_is_better(
 ) -> None:
     scores = np.array([0.2, np.nan, 0.25, np.nan, 0.1])
     kinds = ["finished", "failed", "winner", "diverged", "stopped"]
-    svg = plots.history("t", scores, kinds, bigger=bigger)
+    svg = plots.history(scores, kinds, bigger)
     (first,), (winner,), (stopped,) = (marks(svg, name) for name in ("blue", "orange", "page"))
     scale = (stopped[1] - winner[1]) / 0.15
     assert stopped[1] - first[1] == pytest.approx(0.1 * scale, abs=0.02)
@@ -171,18 +170,18 @@ def test_the_history_marks_every_trial_and_steps_where_one_is_better(
 def test_a_choice_has_bars_at_its_medians_and_long_names_stand_aslant() -> None:
     places, scores = np.array([0.25, 0.25, 0.25, 0.75]), np.array([0.1, 0.2, 0.6, 0.6])
     ticks = [(0.25, "[64, 64, 64, 64]"), (0.75, "[128, 128, 128, 128]")]
-    svg = plots.parameter("t", places, scores, ["finished"] * 4, ticks, True)
+    svg = plots.parameter(places, ticks, scores, ["finished"] * 4, True)
     (bar,) = lines(svg, "ink")
     assert bar[0][1] == pytest.approx(marks(svg, "blue")[1][1], abs=0.02)
     assert "[64, 64, 64, …" in svg and "rotate(-35" not in svg
-    svg = plots.parameter("t", places, scores, ["finished"] * 4, ticks * 3, False)
+    svg = plots.parameter(places, ticks * 3, scores, ["finished"] * 4, False)
     assert "rotate(-35" in svg and not lines(svg, "ink")
 
 
 def test_lines_of_all_parameters_end_at_their_score_and_the_winner_lies_on_top() -> None:
     trials = np.array([[0.0, 1.0, 0.0], [1.0, 0.5, 1.0]])
     rows = {name: [(0.0, "low"), (1.0, "high")] for name in ("a", "b", "MAP")}
-    svg = plots.parallel("t", trials, rows, winner=True)
+    svg = plots.parallel(trials, rows, True)
     (worse,), (best,) = lines(svg, "blue"), lines(svg, "orange")
     assert [worse[0][0], worse[2][0]] == [worse[0][0]] * 2 and worse[1][0] > worse[0][0]
     assert best[0][0] == best[2][0] == worse[1][0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import write_csv
-from recbole_mirec.benchmark.page import About, write_page
+from recbole_mirec.benchmark.page import write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
 from recbole_mirec.benchmark.summary import (
@@ -176,27 +176,17 @@ def plan_text(plan: BenchmarkPlan) -> str:
 
 
 def _write(result: BenchmarkResult, command: str) -> None:
-    plan, entries, folder = result.plan, result.plan.entries, result.folder
+    plan, folder = result.plan, result.folder
     runs = result.runs[[*RUN_COLUMNS]]
     frames = {"runs": runs, "per_brand": result.per_brand, "results": result.results}
     for name, frame in frames.items():
         write_csv(folder / f"{name}.csv", frame, float_format="%.12g")
     write_tables(result)
-    if not (runs["status"] == FINISHED).any():
-        return
-    about = About(
-        name=plan.name,
-        main=plan.main,
-        command=command,
-        ablations=[entry.label for entry in entries if entry.perspectives is not None],
-        ablated=plan.ablations.model if plan.ablations else "",
-        leaking=[entry.label for entry in entries if entry.perspectives is None and entry.leaks],
-        remarks=result.remarks,
-    )
-    run = portrait_run(folder, result.runs, plan.main)
-    if run is not None:
-        write_portrait(folder, run, plan.main)
-    write_page(folder, about)
+    if (runs["status"] == FINISHED).any():
+        run = portrait_run(folder, result.runs, plan.main)
+        if run is not None:
+            write_portrait(folder, run, plan.main)
+        write_page(result, command)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:

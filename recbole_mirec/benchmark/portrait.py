@@ -30,7 +30,7 @@ from dataset_convert import schema
 from dataset_convert.features.visual import SCENE_PREFIX, token_label
 from recbole_mirec import runs
 from recbole_mirec.data.attributes import training_graph
-from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
+from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.results import evaluate_scores, protocol_title
 from recbole_mirec.trainer import score_matrix
@@ -47,16 +47,18 @@ _DECIMALS = 3
 
 
 def portrait_run(folder: Path, table: pd.DataFrame, label: str) -> Path | None:
-    """Folder of the run to open: a model's first finished one, new brands first; None without one.
+    """Folder of a model's first finished run, new brands first; None where there is none.
 
     `table` has the rows of runs.csv.
     """
-    finished = table[(table["label"] == label) & (table["status"] == "finished")].copy()
-    if finished.empty:
-        return None
-    finished["turn"] = finished["protocol"] != schema.NEW_BRAND
-    first = finished.sort_values(["turn", "seed", "fold"], kind="stable").iloc[0]
-    return folder / str(first["folder"])
+    finished = table[(table["label"] == label) & (table["status"] == "finished")]
+    turn = finished.assign(known=finished["protocol"] != schema.NEW_BRAND)
+    first = turn.sort_values(["known", "seed", "fold"], kind="stable")["folder"].head(1)
+    return None if first.empty else folder / str(first.item())
+
+
+class _NothingToShow(Exception):  # noqa: N818 - a part of the portrait is left out as planned
+    """Why a part of the portrait is not there."""
 
 
 def write_portrait(folder: Path, run_folder: Path, label: str) -> Path:
@@ -72,24 +74,18 @@ def write_portrait(folder: Path, run_folder: Path, label: str) -> Path:
     experiment.trainer.load_best()
     experiment.model.eval()
     config = experiment.config
-    portrait: dict[str, Any] = {
-        "label": label,
-        "protocol": protocol_title(str(config["protocol"]), config["folds"], config["fold"]),
-        "seed": int(config["seed"]),
-        "missing": {},
-    }
+    protocol = protocol_title(str(config["protocol"]), config["folds"], config["fold"])
+    portrait: dict[str, Any] = {"label": label, "protocol": protocol, "seed": int(config["seed"])}
+    missing = {}
     for name, part in {"graph": attribute_graph, "map": account_map, "cases": case_studies}.items():
         try:
             portrait[name] = part(experiment)
         except _NothingToShow as reason:
-            portrait[name], portrait["missing"][name] = None, str(reason)
+            portrait[name], missing[name] = None, str(reason)
     path = folder / PORTRAIT_FILE
+    portrait["missing"] = missing
     runs.write_text(path, json.dumps(portrait, ensure_ascii=False) + "\n")
     return path
-
-
-class _NothingToShow(Exception):  # noqa: N818 - a part of the portrait is left out as planned
-    """Why a part of the portrait is not there."""
 
 
 def attribute_graph(experiment: Experiment) -> dict[str, Any]:
@@ -115,17 +111,14 @@ def strongest(weights: sparse.csr_array, names: tuple[str, ...]) -> dict[str, An
     Weights (attribute, attribute) are symmetric with a zero diagonal and at least one edge.
     """
     # Rounded, so that the last digits of a sum do not order equal ones.
-    strengths = np.asarray(weights.sum(axis=1)).ravel().round(_DECIMALS)
+    strengths = weights.sum(axis=1).round(_DECIMALS)
     connected = int((strengths > 0).sum())
-    ranked = sorted(range(len(names)), key=lambda node: (-strengths[node], names[node]))
-    chosen = ranked[: min(N_ATTRIBUTES, connected)]
-    dense = np.triu(weights[chosen][:, chosen].toarray(), 1)
+    ranked = np.lexsort((names, -strengths))[: min(N_ATTRIBUTES, connected)]
+    dense = np.triu(weights[ranked][:, ranked].toarray(), 1).round(_DECIMALS)
     return {
-        "names": [names[node] for node in chosen],
-        "strengths": [float(strengths[node]) for node in chosen],
-        "edges": [
-            (int(i), int(j), round(float(dense[i, j]), _DECIMALS)) for i, j in np.argwhere(dense)
-        ],
+        "names": [names[node] for node in ranked],
+        "strengths": strengths[ranked].tolist(),
+        "edges": [(i, j, float(dense[i, j])) for i, j in np.argwhere(dense).tolist()],
         "n_attributes": connected,
         "n_edges": weights.nnz // 2,
         "total": float(strengths.sum()),
@@ -186,7 +179,7 @@ def flattened(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
 
 def _categories(dataset: Any, side: str, tokens: list[str]) -> list[str]:
     """Categories for colours; an influencer's comes from the side file that no model reads."""
-    known: Any = None
+    known = None
     if isinstance(dataset, MirecDataset) and side == schema.INFLUENCER:
         known = dataset.atomic.influencer_category
     elif isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
@@ -209,42 +202,34 @@ def case_studies(experiment: Experiment) -> list[dict[str, Any]]:
     scores = score_matrix(model, dataset, split.brands, split.candidates, pairs_at_once=at_once)
     precision = evaluate_scores(scores, split, metrics=["MAP"]).per_brand["MAP"].to_numpy()
     # By brand id within equal values, which is the order of `split.brands`.
-    ranked = np.argsort(-precision, kind="stable")
-    return [
-        _case(experiment, split, scores[row], int(row))
-        | {"rule": f"the brand with the {words}", "average_precision": float(precision[row])}
-        for words, row in (
-            ("highest average precision", ranked[0]),
-            ("median average precision", ranked[len(ranked) // 2]),
+    order = np.argsort(-precision, kind="stable")
+    cases = []
+    for words, row in (("highest", order[0]), ("median", order[len(order) // 2])):
+        mask, positives = split.mask[row], split.positives[row]
+        ranks = np.full(len(mask), np.nan)
+        ranks[mask] = rankdata(-scores[row][mask], method="average")
+        shown = shown_candidates(ranks, positives)
+        columns = list(shown.values())
+        name = str(dataset.id2token(dataset.uid_field, split.brands[row]))
+        brand = account_card(dataset.atomic, schema.BRAND, name)
+        cards = []
+        shares = _shares(experiment, int(split.brands[row]), split.candidates[columns])
+        for role, column, some in zip(shown, columns, shares, strict=True):
+            token = str(dataset.id2token(dataset.iid_field, split.candidates[column]))
+            card = account_card(dataset.atomic, schema.INFLUENCER, token, beside=brand)
+            cards.append(card | {"role": role, "rank": float(ranks[column]), "shares": some})
+        cases.append(
+            {
+                "n_positives": int(positives.sum()),
+                "n_candidates": int(mask.sum()),
+                "category": _categories(dataset, schema.BRAND, [name])[0],
+                "brand": brand,
+                "influencers": cards,
+                "rule": f"the brand with the {words} average precision",
+                "average_precision": float(precision[row]),
+            }
         )
-    ]
-
-
-def _case(
-    experiment: Experiment, split: EvaluationSplit, scores: NDArray[np.float64], row: int
-) -> dict[str, Any]:
-    dataset = experiment.dataset
-    mask, positives = split.mask[row], split.positives[row]
-    ranks = np.full(len(scores), np.nan)
-    ranks[mask] = rankdata(-scores[mask], method="average")
-    name = str(dataset.id2token(dataset.uid_field, split.brands[row]))
-    brand = account_card(dataset.atomic, schema.BRAND, name)
-    shown = shown_candidates(ranks, positives)
-    influencers = split.candidates[list(shown.values())]
-    shares = _shares(experiment, int(split.brands[row]), influencers)
-    cards = []
-    for (role, column), influencer, some in zip(shown.items(), influencers, shares, strict=True):
-        token = str(dataset.id2token(dataset.iid_field, influencer))
-        card = account_card(dataset.atomic, schema.INFLUENCER, token, beside=brand)
-        named = dict(zip(experiment.model.perspectives, some.tolist(), strict=True))
-        cards.append(card | {"role": role, "rank": float(ranks[column]), "shares": named})
-    return {
-        "n_positives": int(positives.sum()),
-        "n_candidates": int(mask.sum()),
-        "category": _categories(dataset, schema.BRAND, [name])[0],
-        "brand": brand,
-        "influencers": cards,
-    }
+    return cases
 
 
 def shown_candidates(ranks: NDArray[np.float64], positives: NDArray[np.bool_]) -> dict[str, int]:
@@ -263,15 +248,14 @@ def shown_candidates(ranks: NDArray[np.float64], positives: NDArray[np.bool_]) -
 
 def _shares(
     experiment: Experiment, brand: int, influencers: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """What each perspective adds to the score of a brand's candidates (candidate, perspective)."""
+) -> list[dict[str, float]]:
+    """What each perspective adds to the score of each candidate of a brand."""
     dataset, model = experiment.dataset, experiment.model
-    brands = torch.full((len(influencers),), brand)
-    items = torch.from_numpy(influencers)
+    brands, items = torch.full((len(influencers),), brand), torch.from_numpy(influencers)
     pairs = Interaction({dataset.uid_field: brands, dataset.iid_field: items})
     with torch.no_grad():
-        shares: torch.Tensor = model.perspective_scores(pairs.to(model.device))
-    return np.asarray(shares.double().cpu().numpy())
+        shares = model.perspective_scores(pairs.to(model.device)).double().tolist()
+    return [dict(zip(model.perspectives, some, strict=True)) for some in shares]
 
 
 def account_card(
@@ -285,26 +269,20 @@ def account_card(
     row: dict[Any, Any] = frame.set_index(schema.ACCOUNT_ID[side]).loc[account].to_dict()
     followers = row.get(schema.account_field(side, schema.FOLLOWERS))
     attributes = row.get(schema.account_field(side, schema.ATTRIBUTES))
+    names = sorted(attributes) if isinstance(attributes, list) else []
     # modality -> what tells one from another -> how it reads
     words = {name: _topics(data, side, name, row) for name in schema.TOPIC_MODALITIES}
     words |= {name: _labels(side, name, row) for name in schema.VISUAL_MODALITIES}
-    names = sorted(attributes) if isinstance(attributes, list) else []
-    words[schema.ATTRIBUTES] = dict(zip(names, names, strict=True))
+    words[schema.ATTRIBUTES] = {name: name for name in names}
     features = {}
     for modality, some in words.items():
-        theirs = beside["features"][modality] if beside else ()
-        shared = {one["key"] for one in theirs}
+        theirs = {one["key"] for one in beside["features"][modality]} if beside else set()
         features[modality] = [
-            {"key": key, "text": text, "shared": key in shared} for key, text in some.items()
+            {"key": key, "text": text, "shared": key in theirs} for key, text in some.items()
         ]
-    return {
-        "id": account,
-        "role": "the brand",
-        "rank": 0.0,
-        "shares": {},
-        "followers": None if followers is None or pd.isna(followers) else round(float(followers)),
-        "features": features,
-    }
+    known = None if followers is None or pd.isna(followers) else round(float(followers))
+    bare = {"role": "the brand", "rank": 0.0, "shares": {}}
+    return {"id": account, **bare, "followers": known, "features": features}
 
 
 def _topics(data: Any, side: schema.Side, modality: str, row: Mapping[Any, Any]) -> dict[Any, str]:

@@ -1,9 +1,8 @@
 """The templates of the pages, filled in: nothing on a page can load or run, whatever it tells."""
 
 import re
-from collections.abc import Sequence
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -14,45 +13,11 @@ MISSING = "\N{EN DASH}"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-class Cell(NamedTuple):
-    """A cell of a table that is more than a text.
-
-    Attributes:
-        text: what stands in it.
-        soft: what stands behind it in small letters.
-        bold: whether the text is bold.
-        mark: whether it carries a dagger.
-        part: strength of the cell's colour, or length of its bar, from 0 to 100; None: neither.
-    """
-
-    text: str
-    soft: str = ""
-    bold: bool = False
-    mark: bool = False
-    part: float | None = None
-
-
-def render(template: str, **values: Any) -> str:
+def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
     """Returns a page as HTML; values are escaped unless they are `Markup`, which plots alone make.
 
     Control characters, and what UTF-8 cannot write, become question marks.
     """
-    text = _environment().get_template(template).render(values)
-    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
-
-
-def counted(n: int, word: str) -> str:
-    """Returns a number with its word: 1 brand, 3,075 brands."""
-    return f"{n:,} {word}" + ("" if n == 1 else "s")
-
-
-def listed(words: Sequence[str]) -> str:
-    """Returns words with commas and an `and`."""
-    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
-
-
-@cache
-def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("recbole_mirec"),
         autoescape=True,
@@ -60,6 +25,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"counted": counted, "listed": listed, "duration": duration}
-    environment.globals["Cell"] = Cell
-    return environment
+    environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
+    text = environment.get_template(template).render(values)
+    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
+
+
+def counted(n: int, word: str) -> str:
+    """Returns a number with its word: 1 brand, 3,075 brands."""
+    return f"{n:,} {word}" + ("" if n == 1 else "s")

@@ -42,7 +42,7 @@ from recbole_mirec.sweep import (
     read_end,
     run_jobs,
 )
-from recbole_mirec.tuning.page import StudyReport, write_report
+from recbole_mirec.tuning.page import write_report
 from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
     CLOCK,
@@ -153,7 +153,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
     with owned(folder, STUDY, identity, _difference):
         found = _Study(plan, folder, search).run()
         result = StudyResult(plan, folder, *found, is_synthetic(dataset), experiment_notes(config))
-        write_report(folder / REPORT_FILE, _report(result))
+        write_report(folder / REPORT_FILE, result)
     return result
 
 
@@ -327,32 +327,6 @@ def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     }
     settings = {"model": fixed["model"], "dataset": fixed["dataset"], **kept, **trial.parameters}
     return settings | ({"epochs": trial.end.n_epochs} if trial.end.status == STOPPED else {})
-
-
-def _report(result: StudyResult) -> StudyReport:
-    plan, winner = result.plan, result.winner
-    metrics = pd.DataFrame()
-    if winner is not None:
-        metrics = pd.DataFrame(winner.valid.items(), columns=["metric", "validation"])
-    if winner is not None and winner.test is not None:
-        metrics["test"] = metrics["metric"].map(winner.test)
-    return StudyReport(
-        **{key: plan.settings[key] for key in ("model", "dataset", "seed")},
-        synthetic=result.synthetic,
-        protocol=study_protocol(plan.settings),
-        metric=plan.metric,
-        bigger=not smaller_is_better(plan.metric),
-        algo=plan.algorithm,
-        command=plan.command,
-        trials=result.trials,
-        parameters=plan.space.parameters,
-        winner=None if winner is None else winner.trial.number,
-        winner_yaml="" if winner is None else winner.yaml,
-        winner_metrics=metrics,
-        notes=result.notes,
-        status="finished",
-        n_tested=1 if winner is None else winner.n_tested,
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 from page_cases import Page
 
-from recbole_mirec.benchmark.page import About, write_page
-
-ABOUT = About("trial", "Ours", "python -m recbole_mirec.benchmark plan.yaml", ("Ours: content",))
+from recbole_mirec.benchmark.page import write_page
+from recbole_mirec.benchmark.summary import BenchmarkResult
 
 # label -> MAP of brands b1, b2, b3 for seeds 1 and 2; Cosine runs once.
 VALUES = {
@@ -30,53 +30,53 @@ def write_folder(
     protocols: Sequence[str] = ("new-brand",),
     labels: Sequence[str] = tuple(VALUES),
     failed: Sequence[str] = (),
-    categories: bool = True,
+    categories: Sequence[str | None] = CATEGORIES,
     synthetic: bool = True,
     folds: int = 0,
     differences: Mapping[str, tuple[float, float]] | None = None,
     leader: str = "",
-) -> Path:
-    """The files of a benchmark; `differences`: label -> (difference, p after Holm)."""
+    main: str = "Ours",
+    ablated: str = "Ours",
+    leaking: Sequence[str] = (),
+) -> BenchmarkResult:
+    """A benchmark and the files of its runs; `differences`: label -> (difference, p after Holm)."""
     runs, brands, results = [], [], []
     for protocol in protocols:
         for label in labels:
             for seed, values in enumerate(VALUES[label], start=1):
-                name = label.replace(":", "").replace(" ", "-")
-                run = {
+                run: dict[str, Any] = {
                     **{"label": label, "model": MODELS[label], "protocol": protocol, "seed": seed},
                     **{"status": "failed" if label in failed else "finished", "seconds": 30.0},
                     "reason": "DivergedError: the loss is <NaN>" if label in failed else "",
-                    "folder": f"runs/{name}/{protocol}/seed-{seed}",
+                    "folder": f"runs/{label.replace(': ', '-')}/{protocol}/seed-{seed}",
+                    "record": {},
                 }
+                if label not in failed:
+                    run["record"] = _write_run(folder / run["folder"], label, values, synthetic)
+                    for number, value in enumerate(values):
+                        brands.append(
+                            {
+                                **{"label": label, "protocol": protocol, "seed": seed, "fold": 0},
+                                **{"part": "test", "brand_id": f"b{number + 1}"},
+                                "brand_category": categories[number],
+                                **{"AUC": 0.5 + value / 2, "MAP": value, "FirstRank": 1 / value},
+                            }
+                        )
                 runs += [{**run, "fold": fold + 1 if folds else 0} for fold in range(folds or 1)]
-                if label in failed:
-                    continue
-                _write_run(folder / run["folder"], label, values, synthetic)
-                for number, value in enumerate(values):
-                    row = {**run, "fold": 0, "part": "test", "brand_id": f"b{number + 1}"}
-                    row |= {"brand_category": CATEGORIES[number]} if categories else {}
-                    metrics = {"AUC": 0.5 + value / 2, "MAP": value, "FirstRank": 1 / value}
-                    kept = ("label", "protocol", "seed", "fold", "part", "brand_id")
-                    kept = (*kept, "brand_category") if categories else kept
-                    brands.append({key: row[key] for key in kept} | metrics)
             if label not in failed:
                 results += _results(label, protocol, differences, leader)
-    for name, rows in (("runs", runs), ("per_brand", brands), ("results", results)):
-        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
-    return folder
+    models = [SimpleNamespace(label=one, leaks=one in leaking) for one in labels if ":" not in one]
+    ablations = [SimpleNamespace(label=one, leaks=False) for one in (ablated, "Ours: content")]
+    families = [(models, main), (ablations, ablated)][: 2 if "Ours: content" in labels else 1]
+    plan: Any = SimpleNamespace(name="trial", main=main, families=families)
+    frames = (pd.DataFrame(rows) for rows in (runs, brands, results))
+    return BenchmarkResult(plan, folder, *frames, synthetic, ("read with care",))
 
 
-def _write_run(folder: Path, label: str, values: Sequence[float], synthetic: bool) -> None:
+def _write_run(
+    folder: Path, label: str, values: Sequence[float], synthetic: bool
+) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    epochs = [] if label == "Cosine" else [(0, 9.0, 0.1), (1, 7.0, 0.3), (2, 5.0, 0.2)]
-    record = {
-        **{"dataset": "made-up", "data_fingerprint": "0123456789abcdef", "synthetic": synthetic},
-        **{"settings": {}, "versions": {"torch": "2.13"}, "best_epoch": 2},
-        "history": [{"epoch": e, "train_loss": loss, "valid": v} for e, loss, v in epochs],
-        "notes": [NOTE] if label == "BPR" else [],
-        "test": {"n_brands": 3, "n_candidates": 40},
-    }
-    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     pd.DataFrame(
         {
             "brand_id": ["b1", "b2", "b3", "b3"],
@@ -86,6 +86,14 @@ def _write_run(folder: Path, label: str, values: Sequence[float], synthetic: boo
             "unseen": [True, False, False, False],
         }
     ).to_csv(folder / "ranks.test.csv", index=False)
+    epochs = [] if label == "Cosine" else [(0, 9.0, 0.1), (1, 7.0, 0.3), (2, 5.0, 0.2)]
+    return {
+        **{"dataset": "made-up", "data_fingerprint": "0123456789abcdef", "synthetic": synthetic},
+        **{"settings": {}, "versions": {"torch": "2.13"}, "best_epoch": 2},
+        "history": [{"epoch": e, "train_loss": loss, "valid": v} for e, loss, v in epochs],
+        "notes": [NOTE] if label == "BPR" else [],
+        "test": {"n_brands": 3, "n_candidates": 40},
+    }
 
 
 def _results(
@@ -111,6 +119,15 @@ def _results(
         }
         for metric, value in means.items()
     ]
+
+
+def changed(result: BenchmarkResult, label: str, metric: str, **values: Any) -> BenchmarkResult:
+    """Other values in a row of the results."""
+    found = result.results
+    found.loc[(found["label"] == label) & (found["metric"] == metric), list(values)] = [
+        *values.values()
+    ]
+    return result
 
 
 def portrait(**changes: Any) -> dict[str, Any]:
@@ -168,5 +185,5 @@ def write_portrait_file(folder: Path, **changes: Any) -> None:
     (folder / "portrait.json").write_text(json.dumps(portrait(**changes)), encoding="utf-8")
 
 
-def page_of(folder: Path, about: About = ABOUT) -> Page:
-    return Page(write_page(folder, about).read_text(encoding="utf-8"))
+def page_of(result: BenchmarkResult, command: str = "go") -> Page:
+    return Page(write_page(result, command).read_text(encoding="utf-8"))

@@ -9,16 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_cases import Page
-from report_cases import ABOUT, NOTE, page_of, write_folder, write_portrait_file
+from report_cases import NOTE, changed, page_of, portrait, write_folder, write_portrait_file
 
-from recbole_mirec.benchmark import page as module
-from recbole_mirec.benchmark.page import (
-    category_table,
-    found_shares,
-    metric_text,
-    p_text,
-    signed_text,
-)
+from recbole_mirec import plots
+from recbole_mirec.benchmark.page import View, found_shares, metric_text, p_text, signed_text
 
 FAR = {"Cosine": (-0.15, 0.004), "BPR": (-0.2, 0.03), "Ours: content": (-0.08, 0.4)}
 
@@ -26,33 +20,20 @@ FAR = {"Cosine": (-0.15, 0.004), "BPR": (-0.2, 0.03), "Ours: content": (-0.08, 0
 @pytest.fixture(scope="module")
 def far(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The page of a benchmark in which the main model is far ahead."""
-    folder = write_folder(tmp_path_factory.mktemp("far"), differences=FAR, leader="Ours")
-    write_portrait_file(folder)
-    return page_of(folder)
+    result = write_folder(tmp_path_factory.mktemp("far"), differences=FAR, leader="Ours")
+    write_portrait_file(result.folder)
+    return page_of(result)
 
 
 @pytest.fixture(autouse=True)
-def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
-    """What is drawn on a test's own pages: title -> arguments. Drawing itself takes seconds."""
-    found: dict[str, tuple[Any, ...]] = {}
-
-    def draw(title: str, *args: Any) -> str:
-        found[title] = args
-        return ""
-
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """What is drawn on a test's own pages: plot -> arguments. Drawing itself takes seconds."""
+    found: dict[str, list[Any]] = {}
     for name in ("intervals", "ranks", "learning_curves", "network", "account_map"):
-        monkeypatch.setattr(module.plots, name, draw)
+        monkeypatch.setattr(
+            plots, name, lambda *args, at=name: found.setdefault(at, []).append(args)
+        )
     return found
-
-
-def changed(folder: Path, name: str, label: str, metric: str, **values: object) -> Path:
-    """Write other values into a row of a file of the folder."""
-    table = pd.read_csv(folder / name)
-    rows = (table["label"] == label) & (table["metric"] == metric)
-    for column, value in values.items():
-        table.loc[rows, column] = value
-    table.to_csv(folder / name, index=False)
-    return folder
 
 
 def test_the_headline_says_who_wins_by_how_much_and_whether_it_is_significant(far: Page) -> None:
@@ -61,26 +42,25 @@ def test_the_headline_says_who_wins_by_how_much_and_whether_it_is_significant(fa
         "above Cosine (interval of the difference +.120 to +.170; significant, p = .004 after "
         "Holm's correction). It is significantly above 2 of 2 other models."
     ) in far.words
-    assert "3 models compared: Ours, Cosine and BPR." in far.words
+    assert "3 models compared: Ours, Cosine, BPR." in far.words
 
 
 def test_where_the_main_model_loses_the_headline_says_so(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, differences={"Cosine": (np.nan, np.nan)})
+    result = write_folder(tmp_path, differences={"Cosine": (np.nan, np.nan)}, main="Cosine")
     known = {"difference": 0.15, "difference_low": -0.01, "difference_high": 0.31}
-    changed(folder, "results.csv", "Ours", "MAP", **known, p_holm=0.2, against="Cosine")
+    changed(result, "Ours", "MAP", **known, p_holm=0.2, against="Cosine")
     assert (
         "Ours has the highest MAP: .350 (95 % interval .310 to .410). That is .150 above Cosine "
         "(interval of the difference \u2212.010 to +.310; not significant, p = .200 after"
-    ) in page_of(folder, dataclasses.replace(ABOUT, main="Cosine")).words
+    ) in page_of(result).words
 
 
 def test_a_leaking_model_neither_wins_nor_is_beaten(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, differences=FAR)
-    page = page_of(folder, dataclasses.replace(ABOUT, leaking=("BPR",)))
+    page = page_of(write_folder(tmp_path / "a", differences=FAR, leaking=["BPR"]))
     assert "MAP (leaking models aside: BPR): .350" in page.words
     assert "It is significantly above 1 of 1 other models." in page.words
     assert "BPR leaks" in [row[0] for row in page.rows]
-    page = page_of(folder, dataclasses.replace(ABOUT, main="BPR", leaking=("Ours",)))
+    page = page_of(write_folder(tmp_path / "b", differences=FAR, main="BPR", leaking=["Ours"]))
     assert "New brands: Cosine has the highest MAP (leaking models aside: Ours): .200" in page.words
 
 
@@ -110,17 +90,14 @@ def test_bold_is_what_leads_its_own_table(tmp_path: Path) -> None:
 
 
 def test_one_seed_only_is_never_called_significant(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, differences=FAR)
-    changed(folder, "results.csv", "Cosine", "MAP", significant=False)
-    words = page_of(folder).words
+    result = changed(write_folder(tmp_path, differences=FAR), "Cosine", "MAP", significant=False)
+    words = page_of(result).words
     assert "not called significant, for there is one seed only, p = .004 after" in words
 
 
 def test_ablations_are_compared_with_their_full_model(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, differences=FAR)
-    known = {"against": "Cosine", "significant": True}
-    changed(folder, "results.csv", "Ours: content", "MAP", **known)
-    rows = page_of(folder, dataclasses.replace(ABOUT, ablated="Cosine")).rows
+    result = write_folder(tmp_path, differences=FAR, ablated="Cosine")
+    rows = page_of(changed(result, "Ours: content", "MAP", against="Cosine", significant=True)).rows
     at = next(i for i, row in enumerate(rows) if row[0] == "Ours: content")
     assert next(row for row in reversed(rows[:at]) if row[0] == "model")[2] == "less Cosine's"
     assert rows[at][1] == ".267†"
@@ -129,26 +106,22 @@ def test_ablations_are_compared_with_their_full_model(tmp_path: Path) -> None:
 
 
 def test_failures_stand_in_the_tables_and_in_a_list_with_their_reason(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, failed=["BPR"])
-    page = page_of(folder)
+    result = write_folder(tmp_path, failed=["BPR"])
+    page = page_of(result)
     assert ["BPR failed", *["\u2013"] * 5] in page.rows
     reason = "DivergedError: the loss is <NaN>"
     assert ["BPR", "failed", reason, "new-brand, seed 1; new-brand, seed 2"] in page.rows
     assert "<NaN>" not in page.text
-    table = pd.read_csv(folder / "runs.csv").replace({"failed": "not run"})
-    table.to_csv(folder / "runs.csv", index=False)
-    assert "BPR not run" in [row[0] for row in page_of(folder).rows]
+    result.runs.loc[result.runs["status"] == "failed", "status"] = "not run"
+    assert "BPR not run" in [row[0] for row in page_of(result).rows]
 
 
 def test_a_protocol_under_which_nothing_finished_is_shown_all_the_same(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, protocols=["new-brand", "known-brand"])
-    for name in ("results", "per_brand"):
-        table = pd.read_csv(folder / f"{name}.csv")
-        table[table["protocol"] == "new-brand"].to_csv(folder / f"{name}.csv", index=False)
-    table = pd.read_csv(folder / "runs.csv")
-    table.loc[table["protocol"] == "known-brand", "status"] = "failed"
-    table.to_csv(folder / "runs.csv", index=False)
-    page = page_of(folder)
+    result = write_folder(tmp_path, protocols=["new-brand", "known-brand"])
+    frames = {"results": result.results, "per_brand": result.per_brand}
+    frames = {name: one[one["protocol"] == "new-brand"] for name, one in frames.items()}
+    result.runs.loc[result.runs["protocol"] == "known-brand", "status"] = "failed"
+    page = page_of(dataclasses.replace(result, **frames))
     assert "Known brands: No model has results." in page.words
     assert ["Ours failed", *["\u2013"] * 3] in page.rows
 
@@ -161,49 +134,43 @@ def test_synthetic_is_said_once_and_notes_once(far: Page, tmp_path: Path) -> Non
 
 
 def test_intervals_of_shares_stay_within_0_and_1_and_ranks_above_1(
-    tmp_path: Path, drawn: dict[str, tuple[Any, ...]]
+    tmp_path: Path, drawn: dict[str, list[Any]]
 ) -> None:
-    folder = write_folder(tmp_path, labels=["Ours", "Cosine", "BPR"], differences=FAR)
-    changed(folder, "results.csv", "Ours", "MAP", low=-0.2, high=1.3)
-    changed(folder, "results.csv", "BPR", "MedR", low=-3.0, high=12.0)
-    assert "(95 % interval .000 to 1.000)" in page_of(folder).words
-    rows, lines = drawn["MAP, of every model"]
+    result = write_folder(tmp_path, labels=["Ours", "Cosine", "BPR"], differences=FAR)
+    changed(result, "Ours", "MAP", low=-0.2, high=1.3)
+    changed(result, "BPR", "MedR", low=-3.0, high=12.0)
+    assert "(95 % interval .000 to 1.000)" in page_of(result).words
+    (rows, lines), _, (ranks, _) = drawn["intervals"]
     assert [(row[0], row[2:]) for row in rows] == [
-        ("Ours", (0.0, 1.0, "main")),
-        ("Cosine", (pytest.approx(0.16), pytest.approx(0.26), "other")),
-        ("BPR", (pytest.approx(0.11), pytest.approx(0.21), "other")),
+        ("Ours", (0.0, 1.0, "orange")),
+        ("Cosine", (pytest.approx(0.16), pytest.approx(0.26), "blue")),
+        ("BPR", (pytest.approx(0.11), pytest.approx(0.21), "blue")),
     ]
     assert lines == {"untrained": pytest.approx(0.2)}
-    rows, _ = drawn["MedR, smaller is better, of every model"]
-    assert [row[0] for row in rows] == ["Ours", "Cosine", "BPR"]
-    assert rows[2][2:4] == (1.0, 12.0)
+    assert [row[0] for row in ranks] == ["Ours", "Cosine", "BPR"]
+    assert ranks[2][2:4] == (1.0, 12.0)
 
 
 def test_learning_curves_are_of_models_with_epochs_a_line_a_run(
-    tmp_path: Path, drawn: dict[str, tuple[Any, ...]]
+    tmp_path: Path, drawn: dict[str, list[Any]]
 ) -> None:
     page_of(write_folder(tmp_path))
-    trained = [title for title in drawn if title.startswith("training")]
-    assert trained == ["training of Ours", "training of BPR"]
-    runs, ends = drawn["training of Ours"]
+    (runs, ends), _ = drawn["learning_curves"]  # Ours and BPR
     assert [best for _, best in runs] == [2, 2]
     assert runs[0][0].tolist() == [[1, 0.1, 9], [2, 0.3, 7], [3, 0.2, 5]]
     assert ends == (pytest.approx(0.088), pytest.approx(0.312))
 
 
 def test_categories_are_means_over_brands_and_seeds(tmp_path: Path, far: Page) -> None:
-    folder = write_folder(tmp_path)
-    table = pd.read_csv(folder / "per_brand.csv").replace({"shoes": "NA"})
-    table.to_csv(folder / "per_brand.csv", index=False)
-    rows = module._table(folder / "per_brand.csv")
-    found = category_table(rows[rows["label"] == "Ours"])
+    result = write_folder(tmp_path)
+    parts = (result.runs, result.per_brand, result.results, pd.DataFrame())
+    found = View(result.plan, "new-brand", *parts).by_category.loc["Ours"]
     assert found.loc["food", "MAP"] == pytest.approx((0.5 + 0.3 + 0.7 + 0.3) / 4)
-    # A category may be called NA.
-    assert found.loc["NA", "MAP"] == pytest.approx(0.15)
     # The median within a seed (two brands, their middle), then the mean of the seeds.
     seeds = [(1 / 0.5 + 1 / 0.3) / 2, (1 / 0.7 + 1 / 0.3) / 2]
     assert found.loc["food", "MedR"] == pytest.approx(sum(seeds) / 2)
-    assert list(found["n_brands"]) == [1, 2]
+    assert list(found["n_brands"]) == [2, 1]
+    assert "food 2, shoes 1" in far.words
     assert ["MAP", "food", "shoes"] in far.rows
     assert ["Ours", ".450", ".150"] in far.rows
     cells = [found["style"] for tag, found in far.elements if tag == "td" and "style" in found]
@@ -220,14 +187,14 @@ def test_the_share_of_ranks_found_is_exact() -> None:
 
 def test_unseen_influencers_are_counted_once_however_many_runs_there_are(far: Page) -> None:
     assert "1 of the 4 test collaborations (25 %)" in far.words
-    assert ["Ours", ".175 (.350)"] in far.rows
+    assert ["Ours", ".175", *["\u2013"] * 2] in far.rows
 
 
 @pytest.mark.parametrize(
     ("changes", "absent"),
     [
         ({"labels": ["Ours"]}, "Ablations of the perspectives"),
-        ({"categories": False}, "By category of the brand"),
+        ({"categories": [None] * 3}, "By category of the brand"),
         ({"protocols": ["known-brand"]}, "New brands"),
         ({}, "Runs that did not finish"),
         ({}, "Map of the accounts"),
@@ -252,10 +219,10 @@ def test_both_protocols_have_their_sections_and_folds_are_told(tmp_path: Path) -
 
 
 def test_what_a_portrait_lacks_is_said_with_its_reason(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path)
+    result = write_folder(tmp_path)
     missing = {"graph": "no lists", "map": "BPR", "cases": "no test part"}
-    write_portrait_file(folder, graph=None, map=None, cases=None, missing=missing)
-    words = page_of(folder).words
+    write_portrait_file(tmp_path, graph=None, map=None, cases=None, missing=missing)
+    words = page_of(result).words
     for reason in missing.values():
         assert f"Not shown: {reason}." in words
 
@@ -274,12 +241,14 @@ def test_accounts_are_shown_with_their_shares_and_what_they_have_in_common(far: 
     assert numbers == [["50.0%", "50.0%"], ["16.7%", "33.3%"], ["11.1%", "50.0%"]]
 
 
-def test_the_same_files_make_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_results_make_the_same_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
-    folder = write_folder(tmp_path, labels=["Ours", "Cosine"])
-    write_portrait_file(folder)
-    assert page_of(folder).text == page_of(folder).text
-    assert not list(folder.glob("*.part"))
+    result = write_folder(tmp_path, labels=["Ours", "Cosine"])
+    write_portrait_file(tmp_path)
+    assert page_of(result).text == page_of(result).text
+    assert not list(tmp_path.glob("*.part"))
 
 
 HOSTILE = (
@@ -291,20 +260,20 @@ def test_no_name_can_become_markup(
     tmp_path: Path, far: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    folder = write_folder(tmp_path, labels=["Ours", "BPR"])
-    for path in [*folder.rglob("*.csv")]:
-        table = pd.read_csv(path).replace({"BPR": HOSTILE, "food": HOSTILE, NOTE: HOSTILE})
-        table.to_csv(path, index=False)
-    write_portrait_file(folder)
-    path = folder / "portrait.json"
-    text = path.read_text(encoding="utf-8")
+    result = write_folder(tmp_path, labels=["Ours", "BPR"])
+    for frame in (result.runs, result.per_brand, result.results):
+        names = dict.fromkeys(("BPR", "food", "finished", "folder"), HOSTILE)
+        columns = frame.columns.intersection(["label", "brand_category", "protocol"])
+        frame[columns] = frame[columns].replace(names | {"new-brand": HOSTILE})
+    result.runs.loc[:, "record"] = [one | {"notes": [HOSTILE]} for one in result.runs["record"]]
+    result.plan.families[0][0][1].label = HOSTILE
+    text = json.dumps(portrait())
     for name in ("food", "b1", "cake", "Ours"):
         text = text.replace(f'"{name}"', json.dumps(HOSTILE))
-    path.write_text(text, encoding="utf-8")
-    words = dict.fromkeys(("name", "command"), HOSTILE)
-    page = page_of(folder, dataclasses.replace(ABOUT, **words, remarks=(HOSTILE,)))
+    (tmp_path / "portrait.json").write_text(text, encoding="utf-8")
+    page = page_of(result, command=HOSTILE)
     assert page.nothing_runs()
-    assert page.tags() <= far.tags() | {"li"}
+    assert page.tags() <= far.tags()
     assert page.words.count("<script>alert('x')</script>") > 10
     assert "\x07" not in page.text and "?\u6f22{{1}}" in page.words
     assert far.nothing_runs()
@@ -315,13 +284,13 @@ def test_no_name_can_become_markup(
     [(0.2384, ".238"), (1.0, "1.000"), (0.99961, "1.000"), (0.0, ".000"), (np.nan, "\u2013")],
 )
 def test_metrics_have_three_places_and_no_zero_before_the_point(value: float, text: str) -> None:
-    assert metric_text("MAP", value) == text
+    assert metric_text(value) == text
 
 
 def test_ranks_differences_and_p_values_as_a_person_reads_them() -> None:
-    assert metric_text("paper_medr", 2) == "2.0"
-    assert metric_text("unseen_MedR", 1234.5) == "1,234.5"
-    assert [signed_text("MAP", x) for x in (0.05, -0.05)] == ["+.050", "\u2212.050"]
+    assert metric_text(2, "paper_medr") == "2.0"
+    assert metric_text(1234.5, "unseen_MedR") == "1,234.5"
+    assert [signed_text(x) for x in (0.05, -0.05)] == ["+.050", "\u2212.050"]
     assert [p_text(x) for x in (0.0004, 0.0312, 1.0, np.nan)] == [
         "< .001",
         ".031",
