@@ -266,9 +266,9 @@ def per_brand_metrics(
     for name in metrics:
         kind, _, depth = name.partition("@")
         found |= METRICS[kind].columns(ranks, depth)
-    for name in metrics if unseen is not None else ():
+    for name in metrics:
         kind, _, depth = name.partition("@")
-        if UNSEEN + kind in METRICS:
+        if unseen is not None and UNSEEN + kind in METRICS:
             found |= METRICS[UNSEEN + kind].columns(unseen, depth)
     return found
 
