@@ -92,7 +92,8 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     frame: pd.DataFrame = pd.read_csv(path, **given)
     for place, kind in enumerate(frame.dtypes):
         if str(kind) in _TEXTS:
-            frame.isetitem(place, [_unguarded(cell) for cell in frame.iloc[:, place]])
+            cells = [_unguarded(cell) for cell in frame.iloc[:, place]]
+            frame.isetitem(place, pd.Series(cells, frame.index, kind))  # a type even if all miss
     return frame.rename(columns=_unguarded)
 
 
