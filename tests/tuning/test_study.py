@@ -321,7 +321,7 @@ def test_the_winners_folder_is_a_run(
         *("run.json", "config.yaml", BEST, LAST, "log.txt", ".lock"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
-        *("ranks.valid.csv", "ranks.test.csv", "trial.json"),
+        *("ranks.valid.csv", "ranks.test.csv", "trial.json", "tensorboard"),
     }
     record = runs.read_run(folder).record
     assert record["status"] == "finished"
