@@ -39,10 +39,10 @@ class TrainInfluencerSampler:
         self,
         pairs: NDArray[np.int64],
         *,
-        distribution: str = "uniform",
-        alpha: float = 1.0,
+        distribution: str,
+        alpha: float,
         seed: int,
-        static: bool = False,
+        static: bool,
     ):
         influencers, counts = np.unique(pairs[:, 1], return_counts=True)
         brands, degrees = np.unique(pairs[:, 0], return_counts=True)

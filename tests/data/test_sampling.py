@@ -20,6 +20,11 @@ PAIRS = np.array([(1, 2), (1, 3), (2, 3), (2, 2), (2, 5), (3, 2), (3, 7)])
 N_DRAWS = 20_000
 
 
+def make_sampler(pairs: np.ndarray, **named: Any) -> TrainInfluencerSampler:
+    plain: dict[str, Any] = {"distribution": "uniform", "alpha": 1.0, "static": False}
+    return TrainInfluencerSampler(pairs, **(plain | named))
+
+
 def draws(sampler: TrainInfluencerSampler, brand: int, n_draws: int = N_DRAWS) -> np.ndarray:
     brands = np.full(n_draws, brand)
     return sampler.sample_by_user_ids(brands, np.zeros(n_draws, np.int64), 1).numpy()
@@ -40,7 +45,7 @@ def draws(sampler: TrainInfluencerSampler, brand: int, n_draws: int = N_DRAWS) -
 def test_others_are_drawn_alike_or_by_training_collaborations_to_the_power_alpha(
     brand: int, distribution: str, alpha: float, probabilities: dict[int, float]
 ) -> None:
-    sampler = TrainInfluencerSampler(PAIRS, seed=1, distribution=distribution, alpha=alpha)
+    sampler = make_sampler(PAIRS, seed=1, distribution=distribution, alpha=alpha)
     drawn = draws(sampler, brand)
     assert set(drawn) == set(probabilities)
     for influencer, probability in probabilities.items():
@@ -62,7 +67,7 @@ def test_negatives_are_training_influencers_and_never_positives(
     influencers = set(rows[:, 1])
     if any((rows[:, 0] == brand).sum() == len(influencers) for brand in rows[:, 0]):
         return
-    sampler = TrainInfluencerSampler(rows, distribution=distribution, seed=seed, static=static)
+    sampler = make_sampler(rows, distribution=distribution, seed=seed, static=static)
     drawn = sampler.sample_by_user_ids(rows[:, 0], rows[:, 1], num)
     assert drawn.dtype == torch.int64
     assert set(drawn.tolist()) <= influencers
@@ -72,7 +77,7 @@ def test_negatives_are_training_influencers_and_never_positives(
 @pytest.mark.parametrize("static", [False, True])
 def test_order_is_all_first_negatives_then_all_second_ones(static: bool) -> None:
     # Brand 1 can only draw 5 or 7, brand 2 only 7: the brand of each place shows.
-    sampler = TrainInfluencerSampler(PAIRS, seed=3, static=static)
+    sampler = make_sampler(PAIRS, seed=3, static=static)
     drawn = sampler.sample_by_user_ids(np.array([2, 1, 2]), np.array([3, 2, 5]), 40)
     by_pair = drawn.reshape(40, 3)
     assert set(by_pair[:, 0].tolist()) == set(by_pair[:, 2].tolist()) == {7}
@@ -82,21 +87,21 @@ def test_order_is_all_first_negatives_then_all_second_ones(static: bool) -> None
 def test_static_negatives_stay_and_depend_on_no_order_of_batches() -> None:
     # Brands with several possible negatives, so that equality is no accident.
     pairs = np.array([(brand, brand * 10 + k) for brand in range(1, 8) for k in range(4)])
-    whole = TrainInfluencerSampler(pairs, seed=5, static=True)
+    whole = make_sampler(pairs, seed=5, static=True)
     expected = whole.sample_by_user_ids(pairs[:, 0], pairs[:, 1], 2).reshape(2, -1)
     shuffled = np.random.default_rng(0).permutation(len(pairs))
-    batched = TrainInfluencerSampler(pairs, seed=5, static=True)
+    batched = make_sampler(pairs, seed=5, static=True)
     for rows in np.array_split(shuffled, 5):
         drawn = batched.sample_by_user_ids(pairs[rows, 0], pairs[rows, 1], 2)
         assert torch.equal(drawn.reshape(2, -1), expected[:, rows])
     again = whole.sample_by_user_ids(pairs[:, 0], pairs[:, 1], 2).reshape(2, -1)
     assert torch.equal(again, expected)
-    other = TrainInfluencerSampler(pairs, seed=6, static=True)
+    other = make_sampler(pairs, seed=6, static=True)
     assert not torch.equal(other.sample_by_user_ids(*pairs.T, 2).reshape(2, -1), expected)
 
 
 def test_drawn_negatives_change_from_call_to_call_and_repeat_by_seed() -> None:
-    first, second = (TrainInfluencerSampler(PAIRS, seed=7) for _ in range(2))
+    first, second = (make_sampler(PAIRS, seed=7) for _ in range(2))
     drawn = draws(first, 1, 50)
     assert (drawn == draws(second, 1, 50)).all()
     assert (drawn != draws(first, 1, 50)).any()
@@ -108,7 +113,7 @@ def test_state_goes_on_where_it_was(distribution: str, static: bool) -> None:
     pairs = np.array([(brand, brand * 10 + k) for brand in range(1, 8) for k in range(4)])
 
     def make() -> TrainInfluencerSampler:
-        return TrainInfluencerSampler(pairs, distribution=distribution, seed=8, static=static)
+        return make_sampler(pairs, distribution=distribution, seed=8, static=static)
 
     running = make()
     running.sample_by_user_ids(pairs[:, 0], pairs[:, 1], 1)
@@ -123,7 +128,7 @@ def test_state_goes_on_where_it_was(distribution: str, static: bool) -> None:
 def test_a_brand_without_possible_negative_is_an_error() -> None:
     pairs = np.array([(1, 2), (2, 2), (2, 3), (2, 5), (1, 5), (1, 7), (2, 7)])
     with pytest.raises(ValueError, match="internal id 2, which has worked with all 4"):
-        TrainInfluencerSampler(pairs, seed=1)
+        make_sampler(pairs, seed=1)
 
 
 # --- batches ---
