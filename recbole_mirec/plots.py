@@ -317,21 +317,6 @@ def account_map(accounts: Sequence[Mapping[str, Any]], categories: Sequence[str]
     return axes
 
 
-def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -> None:
-    """Mark the trials at their scores (NaN: none); those without one in a lane below."""
-    low, high = limits(scores)
-    lane = 0.14 * (high - low) if np.isnan(scores).any() else 0.0
-    axes.set_ylim(low - lane, high)
-    heights = np.where(np.isnan(scores), low - lane / 2, scores)
-    for kind, looks in TRIALS.items():
-        chosen = np.asarray(kinds) == kind
-        axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **looks)
-    ticks = {mark: f"{mark:.6g}" for mark in round_numbers(low, high)}
-    ticks |= {low - lane / 2: "none"} if lane else {}
-    axes.set_yticks([*ticks], [*ticks.values()])
-    axes.grid(axis="x", visible=False)
-
-
 @picture
 def history(scores: Array, kinds: ArrayLike, bigger: bool) -> "Axes":
     """Score of every trial in its turn (NaN: none), and the best so far as a line.
@@ -342,11 +327,10 @@ def history(scores: Array, kinds: ArrayLike, bigger: bool) -> "Axes":
     numbers = np.arange(1.0, len(scores) + 1)
     best = (np.fmax if bigger else np.fmin).accumulate(scores)
     axes.plot(numbers, best, color=ORANGE, lw=1.6, drawstyle="steps-post")
-    _mark_trials(axes, numbers, scores, kinds)
     axes.set_xlim(0.5, len(scores) + 0.5)
     axes.set_xlabel("trial", loc="right")
     _few_ticks(axes.xaxis, 8, integer=True)
-    return axes
+    return _mark_trials(axes, numbers, scores, kinds)
 
 
 @picture
@@ -364,15 +348,32 @@ def parameter(
     aslant = len(labels) * (longest + 8) > 300
     bottom = 26 + 0.6 * longest * aslant
     axes = _axes(340, 140 + bottom, bottom=bottom)
-    _mark_trials(axes, places, scores, kinds)
     half = min(0.06, 0.35 / len(ticks))
     for place, _ in ticks if medians else ():
         there = scores[(places == place) & np.isfinite(scores)]
         if len(there) > 1:
-            axes.plot([place - half, place + half], [np.median(there)] * 2, color=INK, lw=2)
+            axes.plot(
+                [place - half, place + half], [np.median(there)] * 2, color=INK, lw=2, zorder=3
+            )
     axes.set_xlim(-0.03, 1.03)
     looks: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks([place for place, _ in shown], labels, **(looks if aslant else {}))
+    return _mark_trials(axes, places, scores, kinds)
+
+
+def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -> "Axes":
+    """Mark the trials at their scores (NaN: none); those without one in a lane below."""
+    low, high = limits(scores)
+    lane = 0.14 * (high - low) if np.isnan(scores).any() else 0.0
+    axes.set_ylim(low - lane, high)
+    heights = np.where(np.isnan(scores), low - lane / 2, scores)
+    for kind, looks in TRIALS.items():
+        chosen = np.asarray(kinds) == kind
+        axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **looks)
+    ticks = {mark: f"{mark:.6g}" for mark in round_numbers(low, high)}
+    ticks |= {low - lane / 2: "none"} if lane else {}
+    axes.set_yticks([*ticks], [*ticks.values()])
+    axes.grid(axis="x", visible=False)
     return axes
 
 

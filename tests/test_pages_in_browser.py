@@ -102,3 +102,18 @@ def test_the_first_column_stays_while_a_table_scrolls(opened: Any) -> None:
     for focusable, stayed, moved in boxes:
         assert focusable == 0
         assert stayed == 0 and moved > 0
+
+
+def test_in_print_all_is_shown_on_white(opened: Any) -> None:
+    page, _, _ = opened
+    page.emulate_media(media="print", color_scheme="dark")
+    ground, bars, boxes, folded = page.evaluate(
+        """() => [getComputedStyle(document.body).backgroundColor,
+          [...document.querySelectorAll('nav')].map(one => getComputedStyle(one).display),
+          [...document.querySelectorAll('.scroll')].map(one => getComputedStyle(one).overflowX),
+          [...document.querySelectorAll('details > .scroll')].map(one => one.clientHeight)]"""
+    )
+    page.emulate_media(media="screen", color_scheme="light")
+    assert ground == "rgb(255, 255, 255)"
+    assert set(bars) <= {"none"} and set(boxes) == {"visible"}
+    assert all(folded)

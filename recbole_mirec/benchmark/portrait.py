@@ -37,13 +37,9 @@ from recbole_mirec.trainer import score_matrix
 
 PORTRAIT_FILE: Final = "portrait.json"
 N_ATTRIBUTES, N_TOPICS, N_WORDS, N_LABELS = 48, 3, 4, 6
-LEAST_SHARE = 0.05
-"""Of a topic that is shown."""
-MOST_FOR_TSNE = 8000
-"""Accounts beyond which neighbourhoods would take minutes."""
-_PERPLEXITY = 30
-_ETA = 2.0
-_DECIMALS = 3
+# Of a topic that is shown; accounts beyond which neighbourhoods would take minutes.
+LEAST_SHARE, MOST_FOR_TSNE = 0.05, 8000
+_PERPLEXITY, _ETA, _DECIMALS = 30, 2.0, 3
 
 
 def portrait_run(folder: Path, table: pd.DataFrame, label: str) -> Path | None:
@@ -152,13 +148,8 @@ def flattened(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
     """Places of vectors in a plane, by their directions, and how they were found, in words.
 
     Principal components, then t-SNE of the first 50; the first two components alone for more than
-    8,000 vectors, or too few for a neighbourhood.
-
-    Args:
-        vectors: (vector, dimension), at least two of each. A zero vector has no direction.
-
-    Returns:
-        float64 (vector, 2), without unit.
+    8,000 vectors, or too few for a neighbourhood. Vectors are (vector, dimension), at least two of
+    each; a zero vector has no direction. Places are float64 (vector, 2), without unit.
     """
     # Imported here: it takes a second that other commands need not wait.
     from sklearn.decomposition import PCA
