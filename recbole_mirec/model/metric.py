@@ -40,8 +40,7 @@ class TrainingPairs(nn.Module):
     Args:
         pairs: int64 (pair, 2), internal ids.
         weights: float64 (pair), above 0 on average.
-        n_brands: number of internal ids, padding included; likewise the next.
-        n_influencers: of influencers.
+        n_accounts: numbers of internal ids of brands and of influencers, padding included.
     """
 
     pairs: Tensor
@@ -53,14 +52,10 @@ class TrainingPairs(nn.Module):
         self,
         pairs: NDArray[np.int64],
         weights: NDArray[np.float64],
-        n_brands: int,
-        n_influencers: int,
+        n_accounts: tuple[int, int],
     ):
         super().__init__()
-        self.n_accounts: dict[schema.Side, int] = {
-            schema.BRAND: n_brands,
-            schema.INFLUENCER: n_influencers,
-        }
+        self.n_accounts = dict(zip(schema.SIDES, n_accounts, strict=True))
         values = {
             "pairs": torch.from_numpy(pairs),
             "weights": torch.from_numpy(weights).float(),
@@ -111,10 +106,9 @@ class MetricMethod(nn.Module):
     The learnt metric of `MetricEncoder`, trained by a softmax over all training influencers; the
     log likelihood ratio of PLDA, in closed form; the untrained similarity of topics and labels; the
     log probability that brands of the brand's category choose the influencer; and, subtracted, an
-    influencer's hubness. Each stands in a block of its own within a
-    perspective's vectors, so F stays a sum of inner products and every share is exact. A brand or
-    an influencer without a perspective has zeros there, and the perspective adds 0, which is what
-    an average training influencer gets.
+    influencer's hubness. Each stands in a block of its own within a perspective's vectors, so F
+    stays a sum of inner products and every share is exact. An account without a perspective has
+    zeros there, and the perspective adds 0, which is what an average training influencer gets.
 
     Args:
         settings: switches and weights.
@@ -273,8 +267,8 @@ class MetricMethod(nn.Module):
         except ValueError as error:
             _LOGGER.info("Perspective %s: PLDA is left out. %s", name, error)
             return []
-        masks = brands.mask, influencers.mask
-        return [_weighted(settings.plda_weight, plda_vectors(model, *rows), masks)]
+        both_rows = plda_vectors(model, *rows)
+        return [_weighted(settings.plda_weight, both_rows, brands.mask, influencers.mask)]
 
     def _category(self, of_brand: Tensor, brands: Modality, influencers: Modality) -> Pair:
         """The log probability that a brand of each category chooses an influencer."""
@@ -290,16 +284,14 @@ class MetricMethod(nn.Module):
             inverse_penalty=settings.category_inverse_penalty,
         )
         one_hot = (of_brand[:, None] == torch.arange(n_categories)).to(posterior)
-        masks = brands.mask, influencers.mask
-        return _weighted(settings.category_weight, (one_hot, posterior), masks)
+        both = one_hot, posterior
+        return _weighted(settings.category_weight, both, brands.mask, influencers.mask)
 
 
-def _weighted(weight: float, vectors: Pair, masks: Pair) -> Pair:
+def _weighted(weight: float, vectors: Pair, *masks: Tensor) -> Pair:
     """Vectors times the root of a weight; zeros where the perspective is missing."""
-    brands, influencers = (
-        torch.where(mask[:, None], rows * weight**0.5, 0.0)
-        for rows, mask in zip(vectors, masks, strict=True)
-    )
+    both = zip(masks, vectors, strict=True)
+    brands, influencers = (torch.where(x[:, None], rows * weight**0.5, 0.0) for x, rows in both)
     return brands, influencers
 
 

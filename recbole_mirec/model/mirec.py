@@ -52,13 +52,13 @@ class MIRec(VectorModel):
         if isinstance(settings, NetworkSettings):
             self.method = MorningMethod(settings, tables)
         else:
-            power = settings.competence_power
-            weights = competence_weights(training_competence(dataset), power)
+            competence = training_competence(dataset)
+            weights = competence_weights(competence, settings.competence_power)
             self.method = MetricMethod(
                 settings,
                 tables,
                 self.perspectives,
-                TrainingPairs(pairs, weights, dataset.user_num, dataset.item_num),
+                TrainingPairs(pairs, weights, (dataset.user_num, dataset.item_num)),
                 torch.from_numpy(dataset.brand_categories()),
             )
         self.inputs = self.method.accounts

@@ -43,20 +43,20 @@ class Untrained(MirecModel):
 
 
 class ScoreTable(Untrained):
-    """Scores known from the start; a subclass gives `table`.
+    """Scores known from the start; ties stay, metrics give what a random order of them gives.
 
-    Ties stay ties: metrics give what a random order of them gives.
+    A subclass gives `_table`: by internal id, (influencer) for every brand alike, or (brand,
+    influencer).
     """
 
     scores: Tensor
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        scores = torch.as_tensor(self.table(config, dataset)).float()
+        scores = torch.as_tensor(self._table(config, dataset)).float()
         self.register_buffer("scores", scores, persistent=False)
 
-    def table(self, config: Any, dataset: Any) -> Any:
-        """Scores by internal id: (influencer) for every brand alike, or (brand, influencer)."""
+    def _table(self, config: Any, dataset: Any) -> Any:
         raise NotImplementedError
 
     def predict(self, interaction: Any) -> Tensor:
@@ -74,8 +74,7 @@ class Random(ScoreTable):
 
     score_meaning = "a random number from 0 to 1"
 
-    def table(self, config: Any, dataset: Any) -> Any:
-        """Uniform numbers (brand, influencer)."""
+    def _table(self, config: Any, dataset: Any) -> Any:
         shape = dataset.user_num, dataset.item_num
         return np.random.default_rng(config["seed"]).random(shape, dtype=np.float32)
 
@@ -89,8 +88,7 @@ class Popularity(ScoreTable):
         "and every brand gets the same ranking.",
     )
 
-    def table(self, config: Any, dataset: Any) -> Any:
-        """Counts (influencer)."""
+    def _table(self, config: Any, dataset: Any) -> Any:
         return np.bincount(dataset.pairs[schema.TRAIN][:, 1], minlength=dataset.item_num)
 
 
@@ -108,12 +106,7 @@ class MIV(ScoreTable):
         "MIV ranks influencers by influence alone, so every brand gets the same ranking.",
     )
 
-    def table(self, config: Any, dataset: Any) -> Any:
-        """Mean standings (influencer).
-
-        Raises:
-            UsageError: neither followers nor competence are known.
-        """
+    def _table(self, config: Any, dataset: Any) -> Any:
         require_accounts(dataset, "MIV")
         numbers = influence_numbers(dataset)
         if not numbers:
@@ -221,14 +214,7 @@ class CategoryOracle(ScoreTable):
         "collaborations to be predicted. Its figures are no baseline and compare with nothing.",
     )
 
-    def table(self, config: Any, dataset: Any) -> Any:
-        """Scores (brand, influencer).
-
-        Raises:
-            UsageError: the categories of either side are not known.
-        """
-        cosine = Cosine(config, dataset)
-        brands, influencers = (rows.flatten(1) for rows in cosine.account_vectors().values())
+    def _table(self, config: Any, dataset: Any) -> Any:
         atomic = dataset.atomic
         if atomic.influencer_category is None or schema.BRAND_CATEGORY not in atomic.brands:
             raise UsageError(
@@ -236,12 +222,12 @@ class CategoryOracle(ScoreTable):
                 "categories, which this data set does not have."
             )
         of_brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        categories = {
+        known = zip(schema.SIDES, (of_brands, atomic.influencer_category), strict=True)
+        brands, influencers = (
             # padding, the first row, becomes NaN, which equals nothing
-            side: known.reindex(dataset.field2id_token[schema.ACCOUNT_ID[side]]).to_numpy(object)
-            for side, known in zip(
-                schema.SIDES, (of_brands, atomic.influencer_category), strict=True
-            )
-        }
-        same = categories[schema.BRAND][:, None] == categories[schema.INFLUENCER]
-        return torch.from_numpy(same) + torch.sigmoid(brands @ influencers.T)
+            names.reindex(dataset.field2id_token[schema.ACCOUNT_ID[side]]).to_numpy(object)
+            for side, names in known
+        )
+        vectors = Cosine(config, dataset).account_vectors()
+        left, right = (vectors[side].flatten(1) for side in schema.SIDES)
+        return torch.from_numpy(brands[:, None] == influencers) + torch.sigmoid(left @ right.T)

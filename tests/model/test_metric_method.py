@@ -365,7 +365,7 @@ WEIGHTS = np.array([0.5, 1.5, 2.0, 0.25, 0.75, 1.0])
 
 @pytest.fixture
 def pairs() -> TrainingPairs:
-    return TrainingPairs(PAIRS, WEIGHTS, 5, 8)
+    return TrainingPairs(PAIRS, WEIGHTS, (5, 8))
 
 
 def test_who_takes_part(pairs: TrainingPairs) -> None:
@@ -400,7 +400,7 @@ def test_all_influencers_where_there_are_no_more_than_asked_for(pairs: TrainingP
 
 @given(st.integers(0, 500), st.integers(1, 4), st.lists(st.sampled_from([1, 2, 4, 5, 7])))
 def test_a_sample_keeps_all_that_are_wanted(seed: int, most: int, wanted: list[int]) -> None:
-    pairs = TrainingPairs(PAIRS, WEIGHTS, 5, 8)
+    pairs = TrainingPairs(PAIRS, WEIGHTS, (5, 8))
     torch.manual_seed(seed)
     found = pairs.some_influencers(torch.tensor(wanted, dtype=torch.int64), most).tolist()
     assert found == sorted(set(found))
