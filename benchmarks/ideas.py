@@ -156,7 +156,7 @@ def fold_inputs(experiment: Experiment, split: EvaluationSplit) -> Fold:
     rows = {
         side: {
             name: values.double().numpy()
-            for name, values in method.accounts.features(side, method.accounts.ids(side)).items()
+            for name, (values, _) in method.accounts.table(side).items()
         }
         for side in schema.SIDES
     }

@@ -93,7 +93,8 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     for place, kind in enumerate(frame.dtypes):
         if str(kind) in _TEXTS:
             cells = [_unguarded(cell) for cell in frame.iloc[:, place]]
-            frame.isetitem(place, pd.Series(cells, frame.index, kind))  # a type even if all miss
+            column: Any = pd.Series(cells, frame.index, kind)  # a type even if all miss
+            frame.isetitem(place, column)
     return frame.rename(columns=_unguarded)
 
 

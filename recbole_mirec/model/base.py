@@ -1,11 +1,10 @@
-"""What models share: RecBole's contract, account features, settings from a configuration."""
+"""What models share: RecBole's contract, and account features."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from pydantic import ValidationError
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
@@ -23,15 +22,13 @@ from recbole_mirec.data.accounts import (
 )
 from recbole_mirec.nn.objective import perspective_scores
 from recbole_mirec.nn.settings import ATTRIBUTE as ATTRIBUTE
-from recbole_mirec.nn.settings import INPUTS, Settings
+from recbole_mirec.nn.settings import INPUTS, Modality
 
 # One tensor a side: vectors or scores by internal id, row 0 padding.
 Sides = dict[schema.Side, Tensor]
-# One side's features: modality -> float32 (account, dimension) and bool mask (account).
-FeatureTable = Mapping[str, tuple[Tensor, Tensor]]
-FeatureTables = Mapping[schema.Side, FeatureTable]
-Tables = dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]
-_Settings = TypeVar("_Settings", bound=Settings)
+# One side's features by modality, row i that of internal id i, row 0 padding; and both sides'.
+Table = dict[str, Modality]
+Tables = dict[schema.Side, Table]
 
 ACCOUNTS_AT_ONCE = 1024
 
@@ -142,35 +139,32 @@ class VectorModel(MirecModel):
 class AccountFeatures(nn.Module):
     """Features and masks as buffers that follow the model's device and that checkpoints leave out.
 
-    Args:
-        tables: side -> its features; row i is internal id i and row 0 is padding. Both sides have
-            the same modalities, of the same widths.
+    Both sides have the same modalities, of the same widths.
     """
 
-    def __init__(self, tables: FeatureTables):
+    def __init__(self, tables: Tables):
         super().__init__()
-        brand = tables[schema.BRAND]
-        self.widths = {name: rows.shape[1] for name, (rows, _) in brand.items()}
-        self.n_accounts = {
-            side: len(next(iter(table.values()))[0]) for side, table in tables.items()
-        }
+        self.widths = {name: some.rows.shape[1] for name, some in tables[schema.BRAND].items()}
         for side, table in tables.items():
             for name, (rows, mask) in table.items():
                 self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
                 self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
 
+    def table(self, side: schema.Side) -> Table:
+        """The features of all accounts of a side."""
+        return {
+            name: Modality(*(self.get_buffer(f"{side}_{name}_{x}") for x in ("features", "mask")))
+            for name in self.widths
+        }
+
+    def take(self, side: schema.Side, ids: Tensor) -> Table:
+        """The features of the accounts of some internal ids."""
+        return {name: Modality(*(x[ids] for x in both)) for name, both in self.table(side).items()}
+
     def ids(self, side: schema.Side) -> Tensor:
         """All internal ids of a side, padding first: int64 (account), on the features' device."""
-        device = self._buffer(side, next(iter(self.widths)), "mask").device
-        return torch.arange(self.n_accounts[side], device=device)
-
-    def features(self, side: schema.Side, ids: Tensor) -> dict[str, Tensor]:
-        """Modality -> float32 (account, dimension) of the accounts of some internal ids."""
-        return {name: self._buffer(side, name, "features")[ids] for name in self.widths}
-
-    def masks(self, side: schema.Side, ids: Tensor) -> dict[str, Tensor]:
-        """Modality -> bool (account), True where the account has the modality."""
-        return {name: self._buffer(side, name, "mask")[ids] for name in self.widths}
+        mask = next(iter(self.table(side).values())).mask
+        return torch.arange(len(mask), device=mask.device)
 
     def encoded(self, encode: Callable[[schema.Side, Tensor], Tensor]) -> Sides:
         """What a function of side and ids gives for all accounts, so many at once."""
@@ -185,13 +179,10 @@ class AccountFeatures(nn.Module):
         """Digest of features and masks, names and shapes included: sha256 in hex."""
         digest = hashlib.sha256()
         for side in schema.SIDES:
-            for name in sorted(self.widths):
-                for kind in ("features", "mask"):
-                    add_to(digest, f"{side} {name} {kind}", self._buffer(side, name, kind))
+            for name, (rows, mask) in sorted(self.table(side).items()):
+                add_to(digest, f"{side} {name} features", rows)
+                add_to(digest, f"{side} {name} mask", mask)
         return digest.hexdigest()
-
-    def _buffer(self, side: schema.Side, name: str, kind: str) -> Tensor:
-        return self.get_buffer(f"{side}_{name}_{kind}")
 
 
 def add_to(digest: Any, name: str, tensor: Tensor) -> None:
@@ -206,16 +197,17 @@ def require_accounts(dataset: Any, model: str) -> AccountTables:
     Raises:
         UsageError: it has none; names the model that needs them.
     """
-    if dataset.accounts is None:
+    accounts: AccountTables | None = dataset.accounts
+    if accounts is None:
         raise UsageError(f"{model} needs account features, which this data set does not have.")
-    return cast(AccountTables, dataset.accounts)
+    return accounts
 
 
 def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Tables:
-    """Those of some modalities that the data set has, by side."""
+    """Those of some modalities that the data set has."""
     names = [name for name in modalities if name in accounts.dimensions]
     return {
-        side: {name: (table.features[name], table.masks[name]) for name in names}
+        side: {name: Modality(table.features[name], table.masks[name]) for name in names}
         for side, table in accounts.sides.items()
     }
 
@@ -223,10 +215,10 @@ def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Table
 def perspective_tables(
     accounts: AccountTables,
     perspectives: Iterable[str],
-    from_lists: Callable[[], Mapping[schema.Side, tuple[Tensor, Tensor]]] | None = None,
+    from_lists: Callable[[], dict[schema.Side, tuple[Tensor, Tensor]]] | None = None,
     attribute_input: Any = "auto",
 ) -> Tables:
-    """Raw features of perspectives, by side; attributes under the name `attribute`, last.
+    """Raw features of perspectives; attributes under the name `attribute`, last.
 
     Args:
         accounts: the data set's.
@@ -237,22 +229,19 @@ def perspective_tables(
     parts = [part for name in perspectives for part in INPUTS[name]]
     tables = modality_tables(accounts, parts)
     if ATTRIBUTE in parts:
-        if attribute_source(accounts, attribute_input) != LISTS:
-            vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
-            rows = {side: vectors[side][schema.ATTRIBUTE_VECTOR] for side in schema.SIDES}
-        elif from_lists is None:
-            rows = {side: incidence_features(accounts, side) for side in schema.SIDES}
-        else:
-            rows = dict(from_lists())
+        lists = from_lists or (lambda: {x: incidence_features(accounts, x) for x in schema.SIDES})
+        is_lists = attribute_source(accounts, attribute_input) == LISTS
+        vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
+        rows = lists() if is_lists else {x: vectors[x][schema.ATTRIBUTE_VECTOR] for x in vectors}
         for side in schema.SIDES:
-            tables[side][ATTRIBUTE] = rows[side]
+            tables[side][ATTRIBUTE] = Modality(*rows[side])
     return tables
 
 
-def are_shares(tables: FeatureTables, name: str) -> bool:
+def are_shares(tables: Tables, name: str) -> bool:
     """Whether a modality has no negative entries, as topics and labels: it may be rooted."""
     return name != ATTRIBUTE and all(
-        bool((tables[side][name][0] >= 0).all()) for side in schema.SIDES
+        bool((tables[side][name].rows >= 0).all()) for side in schema.SIDES
     )
 
 
@@ -269,9 +258,6 @@ def stacked(blocks: list[Sides]) -> Sides:
 
 
 CONTENT = schema.PERSPECTIVES["content"]
-READS_CONTENT = (
-    "reads topics and visual semantics of content; it has no use for audience and attributes."
-)
 
 
 def content_tables(dataset: Any, model: str) -> Tables:
@@ -287,23 +273,8 @@ def content_tables(dataset: Any, model: str) -> Tables:
             f"columns {' or '.join(CONTENT)} of brands and influencers."
         )
     return {
-        side: {name: (functional.normalize(rows), mask) for name, (rows, mask) in table.items()}
+        side: {
+            name: Modality(functional.normalize(rows), mask) for name, (rows, mask) in table.items()
+        }
         for side, table in tables.items()
     }
-
-
-def settings_of(kind: type[_Settings], config: Any, **given: Any) -> _Settings:
-    """The keys of a configuration, or values given for them, as frozen and checked settings.
-
-    Raises:
-        UsageError: a key has a wrong value.
-    """
-    try:
-        return kind(**({name: config[name] for name in kind.model_fields} | given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        what = (
-            f"Key '{key}': {first['msg']}. Received: {first['input']!r}." if key else first["msg"]
-        )
-        raise UsageError(what) from None

@@ -11,17 +11,13 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.data.attributes import account_concepts
-from recbole_mirec.model.base import (
-    AccountFeatures,
-    MirecModel,
-    Sides,
-    add_to,
-    content_tables,
-)
+from recbole_mirec.model.base import AccountFeatures, MirecModel, Sides, add_to, content_tables
 from recbole_mirec.model.two_tower import TwoTowerModel
 from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
 from recbole_mirec.nn.objective import triplet_loss, weight_matrices
 from recbole_mirec.nn.towers import MLP
+
+PAIRS_AT_ONCE = 8192
 
 
 class ConceptInputs(AccountFeatures):
@@ -46,17 +42,18 @@ class ConceptInputs(AccountFeatures):
 
     def histories(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Pooled posts of accounts, each modality of length 1: float32 (account, dimension)."""
-        return torch.cat(list(self.features(side, ids).values()), dim=1)
+        return torch.cat([rows for rows, _ in self.take(side, ids).values()], dim=1)
 
-    def concepts(self, side: schema.Side, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of `vectors` (account, place) of accounts' concepts, and True where there is one."""
-        return getattr(self, f"{side}_ids")[ids], getattr(self, f"{side}_mask")[ids]
+    def concepts(self, side: schema.Side, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Accounts' concepts (account, place): rows of `vectors`, the vectors, who has one."""
+        rows, mask = (self.get_buffer(f"{side}_{name}")[ids] for name in ("ids", "mask"))
+        return rows, self.vectors[rows], mask
 
     def correlations(self, brands: Tensor, influencers: Tensor) -> Tensor:
         """Cosine of each modality of pairs' contents: float32 (pair, modality), 0 where missing."""
-        one = self.features(schema.BRAND, brands)
-        other = self.features(schema.INFLUENCER, influencers)
-        return torch.stack([(one[name] * other[name]).sum(dim=1) for name in one], dim=1)
+        one = self.take(schema.BRAND, brands)
+        other = self.take(schema.INFLUENCER, influencers)
+        return torch.stack([(one[x].rows * other[x].rows).sum(dim=1) for x in one], dim=1)
 
     def fingerprint(self) -> str:
         """Digest of contents and concepts: sha256 in hex."""
@@ -64,13 +61,6 @@ class ConceptInputs(AccountFeatures):
         for name in self.concept_names:
             add_to(digest, name, self.get_buffer(name))
         return digest.hexdigest()
-
-
-PAIRS_AT_ONCE = 8192
-OTHER: dict[schema.Side, schema.Side] = {
-    schema.BRAND: schema.INFLUENCER,
-    schema.INFLUENCER: schema.BRAND,
-}
 
 
 class CAMERA(MirecModel):
@@ -110,9 +100,8 @@ class CAMERA(MirecModel):
         )
         self.endorsement = AdaptiveScore(len(self.inputs.widths))
         numbers = influence_numbers(dataset)
-        self.influence: AdaptiveScore | None = None
+        self.influence = AdaptiveScore(len(numbers)) if numbers else None
         if numbers:
-            self.influence = AdaptiveScore(len(numbers))
             columns = np.column_stack(list(numbers.values())).astype(np.float32)
             self.register_buffer("influence_numbers", torch.from_numpy(columns), persistent=False)
         said = f"from {' and '.join(numbers)}" if numbers else "left out: no followers, competence"
@@ -123,10 +112,10 @@ class CAMERA(MirecModel):
         """The batch's triplets and the penalty on weight matrices, as `loss_names` has them."""
         brands, brand_rows = torch.unique(interaction[self.USER_ID], return_inverse=True)
         both = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
-        influencers, influencer_rows = torch.unique(both, return_inverse=True)
-        logits = self._concept_logits(brands, influencers)
+        influencers, rows = torch.unique(both, return_inverse=True)
+        logits = self._logits(brands, influencers)
         brand_rows = brand_rows.repeat(2)
-        scores = self._scores(brands[brand_rows], both, logits, brand_rows, influencer_rows)
+        scores = self._scores((brands[brand_rows], both), logits, (brand_rows, rows))
         positives, negatives = scores.chunk(2)
         triplet = triplet_loss(positives, negatives, self.margin, "mean_active")
         weights = weight_matrices(self.network)
@@ -136,56 +125,38 @@ class CAMERA(MirecModel):
     @torch.no_grad()
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
-        logits = self.computed_once(self._all_logits)
-        blocks = zip(
-            torch.split(interaction[self.USER_ID], PAIRS_AT_ONCE),
-            torch.split(interaction[self.ITEM_ID], PAIRS_AT_ONCE),
-            strict=True,
-        )
-        scores = [self._scores(some, others, logits, some, others) for some, others in blocks]
-        return torch.cat(scores)
+        logits = self.computed_once(lambda: self._logits(*map(self.inputs.ids, schema.SIDES)))
+        fields = self.USER_ID, self.ITEM_ID
+        blocks = zip(*(interaction[x].split(PAIRS_AT_ONCE) for x in fields), strict=True)
+        return torch.cat([self._scores(ids, logits, ids) for ids in blocks])
 
     def _scores(
-        self,
-        brands: Tensor,
-        influencers: Tensor,
-        logits: Sides,
-        brand_rows: Tensor,
-        influencer_rows: Tensor,
+        self, pairs: tuple[Tensor, Tensor], logits: Sides, logit_rows: tuple[Tensor, Tensor]
     ) -> Tensor:
-        """Scores (pair) from rows of what every concept is to the accounts of each pair."""
-        ids = {schema.BRAND: brands, schema.INFLUENCER: influencers}
-        rows = {schema.BRAND: brand_rows, schema.INFLUENCER: influencer_rows}
-        vectors = {}
-        for side, other in OTHER.items():
-            concepts, mask = self.inputs.concepts(side, ids[side])
-            vectors[side] = self.network.represent(
-                self.inputs.histories(side, ids[side]),
-                # index_select: gradients of rows[...] add up in any order under several threads
-                logits[other].index_select(0, rows[other]).gather(1, concepts),
-                self.inputs.vectors[concepts],
-                mask,
-            )
-        scores = (vectors[schema.BRAND] * vectors[schema.INFLUENCER]).sum(dim=1)
-        scores = scores * self.endorsement(self.inputs.correlations(brands, influencers))
+        """Scores of pairs, from the rows of logits that their brands and influencers have."""
+        rows = dict(zip(reversed(schema.SIDES), reversed(logit_rows), strict=True))
+        vectors = []
+        for side, ids, other in zip(schema.SIDES, pairs, rows, strict=True):
+            concepts, of_concepts, mask = self.inputs.concepts(side, ids)
+            # index_select: gradients of rows[...] add up in any order under several threads
+            looked_at = logits[other].index_select(0, rows[other]).gather(1, concepts)
+            histories = self.inputs.histories(side, ids)
+            vectors.append(self.network.represent(histories, looked_at, of_concepts, mask))
+        scores = (vectors[0] * vectors[1]).sum(dim=1)
+        scores = scores * self.endorsement(self.inputs.correlations(*pairs))
         if self.influence is not None:
-            scores = scores * self.influence(self.influence_numbers[influencers])
+            scores = scores * self.influence(self.influence_numbers[pairs[1]])
         return cast(Tensor, scores)
 
-    def _concept_logits(self, brands: Tensor, influencers: Tensor) -> Sides:
+    def _logits(self, brands: Tensor, influencers: Tensor) -> Sides:
         """What every concept is to some accounts (account, concept), by side.
 
         Both sides go in one call, so that one dropout mask serves them.
         """
-        histories = [
-            self.inputs.histories(schema.BRAND, brands),
-            self.inputs.histories(schema.INFLUENCER, influencers),
-        ]
-        logits = self.network.logits(torch.cat(histories), self.inputs.vectors)
+        sides = zip(schema.SIDES, (brands, influencers), strict=True)
+        histories = torch.cat([self.inputs.histories(side, ids) for side, ids in sides])
+        logits = self.network.logits(histories, self.inputs.vectors)
         return {schema.BRAND: logits[: len(brands)], schema.INFLUENCER: logits[len(brands) :]}
-
-    def _all_logits(self) -> Sides:
-        return self._concept_logits(*(self.inputs.ids(side) for side in schema.SIDES))
 
 
 class CATR(TwoTowerModel):
@@ -203,7 +174,6 @@ class CATR(TwoTowerModel):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         self.inputs = ConceptInputs(config, dataset, "CATR")
-        self.margin = config["triplet_margin"]
         self.tower = MLP(
             self.inputs.n_history + self.inputs.vectors.shape[1],
             config["fusion_tower"],
@@ -213,9 +183,7 @@ class CATR(TwoTowerModel):
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        concepts, mask = self.inputs.concepts(side, ids)
-        mean = weighted_concepts(
-            torch.zeros_like(mask, dtype=torch.float32), self.inputs.vectors[concepts], mask
-        )
-        vectors: Tensor = self.tower(torch.cat([self.inputs.histories(side, ids), mean], dim=1))
-        return vectors
+        _, vectors, mask = self.inputs.concepts(side, ids)
+        mean = weighted_concepts(torch.zeros_like(mask, dtype=torch.float32), vectors, mask)
+        made: Tensor = self.tower(torch.cat([self.inputs.histories(side, ids), mean], dim=1))
+        return made

@@ -1,18 +1,17 @@
 """Our own method, `variant: mirec`: a learnt metric, a closed-form one, and their corrections."""
 
 import logging
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dataset_convert import schema
 from recbole_mirec.model.base import (
     ATTRIBUTE,
     AccountFeatures,
-    FeatureTables,
     Sides,
     Tables,
     are_shares,
@@ -28,9 +27,11 @@ from recbole_mirec.nn.metric import (
 )
 from recbole_mirec.nn.objective import multi_positive_softmax
 from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
-from recbole_mirec.nn.settings import MetricSettings
+from recbole_mirec.nn.settings import INPUTS, MetricSettings, Modality
 
 _LOGGER = logging.getLogger(__name__)
+# Brands' and influencers' vectors, whose inner products are scores: (account, dimension).
+Pair = tuple[Tensor, Tensor]
 
 
 class TrainingPairs(nn.Module):
@@ -39,7 +40,7 @@ class TrainingPairs(nn.Module):
     Args:
         pairs: int64 (pair, 2), internal ids.
         weights: float64 (pair), above 0 on average.
-        n_accounts: side -> number of internal ids.
+        n_accounts: numbers of internal ids of brands and of influencers, padding included.
     """
 
     pairs: Tensor
@@ -51,10 +52,10 @@ class TrainingPairs(nn.Module):
         self,
         pairs: NDArray[np.int64],
         weights: NDArray[np.float64],
-        n_accounts: dict[schema.Side, int],
+        n_accounts: tuple[int, int],
     ):
         super().__init__()
-        self.n_accounts = n_accounts
+        self.n_accounts = dict(zip(schema.SIDES, n_accounts, strict=True))
         values = {
             "pairs": torch.from_numpy(pairs),
             "weights": torch.from_numpy(weights).float(),
@@ -72,9 +73,7 @@ class TrainingPairs(nn.Module):
     def some_influencers(self, wanted: Tensor, most: int) -> Tensor:
         """Training influencers, sorted: all, or the wanted ones and as many others as drawn.
 
-        Args:
-            wanted: internal ids that must be among them.
-            most: how many at most; more only where more are wanted.
+        They are at most `most`, or more where more are wanted.
         """
         everyone = self.influencers
         if len(everyone) <= most:
@@ -107,15 +106,14 @@ class MetricMethod(nn.Module):
     The learnt metric of `MetricEncoder`, trained by a softmax over all training influencers; the
     log likelihood ratio of PLDA, in closed form; the untrained similarity of topics and labels; the
     log probability that brands of the brand's category choose the influencer; and, subtracted, an
-    influencer's hubness. Each stands in a block of its own within a
-    perspective's vectors, so F stays a sum of inner products and every share is exact. A brand or
-    an influencer without a perspective has zeros there, and the perspective adds 0, which is what
-    an average training influencer gets.
+    influencer's hubness. Each stands in a block of its own within a perspective's vectors, so F
+    stays a sum of inner products and every share is exact. An account without a perspective has
+    zeros there, and the perspective adds 0, which is what an average training influencer gets.
 
     Args:
         settings: switches and weights.
-        tables: side -> raw features, node embeddings' means as `attribute` among them.
-        perspectives: those in use, with the modalities that the data set has.
+        tables: raw features, node embeddings' means as `attribute` among them.
+        perspectives: those in use.
         pairs: the training collaborations; nothing else is fitted on.
         brand_category: int64 (account) by internal id of the brand, -1 where unknown.
     """
@@ -125,34 +123,35 @@ class MetricMethod(nn.Module):
     def __init__(
         self,
         settings: MetricSettings,
-        tables: FeatureTables,
-        perspectives: Mapping[str, tuple[str, ...]],
+        tables: Tables,
+        perspectives: tuple[str, ...],
         pairs: TrainingPairs,
         brand_category: Tensor,
     ):
         super().__init__()
-        self.settings = settings
-        self.pairs = pairs
-        self.perspectives = perspectives
-        self.accounts = AccountFeatures(
-            standardised_tables(settings, tables, pairs, centred=settings.centring)
-        )
-        self.encoder = MetricEncoder(self.accounts.widths, perspectives, settings)
+        self.settings, self.pairs = settings, pairs
+        self.accounts = AccountFeatures(self._standardised(tables, centred=settings.centring))
+        self.perspectives = {
+            name: tuple(part for part in INPUTS[name] if part in self.accounts.widths)
+            for name in perspectives
+        }
+        self.encoder = MetricEncoder(self.accounts.widths, settings)
         self.loss_names = ["softmax"] + (["peers"] if settings.peer_weight else [])
-        raw: FeatureTables = {}
-        if settings.raw_weight:
-            raw = standardised_tables(settings, tables, pairs, centred=False)
-        n_accounts = self.accounts.n_accounts
-        for name, parts in perspectives.items():
-            blocks: list[Sides] = [{side: torch.zeros(n, 0) for side, n in n_accounts.items()}]
+        raw = self._standardised(tables, centred=False) if settings.raw_weight else {}
+        for name, parts in self.perspectives.items():
+            brands, influencers = self._joined(name)
+            blocks = [(brands.rows[:, :0], influencers.rows[:, :0])]
             if settings.plda_weight:
-                blocks += self._plda(name)
+                blocks += self._plda(name, brands, influencers)
             if settings.category_weight:
-                blocks.append(self._category(name, brand_category))
+                blocks.append(self._category(brand_category, brands, influencers))
             if settings.raw_weight and name != ATTRIBUTE:
-                blocks += [self._raw(raw, part) for part in parts]
-            for side in schema.SIDES:
-                block = torch.cat([some[side] for some in blocks], dim=1)
+                root = settings.raw_weight**0.5
+                for part in parts:
+                    scaled = (Modality(raw[x][part].rows * root, raw[x][part].mask) for x in raw)
+                    blocks.append(self._about_zero(*scaled))
+            for side, columns in zip(schema.SIDES, zip(*blocks, strict=True), strict=True):
+                block = torch.cat(columns, dim=1)
                 self.register_buffer(f"{side}_{name}_closed_form", block, persistent=False)
 
     def losses(self, brands: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, ...]:
@@ -172,7 +171,7 @@ class MetricMethod(nn.Module):
         terms = [multi_positive_softmax(brand_vectors @ influencer_vectors.T, known, weights)]
         if self.settings.peer_weight:
             shared = self.pairs.matrix(self.pairs.brands, influencers)
-            terms.append(self.settings.peer_weight * _peer_loss(influencer_vectors, shared))
+            terms.append(self.settings.peer_weight * peer_loss(influencer_vectors, shared))
         return tuple(terms)
 
     def all_vectors(self) -> Sides:
@@ -182,136 +181,127 @@ class MetricMethod(nn.Module):
         """
         parts = self.perspectives.values()
         widths = [sum(self.accounts.widths[name] for name in names) for names in parts]
-        learnt = {
-            side: torch.split(rows, widths, dim=1)
-            for side, rows in self.accounts.encoded(self._encode).items()
-        }
+        learnt = (
+            torch.split(rows, widths, dim=1)
+            for rows in self.accounts.encoded(self._encode).values()
+        )
         return stacked(
             [
-                self._corrected(name, *(learnt[side][place] for side in schema.SIDES))
-                for place, name in enumerate(self.perspectives)
+                self._corrected(name, *both)
+                for name, *both in zip(self.perspectives, *learnt, strict=True)
             ]
         )
 
+    def _standardised(self, tables: Tables, *, centred: bool) -> Tables:
+        """Every modality's rows made comparable, and reduced where they are wide.
+
+        Means and axes are those of training accounts.
+        """
+        made: Tables = {side: {} for side in schema.SIDES}
+        fitted = {side: self.pairs.is_training(side) for side in schema.SIDES}
+        for name, (_, mask) in tables[schema.INFLUENCER].items():
+            square_root = self.settings.square_roots and are_shares(tables, name)
+            rows = {
+                side: standardised_rows(
+                    tables[side][name], fitted[side], square_root=square_root, centred=centred
+                )
+                for side in schema.SIDES
+            }
+            known = rows[schema.INFLUENCER][fitted[schema.INFLUENCER] & mask]
+            axes = principal_axes(known, self.settings.input_dimension)
+            for side in schema.SIDES:
+                made[side][name] = Modality(rows[side] @ axes, tables[side][name].mask)
+        return made
+
+    def _joined(self, perspective: str) -> list[Modality]:
+        """Brands' and influencers' modalities of a perspective side by side; mask: any of them."""
+        found = []
+        for table in map(self.accounts.table, schema.SIDES):
+            parts = (table[part] for part in self.perspectives[perspective])
+            rows, masks = zip(*parts, strict=True)
+            found.append(Modality(torch.cat(rows, dim=1), torch.stack(masks).any(dim=0)))
+        return found
+
     def _encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Learnt vectors of accounts, perspectives side by side: float32 (account, width)."""
-        features, masks = self.accounts.features(side, ids), self.accounts.masks(side, ids)
-        return torch.cat(self.encoder(features, masks), dim=1)
+        vectors = self.encoder(self.accounts.take(side, ids))
+        parts = [part for names in self.perspectives.values() for part in names]
+        return torch.cat([vectors[part] for part in parts], dim=1)
 
     def _corrected(self, name: str, *learnt: Tensor) -> Sides:
         """A perspective's vectors: learnt, closed form, and what hubness takes away."""
         settings = self.settings
+        masks = [some.mask for some in self._joined(name)]
         brands, influencers = (
             torch.cat([rows, self.get_buffer(f"{side}_{name}_closed_form")], dim=1)
             for rows, side in zip(learnt, schema.SIDES, strict=True)
         )
-        reference = self._present(name, schema.BRAND)
+        reference, weight = masks[0], 0.5
         if not settings.csls:
             reference = reference & self.pairs.is_training(schema.BRAND)
-        weight = 0.5 if settings.csls else settings.hubness_weight
+            weight = settings.hubness_weight
         lost = weight * hubness(brands[reference], influencers, settings.hubness_neighbours)
-        brands = torch.cat([brands, brands.new_ones(len(brands), 1)], dim=1)
+        brands = functional.pad(brands, (0, 1), value=1.0)
         influencers = torch.cat([influencers, -lost[:, None]], dim=1)
-        masks = (self._present(name, side) for side in schema.SIDES)
-        return self._about_zero(brands, influencers, *masks)
-
-    def _about_zero(
-        self, brands: Tensor, influencers: Tensor, brand_mask: Tensor, influencer_mask: Tensor
-    ) -> Sides:
-        """Vectors whose products are 0 on average over training influencers, and where missing."""
-        fitted = self.pairs.is_training(schema.INFLUENCER)
-        both = centred_product(brands, influencers, brand_mask, influencer_mask, fitted)
+        both = self._about_zero(*map(Modality, (brands, influencers), masks))
         return dict(zip(schema.SIDES, both, strict=True))
 
-    def _raw(self, raw: FeatureTables, part: str) -> Sides:
-        """The untrained similarity of one modality, with the root of its weight on both sides."""
-        root = self.settings.raw_weight**0.5
-        rows, masks = ([raw[side][part][k] for side in schema.SIDES] for k in (0, 1))
-        return self._about_zero(*(some * root for some in rows), *masks)
+    def _about_zero(self, brands: Modality, influencers: Modality) -> Pair:
+        """Vectors whose products are 0 on average over training influencers, and where missing."""
+        return centred_product(brands, influencers, self.pairs.is_training(schema.INFLUENCER))
 
-    def _plda(self, name: str) -> list[Sides]:
+    def _plda(self, name: str, brands: Modality, influencers: Modality) -> list[Pair]:
         """The log likelihood ratio; nothing where there are too few pairs to fit it on."""
-        settings, pairs = self.settings, self.pairs
-        brands, influencers = (self._rows(name, side) for side in schema.SIDES)
-        masks = [self._present(name, side) for side in schema.SIDES]
-        fitted = masks[1] & pairs.is_training(schema.INFLUENCER)
-        axes = principal_axes(influencers[fitted], settings.plda_dimension)
-        brands, influencers = brands @ axes, influencers @ axes
-        both = masks[0][pairs.pairs[:, 0]] & masks[1][pairs.pairs[:, 1]]
+        settings, pairs = self.settings, self.pairs.pairs
+        fitted = influencers.mask & self.pairs.is_training(schema.INFLUENCER)
+        axes = principal_axes(influencers.rows[fitted], settings.plda_dimension)
+        rows = brands.rows @ axes, influencers.rows @ axes
+        both = brands.mask[pairs[:, 0]] & influencers.mask[pairs[:, 1]]
         try:
             model = fit_two_covariance(
-                brands,
-                influencers,
-                pairs.pairs[both],
+                *rows,
+                pairs[both],
                 shrinkage=settings.plda_shrinkage,
                 cross_share=settings.plda_cross_share,
             )
         except ValueError as error:
             _LOGGER.info("Perspective %s: PLDA is left out. %s", name, error)
             return []
-        vectors = plda_vectors(model, brands, influencers)
-        return [self._weighted(name, settings.plda_weight, *vectors)]
+        both_rows = plda_vectors(model, *rows)
+        return [_weighted(settings.plda_weight, both_rows, brands.mask, influencers.mask)]
 
-    def _category(self, name: str, brand_category: Tensor) -> Sides:
+    def _category(self, of_brand: Tensor, brands: Modality, influencers: Modality) -> Pair:
         """The log probability that a brand of each category chooses an influencer."""
         pairs, settings = self.pairs.pairs, self.settings
-        categories = brand_category[pairs[:, 0]]
-        known = (categories >= 0) & self._present(name, schema.INFLUENCER)[pairs[:, 1]]
-        n_categories = max(int(brand_category.max()) + 1, 0)
+        categories = of_brand[pairs[:, 0]]
+        known = (categories >= 0) & influencers.mask[pairs[:, 1]]
+        n_categories = max(int(of_brand.max()) + 1, 0)
         posterior = category_log_posterior(
-            self._rows(name, schema.INFLUENCER),
+            influencers.rows,
             pairs[known, 1],
             categories[known],
             n_categories,
             inverse_penalty=settings.category_inverse_penalty,
         )
-        one_hot = brand_category[:, None] == torch.arange(n_categories)
-        return self._weighted(name, settings.category_weight, one_hot.to(posterior), posterior)
-
-    def _weighted(self, name: str, weight: float, *vectors: Tensor) -> Sides:
-        """Vectors times the root of a weight; zeros where the perspective is missing."""
-        return {
-            side: torch.where(self._present(name, side)[:, None], rows * weight**0.5, 0.0)
-            for side, rows in zip(schema.SIDES, vectors, strict=True)
-        }
-
-    def _rows(self, name: str, side: schema.Side) -> Tensor:
-        """A perspective's standardised modalities side by side: float32 (account, dimension)."""
-        features = self.accounts.features(side, self.accounts.ids(side))
-        return torch.cat([features[part] for part in self.perspectives[name]], dim=1)
-
-    def _present(self, name: str, side: schema.Side) -> Tensor:
-        """True where an account has any modality of a perspective: bool (account)."""
-        masks = self.accounts.masks(side, self.accounts.ids(side))
-        return torch.stack([masks[part] for part in self.perspectives[name]]).any(dim=0)
+        one_hot = (of_brand[:, None] == torch.arange(n_categories)).to(posterior)
+        both = one_hot, posterior
+        return _weighted(settings.category_weight, both, brands.mask, influencers.mask)
 
 
-def standardised_tables(
-    settings: MetricSettings, tables: FeatureTables, pairs: TrainingPairs, *, centred: bool
-) -> Tables:
-    """Every modality's rows made comparable, and reduced where they are wide.
+def _weighted(weight: float, vectors: Pair, *masks: Tensor) -> Pair:
+    """Vectors times the root of a weight; zeros where the perspective is missing."""
+    both = zip(masks, vectors, strict=True)
+    brands, influencers = (torch.where(x[:, None], rows * weight**0.5, 0.0) for x, rows in both)
+    return brands, influencers
 
-    Means and axes are those of training accounts.
+
+def peer_loss(vectors: Tensor, shared: Tensor) -> Tensor:
+    """Softmax loss in which every influencer looks for those that share a brand with it.
+
+    Args:
+        vectors: (influencer, dimension).
+        shared: (brand, influencer), 1 where they collaborated.
     """
-    made: Tables = {side: {} for side in schema.SIDES}
-    fitted = {side: pairs.is_training(side) for side in schema.SIDES}
-    for name in tables[schema.BRAND]:
-        square_root = settings.square_roots and are_shares(tables, name)
-        rows = {
-            side: standardised_rows(
-                *tables[side][name], fitted[side], square_root=square_root, centred=centred
-            )
-            for side in schema.SIDES
-        }
-        known = fitted[schema.INFLUENCER] & tables[schema.INFLUENCER][name][1]
-        axes = principal_axes(rows[schema.INFLUENCER][known], settings.input_dimension)
-        for side in schema.SIDES:
-            made[side][name] = (rows[side] @ axes, tables[side][name][1])
-    return made
-
-
-def _peer_loss(vectors: Tensor, shared: Tensor) -> Tensor:
-    """Softmax loss in which every influencer looks for those that share a brand with it."""
     peers = shared.T @ shared > 0
     peers.fill_diagonal_(False)
     weights = peers / peers.sum(dim=1, keepdim=True).clamp(min=1)

@@ -1,29 +1,25 @@
-"""MIRec under RecBole's contract: a method trained on pairs, ranked by account vectors."""
+"""MIRec under RecBole's contract, and the published method, `variant: reference` and `paper`."""
 
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from recbole.utils import ModelType
-from torch import Tensor
+from torch import Tensor, nn
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import (
     check_perspectives,
     competence_weights,
     training_competence,
 )
 from recbole_mirec.data.attributes import graph_features
-from recbole_mirec.model.base import (
-    Sides,
-    VectorModel,
-    perspective_tables,
-    settings_of,
-)
+from recbole_mirec.model.base import AccountFeatures, Sides, Tables, VectorModel, perspective_tables
 from recbole_mirec.model.metric import MetricMethod, TrainingPairs
-from recbole_mirec.model.morning import MorningMethod
-from recbole_mirec.nn.settings import INPUTS, MetricSettings, NetworkSettings
-
-METRIC = "metric"
+from recbole_mirec.nn.encoder import AccountEncoder
+from recbole_mirec.nn.objective import objective, perspective_scores, weight_matrices
+from recbole_mirec.nn.settings import MetricSettings, Modality, NetworkSettings
 
 
 class MIRec(VectorModel):
@@ -41,10 +37,30 @@ class MIRec(VectorModel):
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        self.choose_perspectives(config, dataset)
+        accounts = self.choose_perspectives(config, dataset)
         # before the graph is embedded, which takes its time and leaves a cache
         check_method(config)
-        self.method = _method(config, dataset, self.perspectives)
+        settings = _settings(config, self.perspectives)
+        pairs = dataset.pairs[schema.TRAIN]
+        tables = perspective_tables(
+            accounts,
+            self.perspectives,
+            lambda: graph_features(accounts, pairs, config),
+            config["attribute_input"],
+        )
+        self.method: MorningMethod | MetricMethod
+        if isinstance(settings, NetworkSettings):
+            self.method = MorningMethod(settings, tables)
+        else:
+            competence = training_competence(dataset)
+            weights = competence_weights(competence, settings.competence_power)
+            self.method = MetricMethod(
+                settings,
+                tables,
+                self.perspectives,
+                TrainingPairs(pairs, weights, (dataset.user_num, dataset.item_num)),
+                torch.from_numpy(dataset.brand_categories()),
+            )
         self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
         self.score_meaning = self.method.score_meaning
@@ -69,34 +85,78 @@ def check_method(config: Any) -> None:
 
 
 def _settings(config: Any, perspectives: tuple[str, ...]) -> MetricSettings | NetworkSettings:
-    if config["method"] == METRIC:
-        return settings_of(MetricSettings, config)
-    return settings_of(NetworkSettings, config, perspectives=perspectives)
+    kind = MetricSettings if config["method"] == "metric" else NetworkSettings
+    given = {name: config[name] for name in kind.model_fields}
+    if kind is NetworkSettings:
+        given["perspectives"] = perspectives
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, what = ".".join(map(str, first["loc"])), first["msg"]
+        raise UsageError(
+            f"Key '{key}': {what}. Received: {first['input']!r}." if key else what
+        ) from None
 
 
-def _method(
-    config: Any, dataset: Any, perspectives: tuple[str, ...]
-) -> MorningMethod | MetricMethod:
-    accounts, pairs = dataset.accounts, dataset.pairs[schema.TRAIN]
-    tables = perspective_tables(
-        accounts,
-        perspectives,
-        lambda: graph_features(accounts, pairs, config),
-        config["attribute_input"],
-    )
-    settings = _settings(config, perspectives)
-    if isinstance(settings, NetworkSettings):
-        return MorningMethod(settings, tables)
-    weights = competence_weights(training_competence(dataset), settings.competence_power)
-    n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
-    in_use = {
-        name: tuple(part for part in INPUTS[name] if part in tables[schema.BRAND])
-        for name in perspectives
-    }
-    return MetricMethod(
-        settings,
-        tables,
-        in_use,
-        TrainingPairs(pairs, weights, n_accounts),
-        torch.from_numpy(dataset.brand_categories()),
-    )
+class MorningMethod(nn.Module):
+    """Account vectors and objective of MORNING (TMM 2023), equations (7)-(12) and (18)-(32).
+
+    Its tables are raw topics and visual semantics, and node embeddings' means as `attribute`.
+    """
+
+    score_meaning = "the sum of the perspectives' inner products, unbounded"
+
+    def __init__(self, settings: NetworkSettings, tables: Tables):
+        super().__init__()
+        self.accounts = AccountFeatures(tables)
+        self.encoder = AccountEncoder(settings, self.accounts.widths)
+        self.loss_names = [*(f"{name}_triplet" for name in settings.perspectives), "cross_entropy"]
+        self.loss_names += ["score_penalty", "l1"]
+
+    def losses(self, brands: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, ...]:
+        """The terms of the objective (28)-(32) of some pairs, in the order of `loss_names`.
+
+        Args:
+            brands: int64 (pair), internal ids; likewise the next two.
+            positives: influencers that the brands collaborated with.
+            negatives: influencers that they did not.
+        """
+        brands, brand_rows = torch.unique(brands, return_inverse=True)
+        influencers, rows = torch.unique(torch.cat([positives, negatives]), return_inverse=True)
+        # Each account once, brands and influencers in one call: one dropout mask serves both.
+        vectors, present = self._encode(brands, influencers)
+        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
+        brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
+        positive, negative = (rows + len(brands)).split(len(positives))
+        terms = objective(
+            self.encoder.settings,
+            perspective_scores(brand_vectors, vectors.index_select(0, positive)),
+            perspective_scores(brand_vectors, vectors.index_select(0, negative)),
+            brand_present & present[positive],
+            brand_present & present[negative],
+            weight_matrices(self.encoder),
+        )
+        return tuple(terms[name] for name in self.loss_names)
+
+    def all_vectors(self) -> Sides:
+        """Vectors of all accounts: side -> float32 (account, perspective, dimension)."""
+        return self.accounts.encoded(
+            lambda side, ids: self._encode(
+                *((ids, ids[:0]) if side == schema.BRAND else (ids[:0], ids))
+            )[0]
+        )
+
+    def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors and presence of accounts, brands first."""
+        tables = (
+            self.accounts.take(schema.BRAND, brands),
+            self.accounts.take(schema.INFLUENCER, influencers),
+        )
+        modalities = {
+            name: Modality(*map(torch.cat, zip(*(table[name] for table in tables), strict=True)))
+            for name in self.accounts.widths
+        }
+        places = torch.arange(len(brands) + len(influencers), device=brands.device)
+        vectors, present = self.encoder(modalities, places < len(brands))
+        return vectors, present

@@ -12,10 +12,9 @@ from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import competence_buckets, training_competence
 from recbole_mirec.model.base import (
     CONTENT,
-    READS_CONTENT,
     AccountFeatures,
-    FeatureTable,
     Sides,
+    Table,
     VectorModel,
     content_tables,
     perspective_tables,
@@ -26,14 +25,17 @@ from recbole_mirec.nn.objective import (
     pair_cross_entropy,
     triplet_loss,
 )
-from recbole_mirec.nn.settings import CrossEntropy
+from recbole_mirec.nn.settings import CrossEntropy, Modality
 from recbole_mirec.nn.towers import MLP, BilinearTower
 
 
 class TwoTowerModel(VectorModel):
-    """Trained on pairs; a subclass sets `inputs` and gives `encode`, and a `margin` or a loss."""
+    """Trained on triplets; a subclass sets `inputs` and gives `encode`, or a loss of its own."""
 
-    margin: float
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        # None where there is a loss of its own
+        self.margin = config["triplet_margin"]
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
@@ -92,8 +94,7 @@ class ContentTwoTower(TwoTowerModel):
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        rows = self.inputs.features(side, ids)[INPUTS]
-        vectors: Tensor = self.towers[self.tower_of[side]](rows)
+        vectors: Tensor = self.towers[self.tower_of[side]](self.inputs.take(side, ids)[INPUTS].rows)
         return vectors
 
     def calculate_loss(self, interaction: Any) -> Tensor:
@@ -101,17 +102,28 @@ class ContentTwoTower(TwoTowerModel):
         return pair_cross_entropy(*self.pair_scores(interaction), _READINGS[self.loss])
 
 
-def _joined(table: FeatureTable) -> FeatureTable:
+def _joined(table: Table) -> Table:
     """All modalities of an account as one row, with 0/1 marks of those that it has; mask: any."""
     masks = torch.stack([mask for _, mask in table.values()], dim=1)
     rows = [functional.normalize(features) for features, _ in table.values()]
-    return {INPUTS: (torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
+    return {INPUTS: Modality(torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
 
 
-class HistoryModel(TwoTowerModel):
-    """A bilinear tower for each side; the score is the mean of the vectors' elementwise product."""
+class HPTR(TwoTowerModel):
+    """History pooling with triplet ranking, a comparison of MIR's and CAMERA's papers.
+
+    Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
+    is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
+    A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
+    Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
+    CAMERA.
+    """
 
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
+    figure_notes = (
+        "HPTR reads topics and visual semantics of content; it has no use for audience and "
+        "attributes.",
+    )
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
@@ -121,36 +133,30 @@ class HistoryModel(TwoTowerModel):
                 self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
         # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
         # 0.1, which would drown them.
-        self.inputs = AccountFeatures(
-            {
-                side: {
-                    name: (rows * rows.shape[1] ** 0.5, mask)
-                    for name, (rows, mask) in table.items()
-                }
-                for side, table in tables.items()
-            }
-        )
+        for table in tables.values():
+            for name, (rows, mask) in table.items():
+                table[name] = Modality(rows * rows.shape[1] ** 0.5, mask)
+        self.inputs = AccountFeatures(tables)
         hidden = dict(zip(CONTENT, (config["topic_tower"], config["visual_tower"]), strict=True))
-        self.dimension = config["tower_dimension"]
-        self.towers = nn.ModuleDict(
-            {
-                side: BilinearTower(
-                    self.inputs.widths, hidden, self.dimension, config["tower_dropout"]
-                )
-                for side in schema.SIDES
-            }
-        )
+        self.dimension, rate = config["tower_dimension"], config["tower_dropout"]
+        self.towers = nn.ModuleDict()
+        for side in schema.SIDES:
+            self.towers[side] = BilinearTower(
+                {
+                    name: MLP(width, hidden[name], self.dimension, dropout_rate=rate)
+                    for name, width in self.inputs.widths.items()
+                }
+            )
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
-        features, masks = self.inputs.features(side, ids), self.inputs.masks(side, ids)
         # The root on both sides makes the inner product the mean of the elementwise product.
-        vectors: Tensor = self.towers[side](features, masks) / self.dimension**0.5
+        vectors: Tensor = self.towers[side](self.inputs.take(side, ids)) / self.dimension**0.5
         return vectors
 
 
-class MIR(HistoryModel):
-    """The first method of the task, on our inputs.
+class MIR(HPTR):
+    """The first method of the task, on our inputs: `HPTR`'s vectors, a loss of lists.
 
     Source: T. Gan et al., "Seeking Micro-influencers for Brand Promotion", ACM MM 2019. Topics
     stand for its word2vec text features and visual semantics for its VGG16 features; both are
@@ -165,7 +171,10 @@ class MIR(HistoryModel):
     stands in, which then means nothing, follows from its place in the data set.
     """
 
-    figure_notes = (f"MIR {READS_CONTENT}",)
+    figure_notes = (
+        "MIR reads topics and visual semantics of content; it has no use for audience and "
+        "attributes.",
+    )
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
@@ -214,19 +223,3 @@ class MIR(HistoryModel):
         drawn = draw_from_buckets(members, sizes, places)
         own = (members == positives[:, None, None]).any(dim=2)
         return torch.where(own, positives.unsqueeze(1), drawn), sizes > 0
-
-
-class HPTR(HistoryModel):
-    """History pooling with triplet ranking, a comparison of MIR's and CAMERA's papers.
-
-    Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
-    is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
-    Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
-    CAMERA.
-    """
-
-    figure_notes = (f"HPTR {READS_CONTENT}",)
-
-    def __init__(self, config: Any, dataset: Any):
-        super().__init__(config, dataset)
-        self.margin = config["triplet_margin"]

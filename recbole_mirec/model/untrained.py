@@ -13,10 +13,10 @@ from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.model.base import (
     ATTRIBUTE,
-    FeatureTable,
-    FeatureTables,
     MirecModel,
     Sides,
+    Table,
+    Tables,
     VectorModel,
     are_shares,
     perspective_tables,
@@ -24,6 +24,7 @@ from recbole_mirec.model.base import (
     stacked,
 )
 from recbole_mirec.nn.metric import product_deviation, standardise_product, standardised_rows
+from recbole_mirec.nn.settings import Modality
 
 
 class Untrained(MirecModel):
@@ -42,19 +43,21 @@ class Untrained(MirecModel):
 
 
 class ScoreTable(Untrained):
-    """Scores known from the start. Ties stay ties: metrics give what a random order of them gives.
+    """Scores known from the start; ties stay, metrics give what a random order of them gives.
 
-    Args:
-        config: RecBole's field names are read.
-        dataset: gives the numbers of brands and influencers.
-        scores: by internal id, (influencer) for every brand alike, or (brand, influencer).
+    A subclass gives `_table`: by internal id, (influencer) for every brand alike, or (brand,
+    influencer).
     """
 
     scores: Tensor
 
-    def __init__(self, config: Any, dataset: Any, scores: Tensor):
+    def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        self.register_buffer("scores", scores.float(), persistent=False)
+        scores = torch.as_tensor(self._table(config, dataset)).float()
+        self.register_buffer("scores", scores, persistent=False)
+
+    def _table(self, config: Any, dataset: Any) -> Any:
+        raise NotImplementedError
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores of pairs: float32 (pair)."""
@@ -69,13 +72,11 @@ class ScoreTable(Untrained):
 class Random(ScoreTable):
     """Scores every pair by a number drawn once from the seed, uniform in [0, 1)."""
 
-    deterministic = False
     score_meaning = "a random number from 0 to 1"
 
-    def __init__(self, config: Any, dataset: Any):
+    def _table(self, config: Any, dataset: Any) -> Any:
         shape = dataset.user_num, dataset.item_num
-        scores = np.random.default_rng(config["seed"]).random(shape, dtype=np.float32)
-        super().__init__(config, dataset, torch.from_numpy(scores))
+        return np.random.default_rng(config["seed"]).random(shape, dtype=np.float32)
 
 
 class Popularity(ScoreTable):
@@ -87,10 +88,8 @@ class Popularity(ScoreTable):
         "and every brand gets the same ranking.",
     )
 
-    def __init__(self, config: Any, dataset: Any):
-        influencers = dataset.pairs[schema.TRAIN][:, 1]
-        counts = np.bincount(influencers, minlength=dataset.item_num)
-        super().__init__(config, dataset, torch.from_numpy(counts))
+    def _table(self, config: Any, dataset: Any) -> Any:
+        return np.bincount(dataset.pairs[schema.TRAIN][:, 1], minlength=dataset.item_num)
 
 
 class MIV(ScoreTable):
@@ -107,7 +106,7 @@ class MIV(ScoreTable):
         "MIV ranks influencers by influence alone, so every brand gets the same ranking.",
     )
 
-    def __init__(self, config: Any, dataset: Any):
+    def _table(self, config: Any, dataset: Any) -> Any:
         require_accounts(dataset, "MIV")
         numbers = influence_numbers(dataset)
         if not numbers:
@@ -115,9 +114,8 @@ class MIV(ScoreTable):
                 f"MIV needs followers of influencers ('influencer_{schema.FOLLOWERS}') or "
                 f"'{schema.COMPETENCE}' of collaborations, and the training part has neither."
             )
-        means = np.mean(list(numbers.values()), axis=0)
-        super().__init__(config, dataset, torch.from_numpy(means))
         self.logger.info(f"Influence from {' and '.join(numbers)}.")
+        return np.mean(list(numbers.values()), axis=0)
 
 
 HELLINGER = "hellinger"
@@ -162,9 +160,9 @@ class Cosine(Untrained, VectorModel):
 
     def account_vectors(self) -> Sides:
         """As of other models; those of padding are zeros, and narrower perspectives end in them."""
-        return {side: getattr(self, f"{side}_vectors") for side in schema.SIDES}
+        return {side: self.get_buffer(f"{side}_vectors") for side in schema.SIDES}
 
-    def _standardised(self, tables: FeatureTables, pairs: "np.ndarray[Any, Any]") -> Sides:
+    def _standardised(self, tables: Tables, pairs: "np.ndarray[Any, Any]") -> Sides:
         """Vectors of one perspective whose inner products are sums of z-scores of deviation 1."""
         fitted = [
             torch.isin(torch.arange(n_accounts), torch.from_numpy(pairs[:, column]))
@@ -173,28 +171,26 @@ class Cosine(Untrained, VectorModel):
         in_common = torch.zeros(self.n_users, self.n_items, dtype=torch.bool)
         blocks = []
         for name in tables[schema.BRAND]:
-            shares = are_shares(tables, name)
-            if not shares and name != ATTRIBUTE:
+            shares, centred = are_shares(tables, name), name == ATTRIBUTE
+            if not shares and not centred:
                 self.logger.info(
                     f"{name} has negative values, so it is compared by its cosine and not by "
                     f"Hellinger similarity."
                 )
-            rows = [
-                standardised_rows(
-                    *tables[side][name], known, square_root=shares, centred=name == ATTRIBUTE
-                )
-                for side, known in zip(schema.SIDES, fitted, strict=True)
-            ]
-            masks = [tables[side][name][1] for side in schema.SIDES]
-            in_common |= masks[0].unsqueeze(1) & masks[1]
-            blocks.append(standardise_product(*rows, *masks, *fitted))
-        brands, influencers = (torch.cat(sides, dim=1) for sides in zip(*blocks, strict=True))
+            sides = []
+            for side, known in zip(schema.SIDES, fitted, strict=True):
+                table = tables[side][name]
+                rows = standardised_rows(table, known, square_root=shares, centred=centred)
+                sides.append(Modality(rows, table.mask))
+            in_common |= sides[0].mask.unsqueeze(1) & sides[1].mask
+            blocks.append(standardise_product(sides[0], sides[1], *fitted))
+        brands, influencers = (torch.cat(rows, dim=1) for rows in zip(*blocks, strict=True))
         counted = fitted[0].unsqueeze(1) & fitted[1] & in_common
-        deviation = product_deviation(brands, influencers, counted)
+        deviation = product_deviation((brands @ influencers.T)[counted])
         return {schema.BRAND: brands / deviation, schema.INFLUENCER: influencers}
 
 
-def _concatenated(table: FeatureTable) -> Tensor:
+def _concatenated(table: Table) -> Tensor:
     """Unit rows (account, dimension) of one perspective; zero rows where it is missing."""
     units = [functional.normalize(rows) for rows, _ in table.values()]
     return functional.normalize(torch.cat(units, dim=1))
@@ -218,27 +214,20 @@ class CategoryOracle(ScoreTable):
         "collaborations to be predicted. Its figures are no baseline and compare with nothing.",
     )
 
-    def __init__(self, config: Any, dataset: Any):
-        cosine = Cosine(config, dataset)
-        brands, influencers = (rows.flatten(1) for rows in cosine.account_vectors().values())
-        codes = _category_codes(dataset)
-        same = codes[schema.BRAND].unsqueeze(1) == codes[schema.INFLUENCER]
-        super().__init__(config, dataset, same + torch.sigmoid(brands @ influencers.T))
-
-
-def _category_codes(dataset: Any) -> Sides:
-    """Category numbers (account) of both sides by internal id; that of padding is nobody's."""
-    atomic = dataset.atomic
-    if atomic.influencer_category is None or schema.BRAND_CATEGORY not in atomic.brands:
-        raise UsageError(
-            "CategoryOracle needs the categories of brands and the side file of influencers' "
-            "categories, which this data set does not have."
+    def _table(self, config: Any, dataset: Any) -> Any:
+        atomic = dataset.atomic
+        if atomic.influencer_category is None or schema.BRAND_CATEGORY not in atomic.brands:
+            raise UsageError(
+                "CategoryOracle needs the categories of brands and the side file of influencers' "
+                "categories, which this data set does not have."
+            )
+        of_brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        known = zip(schema.SIDES, (of_brands, atomic.influencer_category), strict=True)
+        brands, influencers = (
+            # padding, the first row, becomes NaN, which equals nothing
+            names.reindex(dataset.field2id_token[schema.ACCOUNT_ID[side]]).to_numpy(object)
+            for side, names in known
         )
-    brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-    numbers = {name: code for code, name in enumerate(sorted(set(brands)))}
-    codes: Sides = {}
-    sides = (-1, schema.BRAND, brands), (-2, schema.INFLUENCER, atomic.influencer_category)
-    for padding, side, names in sides:
-        tokens = dataset.field2id_token[schema.ACCOUNT_ID[side]][1:]
-        codes[side] = torch.tensor([padding, *names.loc[tokens].map(numbers)])
-    return codes
+        vectors = Cosine(config, dataset).account_vectors()
+        left, right = (vectors[side].flatten(1) for side in schema.SIDES)
+        return torch.from_numpy(brands[:, None] == influencers) + torch.sigmoid(left @ right.T)

@@ -34,8 +34,6 @@ class ConceptAttention(nn.Module):
     gamma maps history and weighted concepts, concatenated, to the account's vector. Leaky ReLU of
     slope 0.01, dropout on the first layers' weights of psi and rho. Departure: first values are
     uniform(-0.1, 0.1), since the paper names none.
-    Widths are 100 for histories and concepts in the paper, 1024 hidden, 1024 twice in gamma, 512
-    at the end; the dropout rate is 0.4.
     """
 
     def __init__(

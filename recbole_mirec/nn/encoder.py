@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from recbole_mirec.nn.settings import ATTRIBUTE, INPUTS, NetworkSettings
-from recbole_mirec.nn.towers import MLP, CoAttention, Fusion
+from recbole_mirec.nn.settings import ATTRIBUTE, INPUTS, Modality, NetworkSettings
+from recbole_mirec.nn.towers import MLP, CoAttention, Fusion, linear
 
 
 class AccountEncoder(nn.Module):
@@ -24,103 +24,79 @@ class AccountEncoder(nn.Module):
 
     Args:
         settings: The network's switches and widths.
-        dimensions: Input width by modality, of the modalities the data set has: at least one of
-            each perspective in use; others are passed over.
-        generator: Source of the first values; None is torch's own, which the caller has seeded.
+        widths: Input width by modality, of the modalities the data set has: at least one of each
+            perspective in use; others are passed over.
     """
 
-    def __init__(
-        self,
-        settings: NetworkSettings,
-        dimensions: Mapping[str, int],
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, settings: NetworkSettings, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.settings = settings
         # visual before topics, as (7) before (8): first values are drawn in this order
         parts = {
-            perspective: [name for name in reversed(INPUTS[perspective]) if name in dimensions]
+            perspective: [name for name in reversed(INPUTS[perspective]) if name in widths]
             for perspective in settings.perspectives
         }
-        self.dimensions = {name: dimensions[name] for names in parts.values() for name in names}
         self.towers = nn.ModuleDict(
             {
-                modality: _tower(settings, modality, width, generator)
-                for modality, width in self.dimensions.items()
+                name: _tower(settings, name, widths[name])
+                for names in parts.values()
+                for name in names
             }
         )
         self.fusions = nn.ModuleDict(
             {
-                perspective: Fusion(
-                    # (18) maps the tower's output no further
-                    "product" if perspective == ATTRIBUTE else settings.fusion,
-                    modalities,
-                    settings.dimension,
-                    settings.initialisation,
-                    generator,
-                )
-                for perspective, modalities in parts.items()
+                perspective: Fusion({name: _map(settings, perspective) for name in names})
+                for perspective, names in parts.items()
             }
         )
-        self.coattention: CoAttention | None = None
-        if {"content", "audience"} <= set(settings.perspectives):
-            self.coattention = CoAttention(
-                settings.dimension,
-                settings.coattention_input,
-                settings.coattention_sides,
-                settings.initialisation,
-                generator,
-            )
+        both = {"content", "audience"} <= set(settings.perspectives)
+        self.coattention = CoAttention(settings) if both else None
 
     def forward(
-        self,
-        features: Mapping[str, Float[Tensor, "account _"]],
-        masks: Mapping[str, Bool[Tensor, "account"]],
-        is_brand: Bool[Tensor, "account"],
+        self, modalities: Mapping[str, Modality], is_brand: Bool[Tensor, "account"]
     ) -> tuple[Float[Tensor, "account perspective dim"], Bool[Tensor, "account perspective"]]:
         """Encodes accounts of either side.
 
-        Rows of features that the mask leaves out may hold anything, NaN too; modalities without a
-        tower are passed over.
+        Rows that a mask leaves out may hold anything, NaN too; modalities without a tower are
+        passed over.
 
         Returns:
             The account vectors, perspectives in the order of ``settings.perspectives``, and True
             where the account has the perspective. An inner product of two accounts' flattened
             vectors is their score F (19)(25)-(27).
         """
-        embeddings = {
+        embeddings = {}
+        for name, tower in self.towers.items():
+            rows, mask = modalities[name]
             # zeros for what is missing: a NaN times a zero gradient would still be NaN
-            modality: tower(torch.where(masks[modality][:, None], features[modality], 0.0))
-            for modality, tower in self.towers.items()
-        }
-        vectors: dict[str, Tensor] = {}
-        present: dict[str, Tensor] = {}
-        for perspective, fusion in self.fusions.items():
-            vectors[perspective], present[perspective] = fusion(embeddings, masks)
+            embeddings[name] = Modality(tower(torch.where(mask[:, None], rows, 0.0)), mask)
+        found = {name: fusion(embeddings) for name, fusion in self.fusions.items()}
         if self.coattention is not None:
-            vectors["content"], vectors["audience"] = self.coattention(
-                vectors["content"],
-                vectors["audience"],
-                present["content"] & present["audience"],
-                is_brand,
+            found["content"], found["audience"] = self.coattention(
+                found["content"], found["audience"], is_brand
             )
-        return (
-            torch.stack(list(vectors.values()), dim=1),
-            torch.stack(list(present.values()), dim=1),
-        )
+        vectors, present = (torch.stack(some, dim=1) for some in zip(*found.values(), strict=True))
+        return vectors, present
 
 
-def _tower(
-    settings: NetworkSettings, modality: str, width: int, generator: torch.Generator | None
-) -> MLP:
-    kind = modality.rpartition("_")[2]
-    hidden = {"visual": settings.visual_hidden, "topics": settings.topic_hidden}
+def _map(settings: NetworkSettings, perspective: str) -> nn.Module:
+    # (18) maps the tower's output no further
+    if settings.fusion == "product" or perspective == ATTRIBUTE:
+        return nn.Identity()
+    return linear(settings.dimension, settings.dimension, settings.initialisation)
+
+
+def _tower(settings: NetworkSettings, modality: str, width: int) -> MLP:
+    hidden, dropout = {
+        "visual": (settings.visual_hidden, settings.dropout),
+        "topics": (settings.topic_hidden, settings.dropout),
+        ATTRIBUTE: (settings.attribute_hidden, settings.attribute_dropout),
+    }[modality.rpartition("_")[2]]
     return MLP(
         width,
-        hidden.get(kind, settings.attribute_hidden),
+        hidden,
         settings.dimension,
-        dropout=settings.dropout if kind in hidden else settings.attribute_dropout,
+        dropout=dropout,
         dropout_rate=settings.dropout_rate,
         initialisation=settings.initialisation,
-        generator=generator,
     )

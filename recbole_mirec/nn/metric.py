@@ -1,6 +1,6 @@
 """The learnt metric of our own method, its inputs and its corrections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -9,17 +9,15 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recbole_mirec.nn.settings import MetricSettings, Number
+from recbole_mirec.nn.settings import MetricSettings, Modality, Number
 from recbole_mirec.nn.towers import LEAK
+
+# Influencers whose scores for all reference brands are held at once; width of an `mlp` tower.
+_AT_ONCE, _HIDDEN = 4096, 512
 
 
 def standardised_rows(
-    rows: Float[Tensor, "account dim"],
-    present: Bool[Tensor, "account"],
-    fitted: Bool[Tensor, "account"],
-    *,
-    square_root: bool,
-    centred: bool,
+    modality: Modality, fitted: Bool[Tensor, "account"], *, square_root: bool, centred: bool
 ) -> Float[Tensor, "account dim"]:
     """Unit rows of one side's modality, so that an inner product of two is their similarity.
 
@@ -29,12 +27,12 @@ def standardised_rows(
     no account weighs more than another, and products are cosines.
 
     Args:
-        rows: Features.
-        present: True where the account has the modality; the other rows become zero.
+        modality: Features; rows of accounts that lack it become zero.
         fitted: True for the training accounts, of which the present ones give the mean.
         square_root: Take square roots; only for rows without negative entries.
         centred: Subtract the mean, which is zero if there is no row to take it of.
     """
+    rows, present = modality
     if square_root:
         rows = rows.sqrt()
     counted = present & fitted if centred else torch.zeros_like(fitted)
@@ -45,10 +43,8 @@ def standardised_rows(
 def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Tensor, "dim axis"]:
     """Orthonormal axes along which rows have their largest mean squares.
 
-    Principal components of rows as they are: no mean is subtracted. In float64, so that the axes
-    do not depend on how a sum was split.
-
-    Missing rows are zero and count for nothing.
+    Principal components of rows as they are: no mean is subtracted, and missing rows, which are
+    zero, count for nothing. In float64, so that the axes do not depend on how a sum was split.
 
     Returns:
         At most ``n_axes`` axes, largest first, each with its largest entry positive; the unit axes
@@ -64,10 +60,8 @@ def principal_axes(rows: Float[Tensor, "account dim"], n_axes: int) -> Float[Ten
 
 
 def standardise_product(
-    brands: Float[Tensor, "brand dim"],
-    influencers: Float[Tensor, "influencer dim"],
-    brand_present: Bool[Tensor, "brand"],
-    influencer_present: Bool[Tensor, "influencer"],
+    brands: Modality,
+    influencers: Modality,
     brand_fitted: Bool[Tensor, "brand"],
     influencer_fitted: Bool[Tensor, "influencer"],
 ) -> tuple[Float[Tensor, "brand wide"], Float[Tensor, "influencer wide"]]:
@@ -79,18 +73,17 @@ def standardise_product(
     Products with what is missing are 0, the mean. ``m`` and ``s`` are of the present and fitted
     brands with such influencers; products that do not vary, or none to fit on, give ``s = 1``.
     """
-    chosen = brand_present & brand_fitted, influencer_present & influencer_fitted
-    mean, deviation = _moments(brands[chosen[0]] @ influencers[chosen[1]].T)
-    shift = (-mean / deviation).expand(len(brands), 1)
-    return _shifted(brands / deviation, influencers, shift, brand_present, influencer_present)
+    chosen = brands.rows[brands.mask & brand_fitted]
+    others = influencers.rows[influencers.mask & influencer_fitted]
+    products = chosen @ others.T
+    deviation = product_deviation(products)
+    mean = products.mean() if products.numel() else products.new_zeros(())
+    shift = (-mean / deviation).expand(len(brands.rows), 1)
+    return _shifted(Modality(brands.rows / deviation, brands.mask), influencers, shift)
 
 
 def centred_product(
-    brands: Float[Tensor, "brand dim"],
-    influencers: Float[Tensor, "influencer dim"],
-    brand_present: Bool[Tensor, "brand"],
-    influencer_present: Bool[Tensor, "influencer"],
-    influencer_fitted: Bool[Tensor, "influencer"],
+    brands: Modality, influencers: Modality, influencer_fitted: Bool[Tensor, "influencer"]
 ) -> tuple[Float[Tensor, "brand wide"], Float[Tensor, "influencer wide"]]:
     """Vectors whose inner product is the given vectors' less the brand's mean, 0 where one lacks.
 
@@ -100,49 +93,29 @@ def centred_product(
     With m the mean vector of the present and fitted influencers, zero if there is none, a brand's
     vector is ``[b, -b'm]`` and an influencer's ``[i, 1]``.
     """
-    counted = influencers[influencer_present & influencer_fitted]
+    counted = influencers.rows[influencers.mask & influencer_fitted]
     mean = counted.sum(dim=0) / max(len(counted), 1)
-    shift = -(brands @ mean)[:, None]
-    return _shifted(brands, influencers, shift, brand_present, influencer_present)
+    return _shifted(brands, influencers, -(brands.rows @ mean)[:, None])
 
 
-def _shifted(
-    brands: Tensor,
-    influencers: Tensor,
-    shift: Tensor,
-    brand_present: Tensor,
-    influencer_present: Tensor,
-) -> tuple[Tensor, Tensor]:
+def _shifted(brands: Modality, influencers: Modality, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors whose product is the given ones' plus a brand's shift; zero where one lacks."""
-    ones = influencers.new_ones(len(influencers), 1)
-    return (
-        torch.where(brand_present[:, None], torch.cat([brands, shift], dim=1), 0.0),
-        torch.where(influencer_present[:, None], torch.cat([influencers, ones], dim=1), 0.0),
+    ones = influencers.rows.new_ones(len(influencers.rows), 1)
+    both = (*brands, shift), (*influencers, ones)
+    left, right = (
+        torch.where(mask[:, None], torch.cat([rows, last], dim=1), 0.0) for rows, mask, last in both
     )
+    return left, right
 
 
-def product_deviation(
-    brands: Float[Tensor, "brand dim"],
-    influencers: Float[Tensor, "influencer dim"],
-    counted: Bool[Tensor, "brand influencer"],
-) -> Float[Tensor, ""]:
-    """Standard deviation of the inner products of the pairs that count; 1 if they do not vary."""
-    return _moments((brands @ influencers.T)[counted])[1]
-
-
-def _moments(products: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of products; 0 and 1 if there is none, 1 if they are equal."""
+def product_deviation(products: Float[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Standard deviation of inner products; 1 if they do not vary or there is none."""
     if not products.numel():
-        return products.new_zeros(()), products.new_ones(())
-    mean = products.mean()
+        return products.new_ones(())
     deviation = products.std(correction=0)
     # a constant in floating point varies by rounding
     varies = deviation > 1e-6 * products.abs().max()
-    return mean, torch.where(varies, deviation, torch.ones_like(deviation))
-
-
-# Influencers whose scores for all reference brands are held at once; width of an `mlp` tower.
-_AT_ONCE, _HIDDEN = 4096, 512
+    return torch.where(varies, deviation, torch.ones_like(deviation))
 
 
 def hubness(
@@ -218,7 +191,6 @@ class MetricEncoder(nn.Module):
 
     Args:
         widths: Input width by modality.
-        perspectives: Perspective -> its modalities, at least one each, all in `widths`.
         settings: ``tower``: g is one ``linear`` matrix on inputs of which ``dropout_rate`` are
             dropped, or an ``mlp`` with 512 hidden units with leaky ReLU, dropped alike;
             ``modality_dropout``: the share of accounts that lack a modality in training, drawn by
@@ -226,14 +198,8 @@ class MetricEncoder(nn.Module):
             x is left out and g starts at random.
     """
 
-    def __init__(
-        self,
-        widths: Mapping[str, int],
-        perspectives: Mapping[str, Sequence[str]],
-        settings: MetricSettings,
-    ) -> None:
+    def __init__(self, widths: Mapping[str, int], settings: MetricSettings) -> None:
         super().__init__()
-        self.perspectives = {name: tuple(parts) for name, parts in perspectives.items()}
         self.identity = settings.identity_path
         self.modality_dropout = settings.modality_dropout
         self.towers = nn.ModuleDict(
@@ -244,40 +210,24 @@ class MetricEncoder(nn.Module):
             {name: nn.Parameter(start.clone()) for name in widths}
         )
 
-    def forward(
-        self,
-        features: Mapping[str, Float[Tensor, "account _"]],
-        masks: Mapping[str, Bool[Tensor, "account"]],
-    ) -> list[Float[Tensor, "account _"]]:
-        """Encodes accounts of either side, of which ``features`` are standardised rows.
-
-        Returns:
-            One tensor a perspective, in the order given at construction: its modalities' vectors
-            side by side, zeros where missing.
-        """
-        vectors = {
-            name: self._modality(name, tower, features[name], masks[name])
-            for name, tower in self.towers.items()
-        }
-        return [
-            torch.cat([vectors[name] for name in parts], dim=1)
-            for parts in self.perspectives.values()
-        ]
-
-    def _modality(self, name: str, tower: nn.Module, rows: Tensor, mask: Tensor) -> Tensor:
-        moved: Tensor = tower(rows)
-        unit = functional.normalize(rows + moved if self.identity else moved)
-        if self.training and self.modality_dropout:
-            mask = mask & (torch.rand(len(mask), device=mask.device) >= self.modality_dropout)
-        scale = (self.log_inverse_temperature[name] / 2).exp()
-        return torch.where(mask[:, None], unit * scale, 0.0)
+    def forward(self, modalities: Mapping[str, Modality]) -> dict[str, Float[Tensor, "account _"]]:
+        """Vectors of accounts of either side, of standardised rows; zeros where missing."""
+        found = {}
+        for name, tower in self.towers.items():
+            rows, mask = modalities[name]
+            unit = functional.normalize(rows + tower(rows) if self.identity else tower(rows))
+            if self.training and self.modality_dropout:
+                mask = mask & (torch.rand(len(mask), device=mask.device) >= self.modality_dropout)
+            scale = (self.log_inverse_temperature[name] / 2).exp()
+            found[name] = torch.where(mask[:, None], unit * scale, 0.0)
+        return found
 
 
 def _tower(width: int, settings: MetricSettings) -> nn.Module:
-    linear, dropout = settings.tower == "linear", nn.Dropout(settings.dropout_rate)
-    last = nn.Linear(width if linear else _HIDDEN, width, bias=False)
+    is_linear, dropout = settings.tower == "linear", nn.Dropout(settings.dropout_rate)
+    last = nn.Linear(width if is_linear else _HIDDEN, width, bias=False)
     if settings.identity_path:
         nn.init.zeros_(last.weight)
-    if linear:
+    if is_linear:
         return nn.Sequential(dropout, last)
     return nn.Sequential(nn.Linear(width, _HIDDEN), nn.LeakyReLU(LEAK), dropout, last)

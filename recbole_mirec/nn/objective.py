@@ -59,7 +59,7 @@ def list_cross_entropy(
     softmax, so that a label of 0 has no share.
 
     Labels are at least 0, at least one of a list's kept ones above; what the mask leaves out may be
-    anything. The mean over the lists is at least the mean entropy of the labels' distributions.
+    anything.
     """
     shares = torch.where(mask, labels, 0.0)
     shares = shares / shares.sum(dim=1, keepdim=True)
@@ -145,9 +145,9 @@ def objective(
 
     Departures, besides those of the terms themselves:
 
-    - A pair of which either account lacks a perspective has no score there. Its triplet is left
-      out of that perspective's mean, and its score out of the penalty's mean. F sums the
-      perspectives that are present, as it does in ranking, so every pair stays in (31).
+    - A pair of which either account lacks a perspective has no score there: it is left out of that
+      perspective's triplets and of the penalty's mean. F sums the perspectives that are present,
+      as it does in ranking, so every pair stays in (31).
     - ``score_penalty`` is not in the paper; the published reference adds the mean scores of
       positives and negatives, each with its weight.
     - "All the weights" of (32) are the weight matrices here, and not the biases.
@@ -164,31 +164,21 @@ def objective(
     Returns:
         Scalars with their weights in them, one ``<perspective>_triplet`` a perspective first.
     """
-    terms = {
-        f"{name}_triplet": triplet_loss(
+    terms = {}
+    zero = penalty = positive_scores.new_zeros(())
+    sides = (positive_scores, positive_mask), (negative_scores, negative_mask)
+    for column, name in enumerate(settings.perspectives):
+        terms[f"{name}_triplet"] = triplet_loss(
             positive_scores[:, column],
             negative_scores[:, column],
             settings.margins[name],
             settings.triplet_reduction,
             positive_mask[:, column] & negative_mask[:, column],
         )
-        for column, name in enumerate(settings.perspectives)
-    }
-    terms["cross_entropy"] = pair_cross_entropy(
-        torch.where(positive_mask, positive_scores, 0.0).sum(dim=1),
-        torch.where(negative_mask, negative_scores, 0.0).sum(dim=1),
-        settings.cross_entropy,
-    )
-    zero = positive_scores.new_zeros(())
-    terms["score_penalty"] = zero
-    for column, name in enumerate(settings.perspectives):
-        for weight, scores, mask in zip(
-            settings.score_penalties[name],
-            (positive_scores, negative_scores),
-            (positive_mask, negative_mask),
-            strict=True,
-        ):
-            mean = masked_mean(scores[:, column], mask[:, column])
-            terms["score_penalty"] = terms["score_penalty"] + weight * mean
+        for weight, (scores, mask) in zip(settings.score_penalties[name], sides, strict=True):
+            penalty = penalty + weight * masked_mean(scores[:, column], mask[:, column])
+    positive, negative = (torch.where(mask, scores, 0.0).sum(dim=1) for scores, mask in sides)
+    terms["cross_entropy"] = pair_cross_entropy(positive, negative, settings.cross_entropy)
+    terms["score_penalty"] = penalty
     terms["l1"] = settings.l1_weight * sum((weight.abs().sum() for weight in weights), start=zero)
     return terms

@@ -42,7 +42,7 @@ def fit_two_covariance(
     lifted.
 
     Raises:
-        ValueError: If there are fewer than two brands, or no brand has two influencers.
+        ValueError: fewer than two brands, or no brand with two influencers.
     """
     brand_ids, members = torch.unique(pairs[:, 0], return_inverse=True)
     rows = influencers[pairs[:, 1]].double()

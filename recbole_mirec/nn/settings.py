@@ -1,8 +1,10 @@
 """What networks read, and every switch and number of theirs, checked when settings are made."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
+from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
 from dataset_convert import schema
 
@@ -16,15 +18,20 @@ INPUTS: dict[str, tuple[str, ...]] = {
     for name, columns in schema.PERSPECTIVES.items()
 }
 
+
+class Modality(NamedTuple):
+    """A modality of some accounts, or what a network made of it, and who has it (True)."""
+
+    rows: Float[Tensor, "account dim"]
+    mask: Bool[Tensor, "account"]
+
+
 Perspective = Literal["content", "audience", "attribute"]
-FusionRule = Literal["low_rank", "product"]
 CoattentionInput = Literal["raw", "sigmoid"]
-CoattentionSides = Literal["shared", "separate"]
 DropoutPlace = Literal["none", "first_activations", "first_weights"]
 Initialisation = Literal["uniform_0.1", "normal_0.1"]
 TripletReduction = Literal["mean", "mean_active"]
 CrossEntropy = Literal["softplus", "softmax_pair"]
-TowerKind = Literal["linear", "mlp"]
 
 # Strict: neither True nor "3" is a number.
 Switch = Annotated[bool, Field(strict=True)]
@@ -37,42 +44,40 @@ AboveZero = Annotated[float, Field(strict=True, ge=1e-3)]
 
 
 class Settings(BaseModel):
-    """Frozen settings: every field must be given, and a wrong one is a `ValidationError`."""
+    """Frozen settings, all to be given; properties/model/MIRec.yaml says what each one means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dropout_rate: DropShare
 
 
 class NetworkSettings(Settings):
     """What the paper's text and its published reference leave open between them.
 
-    Numbers in parentheses are the paper's equations and values. Where two values are named for a
-    switch, the first is the text's reading and the second the reference's.
+    Where two values are named for a switch, the first is the text's reading and the second the
+    reference's; numbers in parentheses are the paper's equations.
     """
 
     # in the order of the perspective axis of every tensor
     perspectives: Annotated[tuple[Perspective, ...], Field(min_length=1)]
-    dimension: Count  # d_a, the width of one perspective's vector (512)
-    visual_hidden: Widths  # of the towers sigma and omega (1024, 1024, 1024)
-    topic_hidden: Widths  # of mu and gamma (128)
-    attribute_hidden: Widths  # of beta (1024)
-    # (9)(12): `low_rank` maps each branch linearly before the elementwise product, `product` does
-    # not
-    fusion: FusionRule
-    coattention_input: CoattentionInput  # softmax of (21)(22) reads `raw` e or `sigmoid` of e
-    # weights of (20): one `shared` set, or `separate` ones for brands and influencers
-    coattention_sides: CoattentionSides
+    dimension: Count
+    visual_hidden: Widths  # of the towers sigma and omega
+    topic_hidden: Widths  # of mu and gamma
+    attribute_hidden: Widths  # of beta
+    # (9)(12): a linear map of each branch before the elementwise product, or none
+    fusion: Literal["low_rank", "product"]
+    coattention_input: CoattentionInput  # softmax of (21)(22) reads e or its sigmoid
+    # weights of (20): one set, or one each for brands and influencers
+    coattention_sides: Literal["shared", "separate"]
     dropout: DropoutPlace  # of visual and topic towers; see `MLP`
     attribute_dropout: DropoutPlace  # `first_activations` or `none`
-    dropout_rate: DropShare  # (0.5)
-    # `uniform_0.1`: uniform(-0.1, 0.1); `normal_0.1`: normal of standard deviation 0.1, but 1 for
-    # the co-attention biases
-    initialisation: Initialisation
-    triplet_reduction: TripletReduction  # over all triplets, or those whose loss is positive
-    cross_entropy: CrossEntropy  # of (31); see `pair_cross_entropy`
-    margins: dict[Perspective, Weight]  # of (28)-(30): 4, 2, 2
+    initialisation: Initialisation  # see `linear`
+    triplet_reduction: TripletReduction  # see `triplet_loss`
+    cross_entropy: CrossEntropy  # see `pair_cross_entropy`
+    margins: dict[Perspective, Weight]  # of (28)-(30)
     # weights of the mean positive and the mean negative score: all 0, or .01, .02 and .01 each
     score_penalties: dict[Perspective, tuple[Weight, Weight]]
-    l1_weight: Weight  # lambda of (32): 0.001
+    l1_weight: Weight  # lambda of (32)
 
     @model_validator(mode="after")
     def _check_perspectives(self) -> "NetworkSettings":
@@ -88,27 +93,23 @@ class NetworkSettings(Settings):
 class MetricSettings(Settings):
     """What `variant: mirec` is made of; docs/experiments.md says what each part is worth."""
 
-    square_roots: Switch  # of topics and labels without negative entries
-    centring: Switch  # subtract the mean of a side's training accounts from every modality
-    input_dimension: Count  # wider modalities are reduced to so many principal axes
-    tower: TowerKind  # see `MetricEncoder`, as of the next four
+    square_roots: Switch
+    centring: Switch
+    input_dimension: Count
+    tower: Literal["linear", "mlp"]  # see `MetricEncoder`, as of the next three
     identity_path: Switch
-    dropout_rate: DropShare
     modality_dropout: DropShare
     temperature: AboveZero
-    n_negatives: Count  # training influencers in a step at most; a sample where there are more
-    competence_power: Weight  # a positive weighs its competence to this power
-    peer_weight: Weight  # of a loss in which influencers of one brand find each other
-    plda_weight: Weight  # of the closed-form score of `recbole_mirec.nn.plda`
-    plda_dimension: Count  # principal axes of a perspective that it reads, at most
-    plda_shrinkage: Share  # as of `fit_two_covariance`
-    plda_cross_share: Share  # as of `fit_two_covariance`
-    raw_weight: Weight  # of the untrained similarity of topics and labels, not centred
-    # of the log probability that a brand of the brand's category would choose the influencer
+    n_negatives: Count
+    competence_power: Weight
+    peer_weight: Weight
+    plda_weight: Weight
+    plda_dimension: Count
+    plda_shrinkage: Share  # see `fit_two_covariance`, as of the next
+    plda_cross_share: Share
+    raw_weight: Weight
     category_weight: Weight
-    category_inverse_penalty: AboveZero  # as of `category_log_posterior`
-    hubness_weight: Weight  # share of an influencer's mean score for its nearest brands taken away
-    hubness_neighbours: Count  # how many brands are nearest
-    # the nearest of all brands and half their mean, which uses the features of brands to be
-    # tested: transductive, so never on unless asked for
+    category_inverse_penalty: AboveZero
+    hubness_weight: Weight
+    hubness_neighbours: Count
     csls: Switch

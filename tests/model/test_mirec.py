@@ -1,3 +1,5 @@
+"""MIRec: both readings' inputs, what may not be learnt from, and wrong values of its keys."""
+
 import logging
 from pathlib import Path
 from typing import Any
@@ -7,133 +9,56 @@ import pandas as pd
 import pytest
 import torch
 from little_data import NAME, TINY, changed_positives, little, settings, vectors, write_little
-from recbole.data.interaction import Interaction
-from torch import Tensor
+from model_cases import ALL, batch_of, fitted, forget, made, scores, shaken, shares
 
 from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.checkpoint import load_state
 from recbole_mirec.data.attributes import graph_features
-from recbole_mirec.experiment import Experiment, prepare, run_experiment
+from recbole_mirec.experiment import run_experiment
 
-ALL = ("content", "audience", "attribute")
 REFERENCE = {"variant": "reference"}
-BRANDS = torch.tensor([1, 2, 7, 11, 36])
 
 
-@pytest.fixture(scope="module", params=["reference", "paper"])
-def experiment(workplace: Path, request: pytest.FixtureRequest) -> Experiment:
-    """A prepared MIRec of either reading, its parameters large enough to tell scores apart."""
-    made = prepare(settings(workplace, variant=request.param))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in made.model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    made.model.eval()
-    return made
-
-
-def forget(model: Any) -> None:
-    """Drop the cached account vectors, as training does."""
-    model.train()
-    model.eval()
-
-
-def every_pair(experiment: Experiment, brands: Tensor = BRANDS) -> Interaction:
-    n_items = experiment.dataset.item_num
-    return Interaction(
-        {
-            "brand_id": brands.repeat_interleave(n_items),
-            "influencer_id": torch.arange(n_items).repeat(len(brands)),
-        }
-    )
-
-
-def one_by_one(model: Any, side: str, account: int) -> Tensor:
-    """An account's vectors from the encoder, alone in its call."""
-    features = {
-        name: getattr(model.method.accounts, f"{side}_{name}_features")[[account]]
-        for name in model.method.encoder.dimensions
-    }
-    masks = {
-        name: getattr(model.method.accounts, f"{side}_{name}_mask")[[account]]
-        for name in model.method.encoder.dimensions
-    }
-    vectors, _ = model.method.encoder(features, masks, torch.tensor([side == "brand"]))
-    return vectors[0]
-
-
-def test_padding_and_what_is_missing_never_leak(experiment: Experiment) -> None:
-    model = experiment.model
-    before = {side: rows.clone() for side, rows in model.account_vectors().items()}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    n_missing = 0
-    for name, buffer in model.named_buffers():
-        if name.endswith("_features"):
-            mask = buffers[name.replace("_features", "_mask")]
-            assert not mask[0]
-            n_missing += int((~mask).sum())
-            buffer[~mask] = 1e6
-    forget(model)
-    for side, rows in model.account_vectors().items():
-        assert not rows[0].any()
-        assert torch.equal(rows, before[side])
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
-    forget(model)
-    assert n_missing > 10 + 10  # the padding rows alone are ten
-
-
-def training_batch(experiment: Experiment) -> Interaction:
-    torch.manual_seed(3)
-    return next(iter(experiment.trainer.train_data))
-
-
-def test_every_perspective_and_the_graph_count(experiment: Experiment) -> None:
-    model = experiment.model
-    pairs = every_pair(experiment)
-    scores, shares = model.predict(pairs), model.perspective_scores(pairs)
+@pytest.mark.parametrize("variant", ["reference", "paper"])
+def test_every_perspective_and_the_graph_count(workplace: Path, variant: str) -> None:
+    experiment = shaken(made(workplace, variant=variant), 0.5)
+    model, data, parts = experiment.model, experiment.dataset, shares(experiment)
     assert model.perspectives == ALL
-    for column in range(3):
-        assert shares[:, column].std() > 0.01
+    assert (parts.std(axis=(0, 1)) > 0.01).all()
     # Without the attributes their share goes and the others stay.
-    mask = model.method.accounts.brand_attribute_mask.clone()
-    model.method.accounts.brand_attribute_mask.fill_(False)
+    rows, mask = model.method.accounts.table("brand")["attribute"]
+    kept = rows.clone(), mask.clone()
+    mask.fill_(False)
     forget(model)
-    torch.testing.assert_close(model.predict(pairs), shares[:, :2].sum(dim=1))
-    model.method.accounts.brand_attribute_mask.copy_(mask)
-    # Another graph gives other inputs and other scores.
-    data = experiment.dataset
-    assert data.accounts is not None
-    training = data.pairs["train"]
-    other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
-    same = graph_features(data.accounts, training, experiment.config)["brand"][0]
-    kept = model.method.accounts.brand_attribute_features.clone()
-    assert torch.equal(same, kept)
-    model.method.accounts.brand_attribute_features.copy_(
-        graph_features(data.accounts, other, experiment.config)["brand"][0]
+    np.testing.assert_allclose(
+        scores(experiment), parts[:, :, :2].sum(axis=2), rtol=1e-5, atol=1e-5
     )
+    mask.copy_(kept[1])
+    # Another graph gives other inputs and other scores.
+    assert data.accounts is not None
+    training, graph = data.pairs["train"], experiment.config
+    assert torch.equal(graph_features(data.accounts, training, graph)["brand"][0], rows)
+    other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
+    rows.copy_(graph_features(data.accounts, other, graph)["brand"][0])
     forget(model)
-    changed = model.perspective_scores(pairs)
-    assert torch.equal(changed[:, :2], shares[:, :2])
-    assert (changed[:, 2] - shares[:, 2]).abs().max() > 0.01
-    model.method.accounts.brand_attribute_features.copy_(kept)
-    forget(model)
-    assert torch.equal(model.predict(pairs), scores)
+    changed = shares(experiment)
+    assert np.array_equal(changed[:, :, :2], parts[:, :, :2])
+    assert np.abs(changed[:, :, 2] - parts[:, :, 2]).max() > 0.01
 
 
-def test_held_out_positives_change_nothing_that_is_learnt(workplace: Path, tmp_path: Path) -> None:
-    for part in ("valid", "test"):
-        write_atomic(changed_positives("known-brand", part), tmp_path / part / TINY)
-    states = []
-    for folder in (workplace, tmp_path / "valid", tmp_path / "test"):
-        run = run_experiment(settings(folder, protocol="known-brand", **REFERENCE))
-        last = load_state(run.run_folder / "last.safetensors")
-        states.append(last["state_dict"])
-    for state in states[1:]:
-        assert state.keys() == states[0].keys()
-        for name, value in state.items():
-            assert torch.equal(value, states[0][name]), name
+@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("variant", ["mirec", "reference"])
+def test_held_out_positives_change_nothing_that_is_learnt(
+    workplace: Path, tmp_path: Path, variant: str, part: str
+) -> None:
+    write_atomic(changed_positives("known-brand", part), tmp_path / TINY)
+    given = {"protocol": "known-brand", "variant": variant}
+    one, other = (fitted(made(folder, **given)) for folder in (workplace, tmp_path))
+    assert np.array_equal(scores(one), scores(other))
+    states = one.model.state_dict(), other.model.state_dict()
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
 
 
 def without(frame: pd.DataFrame, *parts: str) -> pd.DataFrame:
@@ -157,13 +82,16 @@ def test_data_without_a_perspective_run_with_a_log_line(
 
 
 @pytest.mark.parametrize("perspectives", [[name] for name in ALL] + [list(ALL[::-1])])
-def test_any_perspectives_run(workplace: Path, perspectives: list[str]) -> None:
-    made = prepare(settings(workplace, perspectives=perspectives, **REFERENCE))
-    assert made.model.perspectives == tuple(perspectives)
-    made.model.eval()
-    assert made.model.account_vectors()["brand"].shape[1] == len(perspectives)
-    losses = made.model.calculate_loss(training_batch(made))
-    assert len(losses) == len(made.model.loss_names) == len(perspectives) + 3
+@pytest.mark.parametrize("variant", ["mirec", "reference"])
+def test_any_perspectives_run(workplace: Path, variant: str, perspectives: list[str]) -> None:
+    experiment = shaken(made(workplace, variant=variant, perspectives=perspectives), 0.1)
+    model, found = experiment.model, shares(experiment)
+    assert model.perspectives == tuple(perspectives)
+    assert found.shape[2] == len(perspectives)
+    assert (found.std(axis=(0, 1)) > 0.01 * (variant == "mirec")).all()
+    losses = model.calculate_loss(batch_of(experiment))
+    n_terms = 1 if variant == "mirec" else len(perspectives) + 3
+    assert len(losses) == len(model.loss_names) == n_terms
 
 
 def with_vectors(**changes: Any) -> dict[str, pd.DataFrame]:
@@ -178,33 +106,31 @@ def test_a_precomputed_vector_or_the_lists_feed_the_attribute_perspective(
     workplace: Path, tmp_path: Path
 ) -> None:
     write_little(tmp_path, **with_vectors())
-    widths = {
-        choice: prepare(
-            settings(tmp_path, dataset=NAME, attribute_input=choice, **REFERENCE)
-        ).model.method.encoder.dimensions["attribute"]
-        for choice in ("auto", "graph", "vector")
-    }
-    assert widths == {"auto": 8, "graph": 8, "vector": 2}
+    for choice, width in {"auto": 8, "graph": 8, "vector": 2}.items():
+        model = made(tmp_path, dataset=NAME, attribute_input=choice, **REFERENCE).model
+        assert model.method.encoder.towers["attribute"].first.in_features == width
 
 
 def test_a_precomputed_graph_or_embedding_replaces_the_counts(
     workplace: Path, tmp_path: Path
 ) -> None:
-    write_little(tmp_path)
-    given = settings(tmp_path, dataset=NAME, **REFERENCE)
+    given: dict[str, Any] = {"dataset": NAME, **REFERENCE}
     (tmp_path / "graph.txt").write_text("vegan baker 2.0\nbaker coach 1.0\nvegan zebra 1.5\n")
-    made = prepare(given | {"attribute_graph_file": str(tmp_path / "graph.txt")})
-    names = made.dataset.field2id_token["brand_id"].tolist()
-    has = dict(zip(names, made.model.method.accounts.brand_attribute_mask.tolist(), strict=True))
-    # runner is no node of that graph
-    assert {name for name, present in has.items() if present} == {"b1"}
     (tmp_path / "nodes.txt").write_text("3 2\nrunner 1 2\nvegan 3 4\nother 5 6\n")
-    made = prepare(given | {"node_embedding_file": str(tmp_path / "nodes.txt")})
-    rows = dict(
-        zip(names, made.model.method.accounts.brand_attribute_features.tolist(), strict=True)
-    )
-    assert rows["b1"] == [3.0, 4.0]  # the mean over vegan; baker is no node
-    assert rows["b2"] == [1.0, 2.0]
+    write_little(tmp_path)
+
+    def attributes(**file: str) -> dict[str, list[float]]:
+        experiment = made(tmp_path, **given, **file)
+        names = experiment.dataset.field2id_token["brand_id"].tolist()
+        rows, mask = experiment.model.method.accounts.table("brand")["attribute"]
+        named = zip(names, rows.tolist(), mask.tolist(), strict=True)
+        return {name: row for name, row, has in named if has}
+
+    # runner is no node of that graph
+    assert set(attributes(attribute_graph_file=str(tmp_path / "graph.txt"))) == {"b1"}
+    found = attributes(node_embedding_file=str(tmp_path / "nodes.txt"))
+    assert found["b1"] == [3.0, 4.0]  # the mean over vegan; baker is no node
+    assert found["b2"] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -225,13 +151,27 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
         (REFERENCE | {"visual_hidden": 16}, "Key 'visual_hidden': Input should be a valid tuple."),
         (REFERENCE | {"score_penalties": {"content": 1}}, "Key 'score_penalties.content': Input"),
         (REFERENCE | {"margins": {"content": 4.0}}, "margins must have entries for audience, att"),
+        ({"tower": "tree"}, "Key 'tower': Input should be 'linear' or 'mlp'. Received: 'tree'."),
+        ({"temperature": 0}, "Key 'temperature': Input should be greater than or equal to 0.001."),
+        ({"csls": "yes"}, "Key 'csls': Input should be a valid boolean. Received: 'yes'."),
     ],
 )
 def test_wrong_values_are_named(workplace: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        prepare(settings(workplace, **changes))
+        made(workplace, **changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_are_checked_before_the_graph_is_embedded(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untimely(*_: Any) -> None:
+        raise AssertionError("inputs were computed before the settings were checked")
+
+    monkeypatch.setattr("recbole_mirec.model.mirec.perspective_tables", untimely)
+    with pytest.raises(UsageError, match="Key 'plda_dimension': Input should be greater than or"):
+        made(workplace, plda_dimension=0)
 
 
 def test_data_without_any_feature_is_an_error(workplace: Path, tmp_path: Path) -> None:
@@ -240,7 +180,7 @@ def test_data_without_any_feature_is_an_error(workplace: Path, tmp_path: Path) -
         tmp_path, brands=data.brands[["brand_id"]], influencers=data.influencers[["influencer_id"]]
     )
     with pytest.raises(UsageError, match=r"no features for the perspectives .*: fill at least one"):
-        prepare(settings(tmp_path, dataset=NAME))
+        made(tmp_path, dataset=NAME)
 
 
 def test_a_graph_without_edges_and_foreign_names_are_errors(
@@ -249,7 +189,7 @@ def test_a_graph_without_edges_and_foreign_names_are_errors(
     write_little(tmp_path)
     (tmp_path / "graph.txt").write_text("1 2 0.5\n")
     with pytest.raises(UsageError, match=r"graph\.txt' names none of the data set's 4 attributes"):
-        prepare(settings(tmp_path, dataset=NAME, attribute_graph_file=str(tmp_path / "graph.txt")))
+        made(tmp_path, dataset=NAME, attribute_graph_file=str(tmp_path / "graph.txt"))
     data = little()
     lonely = pd.Series([["x"]] + [None] * 4, dtype=object)
     influencers = without(data.influencers, "attributes")
@@ -258,4 +198,4 @@ def test_a_graph_without_edges_and_foreign_names_are_errors(
         tmp_path, brands=data.brands.assign(brand_attributes=lonely), influencers=influencers
     )
     with pytest.raises(UsageError, match="The attribute graph has no edges"):
-        prepare(settings(tmp_path, dataset=NAME))
+        made(tmp_path, dataset=NAME)

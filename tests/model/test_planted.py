@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from little_data import settings
+from model_cases import SMALL as SMALL_BASELINES
 from planted_data import NAME, write_planted
-from small_models import SMALL as SMALL_BASELINES
 
 from recbole_mirec.experiment import prepare, run_experiment
 

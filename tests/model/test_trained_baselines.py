@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from little_data import NAME, little, settings, vectors, write_little
+from model_cases import SMALL
 from recbole.data.interaction import Interaction
-from small_models import SMALL
 from torch.nn import functional
 
 from dataset_convert.common.errors import UsageError
@@ -79,7 +80,7 @@ def test_towers_read_unit_modalities_and_marks_of_the_missing(
     data, accounts = experiment.dataset, experiment.model.inputs
     # four training labels: cup, plate is of i6 and i7 only and unknown, road, tree
     ids = torch.tensor([data.token2id("brand_id", token) for token in ("b1", "b3", "b4")])
-    rows = accounts.features("brand", ids)["inputs"]
+    rows = accounts.take("brand", ids)["inputs"].rows
     topics = np.array([0.5, 0.3, 0.2]) / np.sqrt(0.38)
     labels = np.array([0.75, 0.0, 0.25]) / np.sqrt(0.625)
     expected = [*topics, *labels, 1.0, 1.0]
@@ -123,41 +124,35 @@ def test_an_attribute_vector_is_read_where_there_are_no_lists(
     write_little(tmp_path, brands=brands, influencers=influencers)
     experiment = made(tmp_path, "ContentTwoTower")
     row = experiment.dataset.token2id("brand_id", "b2")
-    rows = experiment.model.inputs.features("brand", torch.tensor([row]))["inputs"]
+    rows = experiment.model.inputs.take("brand", torch.tensor([row]))["inputs"].rows
     assert rows[0].tolist() == pytest.approx([0.6, 0.8, 1.0])
 
 
 def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: Path) -> None:
     experiment = made(write_little(tmp_path), "MIR")
     network, data = experiment.model, experiment.dataset
-    ids = torch.tensor([data.token2id("brand_id", "b1")])
-    accounts = network.inputs
-    brand = network.towers["brand"](accounts.features("brand", ids), accounts.masks("brand", ids))
+    ids = {
+        "brand": torch.tensor([data.token2id("brand_id", "b1")]),
+        "influencer": torch.tensor([data.token2id("influencer_id", "i1")]),
+    }
+    tables = {side: network.inputs.take(side, some) for side, some in ids.items()}
     topics = np.array([0.5, 0.3, 0.2])
     scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
-    found = accounts.features("brand", ids)["content_topics"][0]
+    found = tables["brand"]["content_topics"].rows[0]
     assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
-    ids = torch.tensor([data.token2id("influencer_id", "i1")])
-    features, masks = accounts.features("influencer", ids), accounts.masks("influencer", ids)
-    influencer = network.towers["influencer"](features, masks)
+    brand, influencer = (network.towers[side](table) for side, table in tables.items())
     positive, _ = scores(experiment, [("b1", "i1", "i3")])
     torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
 
 
 def with_competence(folder: Path, train: list[tuple[str, str, float]]) -> Path:
+    """The little data with other training pairs; validation and test have a competence of 9."""
     data = little()
-    inter = data.interactions.iloc[:4].assign(competence=9.0)
-    rows = {"brand_id": [], "influencer_id": [], "competence": []}
-    for row in train:
-        for name, value in zip(rows, row, strict=True):
-            rows[name].append(value)
-    frame = type(inter)(rows)
-    splits = {"train": frame[["brand_id", "influencer_id"]]}
-    splits |= {part: rows for part, rows in data.splits["new-brand"].items() if part != "train"}
-    joined = type(inter)(
-        {name: [*inter[name], *frame[name]] for name in ("brand_id", "influencer_id", "competence")}
-    )
-    return write_little(folder, interactions=joined, splits={"new-brand": splits})
+    frame = pd.DataFrame(train, columns=["brand_id", "influencer_id", "competence"])
+    splits = data.splits["new-brand"] | {"train": frame[["brand_id", "influencer_id"]]}
+    held = data.interactions.iloc[:4].assign(competence=9.0)
+    inter = pd.concat([held, frame], ignore_index=True)
+    return write_little(folder, interactions=inter, splits={"new-brand": splits})
 
 
 def test_a_list_holds_a_draw_of_each_bucket_and_negatives(workplace: Path, tmp_path: Path) -> None:
@@ -232,8 +227,8 @@ def test_a_pass_of_camera_by_hand(workplace: Path, tmp_path: Path) -> None:
     vectors_of = {}
     for side, other in (("brand", "influencer"), ("influencer", "brand")):
         history = inputs.histories(side, ids[side])
-        concepts, mask = inputs.concepts(side, ids[side])
-        seen = inputs.vectors[concepts[0][mask[0]]]
+        _, concepts, mask = inputs.concepts(side, ids[side])
+        seen = concepts[0][mask[0]]
         looking = nets.psi(inputs.histories(other, ids[other]))
         weights = (looking * nets.rho(seen)).mean(dim=1).softmax(dim=0)
         marketing = (weights[:, None] * seen).sum(dim=0, keepdim=True)
@@ -261,26 +256,24 @@ def test_camera_without_followers_and_competence_leaves_influence_out(
     assert scores(experiment, ROWS)[0].std() > 0
 
 
-@pytest.mark.parametrize("model", ["CATR", "CAMERA"])
-def test_concepts_are_needed(workplace: Path, tmp_path: Path, model: str) -> None:
-    brands = little().brands.drop(columns="brand_attributes")
-    influencers = little().influencers.drop(columns="influencer_attributes")
-    write_little(tmp_path, brands=brands, influencers=influencers)
-    message = (
-        f"{model} needs attribute lists of both sides, which are its concepts: fill the columns "
-        f"brand_attributes and influencer_attributes"
-    )
-    with pytest.raises(UsageError, match=message):
-        made(tmp_path, model)
-
-
-@pytest.mark.parametrize("model", ["MIR", "HPTR", "CATR", "CAMERA"])
-def test_content_is_needed(workplace: Path, tmp_path: Path, model: str) -> None:
-    brands = little().brands[["brand_id", "brand_attributes"]]
-    influencers = little().influencers[["influencer_id", "influencer_attributes"]]
-    write_little(tmp_path, brands=brands, influencers=influencers)
-    with pytest.raises(UsageError, match=f"{model} needs topics or visual semantics of the posts"):
-        made(tmp_path, model)
+@pytest.mark.parametrize(
+    ("models", "columns", "message"),
+    [
+        (("CATR", "CAMERA"), "attributes", "needs attribute lists of both sides, which are its"),
+        (("MIR", "HPTR", "CATR", "CAMERA"), "content", "needs topics or visual semantics of the"),
+    ],
+)
+def test_concepts_and_content_are_needed(
+    workplace: Path, tmp_path: Path, models: tuple[str, ...], columns: str, message: str
+) -> None:
+    frames = {"brands": little().brands, "influencers": little().influencers}
+    kept = {
+        key: frame.loc[:, ~frame.columns.str.contains(columns)] for key, frame in frames.items()
+    }
+    write_little(tmp_path, **kept)
+    for model in models:
+        with pytest.raises(UsageError, match=f"{model} {message}"):
+            made(tmp_path, model)
 
 
 def test_a_list_of_one_positive_costs_the_logarithm_of_its_length(

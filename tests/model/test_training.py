@@ -108,7 +108,7 @@ def test_one_call_of_the_encoder_serves_brands_and_influencers(
     model.train()
     model.calculate_loss(batch)
     handle.remove()
-    ((_, _, is_brand),) = calls
+    ((_, is_brand),) = calls
     brands = batch["brand_id"].unique()
     influencers = torch.cat([batch["influencer_id"], batch["neg_influencer_id"]]).unique()
     # every account of the batch once, so a brand's and an influencer's mask are one

@@ -8,20 +8,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_network import DIMENSIONS, PAPER, REFERENCE, changed, random_accounts, wide_encoder
+from tiny_network import DIMENSIONS, PAPER, REFERENCE, changed, random_accounts, tiny_encoder
 
-from recbole_mirec.nn.encoder import AccountEncoder
 from recbole_mirec.nn.objective import objective, perspective_scores, weight_matrices
-from recbole_mirec.nn.settings import INPUTS, NetworkSettings
-
-
-def encoder_of(settings: NetworkSettings, dimensions: dict[str, int]) -> AccountEncoder:
-    generator = torch.Generator().manual_seed(0)
-    return AccountEncoder(settings, dimensions, generator).double().eval()
+from recbole_mirec.nn.settings import INPUTS, Modality, NetworkSettings
 
 
 def test_an_account_depends_on_its_own_row_alone(settings: NetworkSettings) -> None:
-    encoder = wide_encoder(settings)
+    encoder = tiny_encoder(settings)
     accounts = random_accounts(23, seed=1, complete=False)
     together, present = encoder(*accounts)
     for rows in ([5], [1, 0], list(range(22, -1, -1)), []):
@@ -31,50 +25,43 @@ def test_an_account_depends_on_its_own_row_alone(settings: NetworkSettings) -> N
 
 
 def test_evaluation_is_deterministic_and_training_is_not(settings: NetworkSettings) -> None:
-    encoder = wide_encoder(settings)
+    encoder = tiny_encoder(settings)
     accounts = random_accounts(7, seed=1)
     assert torch.equal(encoder(*accounts)[0], encoder(*accounts)[0])
-    encoder.train()
-    torch.manual_seed(0)
-    assert not torch.equal(encoder(*accounts)[0], encoder(*accounts)[0])
-
-
-def test_attribute_tower_drops_by_its_own_switch() -> None:
-    accounts = random_accounts(7, seed=1)
-    for settings, drops in ((PAPER, True), (REFERENCE, False)):
-        encoder = wide_encoder(settings)
-        quiet = encoder(*accounts)[0][:, 2]
-        torch.manual_seed(0)
-        noisy = encoder.train()(*accounts)[0][:, 2]
-        assert torch.equal(quiet, noisy) is not drops
+    quiet, noisy = encoder(*accounts)[0], encoder.train()(*accounts)[0]
+    assert not torch.equal(encoder(*accounts)[0], noisy)
+    # the attribute tower drops by its own switch
+    assert torch.equal(quiet[:, 2], noisy[:, 2]) == (settings.attribute_dropout == "none")
 
 
 def test_one_weight_mask_serves_brands_and_influencers() -> None:
     settings = REFERENCE.model_copy(update={"coattention_sides": "shared"})
-    encoder = wide_encoder(settings).train()
-    accounts = random_accounts(2, seed=1)
-    twins = accounts.rows([0, 0])._replace(is_brand=torch.tensor([True, False]))
-    torch.manual_seed(0)
-    brand, influencer = encoder(*twins)[0]
+    encoder = tiny_encoder(settings).train()
+    twins = random_accounts(2, seed=1).rows([0, 0])
+    brand, influencer = encoder(twins.modalities, torch.tensor([True, False]))[0]
     torch.testing.assert_close(brand, influencer)
 
 
 @given(seed=st.integers(0, 1000))
 @pytest.mark.parametrize("variant", [PAPER, REFERENCE], ids=["paper", "reference"])
 def test_missing_rows_never_leak(variant: NetworkSettings, seed: int) -> None:
-    encoder = wide_encoder(variant)
+    encoder = tiny_encoder(variant)
     accounts = random_accounts(7, seed, complete=False)
     results = []
     for garbage in (0.0, 1e30, math.nan, math.inf):
-        features = {
-            name: torch.where(accounts.masks[name][:, None], values, garbage)
-            for name, values in accounts.features.items()
+        noisy = {
+            name: Modality(torch.where(mask[:, None], values, garbage).requires_grad_(), mask)
+            for name, (values, mask) in accounts.modalities.items()
         }
-        vectors, present = encoder(features, accounts.masks, accounts.is_brand)
-        gradients = torch.autograd.grad(vectors.square().sum(), list(encoder.parameters()))
+        vectors, present = encoder(noisy, accounts.is_brand)
+        wanted = [*encoder.parameters(), *(values for values, _ in noisy.values())]
+        gradients = torch.autograd.grad(vectors.square().sum(), wanted)
+        for gradient, (_, mask) in zip(gradients[-5:], noisy.values(), strict=True):
+            assert (gradient[~mask] == 0).all()
+            assert (gradient[mask] != 0).all()
         results.append([vectors, *gradients])
         for column, modalities in enumerate(INPUTS.values()):
-            expected = torch.stack([accounts.masks[name] for name in modalities]).any(dim=0)
+            expected = torch.stack([accounts.modalities[x].mask for x in modalities]).any(dim=0)
             assert torch.equal(present[:, column], expected)
         assert (vectors[~present] == 0).all()
     for result in results[1:]:
@@ -83,19 +70,8 @@ def test_missing_rows_never_leak(variant: NetworkSettings, seed: int) -> None:
             assert torch.equal(value, clean)
 
 
-def test_missing_features_get_no_gradient(settings: NetworkSettings) -> None:
-    accounts = random_accounts(13, seed=3, complete=False)
-    features = {name: values.requires_grad_() for name, values in accounts.features.items()}
-    vectors, _ = wide_encoder(settings)(features, accounts.masks, accounts.is_brand)
-    vectors.square().sum().backward()
-    for name, values in features.items():
-        assert values.grad is not None
-        assert (values.grad[~accounts.masks[name]] == 0).all()
-        assert (values.grad[accounts.masks[name]] != 0).all()
-
-
 def test_every_parameter_gets_a_gradient(settings: NetworkSettings) -> None:
-    encoder = wide_encoder(settings)
+    encoder = tiny_encoder(settings)
     brands = random_accounts(8, seed=1).rows([0, 2, 4, 6])
     influencers = random_accounts(16, seed=2).rows(list(range(1, 16, 2)))
     brand_vectors, brand_present = encoder(*brands)
@@ -112,16 +88,16 @@ def test_every_parameter_gets_a_gradient(settings: NetworkSettings) -> None:
 
 
 def test_gradcheck(settings: NetworkSettings) -> None:
-    encoder = wide_encoder(settings)
+    encoder = tiny_encoder(settings)
     accounts = random_accounts(3, seed=1, complete=False)
-    names = list(DIMENSIONS)
-    inputs = [accounts.features[name].requires_grad_() for name in names]
+    masks = {name: mask for name, (_, mask) in accounts.modalities.items()}
 
     def vectors(*inputs: torch.Tensor) -> torch.Tensor:
-        features = dict(zip(names, inputs, strict=True))
-        result: torch.Tensor = encoder(features, accounts.masks, accounts.is_brand)[0]
+        of = {x: Modality(rows, masks[x]) for x, rows in zip(masks, inputs, strict=True)}
+        result: torch.Tensor = encoder(of, accounts.is_brand)[0]
         return result
 
+    inputs = [values.requires_grad_() for values, _ in accounts.modalities.values()]
     assert torch.autograd.gradcheck(vectors, inputs)
 
 
@@ -129,31 +105,31 @@ def test_gradcheck(settings: NetworkSettings) -> None:
 def test_every_perspective_and_each_of_its_modalities_moves_the_score(
     settings: NetworkSettings, perspective: str
 ) -> None:
-    encoder = wide_encoder(settings)
+    encoder = tiny_encoder(settings)
     accounts = random_accounts(2, seed=5)
     whole = perspective_scores(*encoder(*accounts)[0].split(1)).sum()
-    for modality in INPUTS[perspective]:
-        masks = {**accounts.masks, modality: torch.zeros(2, dtype=torch.bool)}
-        vectors = encoder(accounts.features, masks, accounts.is_brand)[0]
+    for name in INPUTS[perspective]:
+        nobody = accounts.modalities[name]._replace(mask=torch.zeros(2, dtype=torch.bool))
+        vectors = encoder(accounts.modalities | {name: nobody}, accounts.is_brand)[0]
         assert not torch.isclose(perspective_scores(*vectors.split(1)).sum(), whole)
 
 
 def test_perspectives_come_in_the_order_of_the_settings() -> None:
     accounts = random_accounts(5, seed=1)
-    straight = encoder_of(changed(perspectives=("content", "attribute")), DIMENSIONS)
-    turned = encoder_of(changed(perspectives=("attribute", "content")), DIMENSIONS)
+    straight = tiny_encoder(changed(perspectives=("content", "attribute")))
+    turned = tiny_encoder(changed(perspectives=("attribute", "content")))
     turned.load_state_dict(straight.state_dict())
     torch.testing.assert_close(turned(*accounts)[0].flip(1), straight(*accounts)[0])
 
 
 def test_one_perspective_of_one_modality(settings: NetworkSettings) -> None:
-    encoder = encoder_of(
+    encoder = tiny_encoder(
         settings.model_copy(update={"perspectives": ("content",)}), {"content_topics": 5}
     )
     accounts = random_accounts(3, seed=1)
-    mask = torch.tensor([True, False, True])
-    vectors, present = encoder(accounts.features, {"content_topics": mask}, accounts.is_brand)
-    expected = encoder.towers["content_topics"](accounts.features["content_topics"])
+    rows, mask = accounts.modalities["content_topics"].rows, torch.tensor([True, False, True])
+    vectors, present = encoder({"content_topics": Modality(rows, mask)}, accounts.is_brand)
+    expected = encoder.towers["content_topics"](rows)
     if settings.fusion == "low_rank":
         expected = encoder.fusions["content"].maps["content_topics"](expected)
     torch.testing.assert_close(vectors[:, 0], expected * mask[:, None])
@@ -161,14 +137,11 @@ def test_one_perspective_of_one_modality(settings: NetworkSettings) -> None:
     assert encoder.coattention is None
 
 
-def test_same_seed_same_network(settings: NetworkSettings) -> None:
-    one, other = (encoder_of(settings, DIMENSIONS).state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_order_of_the_dimensions_changes_nothing(settings: NetworkSettings) -> None:
-    one = encoder_of(settings, DIMENSIONS).state_dict()
-    other = encoder_of(settings, dict(reversed(DIMENSIONS.items()))).state_dict()
+def test_a_seed_gives_one_network_whatever_the_order_of_the_data(
+    settings: NetworkSettings,
+) -> None:
+    one = tiny_encoder(settings).state_dict()
+    other = tiny_encoder(settings, dict(reversed(DIMENSIONS.items()))).state_dict()
     assert list(one) == list(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -216,49 +189,30 @@ def inner(x: Vector | None, y: Vector | None) -> float | None:
     return None if x is None or y is None else sum(product(x, y))
 
 
-def affinity_by_loops(weights: Weights, side: str, e_c: Vector, e_u: Vector) -> Vector:
-    left = linear(weights, f"coattention.sides.{side}.content", e_c)
-    right = linear(weights, f"coattention.sides.{side}.audience", e_u)
-    return [sigmoid(a) * sigmoid(b) for a, b in zip(left, right, strict=True)]
-
-
-def paper_vectors(weights: Weights, account: Account, side: str) -> dict[str, Vector | None]:
+def vectors_by_loops(
+    weights: Weights, account: Account, reference: bool, side: str
+) -> dict[str, Vector | None]:
     def perspective(name: str) -> Vector | None:
-        visual, topics = None, None
-        if f"{name}_visual" in account:
-            e = tower(weights, f"{name}_visual", account[f"{name}_visual"])  # (7), (10)
-            visual = linear(weights, f"fusions.{name}.maps.{name}_visual", e)
-        if f"{name}_topics" in account:
-            e = tower(weights, f"{name}_topics", account[f"{name}_topics"])  # (8), (11)
-            topics = linear(weights, f"fusions.{name}.maps.{name}_topics", e)
-        if visual is None or topics is None:
-            return topics if visual is None else visual
-        return product(visual, topics)  # (9), (12)
-
-    e_c, e_u = perspective("content"), perspective("audience")
-    if e_c is not None and e_u is not None:
-        e_af = affinity_by_loops(weights, "account", e_c, e_u)  # (20), one set
-        w_c = softmax_times_dimension(product(e_c, e_af))  # (21)
-        w_u = softmax_times_dimension(product(e_u, e_af))  # (22)
-        e_c, e_u = product(e_c, w_c), product(e_u, w_u)  # (23), (24)
-    e_s = tower(weights, "attribute", account["attribute"]) if "attribute" in account else None
-    return {"content": e_c, "audience": e_u, "attribute": e_s}
-
-
-def reference_vectors(weights: Weights, account: Account, side: str) -> dict[str, Vector | None]:
-    def perspective(name: str) -> Vector | None:
-        modalities = [m for m in (f"{name}_visual", f"{name}_topics") if m in account]
-        branches = [tower(weights, modality, account[modality]) for modality in modalities]
+        branches = []
+        for modality in (f"{name}_visual", f"{name}_topics"):
+            if modality in account:
+                e = tower(weights, modality, account[modality])  # (7), (8), (10), (11)
+                mapped = f"fusions.{name}.maps.{modality}"
+                branches.append(e if reference else linear(weights, mapped, e))
         if len(branches) == 2:
-            return product(*branches)
+            return product(*branches)  # (9), (12)
         return branches[0] if branches else None
 
     e_c, e_u = perspective("content"), perspective("audience")
     if e_c is not None and e_u is not None:
-        e_af = affinity_by_loops(weights, side, e_c, e_u)
-        w_c = softmax_times_dimension(product([sigmoid(x) for x in e_c], e_af))
-        w_u = softmax_times_dimension(product([sigmoid(x) for x in e_u], e_af))
-        e_c, e_u = product(e_c, w_c), product(e_u, w_u)
+        name = f"coattention.sides.{side if reference else 'account'}"
+        left = linear(weights, f"{name}.content", e_c)
+        right = linear(weights, f"{name}.audience", e_u)
+        e_af = [sigmoid(a) * sigmoid(b) for a, b in zip(left, right, strict=True)]  # (20)
+        read_c, read_u = ([sigmoid(x) if reference else x for x in e] for e in (e_c, e_u))
+        w_c = softmax_times_dimension(product(read_c, e_af))  # (21)
+        w_u = softmax_times_dimension(product(read_u, e_af))  # (22)
+        e_c, e_u = product(e_c, w_c), product(e_u, w_u)  # (23), (24)
     e_s = tower(weights, "attribute", account["attribute"]) if "attribute" in account else None
     return {"content": e_c, "audience": e_u, "attribute": e_s}
 
@@ -321,18 +275,17 @@ def reference_loss(weights: Weights, pairs: list[tuple[Pair, Pair]]) -> float:
 
 @pytest.mark.parametrize("complete", [True, False], ids=["complete", "missing"])
 @pytest.mark.parametrize(
-    ("settings", "vectors_by_loops", "loss_by_loops"),
-    [(PAPER, paper_vectors, paper_loss), (REFERENCE, reference_vectors, reference_loss)],
+    ("settings", "loss_by_loops"),
+    [(PAPER, paper_loss), (REFERENCE, reference_loss)],
     ids=["paper", "reference"],
 )
 def test_forward_and_loss_by_loops(
     settings: NetworkSettings,
-    vectors_by_loops: Callable[[Weights, Account, str], dict[str, Vector | None]],
     loss_by_loops: Callable[[Weights, list[tuple[Pair, Pair]]], float],
     complete: bool,
 ) -> None:
     n_pairs = 5
-    encoder = wide_encoder(settings, seed=7)
+    encoder = tiny_encoder(settings)
     weights = {name: values.numpy() for name, values in encoder.state_dict().items()}
     accounts = random_accounts(3 * n_pairs, seed=11, complete=complete)
     accounts = accounts._replace(is_brand=torch.arange(3 * n_pairs) < n_pairs)
@@ -352,12 +305,12 @@ def test_forward_and_loss_by_loops(
     by_loops = []
     for row in range(3 * n_pairs):
         account = {
-            name: accounts.features[name][row].tolist()
-            for name in DIMENSIONS
-            if accounts.masks[name][row]
+            name: rows[row].tolist()
+            for name, (rows, mask) in accounts.modalities.items()
+            if mask[row]
         }
         side = "brand" if row < n_pairs else "influencer"
-        by_loops.append(vectors_by_loops(weights, account, side))
+        by_loops.append(vectors_by_loops(weights, account, settings is REFERENCE, side))
         for column, vector in enumerate(by_loops[row].values()):
             assert present[row, column].item() is (vector is not None)
             expected = [0.0] * N_DIMENSIONS if vector is None else vector

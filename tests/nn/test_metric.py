@@ -24,30 +24,25 @@ from recbole_mirec.nn.metric import (
     standardise_product,
     standardised_rows,
 )
+from recbole_mirec.nn.settings import Modality
 
 WIDTHS = {"topics": 5, "labels": 7, "words": 3}
-PERSPECTIVES = {"content": ("topics", "labels"), "attribute": ("words",)}
 N_ACCOUNTS = 11
 
 
 def encoder(**changes: Any) -> MetricEncoder:
     torch.manual_seed(1)
-    return MetricEncoder(WIDTHS, PERSPECTIVES, METRIC.model_copy(update=changes))
+    return MetricEncoder(WIDTHS, METRIC.model_copy(update=changes))
 
 
-def accounts(
-    seed: int = 2, *, complete: bool = True
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-    masks = {
-        name: torch.rand(N_ACCOUNTS, generator=generator) < (2.0 if complete else 0.5)
-        for name in WIDTHS
-    }
-    features = {
-        name: torch.randn(N_ACCOUNTS, width, generator=generator) * masks[name][:, None]
-        for name, width in WIDTHS.items()
-    }
-    return features, masks
+def accounts(*, complete: bool = True) -> dict[str, Modality]:
+    generator = torch.Generator().manual_seed(2)
+    found = {}
+    for name, width in WIDTHS.items():
+        mask = torch.rand(N_ACCOUNTS, generator=generator) < (2.0 if complete else 0.5)
+        rows = torch.randn(N_ACCOUNTS, width, generator=generator) * mask[:, None]
+        found[name] = Modality(rows, mask)
+    return found
 
 
 def moved(made: MetricEncoder) -> MetricEncoder:
@@ -59,17 +54,17 @@ def moved(made: MetricEncoder) -> MetricEncoder:
     return made.eval()
 
 
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
+BOTH_TOWERS = pytest.mark.parametrize("tower", ["linear", "mlp"])
+WITH_AND_WITHOUT_IDENTITY = pytest.mark.parametrize("identity", [True, False])
+
+
+@BOTH_TOWERS
 @torch.no_grad()
 def test_untrained_products_are_the_cosines_over_the_temperature(tower: str) -> None:
-    features, masks = accounts()
-    content, attribute = encoder(tower=tower).eval()(features, masks)
-    assert content.shape == (N_ACCOUNTS, 5 + 7)
-    unit = {name: functional.normalize(rows) for name, rows in features.items()}
-    expected = (unit["topics"] @ unit["topics"].T + unit["labels"] @ unit["labels"].T) / 0.25
-    torch.testing.assert_close(content @ content.T, expected, rtol=1e-5, atol=1e-5)
-    expected = unit["words"] @ unit["words"].T / 0.25
-    torch.testing.assert_close(attribute @ attribute.T, expected, rtol=1e-5, atol=1e-5)
+    given = accounts()
+    for name, vectors in encoder(tower=tower).eval()(given).items():
+        unit = functional.normalize(given[name].rows)
+        torch.testing.assert_close(vectors @ vectors.T, unit @ unit.T / 0.25, rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()
@@ -79,85 +74,70 @@ def test_the_linear_tower_and_its_temperatures_by_hand() -> None:
         torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     )
     made.log_inverse_temperature["words"].fill_(torch.tensor(9.0).log())
-    features, masks = accounts()
-    features["words"][0] = torch.tensor([1.0, 1.0, 0.0])
+    given = accounts()
+    given["words"].rows[0] = torch.tensor([1.0, 1.0, 0.0])
     # x + Wx = [1, 1, 0] + [1, 0, 2] = [2, 1, 2], of length 3, times the root of 9
-    assert made.eval()(features, masks)[1][0].tolist() == pytest.approx([2.0, 1.0, 2.0])
+    assert made.eval()(given)["words"][0].tolist() == pytest.approx([2.0, 1.0, 2.0])
 
 
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
-@pytest.mark.parametrize("identity", [True, False])
+@BOTH_TOWERS
+@WITH_AND_WITHOUT_IDENTITY
 def test_what_is_missing_is_zero_and_gets_no_gradient(tower: str, identity: bool) -> None:
     made = moved(encoder(tower=tower, identity_path=identity))
-    features, masks = accounts(complete=False)
+    given = accounts(complete=False)
     noisy = {
-        name: torch.where(masks[name][:, None], rows, 1e3).requires_grad_()
-        for name, rows in features.items()
+        name: Modality(torch.where(mask[:, None], rows, 1e3).requires_grad_(), mask)
+        for name, (rows, mask) in given.items()
     }
-    content, attribute = made(noisy, masks)
-    for block, name in zip((content[:, :5], content[:, 5:], attribute), WIDTHS, strict=True):
-        assert not block[~masks[name]].any()
-        assert (block[masks[name]].norm(dim=1) > 0.1).all()
-    ((content @ content.T).sum() + (attribute @ attribute.T).sum()).backward()
-    for name, rows in noisy.items():
+    found = made(noisy)
+    sum((vectors @ vectors.T).sum() for vectors in found.values()).backward()
+    for name, (rows, mask) in noisy.items():
+        assert not found[name][~mask].any()
+        assert (found[name][mask].norm(dim=1) > 0.1).all()
         assert rows.grad is not None
-        assert not rows.grad[~masks[name]].any()
-        assert rows.grad[masks[name]].any()
+        assert not rows.grad[~mask].any()
+        assert rows.grad[mask].any()
     with torch.no_grad():
-        for block, plain in zip(made(features, masks), (content, attribute), strict=True):
-            torch.testing.assert_close(block, plain)
-
-
-@torch.no_grad()
-def test_a_perspective_reads_its_modalities_only() -> None:
-    made = moved(encoder())
-    features, masks = accounts()
-    content, attribute = made(features, masks)
-    other = dict(features, words=features["words"].flip(0))
-    again = made(other, masks)
-    assert torch.equal(again[0], content)
-    assert not torch.equal(again[1], attribute)
+        for name, vectors in made(given).items():
+            torch.testing.assert_close(vectors, found[name])
 
 
 @torch.no_grad()
 def test_modality_dropout_takes_whole_modalities_in_training_only() -> None:
     made = moved(encoder(modality_dropout=0.4))
-    rows = {name: torch.ones(4000, width) for name, width in WIDTHS.items()}
-    masks = {name: torch.ones(4000, dtype=torch.bool) for name in WIDTHS}
-    plain = made(rows, masks)
-    assert all((block.norm(dim=1) > 0).all() for block in plain)
+    everyone = torch.ones(4000, dtype=torch.bool)
+    given = {name: Modality(torch.ones(4000, width), everyone) for name, width in WIDTHS.items()}
+    plain = made(given)
+    assert all((vectors.norm(dim=1) > 0).all() for vectors in plain.values())
     made.train()
-    content, attribute = made(rows, masks)
-    gone = [~block.any(dim=1) for block in (content[:, :5], content[:, 5:], attribute)]
+    found = made(given)
+    gone = [~vectors.any(dim=1) for vectors in found.values()]
     for missing in gone:
         # four standard deviations of a binomial share
         assert missing.float().mean() == pytest.approx(0.4, abs=0.031)
     assert (gone[0] & gone[1]).float().mean() == pytest.approx(0.16, abs=0.024)
-    kept = ~gone[0]
-    torch.testing.assert_close(content[kept][:, :5], plain[0][kept][:, :5])
+    torch.testing.assert_close(found["topics"][~gone[0]], plain["topics"][~gone[0]])
 
 
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
+@BOTH_TOWERS
 @torch.no_grad()
 def test_dropout_in_training_only(tower: str) -> None:
-    made = moved(encoder(tower=tower, dropout_rate=0.5))
-    given = accounts()
-    assert torch.equal(made(*given)[0], made(*given)[0])
+    made, given = moved(encoder(tower=tower, dropout_rate=0.5)), accounts()
+    assert torch.equal(made(given)["topics"], made(given)["topics"])
     made.train()
-    assert not torch.equal(made(*given)[0], made(*given)[0])
+    assert not torch.equal(made(given)["topics"], made(given)["topics"])
 
 
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
-@pytest.mark.parametrize("identity", [True, False])
+@BOTH_TOWERS
+@WITH_AND_WITHOUT_IDENTITY
 def test_every_parameter_learns_from_the_second_step_on(tower: str, identity: bool) -> None:
     """From the first one the last layers, which start at 0; then those before them too."""
     made = encoder(tower=tower, identity_path=identity)
-    features, masks = accounts()
     target = torch.randn(N_ACCOUNTS, N_ACCOUNTS, generator=torch.Generator().manual_seed(4))
     steps = torch.optim.SGD(made.parameters(), lr=0.01)
     for step in range(2):
         steps.zero_grad()
-        sum((block @ block.T * target).sum() for block in made(features, masks)).backward()
+        sum((rows @ rows.T * target).sum() for rows in made(accounts()).values()).backward()
         for name, parameter in made.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
@@ -168,13 +148,12 @@ def test_every_parameter_learns_from_the_second_step_on(tower: str, identity: bo
 
 @torch.no_grad()
 def test_without_the_identity_the_towers_start_at_random() -> None:
-    features, masks = accounts()
-    made = encoder(identity_path=False).eval()
-    attribute = made(features, masks)[1]
-    expected = functional.normalize(features["words"] @ made.towers["words"][1].weight.T) * 2.0
-    torch.testing.assert_close(attribute, expected)
-    unit = functional.normalize(features["words"])
-    assert (attribute @ attribute.T - unit @ unit.T / 0.25).abs().max() > 0.5
+    made, rows = encoder(identity_path=False).eval(), accounts()["words"].rows
+    found = made(accounts())["words"]
+    expected = functional.normalize(rows @ made.towers["words"][1].weight.T) * 2.0
+    torch.testing.assert_close(found, expected)
+    unit = functional.normalize(rows)
+    assert (found @ found.T - unit @ unit.T / 0.25).abs().max() > 0.5
 
 
 def test_a_hidden_layer_has_no_bias_at_its_end() -> None:
@@ -191,7 +170,8 @@ FITTED = torch.tensor([True, True, False, True, False])
 
 
 def rows_made(rows: Tensor = ROWS, *, square_root: bool = True, centred: bool = True) -> Tensor:
-    return standardised_rows(rows, PRESENT, FITTED, square_root=square_root, centred=centred)
+    given = Modality(rows, PRESENT)
+    return standardised_rows(given, FITTED, square_root=square_root, centred=centred)
 
 
 @pytest.mark.parametrize("square_root", [True, False])
@@ -208,13 +188,6 @@ def test_rows_are_those_of_a_plain_loop(square_root: bool, centred: bool) -> Non
         np.testing.assert_allclose(found[account].numpy(), expected, atol=1e-6)
 
 
-def test_square_roots_make_products_hellinger_similarities() -> None:
-    found = rows_made(centred=False)
-    # sqrt(.36 * .04) = .12, and the rows sum to one
-    assert float(found[0] @ found[1]) == pytest.approx(0.12, abs=1e-6)
-    assert float(found[0] @ found[4]) == pytest.approx(0.6, abs=1e-6)
-
-
 def test_what_is_missing_is_zero_and_in_no_mean() -> None:
     noisy = ROWS.clone()
     noisy[3] = 1e6
@@ -228,7 +201,7 @@ def test_what_is_missing_is_zero_and_in_no_mean() -> None:
 def test_a_row_at_the_mean_is_zero() -> None:
     rows = torch.tensor([[1.0, 3.0], [3.0, 5.0], [2.0, 4.0]])
     everyone = torch.tensor([True, True, True])
-    found = standardised_rows(rows, everyone, everyone, square_root=False, centred=True)
+    found = standardised_rows(Modality(rows, everyone), everyone, square_root=False, centred=True)
     assert found[2].tolist() == [0.0, 0.0]
     assert found[0].tolist() == pytest.approx([-(0.5**0.5)] * 2)
 
@@ -274,7 +247,7 @@ def test_the_hellinger_product_is_one_less_the_squared_distance() -> None:
     p, q = (0.25, 0.0, 0.75), (0.2, 0.3, 0.5)
     distance = sum((sqrt(a) - sqrt(b)) ** 2 for a, b in zip(p, q, strict=True)) / 2
     everyone = torch.ones(3, dtype=torch.bool)
-    found = standardised_rows(rows, everyone, everyone, square_root=True, centred=False)
+    found = standardised_rows(Modality(rows, everyone), everyone, square_root=True, centred=False)
     assert float(found[0] @ found[1]) == pytest.approx(1 - distance)
     assert found[0].norm().item() == pytest.approx(1.0)
     assert found[2].tolist() == [0.0, 0.0, 0.0]
@@ -284,74 +257,51 @@ def test_the_hellinger_product_is_one_less_the_squared_distance() -> None:
 def test_products_become_z_scores_and_what_is_missing_the_mean(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
 
-    def draw(n_accounts: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def draw(n_accounts: int) -> tuple[Modality, Tensor]:
         rows = torch.randn(n_accounts, 3, generator=generator)
-        return rows, *(torch.rand(n_accounts, generator=generator) < share for share in (0.8, 0.6))
+        present, fitted = (torch.rand(n_accounts, generator=generator) < x for x in (0.8, 0.6))
+        return Modality(rows, present), fitted
 
-    brands, brand_present, brand_fitted = draw(7)
-    influencers, influencer_present, influencer_fitted = draw(11)
-    made = standardise_product(
-        brands, influencers, brand_present, influencer_present, brand_fitted, influencer_fitted
-    )
-    assert [vectors.shape for vectors in made] == [(7, 4), (11, 4)]
-    counted = [
-        float(brands[b] @ influencers[i])
-        for b in range(7)
-        for i in range(11)
-        if brand_present[b] and brand_fitted[b] and influencer_present[i] and influencer_fitted[i]
-    ]
-    products = torch.tensor(counted).double()
-    many = len(counted) > 1
-    mean = products.mean() if counted else torch.tensor(0.0)
-    deviation = products.std(correction=0) if many else torch.tensor(1.0)
-    for b in range(7):
-        for i in range(11):
-            expected = 0.0
-            if brand_present[b] and influencer_present[i]:
-                expected = float((brands[b] @ influencers[i] - mean) / deviation)
-            assert float(made[0][b] @ made[1][i]) == pytest.approx(expected, abs=2e-3, rel=1e-3)
+    (brands, brand_fitted), (influencers, influencer_fitted) = draw(7), draw(11)
+    made = standardise_product(brands, influencers, brand_fitted, influencer_fitted)
+    plain = (brands.rows @ influencers.rows.T).double()
+    both = brands.mask[:, None] & influencers.mask
+    products = plain[both & brand_fitted[:, None] & influencer_fitted]
+    mean = products.mean() if len(products) else torch.tensor(0.0)
+    deviation = products.std(correction=0) if len(products) > 1 else torch.tensor(1.0)
+    expected = torch.where(both, (plain - mean) / deviation, 0.0)
+    torch.testing.assert_close((made[0] @ made[1].T).double(), expected, atol=2e-3, rtol=1e-3)
 
 
 def test_products_that_do_not_vary_keep_their_scale() -> None:
     yes = torch.ones(2, dtype=torch.bool)
-    ones = torch.full((2, 3), 0.1)
-    brands, influencers = standardise_product(ones, ones, yes, yes, yes, yes)
+    ones = Modality(torch.full((2, 3), 0.1), yes)
+    brands, influencers = standardise_product(ones, ones, yes, yes)
     torch.testing.assert_close(brands @ influencers.T, torch.zeros(2, 2), atol=1e-6, rtol=0)
-    every = torch.ones(2, 2, dtype=torch.bool)
-    assert product_deviation(ones, ones, every).item() == 1.0
-    assert product_deviation(ones, ones, ~every).item() == 1.0
-
-
-def test_the_deviation_is_of_the_pairs_that_count() -> None:
-    brands, influencers = torch.tensor([[1.0], [3.0], [9.0]]), torch.tensor([[1.0], [2.0]])
-    counted = torch.tensor([[True, False], [True, False], [False, False]])
-    assert product_deviation(brands, influencers, counted).item() == pytest.approx(1.0)
-    assert product_deviation(5 * brands, influencers, counted).item() == pytest.approx(5.0)
+    assert product_deviation(torch.full((5,), 0.1)).item() == 1.0
+    assert product_deviation(torch.zeros(0)).item() == 1.0
+    assert product_deviation(torch.tensor([1.0, 3.0])).item() == 1.0
+    assert product_deviation(torch.tensor([5.0, 15.0])).item() == 5.0
 
 
 def test_a_centred_product_is_zero_on_average_and_where_one_is_missing() -> None:
     generator = torch.Generator().manual_seed(5)
     brands = torch.rand(5, 3, generator=generator, dtype=torch.float64)
     influencers = torch.rand(7, 3, generator=generator, dtype=torch.float64)
-    brand_present = torch.tensor([True, True, False, True, True])
-    influencer_present = torch.tensor([True, False, True, True, True, True, True])
-    influencer_fitted = torch.tensor([True, True, True, True, False, True, True])
-    left, right = centred_product(
-        brands, influencers, brand_present, influencer_present, influencer_fitted
-    )
-    products = left @ right.T
-    for b in range(5):
-        mean = sum(float(brands[b] @ influencers[i]) for i in (0, 2, 3, 5, 6)) / 5
-        for i in range(7):
-            there = bool(brand_present[b]) and bool(influencer_present[i])
-            expected = float(brands[b] @ influencers[i]) - mean if there else 0.0
-            assert float(products[b, i]) == pytest.approx(expected, abs=1e-12)
+    brand_mask = torch.tensor([True, True, False, True, True])
+    mask = torch.tensor([True, False, True, True, True, True, True])
+    fitted = torch.tensor([True, True, True, True, False, True, True])
+    left, right = centred_product(Modality(brands, brand_mask), Modality(influencers, mask), fitted)
+    plain = brands @ influencers.T
+    less_mean = plain - plain[:, [0, 2, 3, 5, 6]].mean(dim=1, keepdim=True)
+    expected = torch.where(brand_mask[:, None] & mask, less_mean, 0.0)
+    torch.testing.assert_close(left @ right.T, expected, rtol=0, atol=1e-12)
 
 
 def test_nothing_to_centre_on_takes_nothing_away() -> None:
     everyone, nobody = torch.ones(2, dtype=torch.bool), torch.zeros(2, dtype=torch.bool)
     rows = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
-    left, right = centred_product(rows, rows, everyone, everyone, nobody)
+    left, right = centred_product(Modality(rows, everyone), Modality(rows, everyone), nobody)
     torch.testing.assert_close(left @ right.T, rows @ rows.T)
 
 

@@ -105,7 +105,7 @@ def test_cross_entropy_is_finite_and_falls_in_the_right_direction(reading: str) 
 
 
 def test_weight_matrices_are_all_but_the_biases() -> None:
-    tower = MLP(2, (3,), 5, dropout="none", dropout_rate=0.0, initialisation="uniform_0.1")
+    tower = MLP(2, (3,), 5, dropout_rate=0.0)
     assert [tuple(weight.shape) for weight in weight_matrices(tower)] == [(3, 2), (5, 3)]
     assert weight_matrices(tower)[0] is tower.first.weight
 

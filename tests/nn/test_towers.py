@@ -1,27 +1,29 @@
 """Towers, fusion and co-attention: values by hand, masks, dropout and first values."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_network import changed
 from torch import Tensor
 
-from recbole_mirec.nn.settings import CoattentionSides, DropoutPlace, FusionRule
+from recbole_mirec.nn.settings import DropoutPlace, Initialisation, Modality
 from recbole_mirec.nn.towers import (
     MLP,
     BilinearTower,
     CoAttention,
     Fusion,
     attention_weights,
-    masked_product,
+    linear,
 )
 
 
 def positive_tower(dropout: DropoutPlace, rate: float) -> tuple[MLP, Tensor]:
     """A tower 3 -> 5 -> 5 whose second layer is the identity, and its first weight matrix."""
-    tower = MLP(3, (5,), 5, dropout=dropout, dropout_rate=rate, initialisation="uniform_0.1")
+    tower = MLP(3, (5,), 5, dropout=dropout, dropout_rate=rate)
     weight = torch.arange(1.0, 16.0).reshape(5, 3)
     with torch.no_grad():
         tower.first.weight.copy_(weight)
@@ -32,7 +34,7 @@ def positive_tower(dropout: DropoutPlace, rate: float) -> tuple[MLP, Tensor]:
 
 
 def test_known_value_of_two_layers() -> None:
-    tower = MLP(2, (3,), 1, dropout="none", dropout_rate=0.5, initialisation="uniform_0.1")
+    tower = MLP(2, (3,), 1, dropout="none", dropout_rate=0.5)
     with torch.no_grad():
         tower.first.weight.copy_(torch.tensor([[1.0, 2.0], [-1.0, 0.0], [0.0, 1.0]]))
         tower.first.bias.copy_(torch.tensor([0.0, 0.0, -5.0]))
@@ -100,32 +102,23 @@ def test_rate_of_zero_drops_nothing_in_training() -> None:
     torch.testing.assert_close(tower(torch.ones(1, 3)), weight.sum(dim=1)[None])
 
 
-def test_initial_values_come_from_the_generator_alone() -> None:
-    def tower(seed: int, scheme: str) -> MLP:
-        return MLP(
-            41,
-            (43,),
-            47,
-            dropout="none",
-            dropout_rate=0.5,
-            initialisation=scheme,
-            generator=torch.Generator().manual_seed(seed),
-        )
+def test_first_values_are_of_the_seed_and_of_the_scheme() -> None:
+    def values(seed: int, scheme: Initialisation) -> Tensor:
+        torch.manual_seed(seed)
+        tower = MLP(41, (43,), 47, dropout_rate=0.5, initialisation=scheme)
+        return torch.cat([parameter.detach().flatten() for parameter in tower.parameters()])
 
-    global_state = torch.get_rng_state()
-    one, same, other = (tower(seed, "uniform_0.1").state_dict() for seed in (1, 1, 2))
-    assert torch.equal(torch.get_rng_state(), global_state)
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not any(torch.equal(one[name], other[name]) for name in one)
-
-    uniform = torch.cat([values.flatten() for values in one.values()])
+    uniform, normal = values(1, "uniform_0.1"), values(1, "normal_0.1")
+    assert torch.equal(uniform, values(1, "uniform_0.1"))
+    assert not (uniform == values(2, "uniform_0.1")).any()
     assert uniform.abs().max() <= 0.1
     assert abs(uniform.std().item() - 0.1 / math.sqrt(3)) < 0.002
-    normal = torch.cat(
-        [values.flatten() for values in tower(1, "normal_0.1").state_dict().values()]
-    )
     assert abs(normal.std().item() - 0.1) < 0.004
     assert abs(normal.mean().item()) < 0.007
+    # torch's own first values, which ours replace, draw nothing
+    torch.manual_seed(1)
+    first = torch.empty(43, 41).uniform_(-0.1, 0.1)
+    assert torch.equal(uniform[: 43 * 41], first.flatten())
 
 
 def test_gradients_of_an_mlp() -> None:
@@ -142,35 +135,31 @@ VISUAL = torch.tensor([[1.0, -2.0, 3.0]] * 5)
 TOPICS = torch.tensor([[5.0, 7.0, -11.0]] * 5)
 HAS_VISUAL = torch.tensor([True, True, False, False, True])
 HAS_TOPICS = torch.tensor([True, False, True, False, True])
+EMBEDDINGS = {"visual": Modality(VISUAL, HAS_VISUAL), "topics": Modality(TOPICS, HAS_TOPICS)}
 
 
-def fusion(rule: FusionRule, modalities: tuple[str, ...] = ("visual", "topics")) -> Fusion:
-    module = Fusion(rule, modalities, 3, "uniform_0.1", torch.Generator().manual_seed(0))
-    if rule == "low_rank":
-        with torch.no_grad():
-            for modality, factor in (("visual", 2.0), ("topics", -1.0)):
-                if modality in modalities:
-                    # a shift of the axes shows a transposed matrix, which a diagonal one hides
-                    module.maps[modality].weight.copy_(factor * torch.eye(3).roll(1, dims=1))
-                    module.maps[modality].bias.copy_(torch.tensor([0.5, 0.0, 0.0]))
-    return module
+def fusion(rule: str, modalities: tuple[str, ...] = ("visual", "topics")) -> Fusion:
+    if rule == "product":
+        return Fusion({name: torch.nn.Identity() for name in modalities})
+    maps = {name: linear(3, 3, "uniform_0.1") for name in modalities}
+    with torch.no_grad():
+        for name, layer in maps.items():
+            # a shift of the axes shows a transposed matrix, which a diagonal one hides
+            layer.weight.copy_((2.0 if name == "visual" else -1.0) * torch.eye(3).roll(1, dims=1))
+            layer.bias.copy_(torch.tensor([0.5, 0.0, 0.0]))
+    return Fusion(maps)
 
 
 def test_plain_product_of_what_is_present() -> None:
-    vectors, present = fusion("product")(
-        {"visual": VISUAL, "topics": TOPICS}, {"visual": HAS_VISUAL, "topics": HAS_TOPICS}
-    )
+    vectors, present = fusion("product")(EMBEDDINGS)
     both = [5.0, -14.0, -33.0]
     expected = torch.tensor([both, [1.0, -2.0, 3.0], [5.0, 7.0, -11.0], [0.0] * 3, both])
     torch.testing.assert_close(vectors, expected)
     assert present.tolist() == [True, True, True, False, True]
-    assert not list(fusion("product").parameters())
 
 
 def test_low_rank_maps_each_branch_that_is_present() -> None:
-    vectors, present = fusion("low_rank")(
-        {"visual": VISUAL, "topics": TOPICS}, {"visual": HAS_VISUAL, "topics": HAS_TOPICS}
-    )
+    vectors, present = fusion("low_rank")(EMBEDDINGS)
     # row i of the stored matrix reads entry i + 1, the last one entry 0
     visual = torch.tensor([2 * -2.0 + 0.5, 2 * 3.0, 2 * 1.0])
     topics = torch.tensor([-7.0 + 0.5, 11.0, -5.0])
@@ -179,15 +168,13 @@ def test_low_rank_maps_each_branch_that_is_present() -> None:
     assert present.tolist() == [True, True, True, False, True]
 
 
-def test_fusion_of_one_modality_treats_it_as_one_with_another_missing() -> None:
-    for rule in ("product", "low_rank"):
-        alone, _ = fusion(rule, ("topics",))({"topics": TOPICS}, {"topics": HAS_TOPICS})
-        nothing = torch.zeros(5, dtype=torch.bool)
-        beside, _ = fusion(rule)(
-            {"visual": VISUAL, "topics": TOPICS}, {"visual": nothing, "topics": HAS_TOPICS}
-        )
-        torch.testing.assert_close(alone, beside)
-        assert alone[0].abs().sum() > 0
+@pytest.mark.parametrize("rule", ["product", "low_rank"])
+def test_fusion_of_one_modality_treats_it_as_one_with_another_missing(rule: str) -> None:
+    alone, _ = fusion(rule, ("topics",))(EMBEDDINGS)
+    nobody = Modality(VISUAL, torch.zeros(5, dtype=torch.bool))
+    beside, _ = fusion(rule)(EMBEDDINGS | {"visual": nobody})
+    torch.testing.assert_close(alone, beside)
+    assert alone[0].abs().sum() > 0
 
 
 @given(
@@ -197,11 +184,14 @@ def test_fusion_of_one_modality_treats_it_as_one_with_another_missing() -> None:
 def test_missing_branches_never_leak(masks: list[tuple[bool, bool]], seed: int) -> None:
     keep = torch.tensor(masks)
     values = torch.randn(2, len(masks), 3, generator=torch.Generator().manual_seed(seed))
-    branches = [
-        torch.where(keep[:, side, None], values[side], torch.nan).requires_grad_()
-        for side in range(2)
-    ]
-    vectors, present = masked_product(branches, [keep[:, 0], keep[:, 1]])
+    branches = {
+        name: Modality(
+            torch.where(keep[:, side, None], values[side], torch.nan).requires_grad_(),
+            keep[:, side],
+        )
+        for side, name in enumerate(("visual", "topics"))
+    }
+    vectors, present = fusion("product")(branches)
     for row, (first, second) in enumerate(masks):
         expected = torch.ones(3) if first or second else torch.zeros(3)
         expected = expected * (values[0, row] if first else 1.0)
@@ -209,30 +199,22 @@ def test_missing_branches_never_leak(masks: list[tuple[bool, bool]], seed: int) 
         torch.testing.assert_close(vectors[row], expected)
     assert torch.equal(present, keep.any(dim=1))
     vectors.sum().backward()
-    for side, branch in enumerate(branches):
+    for branch, mask in branches.values():
         assert branch.grad is not None
         assert branch.grad.isfinite().all()
-        assert (branch.grad[~keep[:, side]] == 0).all()
+        assert (branch.grad[~mask] == 0).all()
 
 
 def test_gradients_of_fusion() -> None:
     module = fusion("low_rank").double()
-    visual, topics = (v.double().requires_grad_() for v in (VISUAL, TOPICS))
-    masks = {"visual": HAS_VISUAL, "topics": HAS_TOPICS}
 
-    def fused(visual: torch.Tensor, topics: torch.Tensor) -> torch.Tensor:
-        vectors: torch.Tensor = module({"visual": visual, "topics": topics}, masks)[0]
+    def fused(visual: Tensor, topics: Tensor) -> Tensor:
+        given = {"visual": Modality(visual, HAS_VISUAL), "topics": Modality(topics, HAS_TOPICS)}
+        vectors: Tensor = module(given).rows
         return vectors
 
-    assert torch.autograd.gradcheck(fused, (visual, topics))
-
-
-def random_vectors(n_accounts: int, dimension: int, seed: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    content, audience = torch.randn(
-        2, n_accounts, dimension, dtype=torch.float64, generator=generator
-    )
-    return content, audience
+    rows = [values.double().requires_grad_() for values in (VISUAL, TOPICS)]
+    assert torch.autograd.gradcheck(fused, rows)
 
 
 def test_attention_weights_known_value_of_both_readings() -> None:
@@ -248,99 +230,98 @@ def test_attention_weights_known_value_of_both_readings() -> None:
     torch.testing.assert_close(weights, torch.tensor([[1.5, 0.5]]))
 
 
+def coattention(dimension: int, sides: str, **changes: Any) -> CoAttention:
+    torch.manual_seed(0)
+    given = {"initialisation": "normal_0.1", "coattention_input": "raw"} | changes
+    settings = changed(dimension=dimension, coattention_sides=sides, **given)
+    return CoAttention(settings).double()
+
+
+def both_perspectives(n: int, dimension: int, mask: list[bool] | None = None) -> list[Modality]:
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randn(2, n, dimension, dtype=torch.float64, generator=generator)
+    has = torch.ones(n, dtype=torch.bool) if mask is None else torch.tensor(mask)
+    return [Modality(rows[0], has), Modality(rows[1], torch.ones(n, dtype=torch.bool))]
+
+
 @pytest.mark.parametrize("sides", ["shared", "separate"])
-def test_module_attends_only_where_both_are_present(sides: CoattentionSides) -> None:
-    module = CoAttention(5, "raw", sides, "normal_0.1", torch.Generator().manual_seed(0)).double()
-    content, audience = random_vectors(7, 5, seed=1)
-    both = torch.tensor([True, False, True, True, False, True, True])
+def test_module_attends_only_where_both_are_present(sides: str) -> None:
+    module = coattention(5, sides)
+    both = [True, False, True, True, False, True, True]
+    given = both_perspectives(7, 5, both)
     is_brand = torch.tensor([True, True, True, False, False, False, True])
-    attended = module(content, audience, both, is_brand)
+    attended = module(*given, is_brand)
     for row in range(7):
         side = ("brand" if is_brand[row] else "influencer") if sides == "separate" else "account"
-        content_map, audience_map = module.sides[side].values()
-        expected = content[row], audience[row]
+        expected = [some.rows[row] for some in given]
         if both[row]:
-            gate_content = torch.sigmoid(content_map.weight @ content[row] + content_map.bias)
-            gate_audience = torch.sigmoid(audience_map.weight @ audience[row] + audience_map.bias)
-            gate = gate_content * gate_audience
-            expected = (
-                content[row] * torch.softmax(content[row] * gate, dim=0) * 5,
-                audience[row] * torch.softmax(audience[row] * gate, dim=0) * 5,
-            )
-        torch.testing.assert_close(attended[0][row], expected[0])
-        torch.testing.assert_close(attended[1][row], expected[1])
+            maps = module.sides[side].values()
+            gates = [
+                torch.sigmoid(m.weight @ e + m.bias) for m, e in zip(maps, expected, strict=True)
+            ]
+            expected = [e * torch.softmax(e * gates[0] * gates[1], dim=0) * 5 for e in expected]
+        for found, rows in zip(attended, expected, strict=True):
+            torch.testing.assert_close(found.rows[row], rows)
+    for found, some in zip(attended, given, strict=True):
+        assert torch.equal(found.mask, some.mask)
 
 
 def test_sides_matter_only_if_separate() -> None:
-    content, audience = random_vectors(3, 5, seed=1)
-    everywhere, nowhere = torch.ones(3, dtype=torch.bool), torch.zeros(3, dtype=torch.bool)
+    given, brands = both_perspectives(3, 5), torch.ones(3, dtype=torch.bool)
     for sides, same in (("shared", True), ("separate", False)):
-        module = CoAttention(5, "sigmoid", sides, "normal_0.1", torch.Generator().manual_seed(0))
-        module.double()
-        as_brands = module(content, audience, everywhere, everywhere)[0]
-        as_influencers = module(content, audience, everywhere, nowhere)[0]
-        assert torch.allclose(as_brands, as_influencers) is same
+        module = coattention(5, sides, coattention_input="sigmoid")
+        found = [module(*given, is_brand)[0].rows for is_brand in (brands, ~brands)]
+        assert torch.allclose(*found) is same
 
 
 def test_no_accounts_and_no_account_with_both() -> None:
-    module = CoAttention(5, "raw", "separate", "uniform_0.1").double()
-    content, audience = random_vectors(3, 5, seed=1)
-    nowhere = torch.zeros(3, dtype=torch.bool)
-    unchanged = module(content, audience, nowhere, nowhere)
-    assert torch.equal(unchanged[0], content)
-    assert torch.equal(unchanged[1], audience)
-    assert module(content[:0], audience[:0], nowhere[:0], nowhere[:0])[0].shape == (0, 5)
+    module, brands = coattention(5, "separate"), torch.zeros(3, dtype=torch.bool)
+    given = both_perspectives(3, 5, [False] * 3)
+    for found, some in zip(module(*given, brands), given, strict=True):
+        assert torch.equal(found.rows, some.rows)
+    nobody = [Modality(rows[:0], mask[:0]) for rows, mask in given]
+    assert module(*nobody, brands[:0])[0].rows.shape == (0, 5)
 
 
 def test_gradients_of_co_attention() -> None:
-    module = CoAttention(3, "sigmoid", "separate", "normal_0.1", torch.Generator().manual_seed(0))
-    module.double()
-    vectors = [values.requires_grad_() for values in random_vectors(5, 3, seed=1)]
-    both = torch.tensor([True, True, False, True, True])
+    module = coattention(3, "separate", coattention_input="sigmoid")
+    given = both_perspectives(5, 3, [True, True, False, True, True])
     is_brand = torch.tensor([True, False, True, False, True])
-    assert torch.autograd.gradcheck(lambda c, u: module(c, u, both, is_brand), vectors)
+
+    def attended(*rows: Tensor) -> tuple[Tensor, ...]:
+        modalities = [Modality(some, mask) for some, (_, mask) in zip(rows, given, strict=True)]
+        return tuple(found.rows for found in module(*modalities, is_brand))
+
+    assert torch.autograd.gradcheck(attended, [rows.requires_grad_() for rows, _ in given])
 
 
 def test_first_biases_of_co_attention_are_wide_in_the_reference_alone() -> None:
     for scheme, spread in (("normal_0.1", 1.0), ("uniform_0.1", 0.1 / math.sqrt(3))):
-        module = CoAttention(997, "raw", "shared", scheme, torch.Generator().manual_seed(0))
-        for linear in module.sides["account"].values():
-            assert linear.bias.std().item() == pytest.approx(spread, rel=0.1)
+        module = coattention(997, "shared", initialisation=scheme)
+        for layer in module.sides["account"].values():
+            assert layer.bias.std().item() == pytest.approx(spread, rel=0.1)
             expected = 0.1 if scheme == "normal_0.1" else spread
-            assert linear.weight.std().item() == pytest.approx(expected, rel=0.01)
+            assert layer.weight.std().item() == pytest.approx(expected, rel=0.01)
 
 
-WIDTHS = {"topics": 2, "visual": 3}
-HIDDEN = {"topics": [5], "visual": [7]}
-
-
-def bilinear(rate: float = 0.0) -> BilinearTower:
+def bilinear() -> BilinearTower:
     torch.manual_seed(0)
-    return BilinearTower(WIDTHS, HIDDEN, 11, rate)
+    widths = {"topics": (2, [5]), "visual": (3, [7])}
+    return BilinearTower(
+        {name: MLP(*given, 11, dropout_rate=0.0) for name, given in widths.items()}
+    )
 
 
 def test_the_vector_is_the_product_of_the_branches_by_hand() -> None:
-    made = bilinear()
+    made, has = bilinear(), torch.tensor([True])
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.fill_(1.0)
-    features = {"topics": torch.tensor([[1.0, 2.0]]), "visual": torch.tensor([[0.0, -3.0, 1.0]])}
-    masks = {name: torch.tensor([True]) for name in WIDTHS}
+    topics, visual = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, -3.0, 1.0]])
     # topics: 5 * (1 + 2 + 1) + 1 = 21; visual: 7 * 0.01 * (-2 + 1) + 1 = 0.93
     expected = torch.full((1, 11), 21 * 0.93)
-    torch.testing.assert_close(made(features, masks), expected)
-
-
-def test_a_missing_modality_is_left_out_and_an_empty_account_is_zero() -> None:
-    made = bilinear()
-    features = {name: torch.randn(3, width) for name, width in WIDTHS.items()}
-    masks = {
-        "topics": torch.tensor([True, True, False]),
-        "visual": torch.tensor([True, False, False]),
-    }
-    vectors = made(features, masks)
-    topics = made.branches["topics"](features["topics"])
-    visual = made.branches["visual"](features["visual"])
-    torch.testing.assert_close(vectors[0], topics[0] * visual[0])
-    torch.testing.assert_close(vectors[1], topics[1])
-    assert vectors[2].tolist() == [0.0] * 11
+    given = {"topics": Modality(topics, has), "visual": Modality(visual, has)}
+    torch.testing.assert_close(made(given), expected)
+    missing = given | {"visual": Modality(visual, ~has)}
+    torch.testing.assert_close(made(missing), torch.full((1, 11), 21.0))
+    assert not made(missing | {"topics": Modality(topics, ~has)}).any()
