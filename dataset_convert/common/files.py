@@ -93,8 +93,7 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     for place, kind in enumerate(frame.dtypes):
         if str(kind) in _TEXTS:
             cells = [_unguarded(cell) for cell in frame.iloc[:, place]]
-            column: Any = pd.Series(cells, frame.index, kind)  # a type even if all miss
-            frame.isetitem(place, column)
+            frame.isetitem(place, pd.Series(cells, dtype=kind).array)  # its type even if all miss
     return frame.rename(columns=_unguarded)
 
 
