@@ -306,9 +306,3 @@ def test_real_data_is_not_called_synthetic_and_a_missing_part_is_left_out() -> N
     assert text.startswith("BPR on mirec-tiny, protocol")
     assert "test (" not in text
     assert "Note" not in text
-
-
-def test_a_pool_of_mostly_positives_is_told_beside_its_figures() -> None:
-    text = result_table(result(test=evaluation("test", 0.93, AUC=1.0)))
-    assert "Note: 93% of the test part's candidates are positives: any order" in text
-    assert "validation part's" not in text

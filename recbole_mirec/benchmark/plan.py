@@ -299,8 +299,10 @@ def make_plan(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Benchm
     try:
         plan = BenchmarkPlan.model_validate(content)
     except ValidationError as error:
-        kinds = (BenchmarkPlan, Ablations, TuningBudget)
-        refuse(problems_of(error, known={key for kind in kinds for key in kind.model_fields}))
+        parts: dict[str, type[BaseModel]] = {"models": ModelKeys, "ablations": Ablations}
+        parts["tuning"] = TuningBudget
+        fields = {key: list(kind.model_fields) for key, kind in parts.items()}
+        refuse(problems_of(error, known=list(BenchmarkPlan.model_fields), parts=fields))
         raise
     refuse(_problems(plan))
     return plan

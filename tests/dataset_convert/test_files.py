@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_convert import files
+from dataset_convert.common import files
 from dataset_convert.common.files import folder_in_the_making, recover
 
 

@@ -252,10 +252,6 @@ def test_wrong_params_files_are_one_line(
             ["LightGCN", "--protocols", "known-brand,new-bran", *BUDGET],
             "Key 'protocol' must be one of new-brand, known-brand.",
         ),
-        (
-            ["--models", "BPR", "--protocols", "known-brand,new-bran", "--budget", "trials", "1"],
-            "Key 'protocol' must be one of new-brand, known-brand.",
-        ),
     ],
 )
 def test_wrong_comparisons_are_one_line(

@@ -99,7 +99,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_headline_says_best_trial_fates_and_time(five: tuple[str, str]) -> None:
     assert (
         "The best settings (trial 3) reach a validation MAP of 0.2500, found in 5 trials: "
-        "2 finished, 1 stopped early, 1 diverged, 1 failed; 2 min of computing in all."
+        "2 finished, 1 stopped early, 1 diverged, 1 failed; 1 min 31 s of computing in all."
     ) in five[1]
     assert "higher is better" in five[1]
     assert five[1].count("ynthetic") == 1
@@ -108,7 +108,7 @@ def test_the_headline_says_best_trial_fates_and_time(five: tuple[str, str]) -> N
 def test_where_every_trial_failed_the_headline_says_so(tmp_path: Path) -> None:
     rows = [row(1, None, "failed"), row(2, None, "failed")]
     _, words = page_of(tmp_path, study_of(rows, winner=None))
-    assert "No settings reached a validation score in 2 trials: 2 failed; 60 s" in words
+    assert "No settings reached a validation score in 2 trials: 2 failed; 1 min 0 s" in words
     for absent in ("Top trials", "test part", "winner.yaml", "All parameters"):
         assert absent not in words
     assert "failed|ValueError: heads|1, 2|" in words
