@@ -87,7 +87,7 @@ def test_a_trial_finds_the_validation_figures_of_a_run_and_opens_no_test_part(
     assert str(end.metrics) == str(run.valid.summary)
     assert (end.status, end.reason) == (FINISHED, "")
     assert (end.best_epoch, end.n_epochs) == (run.best_epoch, EPOCHS) == (1, EPOCHS)
-    names = {".lock", BEST, LAST, "log.txt", "trial.json"}
+    names = {".lock", BEST, LAST, "log.txt", "tensorboard", "trial.json"}
     assert {path.name for path in job.folder.iterdir()} == names
     assert (job.folder / "log.txt").read_text().count("valid_score: ") == EPOCHS
     assert text_of(read_end(job.folder)) == text_of(end)
