@@ -14,10 +14,9 @@ from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from dataset_convert import schema
-from recbole_mirec.model.account_features import ATTRIBUTE
-from recbole_mirec.nn.category_affinity import category_log_posterior
+from recbole_mirec.model.base import ATTRIBUTE
+from recbole_mirec.nn.metric import category_log_posterior, principal_axes
 from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
-from recbole_mirec.nn.standardise import principal_axes
 
 Values = NDArray[np.float64]
 Ids = NDArray[np.int64]

@@ -37,10 +37,11 @@ from idea_scores import (
 from tqdm import tqdm
 
 from dataset_convert import schema
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.evaluation import Comparison, average_precision, compare, holm, tie_ranks
-from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.quick_start import train
+from recbole_mirec.data.dataset import EvaluationSplit
+from recbole_mirec.evaluation.metrics import average_precision
+from recbole_mirec.evaluation.ranks import tie_ranks
+from recbole_mirec.evaluation.statistics import Comparison, compare, holm
+from recbole_mirec.experiment import Experiment, prepare, train
 
 Settings = Mapping[str, Any]
 Parameters = dict[str, torch.Tensor]
@@ -155,7 +156,7 @@ def fold_inputs(experiment: Experiment, split: EvaluationSplit) -> Fold:
     rows = {
         side: {
             name: values.double().numpy()
-            for name, values in method.accounts.features(side, method.accounts.ids(side)).items()
+            for name, (values, _) in method.accounts.table(side).items()
         }
         for side in schema.SIDES
     }
@@ -229,7 +230,7 @@ def table(values: Mapping[Line, Values]) -> list[str]:
         mark = "†" if one.significant(adjusted=float(p)) else ""
         lines.append(
             f"| {line.idea} | {weight} | {np.nanmean(values[line]):.4f} | "
-            f"{one.difference:+.4f}{mark} | {one.low:+.4f} to {one.high:+.4f} | "
+            f"{one.value:+.4f}{mark} | {one.low:+.4f} to {one.high:+.4f} | "
             f"{_shown(one.p)} | {_shown(float(p))} |"
         )
     return lines

@@ -26,15 +26,10 @@ from scipy import stats
 from torch.nn import functional
 from tqdm import tqdm
 
-from recbole_mirec.evaluation import (
-    Comparison,
-    average_precision,
-    compare,
-    tie_ranks,
-    variance_components,
-)
+from recbole_mirec.evaluation.metrics import average_precision
+from recbole_mirec.evaluation.ranks import tie_ranks
+from recbole_mirec.evaluation.statistics import LEVEL, Comparison, compare
 
-LEVEL = 0.05
 Values = NDArray[np.float64]
 # one benchmark: the values (run, brand) of the two copies
 Draw = Callable[[np.random.Generator], tuple[Values, Values]]
@@ -112,16 +107,31 @@ def run_null(draw: Draw, n_benchmarks: int, generator: np.random.Generator) -> N
         compared.append(compare(a, b, generator=generator, n_resamples=1999))
         means.append(a.mean())
         errors.append((a.mean(axis=0) - b.mean(axis=0)).std(ddof=1) / np.sqrt(a.shape[1]))
-        seeds.append(variance_components(a).seed)
+        seeds.append(seed_variance(a))
     return Null(
         n_benchmarks=n_benchmarks,
-        n_marked=sum(one.significant(LEVEL) for one in compared),
+        n_marked=sum(one.significant() for one in compared),
         n_flips=_count(compared, "p_permutation"),
         n_wilcoxon=_count(compared, "p_wilcoxon"),
         mean=float(np.mean(means)),
         brand_error=float(np.mean(errors)),
         seed_deviation=float(np.sqrt(np.mean(seeds))),
     )
+
+
+def seed_variance(values: Values) -> float:
+    """Variance between seeds of values (run, brand); NaN with one run.
+
+    Mean squares of the two-way layout without replication, set equal to their expectations (J.
+    Cornfield and J. Tukey, 1956): seed MS = residual + n seed. An estimate below 0 is 0.
+    """
+    n_runs, n_brands = values.shape
+    if n_runs == 1:
+        return float("nan")
+    of_run = values.mean(axis=1)
+    rest = values - values.mean(axis=0) - of_run[:, None] + values.mean()
+    residual = float((rest**2).sum()) / ((n_runs - 1) * (n_brands - 1))
+    return max(float(of_run.var(ddof=1)) - residual / n_brands, 0.0)
 
 
 def simulated(n_brands: int, n_runs: int, seed_effect: float, interaction: float) -> Draw:

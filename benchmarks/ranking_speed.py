@@ -21,7 +21,7 @@ from recbole.sampler import Sampler
 from recbole.trainer import Trainer
 
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.scoring import score_matrix
+from recbole_mirec.trainer import score_matrix
 
 
 def main() -> None:

@@ -19,16 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import runs
-from recbole_mirec.data.loaders import evaluation_loader
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.quick_start import ExperimentResult, run_experiment
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.data.sampling import evaluation_loader
+from recbole_mirec.experiment import Experiment, ExperimentResult, prepare, run_experiment
 from recbole_mirec.registry import find_model, model_names
 from recbole_mirec.results import Evaluation, evaluate_scores
-from recbole_mirec.scoring import full_ranking, pair_by_pair
-from recbole_mirec.state_file import load_state
-from recbole_mirec.trainer import BEST
+from recbole_mirec.trainer import BEST, full_ranking, pair_by_pair
 
 STEPS = ("trains", "saves", "reloads", "resumes")
 METRICS = {"AUC": "AUC", "Recall@10": "R@10", "MAP": "MAP"}
@@ -201,7 +199,7 @@ def in_a_process(model: str, kind: str, settings: Mapping[str, Any], limit: floa
     """`check_model` in a process of its own, ended after `limit` seconds."""
     # Forks of a server that has imported RecBole once; no threads of torch run in it yet.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["recbole_mirec.quick_start"])
+    context.set_forkserver_preload(["recbole_mirec.experiment"])
     receiver, sender = context.Pipe(duplex=False)
     started = time.perf_counter()
     process = context.Process(target=_child, args=(sender, model, kind, dict(settings)))

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from dataset_convert import checks, schema, split_checks
+from dataset_convert.common.files import folder_in_the_making
 from dataset_convert.errors import AtomicFileError
-from dataset_convert.files import folder_in_the_making
 from dataset_convert.tables import Table, parse_table
 
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]

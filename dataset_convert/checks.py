@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dataset_convert import schema
-from dataset_convert.errors import AtomicFileError, shown
+from dataset_convert.common.errors import shown
+from dataset_convert.errors import AtomicFileError
 from dataset_convert.tables import CONVERT_AGAIN, Table
 
 

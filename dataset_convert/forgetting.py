@@ -9,8 +9,8 @@ import pandas as pd
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, read_atomic, replace_atomic
-from dataset_convert.errors import shown
-from dataset_convert.files import write_whole
+from dataset_convert.common.errors import shown
+from dataset_convert.common.files import write_whole
 from dataset_convert.name_checks import find_names
 from dataset_convert.problems import ConversionError
 from dataset_convert.pseudonyms import Pseudonyms

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 import pandas as pd
 
 from dataset_convert import raw, schema
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from dataset_convert import assembly, privacy, raw, schema
 from dataset_convert.atomic import AtomicData, check_target, write_atomic
+from dataset_convert.common.files import write_whole
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
-from dataset_convert.files import write_whole
 from dataset_convert.name_checks import AccountNames
 from dataset_convert.problems import Concealment, Problems
 from dataset_convert.raw import RawMaterial

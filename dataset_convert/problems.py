@@ -13,7 +13,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import UsageError, shown
 
 Kind = Literal["text", "name", "word", "number", "own"]
 """What kind of value a column holds; `Concealment` says what of it is written down."""
@@ -33,7 +33,7 @@ _LETTERS: Final = re.compile(r"[^\W\d_]{4,}")
 _SPACE: Final = re.compile(r"[\s\\]")
 
 
-class ConversionError(ValueError):
+class ConversionError(UsageError):
     """The input cannot be converted; the message is one line that says where and why."""
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dataset_convert import raw, schema
 from dataset_convert.atomic import AtomicData
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.problems import ConversionError
 
 DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")

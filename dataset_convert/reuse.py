@@ -14,10 +14,10 @@ import pandas as pd
 
 from dataset_convert import raw, schema
 from dataset_convert.atomic import AtomicData, is_untouched, read_atomic
+from dataset_convert.common.files import sha256_of
 from dataset_convert.errors import AtomicFileError
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
-from dataset_convert.files import sha256_of
 from dataset_convert.problems import ConversionError
 from dataset_convert.progress import track
 from dataset_convert.pseudonyms import MANIFEST_KEY, Pseudonyms

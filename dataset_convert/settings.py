@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from dataset_convert.errors import closest
+from dataset_convert.common.errors import closest
 from dataset_convert.problems import ConversionError
 
 FIT_ON_TRAINING, FIT_ON_ALL = "training", "all"

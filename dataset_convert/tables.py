@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dataset_convert import schema
-from dataset_convert.errors import AtomicFileError, nearest, shown
+from dataset_convert.common.errors import shown, wanted_word
+from dataset_convert.errors import AtomicFileError
 
 CONVERT_AGAIN = "Remedy: convert the data set again."
 
@@ -127,7 +128,7 @@ def _parse_header(
             line=1,
             field=header,
             found="an unknown header",
-            wanted=nearest(header, wanted),
+            wanted=wanted_word(header, wanted),
             remedy=_header_remedy(header),
         )
     names = [header.partition(":")[0] for header in headers]

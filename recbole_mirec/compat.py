@@ -1,22 +1,18 @@
-"""Every repair that RecBole 1.2.1 needs on the supported stack, applied on import.
+"""Every repair that RecBole 1.2.1 needs on the supported stack, applied on import."""
 
-A repair names its cause, where upstream discusses it and when it can be deleted, checks that it
-is needed, and leaves alone what works. Most replace a few words in an installed function; those
-that depend on a version of NumPy or pandas are right on the older ones as well.
-"""
-
+import inspect
 import random
-import re
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
+from importlib import import_module
 from logging import FileHandler, Logger, LogRecord, getLogger
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,111 +20,145 @@ from recbole.config import Config
 from recbole.data.dataset import Dataset, KnowledgeBasedDataset, SequentialDataset
 from recbole.data.interaction import Interaction
 from recbole.evaluator import Collector
-from recbole.model.context_aware_recommender import fwfm, kd_dagfm
-from recbole.model.general_recommender import (
-    admmslim,
-    dgcf,
-    diffrec,
-    enmf,
-    ldiffrec,
-    macridvae,
-    multivae,
-    nceplrec,
-    nncf,
-    pop,
-    ract,
-)
+from recbole.model import context_aware_recommender as by_context
+from recbole.model import general_recommender as general
+from recbole.model.general_recommender import admmslim, dgcf
 from recbole.trainer import hyper_tuning, trainer
 from recbole.utils import get_tensorboard
 from scipy import sparse
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
-from recbole_mirec import stock_checkpoints
-from recbole_mirec.errors import UsageError, nearest
-from recbole_mirec.files import naming
-from recbole_mirec.patches import is_rewritten, rewrite
+from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.files import naming
+from recbole_mirec import checkpoint
 
-# What these models draw or count outside their parameters, and leave out of their checkpoints.
-STATE: dict[type, list[str]] = {
-    nceplrec.NCEPLRec: ["user_embeddings", "item_embeddings"],
-    nncf.NNCF: ["u_neigh", "i_neigh"],
-    fwfm.FwFM: ["weight"],
-    macridvae.MacridVAE: ["update"],
-    multivae.MultiVAE: ["update"],
-    ract.RaCT: ["update"],
-    diffrec.DiffRec: ["Lt_history", "Lt_count"],
-    ldiffrec.LDiffRec: ["Lt_history", "Lt_count", "update_count", "update_count_vae"],
-}
+_TABLE = "_recbole_mirec_diverted"
+# The name of the handler that writes a run's log, and with it the place of its curves.
+LOG_HANDLER = "recbole_mirec.file"
 KD_DAGFM_TEACHERS = ("CrossNet", "CIN")
 
 
-@dataclass(frozen=True)
-class Repair:
-    """One repair of RecBole.
+def divert(function: Any, ours: Callable[..., Any]) -> None:
+    """Let every call of a function lead, once and for all, to ours.
 
-    Attributes:
-        name: what is repaired.
-        cause: why it broke.
-        upstream: RecBole's issue numbers, or why there is none.
-        delete_when: the condition under which the repair can go.
-        needed: tells whether the installed stack needs it and it is not applied yet.
-        apply: applies it.
+    Args:
+        function: a Python function that closes over nothing.
+        ours: takes the original function, then what the caller gave.
     """
+    name = function.__name__
+    if name in function.__globals__.get(_TABLE, {}):
+        return
+    original = FunctionType(
+        function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
+    )
+    original.__kwdefaults__ = function.__kwdefaults__
+    original.__doc__ = function.__doc__
+    function.__globals__.setdefault(_TABLE, {})[name] = partial(ours, original)
+    body = f"def {name}(*given, **named): return {_TABLE}[{name!r}](*given, **named)"
+    _recode(function, body, f"<call of {name}>")
+    function.__defaults__ = function.__kwdefaults__ = None
+    # signature and help stay the original's
+    function.__wrapped__ = original
+
+
+def rewrite(function: Any, changes: Mapping[str, str]) -> None:
+    """Compile a function, once, from its installed source with some words replaced, in place.
+
+    It is a Python function, or a class's method, that closes over nothing.
+
+    Raises:
+        LookupError: the source does not hold the words: another release than the one repaired.
+    """
+    if hasattr(function, "rewritten"):
+        return
+    lines, first = inspect.getsourcelines(function)
+    source = "".join(lines)
+    for old, new in changes.items():
+        if old not in source:
+            raise LookupError(f"{function.__qualname__} does not hold {old!r}.")
+        source = source.replace(old, new)
+    # Behind as many lines as before, so that tracebacks show the right ones.
+    _recode(function, "\n" * (first - 1) + textwrap.dedent(source), inspect.getfile(function))
+    function.rewritten = True
+
+
+def _recode(function: Any, source: str, file: str) -> None:
+    made: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), function.__globals__, made)
+    function.__code__ = made[function.__name__].__code__
+
+
+class Repair(NamedTuple):
+    """One repair of RecBole: what is mended, why it broke, RecBole's issues, and when it can go."""
 
     name: str
     cause: str
     upstream: str
     delete_when: str
-    needed: Callable[[], bool]
-    apply: Callable[[], None]
+    # a second call of one changes nothing
+    changes: tuple[Callable[[], object], ...]
 
 
-class _RayTune:
-    """What RecBole uses of `ray.tune`, without importing Ray before somebody else does."""
-
-    @staticmethod
-    def report(**metrics: Any) -> None:
-        """Report a trial's metrics to the Ray that runs it; without effect where none does."""
-        if "ray.tune" in sys.modules:
-            sys.modules["ray.tune"].report(metrics)
+def _repair(
+    name: str, cause: str, delete_when: str, *changes: Any, upstream: str = "none filed"
+) -> Repair:
+    return Repair(name, cause, upstream, delete_when, changes)
 
 
-def _import_without_ray() -> None:
-    """Import RecBole's quick start with a stand-in where it looks for Ray."""
+def words(function: Any, *changes: tuple[str, str]) -> Callable[[], None]:
+    """Some words of a function replaced, as `rewrite` does."""
+    return partial(rewrite, function, dict(changes))
+
+
+def put(owner: Any, name: str, value: Any) -> Callable[[], None]:
+    """A value in place of an attribute."""
+    return partial(setattr, owner, name, value)
+
+
+def around(owner: Any, name: str, ours: Callable[..., Any]) -> Callable[[], None]:
+    """A method in place of another; takes the original, then what the caller gave."""
+    original = getattr(owner, name)
+    return put(owner, name, wraps(original)(lambda *given: ours(original, *given)))
+
+
+def silence(message: str, category: type[Warning]) -> Callable[[], None]:
+    """A warning hidden from users, who can do nothing about it."""
+    return partial(warnings.filterwarnings, "ignore", message=message, category=category)
+
+
+def _report(**metrics: Any) -> None:
+    """Report a trial's metrics to the Ray that runs it, which is imported only if one does."""
+    if "ray.tune" in sys.modules:
+        sys.modules["ray.tune"].report(metrics)
+
+
+def _quick_start() -> ModuleType:
+    """RecBole's quick start, imported with a stand-in where it looks for Ray."""
     installed = {name: sys.modules.pop(name, None) for name in ("ray", "ray.tune")}
     stand_in = ModuleType("ray")
-    stand_in.tune = _RayTune  # type: ignore[attr-defined]
+    stand_in.tune = None  # type: ignore[attr-defined]
     sys.modules["ray"] = stand_in
     try:
-        from recbole.quick_start import quick_start
+        return import_module("recbole.quick_start.quick_start")
     finally:
         del sys.modules["ray"]
         sys.modules.update({name: found for name, found in installed.items() if found})
-    quick_start.tune = _RayTune
 
 
-def _imports_ray() -> bool:
-    quick_start = sys.modules.get("recbole.quick_start.quick_start")
-    return getattr(quick_start, "tune", None) is not _RayTune
-
-
-def _count_training_items(model: Any, _config: Any, dataset: Any) -> None:
+def _counting_items(construct: Any, model: Any, config: Any, dataset: Any) -> None:
+    construct(model, config, dataset)
     items = torch.as_tensor(np.asarray(dataset.inter_feat[dataset.iid_field]))
     counts = torch.bincount(items, minlength=dataset.item_num)
     model.item_cnt = counts.unsqueeze(1).to(model.device)
     model.max_cnt = model.item_cnt.max(dim=0).values
 
 
-def _clear_padding(model: Any, _config: Any, _dataset: Any) -> None:
-    with torch.no_grad():
-        for embedding in (model.user_embedding, model.item_embedding):
-            embedding.weight[0].zero_()
-
-
-def _count_once() -> None:
-    _add_to_constructor(pop.Pop, _count_training_items)
-    pop.Pop.calculate_loss = lambda model, _batch: model.fake_loss.sum()
+@torch.no_grad()
+def _clearing_padding(construct: Any, model: Any, config: Any, dataset: Any) -> None:
+    construct(model, config, dataset)
+    for embedding in (model.user_embedding, model.item_embedding):
+        embedding.weight[0].zero_()
 
 
 def _dok_update(matrix: sparse.dok_matrix, entries: Mapping[tuple[int, int], Any]) -> None:
@@ -137,71 +167,30 @@ def _dok_update(matrix: sparse.dok_matrix, entries: Mapping[tuple[int, int], Any
         matrix[row, column] = value
 
 
-def _give_back_dok_update() -> None:
-    setattr(sparse.dok_matrix, "_update", _dok_update)  # noqa: B010
-
-
 def _sample_at_most(n_users: int, n_items: int, size: int) -> tuple[list[int], list[int]]:
     """Users and items without repetition, `size` of each or all there are."""
     users, items = range(n_users), range(n_items)
     return random.sample(users, min(size, n_users)), random.sample(items, min(size, n_items))
 
 
-def _limit_samples() -> None:
-    dgcf.sample_cor_samples = _sample_at_most
-
-
-def _no_noise(scores: Any, mag: float = 0.0) -> Any:  # noqa: ARG001
-    return scores
-
-
-def _take_noise_away() -> None:
-    admmslim.add_noise = _no_noise
-
-
-def _save_state() -> None:
-    for model, names in STATE.items():
-        model.other_parameter_name = names  # type: ignore[attr-defined]
-
-
-def _check_item_embedding(_model: Any, config: Any, dataset: Any) -> None:
+def _checking_item_embedding(construct: Any, model: Any, config: Any, dataset: Any) -> None:
     path = Path(dataset.dataset_path) / "item_emb.npy"
-    if config["n_cate"] == 1 or not path.is_file():
-        return
-    try:
-        np.load(path, allow_pickle=False)
-    except ValueError:
-        raise UsageError(
-            f"'{path}' holds pickled objects or is damaged, and is not opened. Write the item "
-            f"embeddings as an array of numbers with numpy.save."
-        ) from None
+    if config["n_cate"] != 1 and path.is_file():
+        try:
+            np.load(path, allow_pickle=False)
+        except ValueError:
+            raise UsageError(
+                f"'{path}' holds pickled objects or is damaged, and is not opened. Write the item "
+                f"embeddings as an array of numbers with numpy.save."
+            ) from None
+    construct(model, config, dataset)
 
 
-def _check_teacher(_model: Any, config: Any, _dataset: Any) -> None:
+def _checking_teacher(construct: Any, model: Any, config: Any, dataset: Any) -> None:
     teacher = config["teacher"]
     if teacher not in KD_DAGFM_TEACHERS:
         raise UsageError(f"Unknown teacher '{teacher}'.{nearest(str(teacher), KD_DAGFM_TEACHERS)}")
-
-
-def _add_to_constructor(
-    model: Any, addition: Callable[[Any, Any, Any], None], *, first: bool = False
-) -> None:
-    """Let a model's constructor end, or begin, with something, given what it is given itself."""
-    construct = model.__init__
-
-    @wraps(construct)
-    def longer(self: Any, config: Any, dataset: Any) -> None:
-        if first:
-            addition(self, config, dataset)
-        construct(self, config, dataset)
-        if not first:
-            addition(self, config, dataset)
-
-    model.__init__ = longer
-
-
-def _is_longer(model: Any) -> bool:
-    return hasattr(model.__init__, "__wrapped__")
+    construct(model, config, dataset)
 
 
 def _append_arguments(record: LogRecord) -> bool:
@@ -214,322 +203,204 @@ def _append_arguments(record: LogRecord) -> bool:
 
 def _tensorboard_near_log(logger: Logger) -> SummaryWriter:
     """RecBole's writer for logs in `log/<model>/`, one beside the log for logs anywhere else."""
-    for handler in logger.handlers:
-        if isinstance(handler, FileHandler):
-            folder = Path(handler.baseFilename).parent
-            if folder.parent.name != "log":
-                with naming(folder / "tensorboard"):
-                    return SummaryWriter(str(folder / "tensorboard"))
+    files = [handler for handler in logger.handlers if isinstance(handler, FileHandler)]
+    # the run's own log, whatever else the program that holds us writes
+    files.sort(key=lambda handler: handler.name != LOG_HANDLER)
+    folder = Path(files[0].baseFilename).parent if files else Path("log", "any")
+    if folder.parent.name != "log":
+        with naming(folder / "tensorboard"):
+            return SummaryWriter(str(folder / "tensorboard"))
     with naming(Path("log_tensorboard")):
         usual: SummaryWriter = get_tensorboard(logger)
     return usual
 
 
-def _move_tensorboard() -> None:
-    trainer.get_tensorboard = _tensorboard_near_log
+def _writing_quietly(writing: Any, thread: Any) -> None:
+    with suppress(OSError):
+        writing(thread)
 
 
-def _words(*functions: Any, changes: tuple[tuple[str, str], ...], **about: str) -> Repair:
-    """A repair that replaces words in some of RecBole's functions."""
-
-    def apply() -> None:
-        for function in functions:
-            rewrite(function, *changes)
-
-    return Repair(**about, needed=lambda: not all(map(is_rewritten, functions)), apply=apply)
+def _modules_of_checkpoints() -> list[ModuleType]:
+    # A model beside S3Rec, SINE, switches torch's slow search for anomalies on when it is imported.
+    before = torch.is_anomaly_enabled()
+    modules = [import_module(name) for name in checkpoint.MODULES]
+    torch.autograd.set_detect_anomaly(before)
+    return modules
 
 
-def _let_thread_end_quietly() -> None:
-    writing = event_file_writer._AsyncWriterThread.run
+# What these models draw or count outside their parameters, and leave out of their checkpoints.
+STATE: dict[type, list[str]] = {
+    general.NCEPLRec: ["user_embeddings", "item_embeddings"],
+    general.NNCF: ["u_neigh", "i_neigh"],
+    by_context.FwFM: ["weight"],
+    general.MacridVAE: ["update"],
+    general.MultiVAE: ["update"],
+    general.RaCT: ["update"],
+    general.DiffRec: ["Lt_history", "Lt_count"],
+    general.LDiffRec: ["Lt_history", "Lt_count", "update_count", "update_count_vae"],
+}
+_MEASURED_BY_LENGTH = (
+    Dataset._normalize,
+    Dataset._discretization,
+    Dataset._remap,
+    SequentialDataset._benchmark_presets,
+    KnowledgeBasedDataset._reset_ent_remapID,
+)
+# Warnings that RecBole causes and its users can do nothing about.
+_SILENT: dict[str, type[Warning]] = {
+    # Python 3.12, when it compiles their docstrings on first use
+    "invalid escape sequence": SyntaxWarning,
+    r"`torch.cuda.amp.(GradScaler|autocast)\(args...\)` is deprecated": FutureWarning,
+    "The inplace keyword in .* is deprecated": DeprecationWarning,
+    r"torch.sparse.SparseTensor\(.*\) is deprecated": UserWarning,
+    "Creating a tensor from a list of numpy.ndarrays is extremely slow": UserWarning,
+    "Using a non-tuple sequence for multidimensional indexing is deprecated": UserWarning,
+}
+for _message, _category in _SILENT.items():  # already for the modules that the table imports
+    silence(_message, _category)()
 
-    @wraps(writing)
-    def run(self: Any) -> None:
-        with suppress(OSError):
-            writing(self)
 
-    event_file_writer._AsyncWriterThread.run = run
-
-
-def _silence(*, message: str, category: type[Warning], **about: str) -> Repair:
-    """A repair that hides one warning from users, who can do nothing about it."""
-    entry = ("ignore", re.compile(message, re.IGNORECASE), category, None, 0)
-    return Repair(
-        **about,
-        needed=lambda: entry not in warnings.filters,
-        apply=lambda: warnings.filterwarnings("ignore", message=message, category=category),
-    )
+def _filled(frame: str, value: str) -> tuple[str, str]:
+    """Words that fill a column in place, and those that assign it."""
+    column = f"{frame}[field]"
+    return f"{column}.fillna(value={value}, inplace=True)", f"{column} = {column}.fillna({value})"
 
 
 REPAIRS: tuple[Repair, ...] = (
-    Repair(
-        name="import of Ray",
-        cause="RecBole's quick start imports ray for one call, which Ray has changed since; its "
-        "metadata asks for a release that has no wheel past Python 3.11",
+    _repair(
+        "import of Ray",
+        "quick start imports ray for one call, which Ray has changed since",
+        "RecBole imports Ray only where it runs it",
+        put(_quick_start(), "tune", SimpleNamespace(report=_report)),
         upstream="RecBole #2162, #2078",
-        delete_when="RecBole imports Ray only where it runs it",
-        needed=_imports_ray,
-        apply=_import_without_ray,
     ),
-    _words(
-        Config.compatibility_settings,
-        changes=(
+    _repair(
+        "NumPy 2",
+        "Config restores old names by names that left; a tensor's own argsort is called",
+        "RecBole uses Python's own types, and sorts by torch or by arrays",
+        words(
+            Config.compatibility_settings,
             ("np.float_", "np.float64"),
             ("np.complex_", "np.complex128"),
             ("np.unicode_", "np.str_"),
         ),
-        name="names that NumPy 2 took away",
-        cause="Config gives NumPy back old names by others that left with NumPy 2",
+        words(Interaction.sort, ("np.argsort(key,", "np.argsort(np.asarray(key),")),
         upstream="RecBole #2215, #2174",
-        delete_when="RecBole uses Python's own types",
     ),
-    _words(
-        Dataset._load_feat,
-        changes=(
-            ('df[field].fillna(value="", inplace=True)', 'df[field] = df[field].fillna(value="")'),
-        ),
-        name="missing sequences",
-        cause="a column is filled in place through its frame, which pandas 3 takes for a copy",
-        upstream="none filed",
-        delete_when="RecBole assigns the filled column back",
+    _repair(
+        "pandas 3",
+        "columns are filled through a copy (silently, padding became a huge negative id), "
+        "sequences are measured by agg(len), now one number, and columns are lent for reading only",
+        "RecBole assigns the filled column, uses Series.map(len), and copies columns into tensors",
+        words(Dataset._load_feat, _filled("df", '""')),
+        words(Dataset._fill_nan, _filled("feat", "0"), _filled("feat", "feat[field].mean()")),
+        *(words(function, (".agg(len)", ".map(len)")) for function in _MEASURED_BY_LENGTH),
+        words(Dataset._dataframe_to_interaction, ("data[k].values", "data[k].to_numpy(copy=True)")),
     ),
-    _words(
-        Dataset._fill_nan,
-        changes=(
-            (
-                "feat[field].fillna(value=0, inplace=True)",
-                "feat[field] = feat[field].fillna(value=0)",
-            ),
-            (
-                "feat[field].fillna(value=feat[field].mean(), inplace=True)",
-                "feat[field] = feat[field].fillna(value=feat[field].mean())",
-            ),
-        ),
-        name="missing tokens and numbers",
-        cause="as for missing sequences; silently, padding became a huge negative id",
-        upstream="none filed",
-        delete_when="RecBole assigns the filled column back",
-    ),
-    _words(
-        Dataset._normalize,
-        Dataset._discretization,
-        Dataset._remap,
-        SequentialDataset._benchmark_presets,
-        KnowledgeBasedDataset._reset_ent_remapID,
-        changes=((".agg(len)", ".map(len)"),),
-        name="lengths of sequences",
-        cause="sequences are measured by Series.agg(len), which is one number since pandas 3",
-        upstream="none filed",
-        delete_when="RecBole uses Series.map(len)",
-    ),
-    _words(
-        Dataset._dataframe_to_interaction,
-        changes=(("value = data[k].values", "value = data[k].to_numpy(copy=True)"),),
-        name="tensors of columns",
-        cause="tensors share the memory of columns, which pandas 3 gives out for reading only",
-        upstream="none filed",
-        delete_when="RecBole copies the column",
-    ),
-    _words(
-        Interaction.sort,
-        changes=(("np.argsort(key,", "np.argsort(np.asarray(key),"),),
-        name="sorting of interactions",
-        cause="NumPy 2 calls a tensor's own argsort, whose arguments are others, and warns",
-        upstream="none filed",
-        delete_when="RecBole sorts by torch or by arrays",
-    ),
-    _words(
-        Collector.get_data_struct,
-        changes=(
+    _repair(
+        "metrics of all items",
+        "ItemCoverage, GiniIndex and others keep numbers and counters, which have no cpu()",
+        "RecBole moves tensors only",
+        words(
+            Collector.get_data_struct,
             (
                 "for key in self.data_struct._data_dict:",
                 "for key in [k for k, v in self.data_struct._data_dict.items() "
                 "if isinstance(v, torch.Tensor)]:",
             ),
         ),
-        name="metrics of all items",
-        cause="ItemCoverage, GiniIndex, AveragePopularity and TailPercentage keep plain numbers "
-        "and counters, which have no cpu()",
         upstream="RecBole #2131, #2191",
-        delete_when="RecBole moves tensors only",
     ),
-    _words(
-        hyper_tuning.exhaustive_search,
-        changes=(("np.random.RandomState(seed)", "np.random.default_rng(seed)"),),
-        name="exhaustive search's generator",
-        cause="hyperopt since 0.2.7 draws by NumPy's new generators",
+    _repair(
+        "tuning",
+        "hyperopt since 0.2.7 draws by NumPy's new generators, and np.str is there after a Config",
+        "RecBole uses default_rng and str",
+        words(hyper_tuning.exhaustive_search, ("np.random.RandomState(", "np.random.default_rng(")),
+        words(hyper_tuning.HyperTuning.plot_hyper, ("np.str)", "str)")),
         upstream="RecBole #1320, #1868",
-        delete_when="RecBole uses default_rng",
     ),
-    _words(
-        hyper_tuning.HyperTuning.plot_hyper,
-        changes=(("np.str)", "str)"),),
-        name="the plot of a tuning",
-        cause="it uses np.str, which exists only after a Config was made",
-        upstream="none filed",
-        delete_when="RecBole uses str",
-    ),
-    Repair(
-        name="counts of Pop",
-        cause="Pop adds by repeated indices, so that an item counts once a batch, and it counts "
-        "sampled negatives as well",
+    _repair(
+        "counts of Pop",
+        "an item counts once a batch (repeated indices), and sampled negatives count as well",
+        "RecBole counts the training interactions",
+        around(general.Pop, "__init__", _counting_items),
+        put(general.Pop, "calculate_loss", lambda model, _: model.fake_loss.sum()),
         upstream="RecBole #2198, #1844",
-        delete_when="RecBole counts the training interactions",
-        needed=lambda: not _is_longer(pop.Pop),
-        apply=_count_once,
     ),
-    Repair(
-        name="padding of ENMF",
-        cause="ENMF sums over histories that are filled up with id 0, whose embedding its "
-        "initialisation overwrites: padding counts as collaborations",
-        upstream="none filed",
-        delete_when="RecBole keeps the row at zero, or masks it",
-        needed=lambda: not _is_longer(enmf.ENMF),
-        apply=lambda: _add_to_constructor(enmf.ENMF, _clear_padding),
+    _repair(
+        "padding of ENMF",
+        "histories are filled up with id 0, whose embedding is not zero: padding collaborates",
+        "RecBole keeps the row at zero, or masks it",
+        around(general.ENMF, "__init__", _clearing_padding),
     ),
-    Repair(
-        name="dok_matrix._update",
-        cause="LightGCN, NGCF, GCMC, SpectralCF and NCL fill their adjacency matrix by a private "
-        "method that scipy removed in 1.13",
+    _repair(
+        "dok_matrix._update",
+        "LightGCN, NGCF, GCMC, SpectralCF and NCL call it; scipy 1.13 removed it",
+        "RecBole builds these matrices from row and column indices",
+        put(sparse.dok_matrix, "_update", getattr(sparse.dok_matrix, "_update", _dok_update)),
         upstream="RecBole #2034, #2090",
-        delete_when="RecBole builds these matrices from row and column indices",
-        needed=lambda: not hasattr(sparse.dok_matrix, "_update"),
-        apply=_give_back_dok_update,
     ),
-    Repair(
-        name="DGCF's samples",
-        cause="DGCF draws as many users as items for its independence loss, without repetition, "
-        "and fails where there are fewer users than that",
-        upstream="none filed",
-        delete_when="RecBole limits each sample to what there is",
-        needed=lambda: dgcf.sample_cor_samples is not _sample_at_most,
-        apply=_limit_samples,
+    _repair(
+        "DGCF's samples",
+        "it draws as many users as items, and fails where there are fewer users than that",
+        "RecBole limits each sample to what there is",
+        put(dgcf, "sample_cor_samples", _sample_at_most),
     ),
-    Repair(
-        name="ADMMSLIM's noise",
-        cause="ADMMSLIM adds random noise to its scores to break ties, so that no two evaluations "
-        "of one model agree; ranks are exact under ties here",
-        upstream="none filed",
-        delete_when="RecBole ranks ties itself",
-        needed=lambda: admmslim.add_noise is not _no_noise,
-        apply=_take_noise_away,
+    _repair(
+        "ADMMSLIM's noise",
+        "random noise breaks ties, so that no two evaluations agree; ranks are exact here",
+        "RecBole ranks ties itself",
+        put(admmslim, "add_noise", lambda scores, *_, **__: scores),
     ),
-    Repair(
-        name="state outside checkpoints",
-        cause="some models draw neighbours, weights or factors in their constructor, or count "
-        "their steps, without saving them: reloaded under another seed, or resumed, they differ",
+    _repair(
+        "state outside checkpoints",
+        "what some models draw or count is not saved: reloaded or resumed, they differ",
+        "RecBole registers it as buffers or names it in other_parameter_name",
+        *(put(model, "other_parameter_name", names) for model, names in STATE.items()),
         upstream="none filed; FwFM's weights moved to the constructor with #1413",
-        delete_when="RecBole registers them as buffers or names them in other_parameter_name",
-        needed=lambda: any(not hasattr(model, "other_parameter_name") for model in STATE),
-        apply=_save_state,
     ),
-    Repair(
-        name="LDiffRec's item embeddings",
-        cause="LDiffRec unpickles item_emb.npy of the data set's folder, which can run any code",
-        upstream="none filed",
-        delete_when="RecBole loads it with allow_pickle=False",
-        needed=lambda: not _is_longer(ldiffrec.LDiffRec),
-        apply=lambda: _add_to_constructor(ldiffrec.LDiffRec, _check_item_embedding, first=True),
+    _repair(
+        "code in data and settings",
+        "LDiffRec unpickles item_emb.npy of the data set, KD_DAGFM evaluates a setting as Python",
+        "RecBole loads with allow_pickle=False, and looks the name up",
+        around(general.LDiffRec, "__init__", _checking_item_embedding),
+        around(by_context.KD_DAGFM, "__init__", _checking_teacher),
     ),
-    Repair(
-        name="KD_DAGFM's teacher",
-        cause="KD_DAGFM evaluates its setting 'teacher' as Python, and a run's settings may come "
-        "from somebody else",
-        upstream="none filed",
-        delete_when="RecBole looks the name up",
-        needed=lambda: not _is_longer(kd_dagfm.KD_DAGFM),
-        apply=lambda: _add_to_constructor(kd_dagfm.KD_DAGFM, _check_teacher, first=True),
+    _repair(
+        "log lines without a place for their arguments",
+        "RaCT and DGCF log as if by print, and logging answers with a traceback",
+        "RecBole formats these lines",
+        partial(getLogger().addFilter, _append_arguments),
     ),
-    Repair(
-        name="log lines without a place for their arguments",
-        cause="RaCT and DGCF log as if by print, and logging answers with a traceback",
-        upstream="none filed",
-        delete_when="RecBole formats these lines",
-        needed=lambda: _append_arguments not in getLogger().filters,
-        apply=lambda: getLogger().addFilter(_append_arguments),
+    _repair(
+        "TensorBoard",
+        "its folder is named after the log file alone, which many runs call log.txt; its thread "
+        "prints a traceback on a full disk, and hands the error on to the next line besides",
+        "RecBole lets a run say where its curves go; tensorboard's thread only hands errors on",
+        put(trainer, "get_tensorboard", _tensorboard_near_log),
+        around(event_file_writer._AsyncWriterThread, "run", _writing_quietly),
     ),
-    Repair(
-        name="TensorBoard's folder",
-        cause="Trainer names it after the log file alone, in the working folder, so that runs "
-        "whose logs stand in their own folders would all write to one",
-        upstream="none filed",
-        delete_when="RecBole lets a run say where its curves go",
-        needed=lambda: trainer.get_tensorboard is not _tensorboard_near_log,
-        apply=_move_tensorboard,
-    ),
-    Repair(
-        name="TensorBoard's thread",
-        cause="on a full disk it prints a traceback, and hands the same error on to the next line "
-        "of the curves besides",
-        upstream="none filed; tensorboard's own",
-        delete_when="its thread only hands the error on",
-        needed=lambda: not hasattr(event_file_writer._AsyncWriterThread.run, "__wrapped__"),
-        apply=_let_thread_end_quietly,
-    ),
-    Repair(
-        name="checkpoints by pickle",
-        cause="RecBole pickles its configuration into every checkpoint, which torch 2.6 and later "
-        "refuse to load again, and unpickles what it is told to start from, which can run any code",
+    _repair(
+        "checkpoints by pickle",
+        "a pickle can run any code, and torch since 2.6 refuses the configuration in it",
+        "RecBole's checkpoints hold tensors and plain values and load as such",
+        *(put(module, "torch", checkpoint.STAND_IN) for module in _modules_of_checkpoints()),
         upstream="RecBole #2212, #2215",
-        delete_when="RecBole's checkpoints hold tensors and plain values and load as such",
-        needed=lambda: not stock_checkpoints.is_in_place(),
-        apply=stock_checkpoints.put_in_place,
     ),
-    _silence(
-        name="GradScaler and autocast",
-        cause="Trainer and NCLTrainer use names in torch.cuda.amp that torch 2.4 deprecated",
-        upstream="none filed",
-        delete_when="RecBole uses those of torch.amp",
-        message=r"`torch.cuda.amp.(GradScaler|autocast)\(args...\)` is deprecated",
-        category=FutureWarning,
-    ),
-    _silence(
-        name="changes in place",
-        cause="Dataset drops and sorts rows in place, which pandas 3.1 deprecated",
-        upstream="none filed",
-        delete_when="RecBole assigns the result",
-        message="The inplace keyword in .* is deprecated",
-        category=DeprecationWarning,
-    ),
-    _silence(
-        name="sparse tensors",
-        cause="DGCF, GCMC and other graph models make sparse tensors by a deprecated constructor",
-        upstream="none filed",
-        delete_when="RecBole uses torch.sparse_coo_tensor",
-        message=r"torch.sparse.SparseTensor\(.*\) is deprecated",
-        category=UserWarning,
-    ),
-    _silence(
-        name="tensors from lists of arrays",
-        cause="DMF makes a tensor from a list of arrays, which is only slow",
-        upstream="none filed",
-        delete_when="RecBole makes one array first",
-        message="Creating a tensor from a list of numpy.ndarrays is extremely slow",
-        category=UserWarning,
-    ),
-    _silence(
-        name="indices as lists",
-        cause="predict of CDAE and the auto-encoders indexes by a list of two tensors, which torch "
-        "still reads as a pair of indices",
-        upstream="none filed; torch is bounded above for such changes",
-        delete_when="RecBole indexes by a tuple",
-        message="Using a non-tuple sequence for multidimensional indexing is deprecated",
-        category=UserWarning,
+    _repair(
+        "deprecated and slow calls",
+        "they warn",
+        "RecBole writes each in the way of today",
+        *(silence(message, category) for message, category in _SILENT.items()),
     ),
 )
 
 
-def apply_repairs() -> tuple[str, ...]:
-    """Apply the repairs that the installed stack needs.
-
-    Returns:
-        The names of the repairs applied by this call; a second call applies only what is missing.
-    """
-    applied = []
+def apply_repairs() -> None:
+    """Apply the repairs; a second call changes nothing."""
     for repair in REPAIRS:
-        if repair.needed():
-            repair.apply()
-            applied.append(repair.name)
-    return tuple(applied)
+        for change in repair.changes:
+            change()
 
 
-APPLIED = apply_repairs()
+apply_repairs()

@@ -1,6 +1,7 @@
 """RecBole's own calls, made to know our models and data sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,23 @@ from recbole.data import utils as data_utils
 from recbole.trainer import Trainer
 from recbole.utils import utils
 
-from dataset_convert import schema
-from dataset_convert.synthetic.spec import SPECS
+from dataset_convert.common.errors import UsageError
 from recbole_mirec import compat as compat
-from recbole_mirec import stock_checkpoints
-from recbole_mirec.config import MirecConfig, merged_settings
-from recbole_mirec.data.loaders import evaluation_loaders, training_loader
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import load_dataset, training_part
-from recbole_mirec.outside import is_outside
-from recbole_mirec.patches import divert, is_diverted
-from recbole_mirec.quick_start import load_data_and_model, run_recbole_mirec
-from recbole_mirec.registry import find_model, is_only_ours
+from recbole_mirec.checkpoint import load_stock, on_device
+from recbole_mirec.compat import divert
+from recbole_mirec.config import MirecConfig, follows_schema, merged_settings
+from recbole_mirec.data.sampling import evaluation_loaders, training_loader
+from recbole_mirec.experiment import (
+    load_data_and_model,
+    load_dataset,
+    run_recbole_mirec,
+    training_part,
+)
+from recbole_mirec.registry import find_model, is_only_ours, is_outside
 from recbole_mirec.trainer import MirecTrainer, trainer_class
+
+# Arguments of RecBole's Config.
+_CONFIG = ("model", "dataset", "config_file_list", "config_dict")
 
 
 def register() -> None:
@@ -40,54 +45,49 @@ def register() -> None:
         utils.get_model: _get_model,
         data_utils.create_dataset: _create_dataset,
         data_utils.data_preparation: _data_preparation,
-        quick_start.run_recbole: _run_recbole,
-        quick_start.objective_function: _objective_function,
+        quick_start.run_recbole: partial(_run, (*_CONFIG, "saved", "queue")),
+        quick_start.objective_function: partial(_run, ("config_dict", "config_file_list", "saved")),
         quick_start.load_data_and_model: _load_data_and_model,
     }
     for function, ours in diversions.items():
-        if not is_diverted(function):
-            divert(function, ours)
+        divert(function, ours)
     Config.__new__ = staticmethod(_new_config)
     Trainer.__new__ = staticmethod(_new_trainer)
 
 
-def _settings_of_ours(
-    model: str | type | None,
-    dataset: str | None,
-    config_file_list: Sequence[str | Path] | None,
-    config_dict: Any,
-) -> dict[str, Any] | None:
+def _settings_of_ours(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the arguments of one of RecBole's calls set; None where the run is RecBole's own."""
     try:
-        settings = merged_settings(model, dataset, config_file_list, config_dict, argv=True)
+        settings = merged_settings(*(arguments.get(name) for name in _CONFIG), argv=True)
     except UsageError:
         # what RecBole says about it
         return None
-    ours = is_only_ours(str(settings.get("model"))) or _follows_schema(settings)
+    # Without the field's name only the converter's manifest tells: other files may be missing.
+    values = {"data_path": "dataset/", "USER_ID_FIELD": ""} | settings
+    ours = is_only_ours(str(settings.get("model")))
+    ours = ours or follows_schema(str(settings.get("dataset")), values)
     return settings if ours else None
 
 
-def _follows_schema(settings: Any) -> bool:
-    name = str(settings.get("dataset"))
-    if name in SPECS:
-        return True
-    path = Path(str(settings.get("data_path", "dataset/")), name, f"{name}.inter")
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline(1000)
-    return all(f"{field}:token" in header for field in (schema.BRAND_ID, schema.INFLUENCER_ID))
-
-
 def _new_config(cls: type, *given: Any, **named: Any) -> Any:
-    names = ("model", "dataset", "config_file_list", "config_dict")
-    arguments = dict.fromkeys(names) | dict(zip(names, given, strict=False)) | named
+    arguments = dict(zip(_CONFIG, given, strict=False)) | named
     # Copies are made without arguments.
-    if cls is not Config or not (given or named) or _settings_of_ours(**arguments) is None:
+    if cls is not Config or not arguments or _settings_of_ours(arguments) is None:
         return object.__new__(cls)
     config = object.__new__(MirecConfig)
     config.reads_command_line = True
     return config
+
+
+def _run(names: Sequence[str], original: Any, *given: Any, **named: Any) -> Any:
+    """A run by ours where it is ours; `names` are those of the original's arguments."""
+    arguments = dict(zip(names, given, strict=False)) | named
+    settings = _settings_of_ours(arguments)
+    if settings is None:
+        return original(*given, **named)
+    if arguments.get("queue") is not None:
+        raise UsageError("Training in several processes is not available here; leave nproc out.")
+    return run_recbole_mirec(config_dict=settings, saved=arguments.get("saved", True))
 
 
 def _new_trainer(cls: type, config: Any, _model: Any) -> Any:
@@ -114,37 +114,11 @@ def _data_preparation(original: Any, config: Any, dataset: Any) -> Any:
     return train_data, *evaluation_loaders(dataset)
 
 
-def _run_recbole(
-    original: Any,
-    model: Any = None,
-    dataset: Any = None,
-    config_file_list: Any = None,
-    config_dict: Any = None,
-    saved: bool = True,
-    queue: Any = None,
-) -> Any:
-    settings = _settings_of_ours(model, dataset, config_file_list, config_dict)
-    if settings is None:
-        return original(model, dataset, config_file_list, config_dict, saved, queue)
-    if queue is not None:
-        raise UsageError("Training in several processes is not available here; leave nproc out.")
-    return run_recbole_mirec(config_dict=settings, saved=saved)
-
-
-def _objective_function(
-    original: Any, config_dict: Any = None, config_file_list: Any = None, saved: bool = True
-) -> Any:
-    settings = _settings_of_ours(None, None, config_file_list, config_dict)
-    if settings is None:
-        return original(config_dict, config_file_list, saved)
-    return run_recbole_mirec(config_dict=settings, saved=saved)
-
-
 def _load_data_and_model(_original: Any, model_file: Any) -> Any:
     path = Path(model_file)
-    state = {} if path.is_dir() else stock_checkpoints.load(path)
+    state = {} if path.is_dir() else load_stock(path)
     if "config" not in state:
-        return load_data_and_model(path)
+        return load_data_and_model(path, state)
     config = state["config"]
     utils.init_seed(config["seed"], config["reproducibility"])
     dataset = data_utils.create_dataset(config)
@@ -152,5 +126,5 @@ def _load_data_and_model(_original: Any, model_file: Any) -> Any:
     utils.init_seed(config["seed"], config["reproducibility"])
     model = utils.get_model(config["model"])(config, loaders[0].dataset).to(config["device"])
     model.load_state_dict(state["state_dict"])
-    model.load_other_parameter(state["other_parameter"])
+    model.load_other_parameter(on_device(state["other_parameter"], config["device"]))
     return config, model, dataset, *loaders

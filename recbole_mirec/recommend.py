@@ -1,23 +1,36 @@
 """A brand's ranked influencers from a finished run."""
 
-from collections.abc import Mapping
+import re
+import unicodedata
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.files import write_csv
 from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
-from recbole_mirec import runs
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.errors import UsageError, nearest
 from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.notes import is_synthetic, ranking_notes, score_note
-from recbole_mirec.scoring import score_matrix
+from recbole_mirec.results import (
+    data_title,
+    format_table,
+    is_synthetic,
+    ranking_notes,
+    score_note,
+)
+from recbole_mirec.runs import Run
+from recbole_mirec.trainer import score_matrix
+
+# Names that are devices to Windows, whatever stands behind a dot.
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,94 +38,95 @@ class Shortlist:
     """A brand's best influencers.
 
     Attributes:
-        brand: the brand's id.
+        title: brand, how many of how many influencers, model and data.
         frame: rank, influencer_id, score, for MIRec what each perspective adds to the score, and
             followers where known.
-        path: the CSV that holds the frame.
         n_candidates: influencers ranked: all but the brand's training collaborations.
-        run_folder: the run whose model ranked them.
-        model, dataset: what the run was of.
-        synthetic: whether the data set says that it is synthetic.
         notes: what a reader of the ranking has to know, the meaning of the score first.
+        run_folder: the run whose model ranked them.
+        path: the CSV that holds the frame.
     """
 
-    brand: str
+    title: str
     frame: pd.DataFrame
-    path: Path
     n_candidates: int
-    run_folder: Path
-    model: str
-    dataset: str
-    synthetic: bool
     notes: tuple[str, ...]
+    run_folder: Path
+    path: Path
+
+    def __str__(self) -> str:
+        table = format_table(self.frame, decimals=3)
+        notes = [f"Note: {note}" for note in self.notes]
+        files = f"Model: {self.run_folder}\nWritten to {self.path}"
+        return "\n".join([self.title, table, *notes, files])
 
 
-def shortlist(run: runs.Run, brand: str, *, top: int) -> Shortlist:
-    """Rank influencers for a brand by a finished run's best epoch.
-
-    Args:
-        run: the run; its settings and data set are used.
-        brand: a brand of the data set.
-        top: how many influencers.
+def shortlist(run: Run, brand: str, *, top: int) -> Shortlist:
+    """Rank influencers for a brand by a finished run's best epoch, and write them to a CSV.
 
     Raises:
-        UsageError: an unknown brand, `top` below 1, a checkpoint that does not fit the data.
+        UsageError: an unknown brand, one that nobody is left for, a checkpoint that does not fit
+            the data.
     """
-    if top < 1:
-        raise UsageError(f"--top must be at least 1. Received: {top}.")
-    settings: Mapping[str, Any] = run.record["settings"]
-    experiment = prepare(settings, run_folder=run.folder)
+    experiment = prepare(run.record["settings"], run_folder=run.folder)
     experiment.trainer.load_best()
     experiment.model.eval()
-    dataset = experiment.dataset
-    brands = dataset.field2token_id[dataset.uid_field]
-    if brand not in brands or brand == "[PAD]":
-        hidden = (
-            " Its ids are pseudonyms: the conversion's --ids lists whose they are."
-            if PSEUDONYMS in dataset.atomic.manifest
-            else ""
-        )
-        raise UsageError(
-            f"Unknown brand '{brand}' in data set {dataset.dataset_name}."
-            f"{nearest(brand, brands)}{hidden}"
-        )
-    brand_id = np.array([brands[brand]])
+    config, dataset = experiment.config, experiment.dataset
+    brand_id = _brand_id(dataset, brand)
     pairs = dataset.pairs[schema.TRAIN]
-    known = pairs[pairs[:, 0] == brand_id[0], 1]
+    known = pairs[pairs[:, 0] == brand_id, 1]
     candidates = np.setdiff1d(np.arange(1, dataset.item_num), known)
+    if not len(candidates):
+        raise UsageError(f"Brand '{brand}' has a training collaboration with every influencer.")
     scores = score_matrix(
         experiment.model,
         dataset,
-        brand_id,
+        np.array([brand_id]),
         candidates,
-        pairs_at_once=experiment.config["eval_batch_size"],
+        pairs_at_once=config["eval_batch_size"],
     )[0]
     best = np.argsort(-scores, kind="stable")[:top]
     frame = _frame(experiment, brand_id, candidates[best], scores[best])
-    path = run.folder / "predictions" / f"{_file_name(brand)}.csv"
-    runs.write_text(path, frame.to_csv(index=False))
-    config = experiment.config
+    path = run.folder / "predictions" / f"{file_name(brand)}.csv"
+    write_csv(path, frame)
+    data = data_title(config["dataset"], synthetic=is_synthetic(dataset))
+    notes = [score_note(experiment.model), *ranking_notes(config, n_collaborations=len(known))]
+    tied, shown = (int((some == scores[best[-1]]).sum()) for some in (scores, scores[best]))
+    if top > len(scores):
+        notes.append(f"there are {len(scores)} influencers to rank, fewer than the {top} asked for")
+    elif tied > shown:
+        notes.append(
+            f"{tied} influencers share the last score, of whom {shown} are shown; which ones says "
+            f"nothing"
+        )
     return Shortlist(
-        brand=brand,
-        frame=frame,
-        path=path,
-        n_candidates=len(candidates),
-        run_folder=run.folder,
-        model=config["model"],
-        dataset=config["dataset"],
-        synthetic=is_synthetic(dataset),
-        notes=(
-            score_note(experiment.model),
-            *ranking_notes(config, n_collaborations=len(known)),
-        ),
+        f"{brand}: the best {len(frame)} of {len(candidates)} influencers that it has no training "
+        f"collaboration with, by {config['model']} on {data}",
+        frame,
+        len(candidates),
+        tuple(notes),
+        run.folder,
+        path,
+    )
+
+
+def _brand_id(dataset: Any, brand: str) -> int:
+    brands = {name: row for name, row in dataset.field2token_id[dataset.uid_field].items() if row}
+    if brand in brands:
+        return int(brands[brand])
+    hidden = (
+        " Its ids are pseudonyms: the conversion's --ids lists whose they are."
+        if isinstance(dataset, MirecDataset) and PSEUDONYMS in dataset.atomic.manifest
+        else ""
+    )
+    raise UsageError(
+        f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{nearest(brand, brands)}"
+        f"{hidden}"
     )
 
 
 def _frame(
-    experiment: Experiment,
-    brand_id: "np.ndarray[Any, np.dtype[np.int64]]",
-    influencers: "np.ndarray[Any, np.dtype[np.int64]]",
-    scores: "np.ndarray[Any, np.dtype[np.float64]]",
+    experiment: Experiment, brand_id: int, influencers: NDArray[Any], scores: NDArray[Any]
 ) -> pd.DataFrame:
     dataset, model = experiment.dataset, experiment.model
     tokens = dataset.id2token(dataset.iid_field, influencers)
@@ -120,12 +134,8 @@ def _frame(
         {"rank": np.arange(1, len(tokens) + 1), schema.INFLUENCER_ID: tokens, "score": scores}
     )
     if hasattr(model, "perspective_scores"):
-        pairs = Interaction(
-            {
-                dataset.uid_field: torch.from_numpy(np.repeat(brand_id, len(influencers))),
-                dataset.iid_field: torch.from_numpy(influencers),
-            }
-        )
+        users, items = torch.full((len(influencers),), brand_id), torch.from_numpy(influencers)
+        pairs = Interaction({dataset.uid_field: users, dataset.iid_field: items})
         shares = model.perspective_scores(pairs.to(model.device)).cpu().numpy()
         for column, name in enumerate(model.perspectives):
             frame[name] = shares[:, column]
@@ -136,5 +146,24 @@ def _frame(
     return frame
 
 
-def _file_name(brand: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in brand)
+def file_name(brand: str) -> str:
+    """A name that no two brands share, for systems that fold case or Unicode, and for Windows.
+
+    Small letters, digits, '-' and '_' stay; a capital has '^' before it; what else a system could
+    change or refuse is percent-encoded; the end of a long name is its SHA-256.
+    """
+    name = "".join(map(_plain, brand))
+    if _DEVICE.fullmatch(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name.encode()) <= 180:
+        return name
+    return f"{name[:40]}~{sha256(brand.encode()).hexdigest()}"
+
+
+def _plain(letter: str) -> str:
+    if letter.isascii() and letter.isupper():
+        return f"^{letter.lower()}"
+    folded = unicodedata.normalize("NFKD", letter).casefold()
+    if letter in "-_" or (letter.isalnum() and folded == letter):
+        return letter
+    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))

@@ -1,40 +1,104 @@
 """RecBole's trainers with our evaluation, safe checkpoints and exact resumption."""
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
-from recbole.utils import get_trainer
+from tqdm import tqdm
 
+from dataset_convert.common.errors import DivergedError, UsageError
+from dataset_convert.common.files import naming
+from recbole_mirec import checkpoint
 from recbole_mirec import compat as compat
-from recbole_mirec.checkpoint import (
-    is_checkpoint,
-    random_state,
-    read_checkpoint,
-    restore_random_state,
-)
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.data.loaders import EvaluationLoader
-from recbole_mirec.errors import DivergedError, UsageError
-from recbole_mirec.files import naming
-from recbole_mirec.results import Evaluation, Figures, evaluate_scores
+from recbole_mirec.data.dataset import EvaluationSplit
+from recbole_mirec.data.sampling import EvaluationLoader
+from recbole_mirec.results import PAPER, Evaluation, Figures, evaluate_scores
 from recbole_mirec.runs import new_run_folder
-from recbole_mirec.scoring import score_matrix
-from recbole_mirec.state_file import load_state, save_state
 
 BEST, LAST = "best.safetensors", "last.safetensors"
+BRANDS_AT_ONCE = 64
+# Seconds between two lines of an epoch on the screen.
+SECONDS = 10.0
 DIVERGED = "Training diverged: lower learning_rate, and look at the data's magnitudes."
+# What a checkpoint must share with the experiment that reads it, and what it is said to be if not.
+SHARED = {
+    "data_fingerprint": "was trained on another data set (or the files changed)",
+    "model": "holds another model",
+    "input_fingerprint": "was trained on other account features: the variant, the node embeddings, "
+    "the attribute graph or their cache changed",
+}
+
+
+@torch.no_grad()
+def score_matrix(
+    model: Any,
+    dataset: Any,
+    brands: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    *,
+    pairs_at_once: int,
+    show_progress: bool = False,
+) -> NDArray[np.float64]:
+    """Scores, float64 (brand, candidate), of internal ids by a model in evaluation mode.
+
+    The data set joins features to ids. Models without full ranking score at most `pairs_at_once`
+    pairs together. A progress bar is drawn only where standard error is a terminal.
+    """
+    blocks = np.split(brands, range(BRANDS_AT_ONCE, len(brands), BRANDS_AT_ONCE))
+    rows = []
+    silent = None if show_progress else True
+    for block in tqdm(blocks, desc="Evaluate", unit="block", disable=silent, leave=False):
+        scores = full_ranking(model, dataset, block)
+        if scores is None:
+            scores = pair_by_pair(model, dataset, block, candidates, pairs_at_once)
+        else:
+            scores = scores[:, torch.from_numpy(candidates).to(scores.device)]
+        rows.append(scores.double().cpu().numpy())
+    return np.concatenate(rows)
+
+
+def full_ranking(model: Any, dataset: Any, brands: NDArray[np.int64]) -> torch.Tensor | None:
+    """Scores (brand, influencer id) by `full_sort_predict`; None where a model has none."""
+    interaction = Interaction({dataset.uid_field: torch.from_numpy(brands)})
+    try:
+        scores = model.full_sort_predict(interaction.to(model.device))
+    except NotImplementedError:
+        return None
+    full: torch.Tensor = scores.view(len(brands), dataset.item_num)
+    return full
+
+
+def pair_by_pair(
+    model: Any,
+    dataset: Any,
+    brands: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    pairs_at_once: int,
+) -> torch.Tensor:
+    """Scores (brand, candidate) by `predict`, over features joined to the ids."""
+    users = torch.split(torch.from_numpy(np.repeat(brands, len(candidates))), pairs_at_once)
+    items = torch.split(torch.from_numpy(np.tile(candidates, len(brands))), pairs_at_once)
+    scores = []
+    for some_users, some_items in zip(users, items, strict=True):
+        pairs = Interaction({dataset.uid_field: some_users, dataset.iid_field: some_items})
+        scores.append(model.predict(dataset.join(pairs).to(model.device)).reshape(-1))
+    return torch.cat(scores).reshape(len(brands), len(candidates))
 
 
 class MirecTrainer(Trainer):  # type: ignore[misc]
-    """What every model gets on top of RecBole's trainer for it; see `make_trainer`.
+    """What every model gets on top of RecBole's trainer for it; see `trainer_class`.
 
     `best.safetensors` in the run's folder holds the best epoch's parameters, `last.safetensors`
-    everything that training needs to go on as if it had not stopped.
+    everything that training needs to go on as if it had not stopped. `finished` tells that there
+    is nothing left to train, `history` the epochs that were evaluated.
     """
 
     dataset: Any = None
@@ -42,24 +106,23 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     def attach(self, dataset: Any, train_data: Any, run_folder: Path) -> None:
         """Hand over what RecBole's constructor has no place for.
 
-        Where nobody does, `fit` and `evaluate` take it from the loaders that they get.
-
-        Args:
-            dataset: the built data set, for joining features and for its fingerprint.
-            train_data: the training loader, whose generators are part of the state.
-            run_folder: where the checkpoints go.
+        Where nobody does, `fit` and `evaluate` take it from the loaders that they get. The data set
+        is built; the generators of the training loader are part of the state.
         """
         self.dataset = dataset
         self.train_data = train_data
-        self.fingerprint = dataset.fingerprint()
-        made = getattr(self.model, "input_fingerprint", None)
-        self.input_fingerprint: str | None = None if made is None else made()
         self.run_folder = run_folder
         self.saved_model_file = str(run_folder / BEST)
+        self.fingerprint = dataset.fingerprint()
+        self._shared = {
+            "data_fingerprint": self.fingerprint,
+            "model": self.config["model"],
+            "input_fingerprint": getattr(self.model, "input_fingerprint", lambda: None)(),
+        }
         self.best_epoch = -1
         self.finished = False
         self.history: list[dict[str, float]] = []
-        self.valid_summary: dict[str, float] = {}
+        self._told = -SECONDS
 
     def evaluate_split(self, split: EvaluationSplit, *, show_progress: bool = False) -> Evaluation:
         """Rank the split's candidates by the model as it is now and compute every metric."""
@@ -82,25 +145,6 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             unseen_only=self.config["eval_unseen_only"],
         )
 
-    def load_best(self, path: Path | None = None) -> int:
-        """Load the best epoch's parameters; returns the epoch, counted from 0.
-
-        Args:
-            path: a checkpoint; default: the run's own.
-
-        Raises:
-            UsageError: the checkpoint cannot be read, or is of another data set, model, variant or
-                account features.
-        """
-        state = self._read_model(path or self.run_folder / BEST)
-        self.best_epoch = int(state["epoch"])
-        return self.best_epoch
-
-    def n_epochs(self) -> int:
-        """Epochs trained so far, those before an interruption included."""
-        evaluated = [int(entry["epoch"]) for entry in self.history]
-        return int(max([self.best_epoch, *self.train_loss_dict, *evaluated])) + 1
-
     def evaluate(
         self,
         eval_data: EvaluationLoader | None,
@@ -117,32 +161,60 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             self.load_best(None if model_file is None else Path(model_file))
         return Figures(self.evaluate_split(eval_data.split, show_progress=show_progress).summary)
 
-    def resume(self) -> None:
-        """Go on from the run's folder, or begin where it holds no checkpoint yet.
+    def n_epochs(self) -> int:
+        """Epochs trained so far, those before an interruption included."""
+        evaluated = [int(entry["epoch"]) for entry in self.history]
+        return int(max([self.best_epoch, *self.train_loss_dict, *evaluated])) + 1
+
+    def load_best(self, path: Path | None = None) -> int:
+        """Load the best epoch's parameters, or a given checkpoint's; returns the epoch, from 0.
 
         Raises:
-            UsageError: as `load_best`; an older version's run.
+            UsageError: the checkpoint cannot be read, or does not fit, as `SHARED` says.
         """
-        if is_checkpoint(self.run_folder / LAST):
+        path = path or self.run_folder / BEST
+        self.best_epoch = self.restore(checkpoint.load_state(path), path)
+        return self.best_epoch
+
+    def restore(self, state: Mapping[str, Any], path: Path) -> int:
+        """Load the model from what a checkpoint holds; returns the epoch; errors: `load_best`'s."""
+        for key, own in self._shared.items():
+            found = state.get(key)
+            if found != own:
+                raise UsageError(
+                    f"Checkpoint '{path}' {SHARED[key]}: {str(found)[:12]}, now {str(own)[:12]}. "
+                    f"Put back what changed, use another run, or train again."
+                )
+        try:
+            self.model.load_state_dict(state["state_dict"])
+            other = checkpoint.on_device(state["other_parameter"], self.device)
+            self.model.load_other_parameter(other)
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(
+                f"Checkpoint '{path}' does not fit model {self.config['model']} as it is "
+                f"configured (another variant or other sizes): {' '.join(str(error).split())} Use "
+                f"the run's own settings, or train again."
+            ) from None
+        return int(state["epoch"])
+
+    def resume(self) -> None:
+        """Go on from the run's folder, or begin where it holds no checkpoint yet."""
+        if (self.run_folder / LAST).is_file():
             self.resume_checkpoint(self.run_folder / LAST)
 
     def resume_checkpoint(self, resume_file: str | Path) -> None:
-        """Go on from `last.safetensors`: parameters, optimizer, generators and early stopping.
-
-        Raises:
-            UsageError: as `load_best`.
-        """
-        state = self._read_model(Path(resume_file))
+        """Go on from `last.safetensors`, generators and early stopping included; see `restore`."""
+        state = checkpoint.load_state(Path(resume_file))
+        self.start_epoch = self.restore(state, Path(resume_file)) + 1
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.start_epoch = int(state["epoch"]) + 1
         self.cur_step = int(state["cur_step"])
         self.best_valid_score = float(state["best_valid_score"])
         # RecBole would take the last epoch for the best one where no epoch is left to train
         self.finished = bool(state["finished"]) or self.start_epoch >= self.epochs
         self.history = list(state["history"])
-        restore_random_state(state["random"])
-        self.train_data.generator.set_state(state["loader"].cpu())
+        checkpoint.restore_random_state(state["random"])
+        self.train_data.generator.set_state(state["loader"])
         if state["sampler"] is not None:
             self.train_data._sampler.load_state(state["sampler"])
         self.logger.info(f"Resumed from {resume_file} at epoch {self.start_epoch}.")
@@ -156,97 +228,72 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         show_progress: bool = False,
         callback_fn: Callable[[int, float], None] | None = None,
     ) -> Any:
-        """RecBole's training loop, with the state of every evaluated epoch on disk.
+        """RecBole's training loop and arguments, with the state of every evaluated epoch on disk.
 
-        Args:
-            train_data: the training loader.
-            valid_data: the part that chooses the epoch; None: the last epoch it is.
-            verbose: write losses and scores to the log.
-            saved: whether the checkpoints stay; they go with the trainer where they do not.
-            show_progress: draw a progress bar.
-            callback_fn: called after each validated epoch with its number, from 0, and its score.
-
-        Returns:
-            The best validation score, and all metrics of that epoch.
+        Without `valid_data` the last epoch it is. Checkpoints that are not `saved` go with the
+        trainer. A progress bar is drawn only where standard error is a terminal.
         """
         if self.dataset is None:
-            self.attach(train_data.dataset, train_data, self._new_folder(keep=saved))
+            self._passing = None if saved else TemporaryDirectory(prefix="recbole_mirec-")
+            place = self.checkpoint_dir if self._passing is None else self._passing.name
+            names = (self.config[key] for key in ("model", "dataset", "protocol"))
+            self.attach(train_data.dataset, train_data, new_run_folder(Path(place), *names))
             saved = True
         if self.finished:
             return self.best_valid_score, self.best_valid_result
 
         def after_epoch(epoch: int, valid_score: float) -> None:
-            self.history.append(
-                {"epoch": epoch, "train_loss": self.train_loss_dict[epoch], "valid": valid_score}
-            )
+            loss = self.train_loss_dict[epoch]
+            self.history.append({"epoch": epoch, "train_loss": loss, "valid": valid_score})
             self.finished = self.cur_step > self.stopping_step or epoch + 1 >= self.epochs
             self._save_last(epoch)
+            if verbose and time.monotonic() - self._told >= SECONDS:
+                self._told = time.monotonic()
+                self.logger.info(
+                    f"epoch {epoch + 1} of at most {self.epochs}: training loss {loss:.4f}, "
+                    f"validation {self.config['valid_metric']} {valid_score:.4f}"
+                )
             if callback_fn is not None:
                 callback_fn(epoch, valid_score)
 
+        show_progress = show_progress and sys.stderr.isatty()
         # The thread that writes the curves hands its errors on without a name.
         with naming(Path(self.tensorboard.log_dir)):
             return super().fit(train_data, valid_data, verbose, saved, show_progress, after_epoch)
 
-    def _new_folder(self, *, keep: bool) -> Path:
-        if keep:
-            names = (self.config[key] for key in ("model", "dataset", "protocol"))
-            return new_run_folder(Path(self.checkpoint_dir), *names)
-        self._passing = TemporaryDirectory(prefix="recbole_mirec-")
-        return Path(self._passing.name)
-
     def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
         state = {"state_dict": self.model.state_dict(), "epoch": epoch}
-        save_state(Path(saved_model_file), state)
-        self._save_checkpoint(epoch, verbose=False)
+        checkpoint.save_state(Path(saved_model_file), state)
+        self._save_checkpoint(epoch)
 
-    def _valid_epoch(
-        self, valid_data: EvaluationLoader, show_progress: bool = False
-    ) -> tuple[float, dict[str, float]]:
-        summary = self.evaluate_split(valid_data.split, show_progress=show_progress).summary
-        self.valid_summary = summary
-        score = summary[self.config["valid_metric"]]
+    def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> Any:
+        score, found = super()._valid_epoch(valid_data, show_progress)
         # The log gets the standard metrics, short enough to read; all stand in the run's folder.
-        shown = {
-            name: round(value, 4) for name, value in summary.items() if not name.startswith("paper")
-        }
-        return score, shown
+        shown = {name: round(value, 4) for name, value in found.items()}
+        return score, {name: value for name, value in shown.items() if not name.startswith(PAPER)}
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if torch.isnan(loss):
             raise DivergedError(f"The training loss of {self.config['model']} is NaN. {DIVERGED}")
 
-    def _train_epoch(
-        self,
-        train_data: Any,
-        epoch_idx: int,
-        loss_func: Any = None,
-        show_progress: bool = False,
-    ) -> Any:
-        self._decay_learning_rate(epoch_idx, len(train_data))
-        return super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-
-    def _decay_learning_rate(self, epoch: int, n_batches: int) -> None:
+    def _train_epoch(self, train_data: Any, epoch_idx: int, *rest: Any, **named: Any) -> Any:
         factor, steps = self.config["learning_rate_decay"], self.config["learning_rate_decay_steps"]
-        if factor == 1.0:
-            return
-        times = epoch if not steps else epoch * n_batches // steps
-        for optimizer in self._optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * factor**times
+        if factor != 1.0:
+            times = epoch_idx if not steps else epoch_idx * len(train_data) // steps
+            for optimizer in self._optimizers():
+                for group in optimizer.param_groups:
+                    group["lr"] = self.learning_rate * factor**times
+        return super()._train_epoch(train_data, epoch_idx, *rest, **named)
 
     def _generate_train_loss_output(
         self, epoch_idx: int, s_time: float, e_time: float, losses: Any
-    ) -> str:
+    ) -> Any:
         names = getattr(self.model, "loss_names", None)
         if names is None:
-            text: str = super()._generate_train_loss_output(epoch_idx, s_time, e_time, losses)
-            return text
-        terms = ", ".join(
-            f"{name}: {value / len(self.train_data):.4f}"
-            for name, value in zip(names, losses, strict=True)
-        )
+            return super()._generate_train_loss_output(epoch_idx, s_time, e_time, losses)
+        means = (value / len(self.train_data) for value in losses)
+        terms = ", ".join(f"{name}: {mean:.4f}" for name, mean in zip(names, means, strict=True))
         seconds = e_time - s_time
         return f"epoch {epoch_idx} training [time: {seconds:.2f}s, mean loss of a batch: {terms}]"
 
@@ -256,47 +303,16 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             return [self.optimizer_encoder, self.optimizer_decoder]
         return [self.optimizer]
 
-    def _read_model(self, path: Path) -> dict[str, Any]:
-        """Load the model from a checkpoint of itself; returns all that the checkpoint holds."""
-        state = read_checkpoint(path, fingerprint=self.fingerprint, device=self.device)
-        name, found = self.config["model"], state.get("model")
-        if found != name:
-            raise UsageError(
-                f"Checkpoint '{path}' holds a model {found}, not {name}. Use a run of {name}, or "
-                f"train again."
-            )
-        if state.get("input_fingerprint") != self.input_fingerprint:
-            raise UsageError(
-                f"Checkpoint '{path}' was trained on other account features: the variant, the node "
-                f"embeddings, the attribute graph or their cache changed. Put them back, or train "
-                f"again."
-            )
-        try:
-            self.model.load_state_dict(state["state_dict"])
-            self.model.load_other_parameter(state["other_parameter"])
-        except (KeyError, RuntimeError) as error:
-            raise UsageError(
-                f"Checkpoint '{path}' does not fit model {name} as it is configured (another "
-                f"variant or other sizes): {' '.join(str(error).split())} Use the run's own "
-                f"settings, or train again."
-            ) from None
-        return state
-
     def _model_state(self, epoch: int) -> dict[str, Any]:
-        return {
-            "model": self.config["model"],
+        return self._shared | {
             "settings": self.config.settings,
-            "data_fingerprint": self.fingerprint,
-            "input_fingerprint": self.input_fingerprint,
             "epoch": epoch,
             "state_dict": self.model.state_dict(),
             "other_parameter": self.model.other_parameter(),
         }
 
-    def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
-        save_state(self.run_folder / BEST, self._model_state(epoch))
-        if verbose:
-            self.logger.info(f"Saved the best epoch so far in {self.run_folder / BEST}")
+    def _save_checkpoint(self, epoch: int, verbose: bool = True, **_named: Any) -> None:
+        checkpoint.save_state(self.run_folder / BEST, self._model_state(epoch))
 
     def _save_last(self, epoch: int) -> None:
         sampler = self.train_data._sampler
@@ -306,32 +322,14 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
             "best_valid_score": float(self.best_valid_score),
             "finished": self.finished,
             "history": self.history,
-            "random": random_state(),
+            "random": checkpoint.random_state(),
             "loader": self.train_data.generator.get_state(),
             "sampler": None if sampler is None else sampler.state(),
         }
-        save_state(self.run_folder / LAST, state)
-
-
-def checkpoint_settings(path: Path) -> dict[str, Any]:
-    """The settings of the run that wrote a checkpoint.
-
-    Raises:
-        UsageError: the file cannot be read, or no run of ours wrote it.
-    """
-    is_checkpoint(path)  # or an older one, which is refused
-    settings = load_state(path, torch.device("cpu")).get("settings")
-    if not isinstance(settings, dict):
-        raise UsageError(f"Checkpoint '{path}' is not of a run of this project's.")
-    return settings
+        checkpoint.save_state(self.run_folder / LAST, state)
 
 
 def trainer_class(upstream: type[Trainer]) -> type[MirecTrainer]:
     """`MirecTrainer` on top of one of RecBole's trainers; some models bring their own."""
     bases = (MirecTrainer,) if upstream is Trainer else (MirecTrainer, upstream)
     return type(f"Mirec{upstream.__name__}", bases, {})
-
-
-def make_trainer(config: Any, model: Any) -> MirecTrainer:
-    """The model's trainer of RecBole under `MirecTrainer`."""
-    return trainer_class(get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)

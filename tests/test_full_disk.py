@@ -8,17 +8,17 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from little_data import settings
 
-from recbole_mirec.benchmark.execution import RunJob, execute, read_end
-from recbole_mirec.files import naming, write_whole
-from recbole_mirec.logs import start_logging
-from recbole_mirec.tuning.trial import TrialTask
+from dataset_convert.common.files import naming, write_whole
+from recbole_mirec import cli
+from recbole_mirec.compat import LOG_HANDLER
+from recbole_mirec.runs import start_logging
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 # Name -> the limit in bytes, the file that meets it first, and what the run is given besides.
@@ -77,43 +77,16 @@ def test_a_full_disk_is_one_line_that_names_the_file(
     assert "File too large" in line
 
 
-def test_nothing_is_left_half_written(runs: dict[str, tuple[int, str]], workplace: Path) -> None:
+def test_nothing_is_left_half_written_and_the_run_goes_on_once_there_is_room(
+    runs: dict[str, tuple[int, str]], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert runs
     assert list(workplace.rglob("*.part")) == []
     (folder,) = workplace.glob("saved/last_*/BPR-*")
     assert not (folder / "last.safetensors").exists()
     assert (folder / "run.json").is_file()
-
-
-def test_the_run_goes_on_once_there_is_room(
-    runs: dict[str, tuple[int, str]], workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from recbole_mirec import cli
-
-    assert runs
-    (folder,) = workplace.glob("saved/last_*/BPR-*")
     assert cli.main(["--resume", str(folder)]) == 0
     assert f"Files: {folder}" in capsys.readouterr().out
-
-
-# A study and a benchmark end; nothing is recorded as failed, so that they go on once there is room
-
-
-def test_a_trial_and_a_run_of_a_benchmark_hand_it_on(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = TrialTask(settings(workplace, "BPR", valid_metric="MAP"), tmp_path)
-    job = RunJob(tmp_path / "run", task.settings)
-    with monkeypatch.context() as patch:
-        patch.setattr("recbole_mirec.trainer.save_state", failing(FULL))
-        with pytest.raises(OSError, match="No space left"):
-            task.run(1, {})
-        with pytest.raises(OSError, match="No space left"):
-            execute(job)
-    assert read_end(job.folder) is None
-    assert "No space left" in (job.folder / "log.txt").read_text()
-    assert task.run(1, {}).status == "finished"
-    assert execute(job).status == "finished"
 
 
 # The pieces
@@ -149,27 +122,29 @@ def test_other_errors_keep_their_names(error: OSError) -> None:
     assert caught.value is error
 
 
-def test_a_log_line_without_room_is_an_error_of_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "log.txt"
-    start_logging("BPR", "little", "info", only_file=path)
-    logging.getLogger().info("first")
-    (handler,) = [one for one in logging.getLogger().handlers if one.name == "recbole_mirec.file"]
-    monkeypatch.setattr(handler, "flush", failing(FULL))
-    with pytest.raises(OSError, match="No space left") as caught:
-        logging.getLogger().info("second")
-    assert caught.value.filename == str(path)
-    monkeypatch.setattr(handler, "close", failing(FULL))
-    start_logging("BPR", "little", "info", only_file=tmp_path / "next.txt")
-    monkeypatch.undo()
+@pytest.fixture
+def log_handler(tmp_path: Path) -> Iterator[logging.Handler]:
+    """The handler that writes the run's log to `log.txt`."""
+    start_logging("BPR", "little", "info", only_file=tmp_path / "log.txt")
+    (handler,) = [one for one in logging.getLogger().handlers if one.name == LOG_HANDLER]
+    yield handler
     handler.close()
 
 
-def test_a_defect_in_a_log_line_stays_a_traceback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_log_line_without_room_is_an_error_of_the_log(
+    log_handler: logging.Handler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start_logging("BPR", "little", "info", only_file=tmp_path / "log.txt")
-    (handler,) = [one for one in logging.getLogger().handlers if one.name == "recbole_mirec.file"]
-    handler.handle(logging.LogRecord("x", logging.INFO, "x.py", 1, "%d", ("no number",), None))
+    logging.getLogger().info("first")
+    monkeypatch.setattr(log_handler, "flush", failing(FULL))
+    with pytest.raises(OSError, match="No space left") as caught:
+        logging.getLogger().info("second")
+    assert caught.value.filename == str(tmp_path / "log.txt")
+    monkeypatch.setattr(log_handler, "close", failing(FULL))
+    start_logging("BPR", "little", "info", only_file=tmp_path / "next.txt")
+
+
+def test_a_defect_in_a_log_line_stays_a_traceback(
+    log_handler: logging.Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_handler.handle(logging.LogRecord("x", logging.INFO, "x.py", 1, "%d", ("no number",), None))
     assert "--- Logging error ---" in capsys.readouterr().err

@@ -11,18 +11,15 @@ from typing import Any
 import pytest
 from little_data import settings
 
-from recbole_mirec import cli, quick_start
-from recbole_mirec.benchmark.execution import RunJob, execute
-from recbole_mirec.errors import UsageError
-from recbole_mirec.locks import LOCK_FILE, alone_in, training_in
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.tuning import trial
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import cli, experiment
+from recbole_mirec.runs import LOCK_FILE, alone_in
 
 HOLDER = """
 import sys
 from pathlib import Path
-from recbole_mirec.locks import training_in
-with training_in(Path(sys.argv[1])):
+from recbole_mirec.runs import alone_in
+with alone_in(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
 """
@@ -45,21 +42,23 @@ def test_another_process_is_refused_until_the_first_is_killed(tmp_path: Path) ->
     folder = tmp_path / "run"
     with held(folder) as other:
         (folder / ".x.part").touch()
-        with pytest.raises(UsageError, match=r"Another process trains in '.*/run'\. Wait for it"):
-            training_in(folder).__enter__()
+        with pytest.raises(
+            UsageError, match=r"Another process works on the run in '.*/run'\. Wait for it"
+        ):
+            alone_in(folder).__enter__()
         assert (folder / ".x.part").exists()
         other.kill()
         other.wait()
-        with training_in(folder):
+        with alone_in(folder):
             assert [path.name for path in folder.iterdir()] == [LOCK_FILE]
-    with training_in(folder):
+    with alone_in(folder):
         pass
 
 
 def test_the_patient_wait_for_the_other_to_end(tmp_path: Path) -> None:
     with held(tmp_path) as other:
         threading.Timer(0.3, other.kill).start()
-        with alone_in(tmp_path, busy="busy", patience=30):
+        with alone_in(tmp_path, patience=30):
             assert other.wait() != 0
 
 
@@ -68,81 +67,50 @@ def test_a_thread_may_enter_again_and_no_other_may(tmp_path: Path) -> None:
 
     def enter() -> None:
         try:
-            with alone_in(tmp_path, busy="busy"):
+            with alone_in(tmp_path):
                 pass
         except UsageError as error:
             refused.append(str(error))
 
-    with alone_in(tmp_path, busy="busy"):
+    with alone_in(tmp_path):
         (tmp_path / ".x.part").touch()
-        with alone_in(tmp_path / "." / "", busy="busy"):
+        with alone_in(tmp_path / "." / ""):
             assert (tmp_path / ".x.part").exists()
         thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
-        assert refused == ["busy"]
+        assert len(refused) == 1
     enter()
-    assert refused == ["busy"]
+    assert len(refused) == 1
 
 
-def test_a_run_that_goes_on_elsewhere_is_not_resumed_but_ranks(
+def test_a_run_is_locked_while_it_trains_but_ranks(
     workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = run_experiment(settings(workplace, "BPR")).run_folder
+    refusals = []
+    train = experiment.train
+
+    def look(made: experiment.Experiment) -> Any:
+        command = [sys.executable, "-c", HOLDER, str(made.run_folder)]
+        done = subprocess.run(command, capture_output=True, text=True, input="", check=False)
+        refusals.append(done.stderr.splitlines()[-1])
+        return train(made)
+
+    monkeypatch.setattr(experiment, "train", look)
+    run = experiment.run_experiment(settings(workplace, "BPR")).run_folder
+    assert len(refusals) == 1
+    assert f"UsageError: Another process works on the run in '{run}'." in refusals[0]
     files = {path: path.read_bytes() for path in run.iterdir()}
     capsys.readouterr()
     with held(run):
-        monkeypatch.setattr(quick_start, "prepare", None)  # refused before anything is made
+        monkeypatch.setattr(experiment, "prepare", None)  # refused before anything is made
         assert cli.main(["--resume", str(run)]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert (
-            err == f"error: Another process trains in '{run}'. Wait for it to end, then try ag"
-            "ain.\n"
-        )
+        assert err.startswith(f"error: Another process works on the run in '{run}'. Wait for it")
+        assert err.count("\n") == 1
         assert {path: path.read_bytes() for path in run.iterdir()} == files
         monkeypatch.undo()
         brand = (run / "per_brand.test.csv").read_text().splitlines()[1].split(",")[0]
         assert cli.main(["--predict", brand, "--run", str(run)]) == 0
     assert cli.main(["--resume", str(run)]) == 0
-
-
-def test_a_run_is_locked_while_it_trains(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusals = []
-    train = quick_start.train
-
-    def look(experiment: Any) -> Any:
-        command = [sys.executable, "-c", HOLDER, str(experiment.run_folder)]
-        done = subprocess.run(command, capture_output=True, text=True, input="", check=False)
-        refusals.append(done.stderr.splitlines()[-1])
-        return train(experiment)
-
-    monkeypatch.setattr(quick_start, "train", look)
-    run = run_experiment(settings(workplace, "BPR")).run_folder
-    run_experiment(settings(workplace, "BPR"), resume=run)
-    assert len(refusals) == 2
-    for refusal in refusals:
-        assert f"UsageError: Another process trains in '{run}'." in refusal
-
-
-def test_a_trial_and_a_run_of_a_benchmark_do_not_join_another(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trial, "PATIENCE", 0.1)
-    given = settings(workplace, "BPR", valid_metric="MAP")
-    task = trial.TrialTask(given, tmp_path)
-    with held(task.trial_folder(1)):
-        found = task.run(1, {})
-        assert (found.status, found.n_epochs) == ("failed", 0)
-        assert found.reason.startswith("Another process trains in ")
-        assert [path.name for path in task.trial_folder(1).iterdir()] == [LOCK_FILE]
-        assert task.run(2, {}).status == "finished"
-    assert task.run(1, {}).status == "finished"
-
-    job = RunJob(tmp_path / "benchmark", given)
-    assert execute(job).status == "finished"
-    files = {path.name for path in job.folder.iterdir()}
-    with held(job.folder):
-        assert execute(job).reason.startswith("Another process trains in ")
-    # its checkpoints above all, which are otherwise deleted where they cannot be gone on with
-    assert {path.name for path in job.folder.iterdir()} == files | {"failure.json"}

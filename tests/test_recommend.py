@@ -1,54 +1,56 @@
-"""What a brand's shortlist says of itself."""
+"""What a brand's shortlist says of itself, and what its file is called."""
 
+import unicodedata
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from little_data import settings
 
 from dataset_convert.atomic import write_atomic
+from dataset_convert.common.errors import UsageError
 from dataset_convert.synthesize import generate
-from recbole_mirec.cli import format_shortlist
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.recommend import Shortlist, shortlist
-from recbole_mirec.runs import read_run
+from recbole_mirec import recommend
+from recbole_mirec.experiment import prepare, run_experiment
+from recbole_mirec.recommend import Shortlist, file_name, shortlist
+from recbole_mirec.runs import Run, read_run
 
 NO_SIGNAL = "A new brand has none, so it has no signal here and lands at chance."
 NO_TOPICS = "it has no use for topic vectors or label weights."
+Runs = Callable[..., Run]
 
 
-def found(folder: Path, model: str, part: str, **changes: Any) -> Shortlist:
-    """The shortlist of a model for the first brand of a part."""
-    given = settings(folder, model, epochs=1, **changes)
-    experiment = prepare(given)
-    brand = experiment.dataset.pairs[part][0, 0]
-    name = experiment.dataset.id2token("brand_id", brand)
-    run = run_experiment(given)
-    return shortlist(read_run(run.run_folder), str(name), top=3)
+@pytest.fixture(scope="module")
+def run_of(workplace: Path) -> Runs:
+    """A finished run of a model; the same for the same settings."""
+
+    @cache
+    def run(model: str, folder: Path = workplace, **changes: Any) -> Run:
+        return read_run(run_experiment(settings(folder, model, epochs=1, **changes)).run_folder)
+
+    return run
+
+
+def found(run: Run, part: str, top: int = 3) -> Shortlist:
+    """The shortlist for the first brand of a part."""
+    dataset = prepare(run.record["settings"], run_folder=run.folder).dataset
+    return shortlist(run, str(dataset.id2token("brand_id", dataset.pairs[part][0, 0])), top=top)
 
 
 @pytest.mark.parametrize(
     ("model", "part", "notes"),
     [
-        (
-            "MIRec",
-            "test",
-            ["the sum of the perspectives' scores, unbounded; 0 is an average influencer"],
-        ),
-        (
-            "Cosine",
-            "test",
-            ["the sum of the perspectives' similarities as z-scores, 0 an average pair"],
-        ),
+        ("MIRec", "test", ["the sum of the perspectives' scores, unbounded; 0 is an average infl"]),
+        ("Cosine", "test", ["the sum of the perspectives' similarities as z-scores, 0 an average"]),
         (
             "CategoryOracle",
             "test",
-            [
-                "LEAKED: 1 for an influencer of the brand's category, plus Cosine's score squeezed "
-                "into 0 to 1",
-                "no baseline and compare with nothing.",
-            ],
+            ["LEAKED: 1 for an influencer of the brand's category", "and compare with nothing."],
         ),
         ("BPR", "train", ["the model's own"]),
         (
@@ -59,28 +61,84 @@ def found(folder: Path, model: str, part: str, **changes: Any) -> Shortlist:
         ("FM", "test", ["the model's own", NO_TOPICS]),
     ],
 )
-def test_a_shortlist_says_what_it_is(
-    workplace: Path, model: str, part: str, notes: list[str]
-) -> None:
-    made = found(workplace, model, part)
-    lines = format_shortlist(made).split("\n")
-    assert lines[0].startswith(f"{made.brand}: the best 3 of {made.n_candidates} influencers ")
+def test_a_shortlist_says_what_it_is(run_of: Runs, model: str, part: str, notes: list[str]) -> None:
+    made = found(run_of(model), part)
+    lines = str(made).split("\n")
+    assert f": the best 3 of {made.n_candidates} influencers " in lines[0]
     assert lines[0].endswith(f", by {model} on mirec-tiny (synthetic data)")
     assert len(lines) == 1 + 4 + len(notes) + 2
     said = [line for line in lines if line.startswith("Note: ")]
-    assert said[0] == f"Note: score: {notes[0]}; comparable within one brand only"
+    assert said[0].startswith(f"Note: score: {notes[0]}")
+    assert said[0].endswith("; comparable within one brand only")
     for line, note in zip(said[1:], notes[1:], strict=True):
         assert line.endswith(note)
 
 
-def test_a_known_brand_has_signal(workplace: Path) -> None:
-    made = found(workplace, "BPR", "test", protocol="known-brand")
-    assert len(made.notes) == 1
+def test_a_known_brand_has_signal(run_of: Runs) -> None:
+    assert len(found(run_of("BPR", protocol="known-brand"), "test").notes) == 1
 
 
-def test_data_that_are_not_synthetic_are_not_called_so(workplace: Path, tmp_path: Path) -> None:
+def test_data_that_are_not_synthetic_are_not_called_so(run_of: Runs, tmp_path: Path) -> None:
     data = generate("mirec-tiny")
     data.manifest["synthetic"] = False
     write_atomic(data, tmp_path / "mirec-tiny")
-    made = found(tmp_path, "Random", "test")
-    assert "synthetic" not in format_shortlist(made)
+    made = found(run_of("Random", tmp_path), "test", top=10**6)
+    assert "synthetic" not in str(made)
+    assert len(made.frame) == made.n_candidates
+    n = made.n_candidates
+    assert made.notes[-1] == f"there are {n} influencers to rank, fewer than the 1000000 asked for"
+
+
+def test_ties_at_the_end_are_said(run_of: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scores(*given: Any, **_named: Any) -> Any:
+        made = np.zeros((1, len(given[3])))
+        made[0, 5] = 1.0
+        return made
+
+    monkeypatch.setattr(recommend, "score_matrix", scores)
+    made = found(run_of("BPR"), "train")
+    tied = made.n_candidates - 1
+    assert made.notes[-1] == (
+        f"{tied} influencers share the last score, of whom 2 are shown; which ones says nothing"
+    )
+    assert len(found(run_of("BPR"), "train", top=1).notes) == 1
+
+
+def test_users_of_other_data_sets_are_found_or_refused(tmp_path: Path, run_of: Runs) -> None:
+    rows = [f"u{user}\ti{(user * step) % 31}" for user in range(12) for step in range(1, 12)]
+    (tmp_path / "few").mkdir()
+    text = "\n".join(["user_id:token\titem_id:token", *dict.fromkeys(rows)])
+    (tmp_path / "few/few.inter").write_text(f"{text}\n")
+    run = run_of("Pop", tmp_path, dataset="few")
+    made = shortlist(run, "u3", top=2)
+    assert made.path.name == "u3.csv"
+    assert made.frame["influencer_id"].str.startswith("i").all()
+    with pytest.raises(UsageError, match=r"Unknown brand 'u33' in data set few\. Did you mean"):
+        shortlist(run, "u33", top=2)
+    with pytest.raises(UsageError, match=r"Unknown brand '\[PAD\]' in data set few\."):
+        shortlist(run, "[PAD]", top=2)
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
+@example(["Nike", "nike"])
+@example(["a b", "a_b"])
+@example(["é", "e\u0301"])
+@example(["con", "CON"])
+@example(["%41", "A"])
+@example(["a" * 300, "a" * 299 + "b"])
+@example(["straße", "strasse"])
+def test_no_two_brands_share_a_file(brands: list[str]) -> None:
+    one, other = (unicodedata.normalize("NFKD", file_name(brand)).casefold() for brand in brands)
+    assert one != other
+    for name in map(file_name, brands):
+        assert not set(name) & set('<>:"/\\|?*. ')
+        assert name.isprintable()
+        assert len(name.encode()) <= 200
+        assert name not in ("con", "prn", "aux", "nul")
+
+
+def test_file_names_stay_readable() -> None:
+    brands = ["brand_001", "Nike", "l'oréal", "東京", "a/b"]
+    assert list(map(file_name, brands)) == [
+        *("brand_001", "^nike", "l%27or%C3%A9al", "東京", "a%2Fb")
+    ]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dataset_convert import raw, schema
+from dataset_convert.common.files import write_whole
 from dataset_convert.features.concepts import Lexicon
 from dataset_convert.features.lexicon import read_saved_lexicon, save_lexicon
 from dataset_convert.features.lexicon_text import fold
 from dataset_convert.features.stop_words import STOP_WORDS
-from dataset_convert.files import write_whole
 from dataset_convert.name_checks import AccountNames, phrases
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import RawMaterial

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from dataset_convert.common.files import sha256_of, write_whole
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.mean_vectors import MeanVectors, Vector
 from dataset_convert.features.models.model_options import (
@@ -19,7 +20,6 @@ from dataset_convert.features.models.model_options import (
     written,
 )
 from dataset_convert.features.models.use_counts import UseCounts
-from dataset_convert.files import sha256_of, write_whole
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 

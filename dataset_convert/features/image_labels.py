@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from dataset_convert.common.files import sha256_of, write_whole
 from dataset_convert.features.base import AUDIENCE
 from dataset_convert.features.models.classifier import Classifier, ClassifierSettings
 from dataset_convert.features.models.image_scores import score_images
@@ -19,7 +20,6 @@ from dataset_convert.features.visual import (
     SCENE_PREFIX,
     LabelScoreExtractor,
 )
-from dataset_convert.files import sha256_of, write_whole
 from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import yaml
 
 from dataset_convert import schema
-from dataset_convert.errors import closest, shown
+from dataset_convert.common.errors import closest, shown
+from dataset_convert.common.files import write_whole
 from dataset_convert.features.concepts import Concept, Lexicon
 from dataset_convert.features.lexicon_text import fold, phrase
 from dataset_convert.features.sensitive import (
@@ -19,7 +20,6 @@ from dataset_convert.features.sensitive import (
     Sensitive,
     load_sensitive,
 )
-from dataset_convert.files import write_whole
 from dataset_convert.problems import ConversionError, Problems
 
 _PARENTS, _WORDS, _HASHTAGS, _EMOJI = _KEYS = ("parents", "words", "hashtags", "emoji")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from dataset_convert.errors import nearest, shown
+from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.problems import ConversionError
 
 Check = Callable[[object], str]
@@ -50,7 +50,7 @@ def check_group(where: str, prefix: str, given: object, group: Group) -> None:
         _refuse(where, prefix.rstrip(": "), given, f"a mapping of {', '.join(group.options)}")
     for name in given:
         if name not in group.options:
-            known = nearest(str(name), group.options)
+            known = wanted_word(str(name), group.options)
             raise ConversionError(
                 f"{where}: unknown option {shown(f'{prefix}{name}')}; wanted {known}."
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from dataset_convert import schema
-from dataset_convert.errors import nearest, shown
+from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.features.base import STREAMS, Extractor
 from dataset_convert.features.options import check_options
 from dataset_convert.problems import ConversionError, Problems
@@ -57,7 +57,7 @@ def extractor_name(modality: str, options: Mapping[str, Any]) -> str:
     name = options.get(EXTRACTOR, able[0])
     if name not in able:
         raise ConversionError(
-            f"features: {modality}: option '{EXTRACTOR}': wanted {nearest(str(name), able)}. "
+            f"features: {modality}: option '{EXTRACTOR}': wanted {wanted_word(str(name), able)}. "
             f"Found: {shown(str(name))}."
         )
     return str(name)

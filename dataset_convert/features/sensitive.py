@@ -7,7 +7,7 @@ from typing import NoReturn
 import yaml
 
 from dataset_convert import lexicon as built_in
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.features.lexicon_text import fold, phrase, plural, segments
 from dataset_convert.problems import ConversionError
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from dataset_convert import schema
+from dataset_convert.common.files import write_whole
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.text import TextSettings
 from dataset_convert.features.token_counts import (
@@ -32,7 +33,6 @@ from dataset_convert.features.topic_selection import (
     top_words,
     try_numbers,
 )
-from dataset_convert.files import write_whole
 from dataset_convert.name_checks import AccountNames, phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial

@@ -9,10 +9,10 @@ from typing import Any, Final, Self
 from urllib.parse import unquote_plus
 
 from dataset_convert import schema
+from dataset_convert.common.files import write_whole
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
 from dataset_convert.features.label_sums import LabelSums
 from dataset_convert.features.label_weights import LabelWeights
-from dataset_convert.files import write_whole
 from dataset_convert.name_checks import AccountNames, MemberNames
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dataset_convert.files import sha256_of
+from dataset_convert.common.files import sha256_of
 from dataset_convert.problems import Problems
 
 _ESCAPE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)")

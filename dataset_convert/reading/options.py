@@ -4,7 +4,7 @@ import io
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-from dataset_convert.errors import nearest, shown
+from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.problems import ConversionError
 
 
@@ -28,7 +28,7 @@ def keyed(option: str, value: object, valid: Collection[str]) -> Mapping[str, An
         refuse_option(option, value, f"a mapping of {', '.join(valid)}")
     for key in value:
         if key not in valid:
-            refuse_option(option, key, nearest(str(key), valid))
+            refuse_option(option, key, wanted_word(str(key), valid))
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from dataset_convert.errors import closest
+from dataset_convert.common.errors import closest
 from dataset_convert.problems import NAME, NUMBER, TEXT, WORD, Kind, Problem, Problems
 from dataset_convert.reading.delimited import read_delimited
 from dataset_convert.reading.files import name_in

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from dataset_convert.errors import nearest
+from dataset_convert.common.errors import wanted_word
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
 
@@ -46,7 +46,9 @@ def find_source(name: str) -> Source:
     """
     source = _load(name) if name in _module_names() else None
     if source is None:
-        raise ConversionError(f"Unknown source {name!r}; wanted {nearest(name, source_names())}.")
+        raise ConversionError(
+            f"Unknown source {name!r}; wanted {wanted_word(name, source_names())}."
+        )
     return source
 
 

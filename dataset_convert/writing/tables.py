@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from dataset_convert import raw, schema
-from dataset_convert.files import write_whole
+from dataset_convert.common.files import write_whole
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.reading.accounts import MAX_TEXT
 from dataset_convert.reading.settings import COLUMNS, FROM_COLLABORATIONS, PROFILE

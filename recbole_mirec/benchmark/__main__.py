@@ -2,7 +2,7 @@
 
 import sys
 
-from recbole_mirec.benchmark.cli import main
+from recbole_mirec.cli import benchmark_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(benchmark_main())

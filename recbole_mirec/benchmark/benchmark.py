@@ -1,183 +1,204 @@
 """A benchmark from its plan to its files: begun, gone on with, or written anew."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from recbole_mirec.benchmark.execution import forget_failure
-from recbole_mirec.benchmark.frames import (
-    PER_BRAND_FILE,
-    RUNS_FILE,
-    per_brand_frame,
-    run_ends,
-    runs_frame,
-    write_frame,
-)
-from recbole_mirec.benchmark.plan import BenchmarkPlan, folder_name
-from recbole_mirec.benchmark.planned import PlannedRun, leaks, planned_runs
+from dataset_convert.common.errors import UsageError
+from dataset_convert.common.files import write_csv
+from recbole_mirec.benchmark.page import write_page
+from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
-from recbole_mirec.benchmark.report.page import write_report
-from recbole_mirec.benchmark.report.view import About
-from recbole_mirec.benchmark.running import run_all
-from recbole_mirec.benchmark.studies import planned_studies, run_studies, tuning_remarks
-from recbole_mirec.benchmark.summary import RESULTS_FILE, results_frame
-from recbole_mirec.benchmark.tables import Found, write_tables
-from recbole_mirec.claims import Claim, first_difference
+from recbole_mirec.benchmark.summary import (
+    RUN_COLUMNS,
+    BenchmarkResult,
+    per_brand_frame,
+    results_frame,
+    runs_frame,
+)
+from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.errors import UsageError
 from recbole_mirec.experiment import open_data
-from recbole_mirec.notes import is_synthetic
-from recbole_mirec.tuning.trial import FINISHED
+from recbole_mirec.results import is_synthetic
+from recbole_mirec.runs import BENCHMARK, first_difference, owned
+from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
+from recbole_mirec.tuning.space import check_space, shipped_space
+from recbole_mirec.tuning.study import run_study, winner_settings
+from recbole_mirec.tuning.trial import StudyPlan
 
 ROOT = Path("saved", "benchmarks")
 IDENTITY_FILE = "benchmark.json"
-
-
-@dataclass(frozen=True, eq=False)
-class BenchmarkResult:
-    """What a benchmark found.
-
-    Attributes:
-        plan: what was asked for.
-        folder: where everything stands.
-        runs: as `frames.runs_frame` gives them.
-        results: as `summary.results_frame` gives them.
-        synthetic: whether the data set says that it is synthetic.
-    """
-
-    plan: BenchmarkPlan
-    folder: Path
-    runs: pd.DataFrame
-    results: pd.DataFrame
-    synthetic: bool
-
-
-@dataclass(frozen=True)
-class _Data:
-    fingerprint: str
-    synthetic: bool
-    metric: str
+# By their folders in the benchmark's.
+Studies = Mapping[Path, StudyPlan]
 
 
 def run_benchmark(
     plan: BenchmarkPlan,
     *,
     folder: Path | None = None,
-    root: Path = ROOT,
     retry_failed: bool = False,
     report_only: bool = False,
     command: str = "",
+    engine: str = LOCAL,
+    ray_address: str | None = None,
 ) -> BenchmarkResult:
     """Run a benchmark, or what is left of it, and write its files.
 
     Args:
         plan: what to do.
-        folder: where; None: a folder under `root` that the same plan finds again.
-        root: of the benchmarks' folders.
+        folder: where; None: a folder under `ROOT` that the same plan finds again.
         retry_failed: run those runs again that failed before.
         report_only: run nothing, and write the files from the runs that have ended.
         command: how the benchmark can be asked for again; the page says it.
+        engine: what does the runs, as `sweep.run_jobs` takes it.
+        ray_address: of a Ray cluster, likewise.
 
     Raises:
         UsageError: anything the user can mend; before the first run.
     """
-    runs = planned_runs(plan)
-    check_settings(runs)
-    studies = planned_studies(plan)
-    data = _look_at_data(runs)
-    identity = plan.identity(data.fingerprint)
-    place = folder or root / folder_name(identity)
+    runs, studies = checked_plan(plan)
+    # The data are read once a protocol before any run, so that what is wrong is said at once.
+    for run in {run.protocol: run for run in reversed(runs)}.values():
+        config = MirecConfig(config_dict=run.settings)
+        dataset, _ = open_data(config)
+    identity = plan.identity(dataset.fingerprint())
+    place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
-    with Claim("benchmark", place, IDENTITY_FILE, _difference).held(identity):
+    with owned(place, BENCHMARK, identity, _difference):
         if not report_only:
-            tuned = run_studies(studies, place)
+            tuned = _run_studies(studies, place)
+            titles = {place / run.folder: run.title for run in runs}
             if retry_failed:
-                for run in runs:
-                    forget_failure(place / run.folder)
-            run_all(runs, place, jobs=plan.jobs, metric=data.metric, tuned=tuned)
-        return _written(plan, place, runs, data, command)
+                for one in titles:
+                    forget_failure(one)
+            own = {"checkpoint_dir": str(place)}
+            run_jobs(
+                [
+                    Job(place / run.folder, {**run.settings, **tuned.get(run.study, {}), **own})
+                    for run in runs
+                ],
+                n_jobs=plan.jobs,
+                engine=engine,
+                ray_address=ray_address,
+                title=lambda job: titles[job.folder],
+                metric=str(config["valid_metric"]),
+            )
+        table = runs_frame(runs, place)
+        per_brand = per_brand_frame(table, place)
+        result = BenchmarkResult(
+            plan=plan,
+            folder=place,
+            runs=table,
+            per_brand=per_brand,
+            results=results_frame(plan, per_brand),
+            synthetic=is_synthetic(dataset),
+            remarks=_tuning_remarks(plan, runs, studies),
+        )
+        _write(result, command)
+        return result
 
 
-def check_settings(runs: list[PlannedRun]) -> None:
-    """Refuse what a run could not be configured with, before anything is run.
+def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
+    """The runs of a plan and their studies, none of which is refused by its configuration.
+
+    A model with a search space is tuned once a protocol and fold, where the plan says so. A fold's
+    study sees the validation brands of that fold, so that no model is tuned on the brands that it
+    is measured on. Ablations take the settings that their full model is given.
 
     Raises:
         UsageError: names the model and the key.
     """
+    runs, studies = planned_runs(plan), dict[Path, StudyPlan]()
     for run in runs:
         try:
-            MirecConfig(config_dict=run.settings)
+            metric = MirecConfig(config_dict=run.settings)["valid_metric"]
         except UsageError as error:
-            raise UsageError(f"{run.title}: {error}") from None
+            raise UsageError(f"{run.title}: {str(error)[:1000]}") from None
+        space = shipped_space(run.entry.model, run.settings.get("variant"))
+        # full models stand before their ablations, and the first seed before the others
+        if plan.tuning is None or space is None or run.study in studies:
+            continue
+        settings = {**run.settings, "valid_metric": metric}
+        check_space(space, settings)
+        studies[run.study] = StudyPlan(
+            settings=settings,
+            space=space,
+            algorithm=plan.tuning.algo,
+            max_trials=plan.tuning.max_evals,
+            early_stop=plan.tuning.early_stop,
+            jobs=plan.jobs,
+        )
+    return runs, studies
 
 
-def _look_at_data(runs: list[PlannedRun]) -> _Data:
-    """Read the data once a protocol before any run, so that what is wrong is said at once."""
-    first = {run.protocol: run for run in reversed(runs)}
-    for run in first.values():
-        config = MirecConfig(config_dict=run.settings)
-        dataset, _ = open_data(config)
-    return _Data(dataset.fingerprint(), is_synthetic(dataset), str(config["valid_metric"]))
+def _run_studies(studies: Studies, place: Path) -> dict[Path, dict[str, Any]]:
+    """Run studies, or what is left of them; returns what the winners set.
+
+    A study in which no trial has a score sets nothing.
+    """
+    found = {}
+    for folder, study in studies.items():
+        winner = run_study(study, folder=place / folder).winner
+        if winner is not None:
+            whole, fixed = winner_settings(study.settings, winner.trial), study.settings
+            found[folder] = {key: value for key, value in whole.items() if fixed.get(key) != value}
+    return found
 
 
-def _written(
-    plan: BenchmarkPlan,
-    place: Path,
-    runs: list[PlannedRun],
-    data: _Data,
-    command: str,
-) -> BenchmarkResult:
-    ends = run_ends(runs, place)
-    table, per_brand = runs_frame(ends), per_brand_frame(ends, place)
-    results = results_frame(plan, per_brand)
-    for name, frame in (
-        (RUNS_FILE, table),
-        (PER_BRAND_FILE, per_brand),
-        (RESULTS_FILE, results),
-    ):
-        write_frame(place / name, frame)
-    remarks = tuning_remarks(plan)
-    write_tables(place, Found(plan, data.synthetic, ends, per_brand, results, remarks))
-    if (table["status"] == FINISHED).any():
-        _write_page(plan, place, table, remarks, command)
-    return BenchmarkResult(plan, place, table, results, data.synthetic)
+def _tuning_remarks(
+    plan: BenchmarkPlan, runs: list[PlannedRun], studies: Studies
+) -> tuple[str, ...]:
+    """What a reader of the figures has to know of the models' settings."""
+    if plan.tuning is None:
+        return ("No model was tuned for this benchmark: each has the settings of its plan.",)
+    tuned = {run.entry.tuned_as for run in runs if run.study in studies}
+    rest = [label for label in plan.models if label not in tuned]
+    named = ", ".join(sorted(tuned)) or "none"
+    remarks = [f"Tuned, with {plan.tuning.words} on validation each: {named}."]
+    if rest:
+        remarks.append(f"Without a search space, so with their defaults: {', '.join(rest)}.")
+    return tuple(remarks)
 
 
-def _write_page(
-    plan: BenchmarkPlan, place: Path, table: pd.DataFrame, remarks: tuple[str, ...], command: str
-) -> None:
-    about = About(
-        name=plan.name,
-        main=plan.main,
-        command=command,
-        ablations=[entry.label for entry in plan.ablations],
-        ablated=plan.ablated or "",
-        leaking=[entry.label for entry in plan.models if leaks(entry)],
-        remarks=remarks,
-    )
-    run = portrait_run(place, table, plan.main)
-    if run is not None:
-        write_portrait(place, run, plan.main)
-    write_report(place, about)
+def plan_text(plan: BenchmarkPlan) -> str:
+    """The studies and the runs of a plan, one a line.
+
+    Raises:
+        UsageError: a run that could not be configured.
+    """
+    runs, studies = checked_plan(plan)
+    lines = [f"{plan.name} on {plan.dataset}: {len(runs)} runs, {plan.jobs} at a time"]
+    if plan.tuning is not None:
+        lines += [f"before them {len(studies)} studies, {plan.tuning.words} each"]
+        lines += [f"  study: {folder}" for folder in studies]
+    return "\n".join([*lines, *(f"  {run.folder}" for run in runs)])
+
+
+def _write(result: BenchmarkResult, command: str) -> None:
+    plan, folder = result.plan, result.folder
+    runs = result.runs[[*RUN_COLUMNS]]
+    frames = {"runs": runs, "per_brand": result.per_brand, "results": result.results}
+    for name, frame in frames.items():
+        write_csv(folder / f"{name}.csv", frame, float_format="%.12g")
+    write_tables(result)
+    if (runs["status"] == FINISHED).any():
+        run = portrait_run(folder, result.runs, plan.main)
+        if run is not None:
+            write_portrait(folder, run, plan.main)
+        write_page(result, command)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
     """Where two identities differ first, in words."""
     if key == "data":
         return "the data set's files have changed since"
-    old, new = found[key], wanted[key]
-    if key == "defaults":
-        changed = [model for model in new if old.get(model) != new[model]]
-        return f"the defaults of {', '.join(changed)} have changed since"
-    if key in ("settings", "versions"):
-        return first_difference(old, new)
-    if key not in ("models", "ablations"):
-        return f"its {key} is {old!r}, not {new!r}"
-    label = next(name for name in {**old, **new} if old.get(name) != new.get(name))
-    if label in old and label in new:
-        return f"of '{label}', {first_difference(old[label], new[label])}"
-    return f"its {key} {'hold' if label in old else 'lack'} '{label}'"
+    return first_difference(_flat(found[key], key), _flat(wanted[key], key))
+
+
+def _flat(content: Any, name: str) -> dict[str, Any]:
+    """Nested values by the way to them, such as `models: BPR: epochs`."""
+    if not isinstance(content, dict):
+        return {name: content}
+    parts = [_flat(value, f"{name}: {key}") for key, value in content.items()]
+    return {key: value for part in parts for key, value in part.items()}

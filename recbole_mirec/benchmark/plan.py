@@ -1,24 +1,31 @@
-"""What a benchmark is to do, from a YAML plan that is checked key by key."""
+"""What a benchmark is to do: a YAML plan, checked key by key, and the runs that it stands for."""
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from dataset_convert import schema
+from dataset_convert.common.errors import UsageError, nearest, refuse
+from dataset_convert.common.settings import problems_of
+from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
-from recbole_mirec.errors import UsageError, nearest
+from recbole_mirec.registry import find_model, is_deterministic, leaks
 from recbole_mirec.runs import versions
-from recbole_mirec.tuning.search import ALGORITHMS
-from recbole_mirec.values import load_yaml
-
-NEEDED = ("name", "dataset", "protocols", "seeds", "main", "models")
-OPTIONAL = ("folds", "jobs", "settings", "ablations", "tuning")
-TUNING_KEYS = ("max_evals", "algo", "early_stop")
-ABLATION_KEYS = ("model", "perspectives")
 
 # Configuration keys that the plan or the benchmark itself decides, and by what.
 DECIDED: dict[str, str] = {
@@ -35,22 +42,19 @@ DECIDED: dict[str, str] = {
     "torch_threads": "runs take one thread each, so that they repeat bit by bit; set 'jobs'",
     "show_progress": "the benchmark has its own progress bar",
 }
+# What every run of a benchmark has in common.
+COMMON = {"torch_threads": 1, "show_progress": False, "eval_unseen_only": True}
 # Keys that say where and how runs are made, not what they compute.
 _INCIDENTAL = ("data_path", "state", "gpu_id")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_class_of = cache(find_model)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelEntry:
-    """A model under its label.
+    """A model under its label, with its configuration keys and the protocols it is run under.
 
-    Attributes:
-        label: how tables name it.
-        settings: its configuration keys; `model` among them.
-        protocols: those it is run under.
-        tuned_as: label whose tuned settings it takes: an ablation its full model's.
-        perspectives: those kept where the entry is an ablation; None where it is not.
+    An ablation is `tuned_as` its full model, of which it keeps some `perspectives`.
     """
 
     label: str
@@ -65,93 +69,162 @@ class ModelEntry:
         return str(self.settings["model"])
 
     @property
-    def slug(self) -> str:
-        """The label as a folder's name."""
-        return re.sub(r"[^A-Za-z0-9._+-]+", "-", self.label).strip("-.") or "model"
-
-
-@dataclass(frozen=True)
-class TuningBudget:
-    """The search that every model with a search space gets before its runs.
-
-    Attributes:
-        max_evals: trials of each study.
-        algo: random, bayes or exhaustive.
-        early_stop: trials in a row without a better score that end a study; None: never.
-    """
-
-    max_evals: int
-    algo: str
-    early_stop: int | None = None
-
-
-@dataclass(frozen=True)
-class BenchmarkPlan:
-    """A benchmark as it was asked for.
-
-    Attributes:
-        name: of the benchmark's folder.
-        dataset: name of the data set.
-        protocols: `new-brand`, `known-brand` or both.
-        seeds: of the runs of every model that depends on one.
-        folds: of a cross-validation by brand; 0: the data set's own split.
-        jobs: runs at a time.
-        settings: configuration keys that all models share.
-        main: label of the model that the others are compared with.
-        models: in the order of the tables.
-        ablations: rows of the table of perspectives, their full model left out.
-        ablated: label of the ablations' full model; None where there are none.
-        tuning: None: every model runs with the settings it has.
-    """
-
-    name: str
-    dataset: str
-    protocols: tuple[str, ...]
-    seeds: tuple[int, ...]
-    folds: int
-    jobs: int
-    settings: Mapping[str, Any]
-    main: str
-    models: tuple[ModelEntry, ...]
-    ablations: tuple[ModelEntry, ...]
-    ablated: str | None
-    tuning: TuningBudget | None
+    def deterministic(self) -> bool:
+        """Whether the model's figures do not depend on a seed."""
+        return is_deterministic(_class_of(self.model))
 
     @property
+    def leaks(self) -> bool:
+        """Whether the model reads what no model may."""
+        return leaks(self.model)
+
+
+def slug(label: str) -> str:
+    """A label as a folder's name."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", label).strip("-.") or "model"
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
+    """One run: a model under a protocol, its seed, and its fold from 1; 0: none.
+
+    Attributes:
+        settings: all configuration keys but `checkpoint_dir`.
+        title: the run in a few words.
+        folder: in the benchmark's.
+        study: folder of the study whose winner's settings the run takes, if its model is tuned.
+    """
+
+    entry: ModelEntry
+    protocol: str
+    seed: int
+    fold: int
+    settings: Mapping[str, Any]
+    title: str
+    folder: Path
+    study: Path
+
+
+def _different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # perspectives are the same ones in any order
+    if len({frozenset(one) if isinstance(one, tuple) else one for one in values}) < len(values):
+        raise ValueError("list different values")
+    return values
+
+
+def _undecided(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in settings:
+        if key in DECIDED:
+            raise ValueError(f"not set '{key}': {DECIDED[key]}")
+    return settings
+
+
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[int, Field(strict=True, ge=1)]
+_Listed = (Field(min_length=1), AfterValidator(_different))
+Protocols = Annotated[
+    tuple[Literal["new-brand", "known-brand"], ...],
+    *_Listed,
+    AfterValidator(lambda given: tuple(name for name in schema.PROTOCOLS if name in given)),
+]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelKeys(_Keys, extra="allow"):
+    """A model of the plan: `model`, perhaps `protocols`, and configuration keys of its own."""
+
+    model: Word
+    protocols: Protocols | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelKeys":
+        _undecided(self.model_extra or {})
+        return self
+
+
+class Ablations(_Keys):
+    """Rows of the table of perspectives: label of the full model, and what each row keeps."""
+
+    model: Word
+    perspectives: Annotated[tuple[Annotated[tuple[Word, ...], *_Listed], ...], *_Listed]
+
+
+class TuningBudget(_Keys):
+    """The search that every model with a search space gets before its runs."""
+
+    max_evals: Positive
+    algo: Literal["exhaustive", "random", "bayes"] = "random"
+    early_stop: Positive | None = None
+
+    @property
+    def words(self) -> str:
+        """The budget of a study."""
+        return f"{self.max_evals} trials of {self.algo} search"
+
+
+class BenchmarkPlan(_Keys):
+    """A benchmark as it was asked for; docs/benchmark.md says what each key is."""
+
+    name: Annotated[Word, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    dataset: Word
+    protocols: Protocols
+    seeds: Annotated[tuple[Whole, ...], *_Listed]
+    folds: Annotated[Whole, Field(le=10_000)] = 0
+    jobs: Positive = 2
+    settings: Annotated[dict[str, Any], AfterValidator(_undecided)] = {}
+    main: Word
+    models: Annotated[dict[Word, ModelKeys], Field(min_length=1)]
+    ablations: Ablations | None = None
+    tuning: TuningBudget | None = None
+
+    @cached_property
     def entries(self) -> tuple[ModelEntry, ...]:
         """Models, then ablations."""
-        return self.models + self.ablations
+        found = []
+        for label, keys in self.models.items():
+            settings = {"model": keys.model, **(keys.model_extra or {})}
+            found.append(ModelEntry(label, settings, keys.protocols or self.protocols, label))
+        kept = self.ablations.perspectives if self.ablations else ()
+        ablated = [
+            entry for entry in found if self.ablations and entry.label == self.ablations.model
+        ]
+        found += [
+            replace(
+                full,
+                label=f"{full.label} [{' + '.join(names)}]",
+                settings={**full.settings, "perspectives": list(names)},
+                perspectives=names,
+            )
+            for full in ablated
+            for names in kept
+        ]
+        return tuple(found)
+
+    @property
+    def families(self) -> list[tuple[list[ModelEntry], str]]:
+        """Models and the label they are held against; a full model with its ablations, likewise."""
+        found = [([entry for entry in self.entries if entry.perspectives is None], self.main)]
+        if self.ablations is not None:
+            full = self.ablations.model
+            found.append(([entry for entry in self.entries if entry.tuned_as == full], full))
+        return found
 
     def identity(self, data_fingerprint: str) -> dict[str, Any]:
-        """All that the benchmark's figures depend on.
-
-        Args:
-            data_fingerprint: of the data set's files.
-        """
-        shared = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
-        identity = {
-            "name": self.name,
-            "dataset": self.dataset,
-            "protocols": self.protocols,
-            "seeds": self.seeds,
-            "folds": self.folds,
-            "settings": shared,
-            "main": self.main,
-            "models": {entry.label: _described(entry) for entry in self.models},
-            "ablations": {entry.label: _described(entry) for entry in self.ablations},
-            "ablated": self.ablated,
-            "tuning": None if self.tuning is None else vars(self.tuning),
-            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.models},
+        """All that the benchmark's figures depend on, with the fingerprint of the data's files."""
+        found = self.model_dump(exclude={"jobs"})
+        for settings in (found["settings"], *found["models"].values()):
+            for key in _INCIDENTAL:
+                settings.pop(key, None)
+        found |= {
+            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.entries},
             "data": data_fingerprint,
             "versions": versions(),
         }
-        plain: dict[str, Any] = json.loads(json.dumps(identity, default=str))
-        return plain
-
-
-def _described(entry: ModelEntry) -> dict[str, Any]:
-    described = {"protocols": entry.protocols, **entry.settings}
-    return {key: value for key, value in described.items() if key not in _INCIDENTAL}
+        return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
 
 
 def folder_name(identity: Mapping[str, Any]) -> str:
@@ -168,224 +241,103 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def find_plan(name: str) -> Path:
-    """A plan's file: a path, or the name of a plan that comes with the package.
+def planned_runs(plan: BenchmarkPlan) -> list[PlannedRun]:
+    """All runs of a plan, in the order of its tables.
 
-    Raises:
-        UsageError: there is none; names the plans that come with the package.
+    A model that does not depend on a seed is run under the first one alone.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
-    shipped = properties_folder() / "benchmark"
-    if (shipped / f"{name}.yaml").is_file():
-        return shipped / f"{name}.yaml"
-    names = sorted(found.stem for found in shipped.glob("*.yaml"))
-    raise UsageError(
-        f"Plan '{name}' is no file and none of the plans that come with us: {', '.join(names)}."
-    )
+    found = []
+    for entry in plan.entries:
+        seeds = plan.seeds[:1] if entry.deterministic else plan.seeds
+        folds = range(1, plan.folds + 1) if plan.folds else (0,)
+        for protocol, seed, fold in product(entry.protocols, seeds, folds):
+            own = {"dataset": plan.dataset, "protocol": protocol, "seed": seed}
+            own |= {"folds": plan.folds, "fold": fold} if fold else {}
+            behind, said = (f"-fold-{fold}", f", fold {fold}") if fold else ("", "")
+            run = PlannedRun(
+                entry=entry,
+                protocol=protocol,
+                seed=seed,
+                fold=fold,
+                settings={**plan.settings, **entry.settings, **own, **COMMON},
+                title=f"{entry.label}, {protocol}, seed {seed}{said}",
+                folder=Path("runs", slug(entry.label), protocol, f"seed-{seed}{behind}"),
+                study=Path("tuning", slug(entry.tuned_as), f"{protocol}{behind}"),
+            )
+            found.append(run)
+    return found
 
 
-def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> BenchmarkPlan:
-    """Read a plan's file.
+def read_plan(name: str, settings: Mapping[str, Any] | None = None) -> BenchmarkPlan:
+    """Read a plan's file: a path, or the name of a plan that comes with the package.
 
     Args:
-        path: the YAML file.
+        name: of the file or the plan.
         settings: configuration keys over the plan's own `settings`.
 
     Raises:
-        UsageError: names the file, the key, what it must be and what it is.
+        UsageError: there is none; or it names the file, the key, what it must be and what it is.
     """
-    content = load_yaml(path)
+    shipped = properties_folder() / "benchmark"
+    path = next((one for one in (Path(name), shipped / f"{name}.yaml") if one.is_file()), None)
+    if path is None:
+        names = ", ".join(sorted(one.stem for one in shipped.glob("*.yaml")))
+        raise UsageError(
+            f"Plan '{name}' is no file and none of the plans that come with us: {names}."
+        )
     try:
-        return make_plan(content, settings or {})
+        return make_plan(load_yaml(path), settings or {})
     except UsageError as error:
         raise UsageError(f"Plan '{path}': {error}") from None
 
 
 def make_plan(content: Mapping[str, Any], settings: Mapping[str, Any]) -> BenchmarkPlan:
     """A plan from its keys; see `read_plan`."""
-    _check_known("key", content, NEEDED + OPTIONAL)
-    for key in NEEDED:
-        if key not in content:
-            raise UsageError(f"Key '{key}' is missing.")
-    protocols = _protocols("protocols", content["protocols"], schema.PROTOCOLS)
-    shared = _settings("settings", content.get("settings", {})) | _settings("settings", settings)
-    models = _models(content["models"], protocols)
-    labels = [entry.label for entry in models]
-    ablated, ablations = _ablations(content.get("ablations"), models)
-    plan = BenchmarkPlan(
-        name=_name(content["name"]),
-        dataset=_text("dataset", content["dataset"]),
-        protocols=protocols,
-        seeds=_seeds(content["seeds"]),
-        folds=_whole("folds", content.get("folds", 0), 0),
-        jobs=_whole("jobs", content.get("jobs", 2), 1),
-        settings=shared,
-        main=_label("main", content["main"], labels),
-        models=models,
-        ablations=ablations,
-        ablated=ablated,
-        tuning=_tuning(content.get("tuning")),
-    )
-    _check_together(plan)
+    shared = content.get("settings", {})
+    if isinstance(shared, Mapping):
+        content = {**content, "settings": {**shared, **settings}}
+    try:
+        plan = BenchmarkPlan.model_validate(content)
+    except ValidationError as error:
+        parts: dict[str, type[BaseModel]] = {"models": ModelKeys, "ablations": Ablations}
+        parts["tuning"] = TuningBudget
+        fields = {key: list(kind.model_fields) for key, kind in parts.items()}
+        refuse(problems_of(error, known=list(BenchmarkPlan.model_fields), parts=fields))
+        raise
+    refuse(_problems(plan))
     return plan
 
 
-def _check_together(plan: BenchmarkPlan) -> None:
+def _problems(plan: BenchmarkPlan) -> Iterator[str]:
+    """What is wrong with keys together."""
+    protocols = ", ".join(plan.protocols)
     if plan.folds == 1 or (plan.folds and plan.protocols != (schema.NEW_BRAND,)):
-        raise UsageError(
+        yield (
             f"Key 'folds' must be 0, or at least 2 with protocols: [new-brand]. "
-            f"Received: {plan.folds} with {', '.join(plan.protocols)}."
+            f"Received: {plan.folds} with {protocols}."
         )
-    folders: dict[str, str] = {}
+    full = plan.ablations.model if plan.ablations else plan.main
+    for key, label in {"main": plan.main, "ablations: model": full}.items():
+        if label not in plan.models:
+            yield (
+                f"Key '{key}' must be a label of 'models'. Received: '{label}'."
+                f"{nearest(label, plan.models)}"
+            )
+    folders: dict[str, ModelEntry] = {}
     for entry in plan.entries:
-        other = folders.setdefault(entry.slug.lower(), entry.label)
-        if other != entry.label:
-            raise UsageError(
-                f"Labels '{other}' and '{entry.label}' would share the folder '{entry.slug}'; "
-                f"change one."
+        if re.search(r"[\x00-\x1f\x7f]", entry.label):
+            yield f"Labels must have no control characters. Received: {entry.label!r}."
+        missing = set(plan.protocols) - set(entry.protocols)
+        if set(entry.protocols) - set(plan.protocols) or (entry.label == plan.main and missing):
+            yield (
+                f"Key 'models: {entry.label}: protocols' must be among the plan's, and all of "
+                f"them for the main model: {protocols}. "
+                f"Received: {', '.join(entry.protocols)}."
             )
-    main = next(entry for entry in plan.models if entry.label == plan.main)
-    if main.protocols != plan.protocols:
-        raise UsageError(
-            f"Model '{plan.main}' is the main one, so it must be run under all protocols. "
-            f"Received: {', '.join(main.protocols)}."
-        )
-
-
-def _check_known(what: str, content: Mapping[str, Any], known: Collection[str]) -> None:
-    for key in content:
-        if key not in known:
-            raise UsageError(f"Unknown {what} '{key}'.{nearest(str(key), known)}")
-
-
-def _models(content: Any, protocols: tuple[str, ...]) -> tuple[ModelEntry, ...]:
-    if not isinstance(content, Mapping) or not content:
-        raise UsageError(f"Key 'models' must map labels to settings. Received: {content!r}.")
-    return tuple(_entry(str(label), value, protocols) for label, value in content.items())
-
-
-def _entry(label: str, content: Any, protocols: tuple[str, ...]) -> ModelEntry:
-    where = f"models: {label}"
-    if not isinstance(content, Mapping) or "model" not in content:
-        raise UsageError(f"Key '{where}' must hold 'model: NAME'. Received: {content!r}.")
-    settings = dict(content)
-    own = settings.pop("protocols", list(protocols))
-    model = _text(f"{where}: model", settings.pop("model"))
-    return ModelEntry(
-        label,
-        {"model": model, **_settings(where, settings)},
-        _protocols(f"{where}: protocols", own, protocols),
-        tuned_as=label,
-    )
-
-
-def _ablations(
-    content: Any, models: tuple[ModelEntry, ...]
-) -> tuple[str | None, tuple[ModelEntry, ...]]:
-    if content is None:
-        return None, ()
-    if not isinstance(content, Mapping) or set(ABLATION_KEYS) - set(content):
-        raise UsageError(
-            f"Key 'ablations' must hold {' and '.join(ABLATION_KEYS)}. Received: {content!r}."
-        )
-    _check_known("key of ablations", content, ABLATION_KEYS)
-    labels = [entry.label for entry in models]
-    full = models[labels.index(_label("ablations: model", content["model"], labels))]
-    rows = content["perspectives"]
-    if not isinstance(rows, list) or not rows or not all(map(_is_words, rows)):
-        raise UsageError(
-            f"Key 'ablations: perspectives' must list lists of perspectives, such as "
-            f"[[content], [content, attribute]]. Received: {rows!r}."
-        )
-    return full.label, tuple(
-        ModelEntry(
-            f"{full.label} [{' + '.join(kept)}]",
-            {**full.settings, "perspectives": list(kept)},
-            full.protocols,
-            full.label,
-            tuple(kept),
-        )
-        for kept in rows
-    )
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
-
-
-def _tuning(content: Any) -> TuningBudget | None:
-    if content is None:
-        return None
-    if not isinstance(content, Mapping) or "max_evals" not in content:
-        raise UsageError(f"Key 'tuning' must hold max_evals, at least. Received: {content!r}.")
-    _check_known("key of tuning", content, TUNING_KEYS)
-    algorithm = content.get("algo", "random")
-    if algorithm not in ALGORITHMS:
-        raise UsageError(
-            f"Key 'tuning: algo' must be one of {', '.join(ALGORITHMS)}. Received: {algorithm!r}."
-        )
-    early_stop = content.get("early_stop")
-    return TuningBudget(
-        _whole("tuning: max_evals", content["max_evals"], 1),
-        algorithm,
-        None if early_stop is None else _whole("tuning: early_stop", early_stop, 1),
-    )
-
-
-def _settings(where: str, content: Any) -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        raise UsageError(f"Key '{where}' must map keys to values. Received: {content!r}.")
-    for key in content:
-        if key in DECIDED:
-            raise UsageError(f"Key '{key}' cannot be set in '{where}': {DECIDED[key]}.")
-    return dict(content)
-
-
-def _protocols(key: str, content: Any, allowed: Collection[str]) -> tuple[str, ...]:
-    if not isinstance(content, list) or not content or len(set(map(str, content))) < len(content):
-        raise UsageError(f"Key '{key}' must list different protocols. Received: {content!r}.")
-    for protocol in content:
-        if protocol not in allowed:
-            raise UsageError(
-                f"Unknown protocol '{protocol}' in '{key}'.{nearest(str(protocol), allowed)}"
+        # whatever the file system thinks of capital letters
+        other = folders.setdefault(slug(entry.label).lower(), entry)
+        if other is not entry:
+            yield (
+                f"Labels '{other.label}' and '{entry.label}' would share the folder "
+                f"'{slug(entry.label)}'; change one."
             )
-    return tuple(name for name in schema.PROTOCOLS if name in content)
-
-
-def _seeds(content: Any) -> tuple[int, ...]:
-    if not isinstance(content, list) or not content or len(set(map(str, content))) < len(content):
-        raise UsageError(f"Key 'seeds' must list different whole numbers. Received: {content!r}.")
-    return tuple(_whole("seeds", seed, 0) for seed in content)
-
-
-def _whole(key: str, value: Any, minimum: int) -> int:
-    if type(value) is not int or value < minimum:
-        raise UsageError(
-            f"Key '{key}' must hold whole numbers of at least {minimum}. Received: {value!r}."
-        )
-    return value
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"Key '{key}' must be a name. Received: {value!r}.")
-    return value
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise UsageError(
-            f"Key 'name' must hold letters, digits, '.', '_' and '-' only. Received: {value!r}."
-        )
-    return value
-
-
-def _label(key: str, value: Any, labels: Collection[str]) -> str:
-    if value not in labels:
-        raise UsageError(
-            f"Key '{key}' must be a label of 'models'. Received: {value!r}."
-            f"{nearest(str(value), labels)}"
-        )
-    return str(value)

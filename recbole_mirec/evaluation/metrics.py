@@ -1,133 +1,60 @@
-"""Standard metrics of a ranking, per brand; under ties, their expectation.
+"""The table of metrics: each metric from exact ranks of every brand, and figures over brands."""
 
-Every value is the mean over all orders of the tied candidates, each equally likely, in closed form.
-A constant scorer therefore gets what a random order gets on average: ties neither win nor lose.
-A brand without the value (no positive; for AUC no negative) has NaN and is left out of the means.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+import pandas as pd
+from jaxtyping import Float, Int
 
-from recbole_mirec.evaluation.aggregate import (
-    divide_or_nan,
-    mean_over_positives,
-    sum_over_positives,
-    value_of_brands,
+from recbole_mirec.evaluation.paper_rules import (
+    Pooled,
+    lower_median,
+    paper_auc,
+    paper_average_precision,
+    paper_category_auc,
+    paper_first_rank,
+    paper_recall_at,
+    paper_reciprocal_rank,
+    pooled_share,
 )
-from recbole_mirec.evaluation.inputs import check_categories, check_cutoff
-from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
+from recbole_mirec.evaluation.ranks import TieRanks, divide_or_nan
 
-FIRST_RANK = "FirstRank"
-MEDIAN_RANK = "MedR"
-CATEGORY_AUC = "cAUC"
-
-
-def usual_columns(ks: Sequence[int] = (10, 50)) -> list[str]:
-    """The metrics that are computed where nobody chooses, with these cut-offs of Recall."""
-    recalls = [f"Recall@{k}" for k in ks]
-    return ["AUC", CATEGORY_AUC, *recalls, "NDCG@10", "MRR", "MAP", FIRST_RANK]
-
-
-def per_brand_metrics(
-    scores: Float[np.ndarray, "brand candidate"],
-    positives: Bool[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-    *,
-    brand_category: Int[np.ndarray, " brand"] | None = None,
-    candidate_category: Int[np.ndarray, " candidate"] | None = None,
-    columns: Sequence[str] | None = None,
-) -> dict[str, Float[np.ndarray, " brand"]]:
-    """Standard metrics of every brand.
-
-    Metrics over a subset of the candidates come from the same call with both masks restricted, for
-    example `per_brand_metrics(scores, positives & unseen, candidates & unseen)` for the influencers
-    never seen in training (`unseen` broadcasts along the brands).
-
-    Args:
-        scores: any unit, higher is better.
-        positives: True where the pair is a positive; each must be a candidate.
-        candidates: True where the candidate takes part in the brand's ranking.
-        brand_category: category index of each brand, -1 where unknown.
-        candidate_category: category index of each candidate, -1 where unknown.
-        columns: names of `OVERALL`, `cAUC`, and names of `AT_CUTOFF` with a depth of at least 1,
-            such as `Recall@10`. None: the usual ones.
-
-    Returns:
-        One value a brand, in the order of the rows, under the columns' names, `cAUC` only where
-        both categories are given. All in [0, 1] but `FirstRank`, from 1 to the number of
-        candidates. NaN where the brand has no such value.
-
-    Raises:
-        ValueError: as `tie_ranks` says; one category without the other; a wrong category or k; no
-            metric of that name.
-    """
-    if (brand_category is None) != (candidate_category is None):
-        raise ValueError(
-            "The 'brand_category' and 'candidate_category' parameters of per_brand_metrics must be "
-            "given together. Received: only one of them"
-        )
-    ranks = tie_ranks(scores, positives, candidates)
-    values = {}
-    for name in usual_columns() if columns is None else columns:
-        if name != CATEGORY_AUC:
-            values[name] = _value(ranks, name)
-        elif brand_category is not None and candidate_category is not None:
-            check_categories("brand_category", brand_category, scores.shape[0])
-            check_categories("candidate_category", candidate_category, scores.shape[1])
-            rivals = brand_category[:, None] == candidate_category[None, :]
-            rivals &= brand_category[:, None] >= 0
-            values[name] = auc(tie_ranks(scores, positives, candidates & (rivals | positives)))
-    return values
-
-
-def _value(ranks: TieRanks, name: str) -> Float[np.ndarray, " brand"]:
-    kind, at, k = name.partition("@")
-    if kind not in (AT_CUTOFF if at else OVERALL):
-        raise ValueError(f"No metric has the name of a column. Received: '{name}'")
-    return AT_CUTOFF[kind](ranks, int(k)) if at else OVERALL[kind](ranks)
-
-
-def summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
-    """Means over the brands that have the value; `MedR`, the median of `FirstRank`, in its place.
-
-    The median of an even number of brands is the mean of the middle two. NaN where no brand has the
-    value. Pass rows of `per_brand` to summarise a category.
-    """
-    summary = {}
-    for name, values in per_brand.items():
-        known = values[~np.isnan(values)]
-        if name == FIRST_RANK:
-            summary[MEDIAN_RANK] = float(np.median(known)) if len(known) else float("nan")
-        else:
-            summary[name] = float(known.mean()) if len(known) else float("nan")
-    return summary
+# What a name's beginning says of the rules: the published ones; influencers without a training
+# collaboration alone.
+PAPER, UNSEEN = "paper_", "unseen_"
+RANK_TITLE = "MedR"
+# Behind the name of a pooled share: its numerator and denominator.
+_WON, _COMPARED = "_won", "_compared"
 
 
 def auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     """Share of a brand's (positive, negative) pairs in the right order; a tie counts one half.
 
-    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class. The
-    `cAUC` of a brand is this value with the negatives limited to the brand's own category.
+    Negatives are the candidates that are no positives. In [0, 1]; NaN without either class.
     """
     n_negatives = ranks.n_candidates - ranks.n_positives
     above = ranks.n_above - ranks.n_positives_above
     tied = ranks.n_tied - ranks.n_positives_tied
-    lost = sum_over_positives(ranks, above + tied / 2)
+    lost = ranks.sums(above + tied / 2)
     return 1 - divide_or_nan(lost, n_negatives * ranks.n_positives)
+
+
+def category_auc(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """`auc` of each brand with the negatives limited to the brand's own, known category."""
+    brand, candidate = ranks.brand_category, ranks.candidate_category
+    assert brand is not None and candidate is not None
+    rivals = (brand[:, None] == candidate[None, :]) & (brand[:, None] >= 0)
+    return auc(ranks.among(rivals | ranks.positives))
 
 
 def recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     """Expected share of a brand's positives among its first k candidates; NaN without positives.
 
     In [0, 1]. The denominator is the number of positives, also where it exceeds k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
-    check_cutoff(k)
-    return mean_over_positives(ranks, np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
+    return ranks.means(np.clip((k - ranks.n_above) / ranks.n_tied, 0, 1))
 
 
 def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
@@ -136,9 +63,6 @@ def precision_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]. The denominator is k, also where the brand has fewer candidates or positives, as in
     RecBole (W. X. Zhao et al., "RecBole: Towards a Unified, Comprehensive and Efficient Framework
     for Recommendation Algorithms", CIKM 2021).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     precision: Float[np.ndarray, " brand"] = recall_at(ranks, k) * ranks.n_positives / k
     return precision
@@ -149,13 +73,9 @@ def hit_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
 
     In [0, 1]; without ties 0 or 1, RecBole's Hit. Under ties, what the law of the first positive's
     place (see `reciprocal_rank`) gives to the places up to k.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
-    check_cutoff(k)
-    brand, place, chance = _first_place(ranks)
-    return value_of_brands(ranks, brand, np.minimum((chance * (place <= k)).sum(axis=1), 1))
+    place, chance = _first_place(ranks)
+    return ranks.placed(np.minimum((chance * (place <= k)).sum(axis=1), 1))
 
 
 def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
@@ -164,16 +84,12 @@ def ndcg_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
     In [0, 1]; the ideal ranking holds min(n_positives, k) hits; NaN without positives. Ties are
     averaged over their order as in McSherry and Najork, "Computing Information Retrieval
     Performance Measures Efficiently in the Presence of Tied Scores" (ECIR 2008).
-
-    Raises:
-        ValueError: 'k' below 1.
     """
-    check_cutoff(k)
     discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
     below = np.minimum(ranks.n_above + ranks.n_tied, k)
     gains = (discounts[below] - discounts[np.minimum(ranks.n_above, k)]) / ranks.n_tied
     ideal = discounts[np.minimum(ranks.n_positives, k)]
-    return divide_or_nan(sum_over_positives(ranks, gains), ideal)
+    return divide_or_nan(ranks.sums(gains), ideal)
 
 
 def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
@@ -181,38 +97,28 @@ def reciprocal_rank(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, 
 
     Over the full list in (0, 1]. With k, a first positive below place k counts 0, RecBole's MRR@k,
     in [0, 1].
-
-    Raises:
-        ValueError: 'k' below 1.
     """
-    brand, place, chance = _first_place(ranks)
-    value = chance / place
-    if k is not None:
-        check_cutoff(k)
-        value = value * (place <= k)
-    return value_of_brands(ranks, brand, value.sum(axis=1))
+    place, chance = _first_place(ranks)
+    value = chance / place if k is None else chance / place * (place <= k)
+    return ranks.placed(value.sum(axis=1))
 
 
 def _first_place(
     ranks: TieRanks,
-) -> tuple[
-    Int[np.ndarray, " known"],
-    Int[np.ndarray, "known place"],
-    Float[np.ndarray, "known place"],
-]:
-    """Brands with positives, the places of their first positive, and each place's probability.
+) -> tuple[Int[np.ndarray, "known place"], Float[np.ndarray, "known place"]]:
+    """Of brands with positives, the places of the first one, and each place's probability.
 
     With p positives among the t tied candidates that hold the first positive, it stands at place x
     of the block with probability C(t - x, p - 1) / C(t, p) (negative hypergeometric), here a
     product of ratios of at most 1, which neither overflows nor cancels.
     """
-    brand, entry = np.unique(ranks.brand, return_index=True)
+    entry = ranks.first()
     tied, hits = ranks.n_tied[entry, None], ranks.n_positives_tied[entry, None]
     passed = np.arange(tied.max(initial=0))
     left = np.maximum(tied - passed, 1)
     miss = np.maximum(tied - hits - passed, 0) / left
     none_before = np.cumprod(np.hstack([np.ones_like(left[:, :1]), miss[:, :-1]]), axis=1)
-    return brand, ranks.n_above[entry, None] + passed + 1, none_before * hits / left
+    return ranks.n_above[entry, None] + passed + 1, none_before * hits / left
 
 
 def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray, " brand"]:
@@ -226,14 +132,10 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     positives of the block before it, c = (p - 1) / (t - 1). Its precision is the mean of
     (P + 1 + c (j - 1)) / (a + j) over j, of which the places up to m, min(t, k - a) where there is
     a cut-off, add c m / t + (P + 1 - c (a + 1)) (H(a + m) - H(a)) / t with the harmonic numbers H.
-
-    Raises:
-        ValueError: 'k' below 1.
     """
     above, tied = ranks.n_above, ranks.n_tied
     counted, divisor = tied, ranks.n_positives
     if k is not None:
-        check_cutoff(k)
         counted, divisor = np.clip(k - above, 0, tied), np.minimum(divisor, k)
     n_most = int(ranks.n_candidates.max(initial=0))
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_most + 1))])
@@ -241,7 +143,7 @@ def average_precision(ranks: TieRanks, k: int | None = None) -> Float[np.ndarray
     inverse_rank = (harmonic[above + counted] - harmonic[above]) / tied
     precision = share * (counted / tied)
     precision += (ranks.n_positives_above + 1 - share * (above + 1)) * inverse_rank
-    return divide_or_nan(sum_over_positives(ranks, precision), divisor)
+    return divide_or_nan(ranks.sums(precision), divisor)
 
 
 def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
@@ -251,26 +153,145 @@ def first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
     rank of the block where p = 1, and better where several positives share the block, since one of
     them comes first in any order. A constant scorer so gets the mean that a random order gets.
     """
-    brand, entry = np.unique(ranks.brand, return_index=True)
+    entry = ranks.first()
     place = (ranks.n_tied[entry] + 1) / (ranks.n_positives_tied[entry] + 1)
-    return value_of_brands(ranks, brand, ranks.n_above[entry] + place)
+    return ranks.placed(ranks.n_above[entry] + place)
 
 
-Metric = Callable[[TieRanks], Float[np.ndarray, " brand"]]
-MetricAt = Callable[[TieRanks, int], Float[np.ndarray, " brand"]]
+@dataclass(frozen=True)
+class Metric:
+    """How one metric is computed, summarised, named and ordered.
 
-# Metrics of the whole ranking, and metrics of its first k places, by the names of their columns.
-OVERALL: dict[str, Metric] = {
-    "AUC": auc,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    FIRST_RANK: first_rank,
-}
-AT_CUTOFF: dict[str, MetricAt] = {
-    "Recall": recall_at,
-    "NDCG": ndcg_at,
-    "MRR": reciprocal_rank,
-    "MAP": average_precision,
-    "Hit": hit_at,
-    "Precision": precision_at,
-}
+    Attributes:
+        name: as results hold it, without a depth.
+        title: heads its column in printed tables, where the name's prefix stands elsewhere.
+        per_brand: (ranks), or (ranks, depth) -> one value a brand, NaN where it has none, or the
+            parts of a share that is pooled over brands.
+        depth: of the ranking's first places: `needed`, `allowed` (without one, or by `@all`, the
+            whole ranking counts), or `none`.
+        summary: from brands' values to the figure, called with `axis=-1`.
+        column: of the brands' values, where it has another name than the metric.
+        smaller_is_better: as ranks are.
+        categories: the sides of accounts whose categories it cannot do without.
+    """
+
+    name: str
+    title: str
+    per_brand: Callable[..., Float[np.ndarray, " brand"] | Pooled]
+    depth: Literal["none", "allowed", "needed"] = "none"
+    summary: Callable[..., Any] = np.mean
+    column: str = ""
+    smaller_is_better: bool = False
+    categories: tuple[str, ...] = ()
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean over the brands, so that differences can be tested by brand."""
+        return self.summary is np.mean
+
+    def columns(self, ranks: TieRanks, depth: str = "") -> dict[str, Float[np.ndarray, " brand"]]:
+        """The brands' values by the names of their columns; none where categories are missing."""
+        if any(getattr(ranks, f"{side}_category") is None for side in self.categories):
+            return {}
+        found = self.per_brand(ranks, int(depth)) if depth else self.per_brand(ranks)
+        name = f"{self.name}@{depth}" if depth else self.column or self.name
+        if isinstance(found, Pooled):
+            own = divide_or_nan(*found)
+            return {name: own, name + _WON: found.won, name + _COMPARED: found.compared}
+        return {name: found}
+
+
+_RANK: dict[str, Any] = {"title": RANK_TITLE, "smaller_is_better": True}
+_STANDARD = (
+    Metric("AUC", "AUC", auc),
+    Metric("cAUC", "cAUC", category_auc, categories=("brand", "candidate")),
+    Metric("Recall", "R", recall_at, "needed"),
+    Metric("NDCG", "NDCG", ndcg_at, "needed"),
+    Metric("MRR", "MRR", reciprocal_rank, "allowed"),
+    Metric("MAP", "MAP", average_precision, "allowed"),
+    Metric("MedR", per_brand=first_rank, summary=np.median, column="FirstRank", **_RANK),
+    Metric("Hit", "Hit", hit_at, "needed"),
+    Metric("Precision", "Precision", precision_at, "needed"),
+)
+_PAPER = (
+    Metric("paper_auc", "AUC", paper_auc, summary=pooled_share),
+    Metric("paper_cauc", "cAUC", paper_category_auc, summary=pooled_share, categories=("brand",)),
+    Metric("paper_recall", "R", paper_recall_at, "needed"),
+    Metric("paper_map", "MAP", paper_average_precision),
+    Metric("paper_mrr", "MRR", paper_reciprocal_rank),
+    Metric(
+        "paper_medr",
+        per_brand=paper_first_rank,
+        summary=lower_median,
+        column="paper_first_rank",
+        **_RANK,
+    ),
+)
+_UNSEEN = tuple(
+    replace(metric, name=UNSEEN + metric.name, column=metric.column and UNSEEN + metric.column)
+    for metric in _STANDARD
+    if not metric.categories
+)
+# Name, without a depth -> metric: the standard ones, the paper's, those of unseen influencers.
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_STANDARD, *_PAPER, *_UNSEEN)}
+_BY_COLUMN = {metric.column or metric.name: metric for metric in METRICS.values()}
+
+
+class Measure(NamedTuple):
+    """A metric of a name, its depth included, and the columns of brands' values that it takes."""
+
+    name: str
+    columns: tuple[str, ...]
+    metric: Metric
+
+
+def per_brand_metrics(
+    ranks: TieRanks, metrics: Sequence[str], unseen: TieRanks | None = None
+) -> dict[str, Float[np.ndarray, " brand"]]:
+    """Values of every brand, column by column.
+
+    Args:
+        ranks: of all candidates.
+        metrics: names such as `MAP`, `Recall@10`, `paper_auc`; one that needs categories which the
+            ranks lack is left out.
+        unseen: ranks of the influencers alone that have no training collaboration; adds what
+            `unseen_` counts of the standard metrics.
+
+    Returns:
+        One value a brand in the order of the rows, NaN where the brand has none. A pooled share
+        `x` has its numerator and denominator beside it, `x_won` and `x_compared`; the columns of
+        median ranks are `FirstRank` and `paper_first_rank`.
+    """
+    found: dict[str, Float[np.ndarray, " brand"]] = {}
+    for name in metrics:
+        kind, _, depth = name.partition("@")
+        found |= METRICS[kind].columns(ranks, depth)
+    for name in metrics:
+        kind, _, depth = name.partition("@")
+        if unseen is not None and UNSEEN + kind in METRICS:
+            found |= METRICS[UNSEEN + kind].columns(unseen, depth)
+    return found
+
+
+def measures_of(columns: Iterable[str]) -> list[Measure]:
+    """The metrics that columns of `per_brand_metrics` give, in their order."""
+    found = []
+    for column in columns:
+        if column.endswith((_WON, _COMPARED)):
+            continue
+        kind, at, depth = column.partition("@")
+        metric = _BY_COLUMN[kind]
+        pooled = metric.summary is pooled_share
+        taken = (column + _WON, column + _COMPARED) if pooled else (column,)
+        found.append(Measure(metric.name + at + depth, taken, metric))
+    return found
+
+
+def summarise(per_brand: pd.DataFrame) -> dict[str, float]:
+    """Figures over brands, rows of `per_brand_metrics`, that have the value; NaN where none has."""
+    summary = {}
+    for name, columns, metric in measures_of(map(str, per_brand)):
+        values = np.stack([per_brand[column].to_numpy(np.float64) for column in columns])
+        known = values[:, ~np.isnan(values).any(axis=0)]
+        summary[name] = float(metric.summary(*known, axis=-1)) if known.shape[1] else float("nan")
+    return summary

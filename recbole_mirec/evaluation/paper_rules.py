@@ -4,130 +4,89 @@ S. Wang et al., "Micro-Influencer Recommendation by Multi-Perspective Account Re
 Learning", IEEE Transactions on Multimedia 25 (2023), Table III. They differ from the standard ones
 of `metrics`: AUC is pooled over the brands, its negatives are the positives of other brands (each
 counted once for each such brand, also where it is a positive of the brand itself), and a tie loses:
-it wins no comparison, and every tied candidate takes the worst rank of its block.
+it wins no comparison, and every tied candidate takes the worst rank of its block. The published
+files have one pool for all brands; here a pair is compared only with candidates of its brand.
 """
 
-from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 
-from recbole_mirec.evaluation.aggregate import (
-    divide_or_nan,
-    mean_over_positives,
-    sum_over_positives,
-    value_of_brands,
-)
-from recbole_mirec.evaluation.inputs import check_categories, check_cutoff
-from recbole_mirec.evaluation.ranks import TieRanks, cumulative, tie_ranks
-
-PAPER_FIRST_RANK = "paper_first_rank"
-PAPER_MEDIAN_RANK = "paper_medr"
-# numerator and denominator of a pooled share, beside the brand's own share
-WON, COMPARED = "_won", "_compared"
+from recbole_mirec.evaluation.ranks import TieRanks, cumulative, divide_or_nan
 
 
-def paper_per_brand(
-    scores: Float[np.ndarray, "brand candidate"],
-    positives: Bool[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-    *,
-    brand_category: Int[np.ndarray, " brand"] | None = None,
-    ks: Sequence[int] = (10, 50),
-) -> dict[str, Float[np.ndarray, " brand"]]:
-    """What each brand contributes to the metrics by the published rules.
+class Pooled(NamedTuple):
+    """What each brand adds to a share that is pooled over brands: numerator and denominator."""
 
-    Args:
-        scores: any unit, higher is better.
-        positives: True where the pair is a positive; each must be a candidate.
-        candidates: True where the candidate takes part in the brand's ranking. The published files
-            have one pool for all brands; here a pair is compared only with candidates of its brand.
-        brand_category: category index of each brand, -1 where unknown; the published cAUC takes its
-            negatives by the category of their brands, so the candidates need none.
-        ks: cut-offs of Recall, each at least 1.
-
-    Returns:
-        One value a brand, NaN where it has none. `paper_auc_compared`: how many quadruples
-        (b, i, b2, i2) the brand b has; `paper_auc_won`: how many of them it wins; `paper_auc`: the
-        quotient; the same for `paper_cauc` where the categories are given. With the worst rank
-        under ties: `paper_recall@k`, `paper_map` (the mean of n / rank of the brand's n-th
-        positive), `paper_mrr` (1 / rank of the first) and `paper_first_rank`.
-
-    Raises:
-        ValueError: as `tie_ranks` says; a wrong category or k.
-    """
-    ranks = tie_ranks(scores, positives, candidates)
-    others = ~np.eye(scores.shape[0], dtype=np.bool_)
-    values = _pooled_auc("paper_auc", ranks, positives, candidates, others)
-    if brand_category is not None:
-        check_categories("brand_category", brand_category, scores.shape[0])
-        same = (brand_category[:, None] == brand_category[None, :]) & (brand_category >= 0)
-        values |= _pooled_auc("paper_cauc", ranks, positives, candidates, others & same)
-    worst = ranks.n_above + ranks.n_tied
-    for k in ks:
-        check_cutoff(k)
-        values[f"paper_recall@{k}"] = mean_over_positives(ranks, (worst <= k).astype(np.int64))
-    brand, entry = np.unique(ranks.brand, return_index=True)
-    nth = np.arange(len(worst)) - np.repeat(entry, ranks.n_positives[brand]) + 1
-    values["paper_map"] = mean_over_positives(ranks, nth / worst)
-    first = value_of_brands(ranks, brand, worst[entry])
-    values["paper_mrr"] = 1 / first
-    values[PAPER_FIRST_RANK] = first
-    return values
+    won: Float[np.ndarray, " brand"]
+    compared: Float[np.ndarray, " brand"]
 
 
-def paper_summarise(per_brand: Mapping[str, Float[np.ndarray, " brand"]]) -> dict[str, float]:
-    """The published figures from the brands' parts.
-
-    `paper_auc` and `paper_cauc` are pooled: all quadruples won over all compared. `paper_medr` is
-    the median of `paper_first_rank`, the lower middle one of an even number of brands. The rest are
-    means over the brands that have the value. NaN where no brand has it. Pass rows of `per_brand`
-    to summarise a category.
-    """
-    summary = {}
-    for name, values in per_brand.items():
-        if name.endswith((WON, COMPARED)):
-            continue
-        if name == PAPER_FIRST_RANK:
-            summary[PAPER_MEDIAN_RANK] = _lower_median(values)
-        elif name + COMPARED in per_brand:
-            n_compared = per_brand[name + COMPARED].sum()
-            summary[name] = (
-                float(per_brand[name + WON].sum() / n_compared) if n_compared else np.nan
-            )
-        else:
-            known = values[~np.isnan(values)]
-            summary[name] = float(known.mean()) if len(known) else np.nan
-    return summary
+def paper_auc(ranks: TieRanks) -> Pooled:
+    """How many quadruples (b, i, b2, i2), b2 another brand than b, each brand b wins of all."""
+    return _quadruples(ranks, ~np.eye(len(ranks.scores), dtype=np.bool_))
 
 
-def _pooled_auc(
-    name: str,
-    ranks: TieRanks,
-    positives: Bool[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-    rivals: Bool[np.ndarray, "brand brand"],
-) -> dict[str, Float[np.ndarray, " brand"]]:
+def paper_category_auc(ranks: TieRanks) -> Pooled:
+    """`paper_auc` against brands of the same known category, which the ranks must hold."""
+    category = ranks.brand_category
+    assert category is not None
+    same = (category[:, None] == category[None, :]) & (category >= 0)
+    return _quadruples(ranks, ~np.eye(len(category), dtype=np.bool_) & same)
+
+
+def _quadruples(ranks: TieRanks, rivals: Bool[np.ndarray, "brand brand"]) -> Pooled:
     """Quadruples (b, i, b2, i2), b2 a rival of b: how many each brand b wins and compares.
 
     A candidate stands for as many quadruples as rivals of b have it as a positive, so one weight a
     cell and one cumulative sum down each ranking replace the four loops.
     """
-    weights = rivals.astype(np.float64) @ positives.astype(np.float64)
-    weights = np.where(candidates, weights, 0).astype(np.int64)
+    weights = rivals.astype(np.float64) @ ranks.positives.astype(np.float64)
+    weights = np.where(ranks.candidates, weights, 0).astype(np.int64)
     through = cumulative(np.take_along_axis(weights, ranks.order, axis=1))
     n_all = through[ranks.brand, -1]
     won = n_all - through[ranks.brand, ranks.n_above + ranks.n_tied]
     compared = n_all - weights[ranks.brand, ranks.candidate]
-    won_by_brand = sum_over_positives(ranks, won)
-    compared_by_brand = sum_over_positives(ranks, compared)
-    return {
-        name: divide_or_nan(won_by_brand, compared_by_brand),
-        name + WON: won_by_brand,
-        name + COMPARED: compared_by_brand,
-    }
+    return Pooled(ranks.sums(won), ranks.sums(compared))
 
 
-def _lower_median(values: Float[np.ndarray, " brand"]) -> float:
-    known = np.sort(values[~np.isnan(values)])
-    return float(known[(len(known) - 1) // 2]) if len(known) else np.nan
+def paper_recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
+    """Share of a brand's positives whose worst rank is at most k; NaN without positives."""
+    return ranks.means((ranks.n_above + ranks.n_tied <= k).astype(np.int64))
+
+
+def paper_average_precision(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """Mean of n / worst rank of the brand's n-th positive; NaN without positives."""
+    n_before = np.repeat(ranks.first(), ranks.n_positives[ranks.n_positives > 0])
+    nth = np.arange(len(ranks.brand)) - n_before + 1
+    return ranks.means(nth / (ranks.n_above + ranks.n_tied))
+
+
+def paper_first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """Worst rank of a brand's first positive, from 1; NaN without positives."""
+    return ranks.placed((ranks.n_above + ranks.n_tied)[ranks.first()])
+
+
+def paper_reciprocal_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
+    """1 / `paper_first_rank`."""
+    return np.asarray(1 / paper_first_rank(ranks))
+
+
+def pooled_share(
+    won: Shaped[np.ndarray, "*any brand"],
+    compared: Shaped[np.ndarray, "*any brand"],
+    *,
+    axis: int = -1,
+) -> Shaped[np.ndarray, "..."]:
+    """All that was won over all that was compared: the published AUC. In [0, 1]; NaN of nothing."""
+    total = np.asarray(compared.sum(axis=axis), dtype=np.float64)
+    return divide_or_nan(np.asarray(won.sum(axis=axis), dtype=np.float64), total)
+
+
+def lower_median(
+    values: Shaped[np.ndarray, "*any brand"], *, axis: int = -1
+) -> Shaped[np.ndarray, "..."]:
+    """The median, of an even number the lower middle one: the published median rank."""
+    middle = (values.shape[axis] - 1) // 2
+    return np.asarray(np.take(np.sort(values, axis=axis), middle, axis=axis))

@@ -1,18 +1,12 @@
-"""Where each positive stands among the candidates of its brand, ties counted exactly.
-
-All that a metric needs are counts: of candidates above a positive, of candidates tied with it, and
-of the positives among both. The metrics are closed forms in these, so no tie is ever broken.
-"""
+"""Exact ranks of positives among candidates under ties, after checks of what is ranked."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-
-from recbole_mirec.evaluation.inputs import check_ranking_inputs
+from jaxtyping import Bool, Float, Int, Num, Shaped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TieRanks:
     """Tie-aware ranks of all positives: by brand, and within a brand from best to worst.
 
@@ -27,6 +21,7 @@ class TieRanks:
         n_positives: positives of each brand; a brand may have none, and then no entry above.
         order: columns of each brand from best to worst (by column within a tie); the columns that
             are no candidates stand last.
+        scores, positives, candidates, brand_category, candidate_category: as `tie_ranks` got them.
     """
 
     brand: Int[np.ndarray, " positive"]
@@ -38,12 +33,43 @@ class TieRanks:
     n_candidates: Int[np.ndarray, " brand"]
     n_positives: Int[np.ndarray, " brand"]
     order: Int[np.ndarray, "brand candidate"]
+    scores: Float[np.ndarray, "brand candidate"]
+    positives: Bool[np.ndarray, "brand candidate"]
+    candidates: Bool[np.ndarray, "brand candidate"]
+    brand_category: Int[np.ndarray, " brand"] | None
+    candidate_category: Int[np.ndarray, " candidate"] | None
+
+    def among(self, kept: Bool[np.ndarray, "#brand candidate"]) -> "TieRanks":
+        """The ranks that a subset of the candidates has on its own."""
+        return tie_ranks(self.scores, self.positives & kept, self.candidates & kept)
+
+    def sums(self, values: Num[np.ndarray, " positive"]) -> Float[np.ndarray, " brand"]:
+        """Sum of a value of the positives over each brand; 0 for a brand without positives."""
+        total = np.bincount(self.brand, values, minlength=len(self.n_positives))
+        return total.astype(np.float64)  # bincount of nothing gives integers whatever the weights
+
+    def means(self, values: Num[np.ndarray, " positive"]) -> Float[np.ndarray, " brand"]:
+        """Mean of a value of the positives over each brand; NaN for a brand without positives."""
+        return divide_or_nan(self.sums(values), self.n_positives)
+
+    def first(self) -> Int[np.ndarray, " known"]:
+        """Where the best positive's entry stands, for every brand that has positives."""
+        return np.unique(self.brand, return_index=True)[1]
+
+    def placed(self, values: Num[np.ndarray, " known"]) -> Float[np.ndarray, " brand"]:
+        """Values of the brands that have positives, NaN at the other ones."""
+        found = np.full(len(self.n_positives), np.nan)
+        found[self.n_positives > 0] = values
+        return found
 
 
 def tie_ranks(
     scores: Float[np.ndarray, "brand candidate"],
     positives: Bool[np.ndarray, "brand candidate"],
     candidates: Bool[np.ndarray, "brand candidate"],
+    *,
+    brand_category: Int[np.ndarray, " brand"] | None = None,
+    candidate_category: Int[np.ndarray, " candidate"] | None = None,
 ) -> TieRanks:
     """Rank every positive among its brand's candidates, in float64.
 
@@ -51,14 +77,15 @@ def tie_ranks(
         scores: any unit, higher is better; minus and plus infinity are scores like any other.
         positives: True where the pair is a positive; each must be a candidate.
         candidates: True where the candidate takes part in the brand's ranking. Known brands mask
-            their own training positives out; a subset of the influencers (those never seen in
-            training, say) is ranked on its own by clearing the others in both masks.
+            their own training positives out.
+        brand_category: category index of each brand, -1 where unknown; for metrics that need it.
+        candidate_category: category index of each candidate, -1 where unknown; the same.
 
     Returns:
         The counts for each positive. No brand, no candidate or no positive gives empty arrays.
 
     Raises:
-        ValueError: as `check_ranking_inputs` says.
+        ValueError: a wrong shape or type, a NaN score, a positive that is no candidate.
     """
     check_ranking_inputs(scores, positives, candidates)
     values = scores.astype(np.float64)
@@ -81,7 +108,53 @@ def tie_ranks(
         n_candidates=candidates.sum(axis=1),
         n_positives=positives.sum(axis=1),
         order=order,
+        scores=scores,
+        positives=positives,
+        candidates=candidates,
+        brand_category=brand_category,
+        candidate_category=candidate_category,
     )
+
+
+def check_ranking_inputs(
+    scores: Shaped[np.ndarray, "..."],
+    positives: Shaped[np.ndarray, "..."],
+    candidates: Shaped[np.ndarray, "..."],
+) -> None:
+    """Raise unless scores and masks describe one ranking a brand.
+
+    A NaN score is refused at a non-candidate, too: it tells of a broken model.
+    """
+    masks = (positives, candidates)
+    if not (
+        scores.ndim == 2
+        and np.issubdtype(scores.dtype, np.floating)
+        and all(mask.shape == scores.shape and mask.dtype == np.bool_ for mask in masks)
+    ):
+        received = ", ".join(f"{one.dtype} {one.shape}" for one in (scores, *masks))
+        raise ValueError(
+            "The 'scores' parameter must hold floats (brand, candidate), 'positives' and "
+            f"'candidates' boolean masks of its shape. Received: {received}"
+        )
+    for wrong, requirement in (
+        (np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"),
+        (positives & ~candidates, "Every positive must be a candidate; look at both masks"),
+    ):
+        if wrong.any():
+            brand, candidate = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"{requirement}. Received: {wrong.sum()} such cells, the first at brand row "
+                f"{brand}, candidate column {candidate}"
+            )
+
+
+def divide_or_nan(
+    numerator: Float[np.ndarray, "..."], denominator: Num[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Quotient, NaN where the denominator is 0."""
+    result = np.full(numerator.shape, np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result
 
 
 def cumulative(

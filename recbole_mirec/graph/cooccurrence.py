@@ -1,12 +1,8 @@
-"""Exact co-occurrence counts of attributes over training positives, and their edge weights."""
-
-import math
+"""The attribute co-occurrence graph: counts, edge weights, means of its embeddings."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.sparse import coo_array, csr_array
-
-from recbole_mirec.graph.incidence import binary_incidence
 
 
 def cooccurrence_counts(
@@ -23,32 +19,26 @@ def cooccurrence_counts(
     coocf = (B + M)'(B + M) - (B o M)'(B o M).
 
     Args:
-        brand_attributes: brand x attribute incidence. An attribute repeated in a list counts once.
-        influencer_attributes: influencer x attribute incidence over the same attributes.
+        brand_attributes: 0/1 incidence brand x attribute, whole numbers.
+        influencer_attributes: influencer x attribute over the same attributes, likewise.
         pairs: one row (brand row, influencer row) per training positive k. A brand or influencer
             may stand in many rows; a whole row given twice is two positives and counts twice.
 
     Returns:
-        attribute x attribute counts, int64, symmetric, zero diagonal, only counts >= 1 stored.
-        Without pairs nothing is stored.
-
-    Raises:
-        ValueError: the incidences have different numbers of attributes or invalid entries, or a
-            pair names a row that does not exist.
+        attribute x attribute counts, int64, symmetric, zero diagonal, sorted indices, only counts
+        >= 1 stored. Without pairs nothing is stored.
     """
-    if brand_attributes.shape[1] != influencer_attributes.shape[1]:
-        raise ValueError(
-            "The 'influencer_attributes' parameter of cooccurrence_counts must share the attribute "
-            f"vocabulary of 'brand_attributes' ({brand_attributes.shape[1]} columns). "
-            f"Received: {influencer_attributes.shape[1]} columns"
-        )
-    _check_rows(pairs[:, 0], brand_attributes.shape[0], "brand")
-    _check_rows(pairs[:, 1], influencer_attributes.shape[0], "influencer")
-    brand = binary_incidence(brand_attributes, "brand_attributes")[pairs[:, 0]]
-    influencer = binary_incidence(influencer_attributes, "influencer_attributes")[pairs[:, 1]]
+    brand = brand_attributes[pairs[:, 0]]
+    influencer = influencer_attributes[pairs[:, 1]]
     either = csr_array(brand + influencer)
     both = csr_array(brand.multiply(influencer))
-    return _without_diagonal(csr_array(either.T @ either - both.T @ both))
+    counts = coo_array(either.T @ either - both.T @ both)
+    keep = (counts.row != counts.col) & (counts.data != 0)
+    result = csr_array(
+        (counts.data[keep], (counts.row[keep], counts.col[keep])), shape=counts.shape
+    )
+    result.sort_indices()
+    return result
 
 
 def edge_weights(counts: csr_array, eta: float = 2.0) -> csr_array:
@@ -63,39 +53,33 @@ def edge_weights(counts: csr_array, eta: float = 2.0) -> csr_array:
 
     Returns:
         float64 weights at the same places, >= 0, without unit.
-
-    Raises:
-        ValueError: eta is not positive and finite, or a count is negative or not finite.
     """
-    if not (math.isfinite(eta) and eta > 0):
-        raise ValueError(
-            f"The 'eta' parameter of edge_weights must be positive and finite. Received: {eta}"
-        )
-    invalid = counts.data[~(np.isfinite(counts.data) & (counts.data >= 0))]
-    if invalid.size:
-        raise ValueError(
-            "The 'counts' parameter of edge_weights must hold finite counts >= 0. "
-            f"Received a count: {invalid[0]}"
-        )
     weights = csr_array(counts, copy=True)
     weights.data = np.sqrt(weights.data / eta)
     return weights
 
 
-def _check_rows(rows: Int[np.ndarray, " pair"], n_rows: int, side: str) -> None:
-    outside = np.flatnonzero((rows < 0) | (rows >= n_rows))
-    if outside.size:
-        raise ValueError(
-            f"The 'pairs' parameter of cooccurrence_counts must name {side} rows from 0 to "
-            f"{n_rows - 1}. Received: {rows[outside[0]]} in pair {outside[0]}"
-        )
+def account_mean(
+    incidence: csr_array,
+    node_embeddings: Float[np.ndarray, "node dimension"],
+    node_mask: Bool[np.ndarray, " node"],
+) -> tuple[Float32[np.ndarray, "account dimension"], Bool[np.ndarray, " account"]]:
+    """Average the embeddings of each account's attributes.
 
+    Source: Wang et al., IEEE TMM 25 (2023), the input of equation (18). The paper does not say what
+    becomes of an attribute that is no node of the graph: it is left out of sum and count here.
 
-def _without_diagonal(matrix: csr_array) -> csr_array:
-    entries = coo_array(matrix)
-    keep = (entries.row != entries.col) & (entries.data != 0)
-    result = csr_array(
-        (entries.data[keep], (entries.row[keep], entries.col[keep])), shape=matrix.shape
-    )
-    result.sort_indices()
-    return result
+    Args:
+        incidence: account x node, 0/1.
+        node_embeddings: one row per attribute.
+        node_mask: True where the attribute has an embedding; other rows are never read.
+
+    Returns:
+        The means, and a mask that is True where an account has at least one embedded attribute;
+        the other accounts' rows are zero.
+    """
+    embedded = incidence[:, np.flatnonzero(node_mask)]
+    count = np.asarray(embedded.sum(axis=1))
+    total = embedded @ node_embeddings[node_mask].astype(np.float64)
+    mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+    return mean, count > 0

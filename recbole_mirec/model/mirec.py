@@ -1,120 +1,78 @@
-"""MIRec under RecBole's contract: a method trained on pairs, ranked by account vectors."""
+"""MIRec under RecBole's contract, and the published method, `variant: reference` and `paper`."""
 
 from typing import Any
 
-import numpy as np
 import torch
-from recbole.model.abstract_recommender import AbstractRecommender, ContextRecommender
-from recbole.utils import InputType
-from torch import Tensor
+from pydantic import ValidationError
+from recbole.utils import ModelType
+from torch import Tensor, nn
 
 from dataset_convert import schema
-from recbole_mirec.data.account_tables import AccountTables
-from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
-from recbole_mirec.data.competence import competence_weights, training_competence
-from recbole_mirec.data.perspectives import (
-    LISTS,
-    attribute_source,
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.data.accounts import (
     check_perspectives,
+    competence_weights,
+    training_competence,
 )
-from recbole_mirec.model.account_features import (
-    ATTRIBUTE,
-    AccountFeatures,
-    modality_tables,
-    perspectives_in_use,
-    require_accounts,
-)
-from recbole_mirec.model.cached import ForgetsInTraining
-from recbole_mirec.model.metric_method import MetricMethod, metric_settings
-from recbole_mirec.model.morning_method import MorningMethod, network_settings
-from recbole_mirec.model.training_pairs import TrainingPairs
-from recbole_mirec.nn import perspective_scores
-
-MORNING, METRIC = "morning", "metric"
-ACCOUNTS_AT_ONCE = 1024
+from recbole_mirec.data.attributes import graph_features
+from recbole_mirec.model.base import AccountFeatures, Sides, Tables, VectorModel, perspective_tables
+from recbole_mirec.model.metric import MetricMethod, TrainingPairs
+from recbole_mirec.nn.encoder import AccountEncoder
+from recbole_mirec.nn.objective import objective, perspective_scores, weight_matrices
+from recbole_mirec.nn.settings import MetricSettings, Modality, NetworkSettings
 
 
-class MIRec(ForgetsInTraining, ContextRecommender):  # type: ignore[misc]
+class MIRec(VectorModel):
     """Micro-influencer recommendation from content, audience and attributes.
 
     Account features are looked up by id, so batches carry ids only. The score of a pair is the
     inner product of two account vectors, the sum of one inner product per perspective ((27) of
     MORNING, TMM 2023). What the vectors are, and how they are learnt, is the `method`: `metric` is
     our own (`variant: mirec`), `morning` the published one (`reference` and `paper`).
-
-    Args:
-        config: the keys of `properties/model/MIRec.yaml`, presets resolved.
-        dataset: the training part, with `accounts` and `pairs`.
-
-    Raises:
-        UsageError: the data set has no account features, or a key has a wrong value.
     """
 
-    input_type = InputType.PAIRWISE
+    type = ModelType.CONTEXT
     looks_features_up = True
+    perspective_scores = VectorModel.shares
 
     def __init__(self, config: Any, dataset: Any):
-        # ContextRecommender's own constructor would embed every field of the batch.
-        AbstractRecommender.__init__(self)
-        accounts = require_accounts(dataset, "MIRec")
-        self.device = config["device"]
-        self.brand_field, self.influencer_field = dataset.uid_field, dataset.iid_field
-        self.negative_field = config["NEG_PREFIX"] + dataset.iid_field
-        self.perspectives = perspectives_in_use(accounts, config["perspectives"], self.logger)
+        super().__init__(config, dataset)
+        accounts = self.choose_perspectives(config, dataset)
         # before the graph is embedded, which takes its time and leaves a cache
         check_method(config)
-        self.method = _method(config, dataset, accounts, self.perspectives)
+        settings = _settings(config, self.perspectives)
+        pairs = dataset.pairs[schema.TRAIN]
+        tables = perspective_tables(
+            accounts,
+            self.perspectives,
+            lambda: graph_features(accounts, pairs, config),
+            config["attribute_input"],
+        )
+        self.method: MorningMethod | MetricMethod
+        if isinstance(settings, NetworkSettings):
+            self.method = MorningMethod(settings, tables)
+        else:
+            competence = training_competence(dataset)
+            weights = competence_weights(competence, settings.competence_power)
+            self.method = MetricMethod(
+                settings,
+                tables,
+                self.perspectives,
+                TrainingPairs(pairs, weights, (dataset.user_num, dataset.item_num)),
+                torch.from_numpy(dataset.brand_categories()),
+            )
+        self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
         self.score_meaning = self.method.score_meaning
 
-    def input_fingerprint(self) -> str:
-        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        return self.method.accounts.fingerprint()
-
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """The terms of the method's objective, in the order of `loss_names`."""
-        return self.method.losses(
-            interaction[self.brand_field],
-            interaction[self.influencer_field],
-            interaction[self.negative_field],
-        )
+        fields = (self.USER_ID, self.ITEM_ID, self.NEG_ITEM_ID)
+        return self.method.losses(*(interaction[field] for field in fields))
 
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair)."""
-        return self.perspective_scores(interaction).sum(dim=1)
-
-    def perspective_scores(self, interaction: Any) -> Tensor:
-        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
-        vectors = self.account_vectors()
-        return perspective_scores(
-            vectors[schema.BRAND][interaction[self.brand_field]],
-            vectors[schema.INFLUENCER][interaction[self.influencer_field]],
-        )
-
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
-        vectors = self.account_vectors()
-        brands = vectors[schema.BRAND][interaction[self.brand_field]].flatten(start_dim=1)
-        return (brands @ vectors[schema.INFLUENCER].flatten(start_dim=1).T).reshape(-1)
-
-    @torch.no_grad()
-    def account_vectors(self) -> dict[schema.Side, Tensor]:
-        """Vectors of all accounts, computed once until the model trains again.
-
-        Returns:
-            `brand` and `influencer` -> float32 (account, perspective, dimension) by internal id;
-            row 0 is padding, zeros. The score is the inner product of two accounts' rows.
-        """
-        if self._kept is not None:
-            return self._kept
-        was_training = self.training
-        self.eval()
-        vectors = self.method.all_vectors(ACCOUNTS_AT_ONCE)
-        if was_training:
-            self.train()
-        else:
-            self._kept = vectors
-        return vectors
+    def compute_vectors(self) -> Sides:
+        """Vectors of all accounts; those of padding are zeros."""
+        return self.method.all_vectors()
 
 
 def check_method(config: Any) -> None:
@@ -123,62 +81,82 @@ def check_method(config: Any) -> None:
     Raises:
         UsageError: a key has a wrong value.
     """
-    if config["method"] == METRIC:
-        metric_settings(config)
-    else:
-        network_settings(config, check_perspectives(config["perspectives"]))
+    _settings(config, check_perspectives(config["perspectives"]))
 
 
-def _method(
-    config: Any, dataset: Any, accounts: AccountTables, perspectives: tuple[str, ...]
-) -> MorningMethod | MetricMethod:
-    pairs = dataset.pairs[schema.TRAIN]
-    tables = _input_tables(accounts, pairs, config, perspectives)
-    if config["method"] == MORNING:
-        return MorningMethod(network_settings(config, perspectives), AccountFeatures(tables))
-    settings = metric_settings(config)
-    weights = competence_weights(training_competence(dataset), settings.competence_power)
-    n_accounts = {side: len(table.followers) for side, table in accounts.sides.items()}
-    brand_category = torch.from_numpy(dataset.brand_categories())
-    in_use = {
-        name: tuple(
-            part
-            for part in (*schema.PERSPECTIVES[name], ATTRIBUTE)
-            if part in tables[schema.BRAND] and (part == ATTRIBUTE) == (name == ATTRIBUTE)
+def _settings(config: Any, perspectives: tuple[str, ...]) -> MetricSettings | NetworkSettings:
+    kind = MetricSettings if config["method"] == "metric" else NetworkSettings
+    given = {name: config[name] for name in kind.model_fields}
+    if kind is NetworkSettings:
+        given["perspectives"] = perspectives
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, what = ".".join(map(str, first["loc"])), first["msg"]
+        raise UsageError(
+            f"Key '{key}': {what}. Received: {first['input']!r}." if key else what
+        ) from None
+
+
+class MorningMethod(nn.Module):
+    """Account vectors and objective of MORNING (TMM 2023), equations (7)-(12) and (18)-(32).
+
+    Its tables are raw topics and visual semantics, and node embeddings' means as `attribute`.
+    """
+
+    score_meaning = "the sum of the perspectives' inner products, unbounded"
+
+    def __init__(self, settings: NetworkSettings, tables: Tables):
+        super().__init__()
+        self.accounts = AccountFeatures(tables)
+        self.encoder = AccountEncoder(settings, self.accounts.widths)
+        self.loss_names = [*(f"{name}_triplet" for name in settings.perspectives), "cross_entropy"]
+        self.loss_names += ["score_penalty", "l1"]
+
+    def losses(self, brands: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, ...]:
+        """The terms of the objective (28)-(32) of some pairs, in the order of `loss_names`.
+
+        Args:
+            brands: int64 (pair), internal ids; likewise the next two.
+            positives: influencers that the brands collaborated with.
+            negatives: influencers that they did not.
+        """
+        brands, brand_rows = torch.unique(brands, return_inverse=True)
+        influencers, rows = torch.unique(torch.cat([positives, negatives]), return_inverse=True)
+        # Each account once, brands and influencers in one call: one dropout mask serves both.
+        vectors, present = self._encode(brands, influencers)
+        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
+        brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
+        positive, negative = (rows + len(brands)).split(len(positives))
+        terms = objective(
+            self.encoder.settings,
+            perspective_scores(brand_vectors, vectors.index_select(0, positive)),
+            perspective_scores(brand_vectors, vectors.index_select(0, negative)),
+            brand_present & present[positive],
+            brand_present & present[negative],
+            weight_matrices(self.encoder),
         )
-        for name in perspectives
-    }
-    return MetricMethod(
-        settings, tables, in_use, TrainingPairs(pairs, weights, n_accounts), brand_category
-    )
+        return tuple(terms[name] for name in self.loss_names)
 
+    def all_vectors(self) -> Sides:
+        """Vectors of all accounts: side -> float32 (account, perspective, dimension)."""
+        return self.accounts.encoded(
+            lambda side, ids: self._encode(
+                *((ids, ids[:0]) if side == schema.BRAND else (ids[:0], ids))
+            )[0]
+        )
 
-def _input_tables(
-    accounts: AccountTables,
-    pairs: np.ndarray[Any, np.dtype[np.int64]],
-    config: Any,
-    perspectives: tuple[str, ...],
-) -> dict[schema.Side, dict[str, tuple[Tensor, Tensor]]]:
-    """Features and masks of the modalities in use, attributes as means of node embeddings."""
-    modalities = [
-        modality
-        for perspective in perspectives
-        for modality in schema.PERSPECTIVES[perspective]
-        if modality != schema.ATTRIBUTE_VECTOR
-    ]
-    tables = modality_tables(accounts, tuple(modalities))
-    if ATTRIBUTE in perspectives:
-        for side, values in _attribute_features(accounts, pairs, config).items():
-            tables[side][ATTRIBUTE] = values
-    return tables
-
-
-def _attribute_features(
-    accounts: AccountTables, pairs: np.ndarray[Any, np.dtype[np.int64]], config: Any
-) -> dict[schema.Side, tuple[Tensor, Tensor]]:
-    if attribute_source(accounts, config["attribute_input"]) == LISTS:
-        return graph_features(accounts, pairs, GraphSettings.from_config(config))
-    return {
-        side: (table.features[schema.ATTRIBUTE_VECTOR], table.masks[schema.ATTRIBUTE_VECTOR])
-        for side, table in accounts.sides.items()
-    }
+    def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors and presence of accounts, brands first."""
+        tables = (
+            self.accounts.take(schema.BRAND, brands),
+            self.accounts.take(schema.INFLUENCER, influencers),
+        )
+        modalities = {
+            name: Modality(*map(torch.cat, zip(*(table[name] for table in tables), strict=True)))
+            for name in self.accounts.widths
+        }
+        places = torch.arange(len(brands) + len(influencers), device=brands.device)
+        vectors, present = self.encoder(modalities, places < len(brands))
+        return vectors, present

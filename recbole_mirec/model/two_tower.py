@@ -1,43 +1,49 @@
-"""What models share whose score is the inner product of an account vector of either side."""
+"""Models whose score is the inner product of an account vector of either side."""
 
 from typing import Any
 
+import numpy as np
 import torch
-from recbole.model.abstract_recommender import GeneralRecommender
-from recbole.utils import InputType
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from dataset_convert import schema
-from recbole_mirec.model.account_features import AccountFeatures
-from recbole_mirec.model.cached import ForgetsInTraining
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.data.accounts import competence_buckets, training_competence
+from recbole_mirec.model.base import (
+    CONTENT,
+    AccountFeatures,
+    Sides,
+    Table,
+    VectorModel,
+    content_tables,
+    perspective_tables,
+)
+from recbole_mirec.nn.objective import (
+    draw_from_buckets,
+    list_cross_entropy,
+    pair_cross_entropy,
+    triplet_loss,
+)
+from recbole_mirec.nn.settings import CrossEntropy, Modality
+from recbole_mirec.nn.towers import MLP, BilinearTower
 
-ACCOUNTS_AT_ONCE = 1024
 
-
-class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignore[misc]
-    """Trained on pairs, ranked by one matrix product.
-
-    A subclass sets `accounts` and gives `encode` and `calculate_loss`.
-
-    Args:
-        config: RecBole's field names and the device are read.
-        dataset: gives the numbers of brands and influencers.
-    """
-
-    input_type = InputType.PAIRWISE
-    score_meaning = "the inner product of two account vectors, unbounded"
-    accounts: AccountFeatures
+class TwoTowerModel(VectorModel):
+    """Trained on triplets; a subclass sets `inputs` and gives `encode`, or a loss of its own."""
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
+        # None where there is a loss of its own
+        self.margin = config["triplet_margin"]
 
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
         raise NotImplementedError
 
-    def input_fingerprint(self) -> str:
-        """Digest of the account features, which checkpoints leave out: sha256 in hex."""
-        return self.accounts.fingerprint()
+    def compute_vectors(self) -> Sides:
+        """Vectors of all accounts; those of padding mean nothing."""
+        return {side: rows.unsqueeze(1) for side, rows in self.inputs.encoded(self.encode).items()}
 
     def pair_scores(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """Scores of a training batch's positives and of its negatives: float32 (pair), with grad.
@@ -49,39 +55,171 @@ class TwoTowerRecommender(ForgetsInTraining, GeneralRecommender):  # type: ignor
         positives, negatives = self.encode(schema.INFLUENCER, both).chunk(2)
         return (brands * positives).sum(dim=1), (brands * negatives).sum(dim=1)
 
-    def predict(self, interaction: Any) -> Tensor:
-        """Scores of pairs: float32 (pair)."""
-        vectors = self.account_vectors()
-        brands = vectors[schema.BRAND][interaction[self.USER_ID]]
-        influencers = vectors[schema.INFLUENCER][interaction[self.ITEM_ID]]
-        return (brands * influencers).sum(dim=(1, 2))
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean hinge of the batch's triplets whose loss is positive, at least 0."""
+        return triplet_loss(*self.pair_scores(interaction), self.margin, "mean_active")
 
-    def full_sort_predict(self, interaction: Any) -> Tensor:
-        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
-        vectors = self.account_vectors()
-        brands = vectors[schema.BRAND][interaction[self.USER_ID]].squeeze(1)
-        return (brands @ vectors[schema.INFLUENCER].squeeze(1).T).reshape(-1)
 
-    @torch.no_grad()
-    def account_vectors(self) -> dict[schema.Side, Tensor]:
-        """Vectors of all accounts, computed once until the model trains again.
+INPUTS = "inputs"
+_READINGS: dict[str, CrossEntropy] = {"bpr": "softmax_pair", "logistic": "softplus"}
 
-        Returns:
-            `brand` and `influencer` -> float32 (account, 1, dimension) by internal id, with one
-            place where MIRec has its perspectives. Row 0 is padding and means nothing.
-        """
-        if self._kept is not None:
-            return self._kept
-        was_training = self.training
-        self.eval()
-        vectors = {side: self._encode_all(side) for side in schema.SIDES}
-        if was_training:
-            self.train()
-        else:
-            self._kept = vectors
+
+class ContentTwoTower(TwoTowerModel):
+    """Inner product of an MLP's output for the brand and for the influencer.
+
+    It reads what MIRec reads, topics, visual semantics, audience and attributes, each scaled to
+    length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
+    attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
+    precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
+    negative, `logistic` the logistic regression of positives against negatives.
+    """
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        accounts = self.choose_perspectives(config, dataset)
+        rows = perspective_tables(accounts, self.perspectives)
+        self.inputs = AccountFeatures({side: _joined(rows[side]) for side in schema.SIDES})
+        self.loss = config["loss"]
+        shared = bool(config["shared_towers"])
+        self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
+        self.towers = nn.ModuleDict()
+        for name in dict.fromkeys(self.tower_of.values()):
+            self.towers[name] = MLP(
+                self.inputs.widths[INPUTS],
+                config["tower_hidden"],
+                config["tower_dimension"],
+                dropout="first_activations",
+                dropout_rate=config["tower_dropout"],
+            )
+
+    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts by internal id: float32 (account, dimension)."""
+        vectors: Tensor = self.towers[self.tower_of[side]](self.inputs.take(side, ids)[INPUTS].rows)
         return vectors
 
-    def _encode_all(self, side: schema.Side) -> Tensor:
-        ids = torch.arange(self.accounts.n_accounts[side], device=self.device)
-        blocks = [self.encode(side, block) for block in torch.split(ids, ACCOUNTS_AT_ONCE)]
-        return torch.cat(blocks).unsqueeze(1)
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean loss of the batch's pairs, above 0."""
+        return pair_cross_entropy(*self.pair_scores(interaction), _READINGS[self.loss])
+
+
+def _joined(table: Table) -> Table:
+    """All modalities of an account as one row, with 0/1 marks of those that it has; mask: any."""
+    masks = torch.stack([mask for _, mask in table.values()], dim=1)
+    rows = [functional.normalize(features) for features, _ in table.values()]
+    return {INPUTS: Modality(torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
+
+
+class HPTR(TwoTowerModel):
+    """History pooling with triplet ranking, a comparison of MIR's and CAMERA's papers.
+
+    Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
+    is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
+    A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
+    Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
+    CAMERA.
+    """
+
+    score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
+    figure_notes = (
+        "HPTR reads topics and visual semantics of content; it has no use for audience and "
+        "attributes.",
+    )
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        tables = content_tables(dataset, type(self).__name__)
+        for name in CONTENT:
+            if name not in tables[schema.BRAND]:
+                self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
+        # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
+        # 0.1, which would drown them.
+        for table in tables.values():
+            for name, (rows, mask) in table.items():
+                table[name] = Modality(rows * rows.shape[1] ** 0.5, mask)
+        self.inputs = AccountFeatures(tables)
+        hidden = dict(zip(CONTENT, (config["topic_tower"], config["visual_tower"]), strict=True))
+        self.dimension, rate = config["tower_dimension"], config["tower_dropout"]
+        self.towers = nn.ModuleDict()
+        for side in schema.SIDES:
+            self.towers[side] = BilinearTower(
+                {
+                    name: MLP(width, hidden[name], self.dimension, dropout_rate=rate)
+                    for name, width in self.inputs.widths.items()
+                }
+            )
+
+    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts by internal id: float32 (account, dimension)."""
+        # The root on both sides makes the inner product the mean of the elementwise product.
+        vectors: Tensor = self.towers[side](self.inputs.take(side, ids)) / self.dimension**0.5
+        return vectors
+
+
+class MIR(HPTR):
+    """The first method of the task, on our inputs: `HPTR`'s vectors, a loss of lists.
+
+    Source: T. Gan et al., "Seeking Micro-influencers for Brand Promotion", ACM MM 2019. Topics
+    stand for its word2vec text features and visual semantics for its VGG16 features; both are
+    pooled over an account's posts by the conversion. Audience and attributes are not read.
+
+    A training list holds one influencer from each of a brand's competence buckets and negatives,
+    `list_size` together; `sample_num` of `train_neg_sample_args` are negatives. Labels fall from
+    the best bucket, with as much as there are buckets, to the last one, with 1; negatives have 0.
+    The list is made for a collaboration of the training part, whose influencer speaks for its own
+    bucket; the others are drawn anew each time. Buckets that a brand cannot fill are left out of
+    its list. Where no competence is known, all labels are equal, and which bucket an influencer
+    stands in, which then means nothing, follows from its place in the data set.
+    """
+
+    figure_notes = (
+        "MIR reads topics and visual semantics of content; it has no use for audience and "
+        "attributes.",
+    )
+
+    def __init__(self, config: Any, dataset: Any):
+        super().__init__(config, dataset)
+        self.n_negatives = config["train_neg_sample_args"]["sample_num"]
+        n_buckets = config["list_size"] - self.n_negatives
+        if n_buckets < 1:
+            raise UsageError(
+                f"Key 'list_size' must be above sample_num of train_neg_sample_args, "
+                f"{self.n_negatives}. Received: {config['list_size']}."
+            )
+        pairs = dataset.pairs[schema.TRAIN]
+        competence = training_competence(dataset)
+        labels = np.arange(n_buckets, 0, -1)
+        if np.isnan(competence).all():
+            self.logger.info(
+                "No training collaboration has a competence: lists are drawn uniformly from a "
+                "brand's influencers, with equal labels."
+            )
+            competence, labels = np.zeros(len(pairs)), np.ones(n_buckets)
+        members, sizes = competence_buckets(pairs, competence, self.n_users, n_buckets)
+        labels = np.concatenate([labels, np.zeros(self.n_negatives)]).astype(np.float32)
+        values = {"members": members, "sizes": sizes, "labels": labels}
+        for name, array in values.items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean listwise cross entropy of the batch's lists."""
+        # RecBole repeats the batch's pairs once for every negative.
+        n_lists = len(interaction) // self.n_negatives
+        brands = interaction[self.USER_ID][:n_lists]
+        negatives = interaction[self.NEG_ITEM_ID].reshape(self.n_negatives, n_lists).T
+        drawn, filled = self._draw(brands, interaction[self.ITEM_ID][:n_lists])
+        influencers = torch.cat([drawn, negatives], dim=1)
+        mask = torch.cat([filled, torch.ones_like(negatives, dtype=torch.bool)], dim=1)
+        chosen, rows = torch.unique(influencers, return_inverse=True)
+        # index_select: the gradient of vectors[rows] adds up in any order under several threads.
+        vectors = self.encode(schema.INFLUENCER, chosen).index_select(0, rows.reshape(-1))
+        brand_vectors = self.encode(schema.BRAND, brands).unsqueeze(1)
+        scores = (brand_vectors * vectors.reshape(*rows.shape, -1)).sum(dim=2)
+        return list_cross_entropy(scores, self.labels.expand_as(scores), mask)
+
+    def _draw(self, brands: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
+        """An influencer (list, bucket) of each bucket, and True where the brand fills it."""
+        members, sizes = self.members[brands], self.sizes[brands]
+        places = torch.rand(sizes.shape, device=sizes.device)
+        drawn = draw_from_buckets(members, sizes, places)
+        own = (members == positives[:, None, None]).any(dim=2)
+        return torch.where(own, positives.unsqueeze(1), drawn), sizes > 0

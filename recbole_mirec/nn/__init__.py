@@ -11,60 +11,11 @@ mean node embedding in (18) features ``attribute``
 sigma, mu, omega, gamma,    ``AccountEncoder.towers``, by the modality that each reads
 beta
 W_p, b_p, W_t, b_t          ``AccountEncoder.fusions``, by perspective and modality
-W_1f, b_1f, W_2f, b_2f      ``AffinityMaps.content`` and ``AffinityMaps.audience``
-e_af; w_c, w_u; e'_c, e'_u  `affinity`; `attention_weights`; `co_attention`
+W_1f, b_1f, W_2f, b_2f      ``CoAttention.sides``, by ``content`` and ``audience``
+e_af; w_c, w_u; e'_c, e'_u  inside `CoAttention`; `attention_weights`; `CoAttention`
 e'_c, e'_u, e_s             the perspectives ``content``, ``audience``, ``attribute`` of an account
 f, g, h; F                  `perspective_scores`; their sum
 L1, L2, L3; L4              `triplet_loss`; `pair_cross_entropy`
 L', lambda, |theta|_1       `objective`, ``l1_weight``, the sum over `weight_matrices`
 ==========================  ===================================================================
 """
-
-from recbole_mirec.nn.account_encoder import AccountEncoder
-from recbole_mirec.nn.coattention import (
-    AffinityMaps,
-    CoAttention,
-    affinity,
-    attention_weights,
-    co_attention,
-)
-from recbole_mirec.nn.fusion import Fusion, masked_product
-from recbole_mirec.nn.mlp import MLP
-from recbole_mirec.nn.objective import (
-    masked_mean,
-    objective,
-    pair_cross_entropy,
-    perspective_scores,
-    triplet_loss,
-    weight_matrices,
-)
-from recbole_mirec.nn.perspectives import (
-    MODALITIES,
-    PERSPECTIVE_MODALITIES,
-    PERSPECTIVES,
-    Perspective,
-)
-from recbole_mirec.nn.settings import NetworkSettings
-
-__all__ = [
-    "MLP",
-    "MODALITIES",
-    "PERSPECTIVES",
-    "PERSPECTIVE_MODALITIES",
-    "AccountEncoder",
-    "AffinityMaps",
-    "CoAttention",
-    "Fusion",
-    "NetworkSettings",
-    "Perspective",
-    "affinity",
-    "attention_weights",
-    "co_attention",
-    "masked_mean",
-    "masked_product",
-    "objective",
-    "pair_cross_entropy",
-    "perspective_scores",
-    "triplet_loss",
-    "weight_matrices",
-]

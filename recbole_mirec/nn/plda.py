@@ -19,15 +19,10 @@ _FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class TwoCovariance:
-    """The two covariances of the model, symmetric, float64.
+    """The two covariances of the model, symmetric and positive definite, float64."""
 
-    Attributes:
-        within: W, of a brand's influencers about their mean; positive definite.
-        between: B, of the brands' latent vectors; positive definite.
-    """
-
-    within: Float[Tensor, "dim dim"]
-    between: Float[Tensor, "dim dim"]
+    within: Float[Tensor, "dim dim"]  # W, of a brand's influencers about their mean
+    between: Float[Tensor, "dim dim"]  # B, of the brands' latent vectors
 
 
 def fit_two_covariance(
@@ -38,22 +33,16 @@ def fit_two_covariance(
     shrinkage: float,
     cross_share: float,
 ) -> TwoCovariance:
-    """Estimate both covariances by moments, from training pairs only.
+    """Estimate both covariances by moments, from centred rows and training pairs only.
 
-    W is the pooled covariance of influencers about the mean of their brand, its entries off the
-    diagonal shrunk towards 0. B is the covariance of the brands' mean influencers, less what W
-    adds to a mean of so many, averaged with the covariance between a brand's own row and its mean
-    influencer; eigenvalues that are not positive are lifted.
-
-    Args:
-        brands: Centred rows.
-        influencers: Centred rows.
-        pairs: Rows of `brands` and `influencers`, positives.
-        shrinkage: Share of W's off-diagonal entries that is taken away, in [0, 1].
-        cross_share: Weight of the covariance with the brands' own rows in B, in [0, 1].
+    W is the pooled covariance of influencers about the mean of their brand, `shrinkage` of its
+    entries off the diagonal taken away. B is the covariance of the brands' mean influencers, less
+    what W adds to a mean of so many, averaged with the covariance between a brand's own row and
+    its mean influencer, whose weight is `cross_share`; eigenvalues that are not positive are
+    lifted.
 
     Raises:
-        ValueError: If there are fewer than two brands, or no brand has two influencers.
+        ValueError: fewer than two brands, or no brand with two influencers.
     """
     brand_ids, members = torch.unique(pairs[:, 0], return_inverse=True)
     rows = influencers[pairs[:, 1]].double()
@@ -91,16 +80,8 @@ def plda_vectors(
     With T = B + W the ratio is ``b' P m + m' Q m / 2 + b' Q b / 2 + constant``, where
     ``S = (T - B T^-1 B)^-1``, ``P = T^-1 B S`` and ``Q = T^-1 - S``. The third and fourth part are
     the same for all influencers of a brand and left out. P is symmetric and positive definite, so
-    with its root R a brand's vector is ``[R b, 1]`` and an influencer's ``[R m, m' Q m / 2]``: both
-    sides in one space.
-
-    Args:
-        model: The fitted covariances.
-        brands: Centred rows.
-        influencers: Centred rows.
-
-    Returns:
-        Vectors one dimension wider than the rows, of the rows' type; the product is unbounded.
+    with its root R a brand's vector is ``[R b, 1]`` and an influencer's ``[R m, m' Q m / 2]``, of
+    the rows' type and unbounded.
     """
     within, between = model.within, model.between
     total_inverse = torch.linalg.inv(between + within)

@@ -1,145 +1,115 @@
-"""Every switch and number of the network and its objective, checked once when it is made."""
+"""What networks read, and every switch and number of theirs, checked when settings are made."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Annotated, Literal, NamedTuple
 
-from recbole_mirec.nn.checks import (
-    Number,
-    require_filled_tuple,
-    require_known,
-    require_number,
-    require_width,
-)
-from recbole_mirec.nn.perspectives import PERSPECTIVES, Perspective
+from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
-FusionRule = Literal["low_rank", "product"]
+from dataset_convert import schema
+
+# the type checks of the tests take float literally, and YAML holds whole numbers too
+Number = float | int
+
+ATTRIBUTE = "attribute"
+# A perspective's inputs: its columns, but attribute lists and vectors are two ways to one input.
+INPUTS: dict[str, tuple[str, ...]] = {
+    name: (ATTRIBUTE,) if name == ATTRIBUTE else columns
+    for name, columns in schema.PERSPECTIVES.items()
+}
+
+
+class Modality(NamedTuple):
+    """A modality of some accounts, or what a network made of it, and who has it (True)."""
+
+    rows: Float[Tensor, "account dim"]
+    mask: Bool[Tensor, "account"]
+
+
+Perspective = Literal["content", "audience", "attribute"]
 CoattentionInput = Literal["raw", "sigmoid"]
-CoattentionSides = Literal["shared", "separate"]
 DropoutPlace = Literal["none", "first_activations", "first_weights"]
 Initialisation = Literal["uniform_0.1", "normal_0.1"]
 TripletReduction = Literal["mean", "mean_active"]
 CrossEntropy = Literal["softplus", "softmax_pair"]
 
-_SWITCHES = {
-    "fusion": FusionRule,
-    "coattention_input": CoattentionInput,
-    "coattention_sides": CoattentionSides,
-    "dropout": DropoutPlace,
-    "attribute_dropout": DropoutPlace,
-    "initialisation": Initialisation,
-    "triplet_reduction": TripletReduction,
-    "cross_entropy": CrossEntropy,
-}
+# Strict: neither True nor "3" is a number.
+Switch = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
+Weight = Annotated[float, Field(strict=True, ge=0)]
+DropShare = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+AboveZero = Annotated[float, Field(strict=True, ge=1e-3)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkSettings:
+class Settings(BaseModel):
+    """Frozen settings, all to be given; properties/model/MIRec.yaml says what each one means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dropout_rate: DropShare
+
+
+class NetworkSettings(Settings):
     """What the paper's text and its published reference leave open between them.
 
-    Numbers in parentheses are the paper's equations. Where two values are given for a switch, the
-    first is the text's reading and the second the reference's.
-
-    Attributes:
-        perspectives: Which of content, audience and attribute the account is made of, in the
-            order of the perspective axis of every tensor; at least one, none twice.
-        dimension: ``d_a``, the width of one perspective's vector (512 in the paper).
-        visual_hidden: Hidden widths of the visual towers sigma and omega (1024, 1024, 1024).
-        topic_hidden: Hidden widths of the topic towers mu and gamma (128).
-        attribute_hidden: Hidden widths of the attribute tower beta (1024).
-        fusion: (9)(12): ``low_rank`` maps each branch linearly before the elementwise product;
-            ``product`` multiplies the towers' outputs as they are.
-        coattention_input: Softmax input of (21)(22): ``raw`` is ``e o e_af``, ``sigmoid`` is
-            ``sigmoid(e) o e_af``.
-        coattention_sides: The weights of (20): ``shared`` is one set for all accounts,
-            ``separate`` one set for brands and one for influencers.
-        dropout: Where the visual and topic towers drop: ``first_activations`` is after the first
-            linear map, per account; ``first_weights`` is on the first weight matrix, one mask for
-            all accounts of a call; ``none`` is nowhere.
-        attribute_dropout: The same for the attribute tower: ``first_activations`` or ``none``.
-        dropout_rate: The share that is dropped in training, in [0, 1) (0.5).
-        initialisation: ``uniform_0.1`` is uniform(-0.1, 0.1); ``normal_0.1`` is normal of
-            standard deviation 0.1, but 1 for the co-attention biases.
-        triplet_reduction: ``mean`` over all triplets, or ``mean_active`` over those whose loss is
-            positive.
-        cross_entropy: The reading of (31): ``softplus`` or ``softmax_pair``; see
-            `recbole_mirec.nn.objective.pair_cross_entropy`.
-        margins: The margins of (28)-(30), at least 0, by perspective (4, 2, 2).
-        score_penalties: Weights, at least 0, of the mean positive and the mean negative score,
-            by perspective: all 0, or (.01, .01), (.02, .02), (.01, .01).
-        l1_weight: ``lambda`` of (32), at least 0 (0.001).
-
-    Raises:
-        ValueError: If a switch or a perspective is unknown (the nearest valid name is given), if
-            a perspective is repeated or lacks its margin or penalties, or if a number is out of
-            its range.
+    Where two values are named for a switch, the first is the text's reading and the second the
+    reference's; numbers in parentheses are the paper's equations.
     """
 
-    # a runtime type check of __init__ would come before __post_init__ and its errors
-    __no_type_check__: ClassVar[bool] = True
+    # in the order of the perspective axis of every tensor
+    perspectives: Annotated[tuple[Perspective, ...], Field(min_length=1)]
+    dimension: Count
+    visual_hidden: Widths  # of the towers sigma and omega
+    topic_hidden: Widths  # of mu and gamma
+    attribute_hidden: Widths  # of beta
+    # (9)(12): a linear map of each branch before the elementwise product, or none
+    fusion: Literal["low_rank", "product"]
+    coattention_input: CoattentionInput  # softmax of (21)(22) reads e or its sigmoid
+    # weights of (20): one set, or one each for brands and influencers
+    coattention_sides: Literal["shared", "separate"]
+    dropout: DropoutPlace  # of visual and topic towers; see `MLP`
+    attribute_dropout: DropoutPlace  # `first_activations` or `none`
+    initialisation: Initialisation  # see `linear`
+    triplet_reduction: TripletReduction  # see `triplet_loss`
+    cross_entropy: CrossEntropy  # see `pair_cross_entropy`
+    margins: dict[Perspective, Weight]  # of (28)-(30)
+    # weights of the mean positive and the mean negative score: all 0, or .01, .02 and .01 each
+    score_penalties: dict[Perspective, tuple[Weight, Weight]]
+    l1_weight: Weight  # lambda of (32)
 
-    perspectives: tuple[Perspective, ...]
-    dimension: int
-    visual_hidden: tuple[int, ...]
-    topic_hidden: tuple[int, ...]
-    attribute_hidden: tuple[int, ...]
-    fusion: FusionRule
-    coattention_input: CoattentionInput
-    coattention_sides: CoattentionSides
-    dropout: DropoutPlace
-    attribute_dropout: DropoutPlace
-    dropout_rate: Number
-    initialisation: Initialisation
-    triplet_reduction: TripletReduction
-    cross_entropy: CrossEntropy
-    margins: Mapping[Perspective, Number]
-    score_penalties: Mapping[Perspective, tuple[Number, Number]]
-    l1_weight: Number
-
-    def __post_init__(self) -> None:
-        for name, switch in _SWITCHES.items():
-            require_known(name, getattr(self, name), get_args(switch))
-        self._check_perspectives()
-        self._check_widths()
-        self._check_loss_weights()
-        require_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
-        require_number("l1_weight", self.l1_weight, minimum=0)
-
-    def _check_perspectives(self) -> None:
-        require_filled_tuple("perspectives", self.perspectives)
-        for perspective in self.perspectives:
-            require_known("perspectives", perspective, PERSPECTIVES)
+    @model_validator(mode="after")
+    def _check_perspectives(self) -> "NetworkSettings":
         if len(set(self.perspectives)) < len(self.perspectives):
-            raise ValueError(
-                "The 'perspectives' parameter must name each perspective once. "
-                f"Received: {self.perspectives!r}."
-            )
-
-    def _check_widths(self) -> None:
-        require_width("dimension", self.dimension)
-        for name in ("visual_hidden", "topic_hidden", "attribute_hidden"):
-            require_filled_tuple(name, getattr(self, name))
-            for width in getattr(self, name):
-                require_width(name, width)
-
-    def _check_loss_weights(self) -> None:
+            raise ValueError("perspectives must name each perspective once")
         for name in ("margins", "score_penalties"):
-            given = getattr(self, name)
-            for perspective in given:
-                require_known(name, perspective, PERSPECTIVES)
-            missing = [perspective for perspective in self.perspectives if perspective not in given]
+            missing = [key for key in self.perspectives if key not in getattr(self, name)]
             if missing:
-                raise ValueError(
-                    f"The '{name}' parameter must have an entry for every perspective in use; "
-                    f"add {', '.join(missing)}. Received: {given!r}."
-                )
-        for perspective, margin in self.margins.items():
-            require_number(f"margins[{perspective}]", margin, minimum=0)
-        for perspective, pair in self.score_penalties.items():
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise ValueError(
-                    f"The 'score_penalties[{perspective}]' parameter must be a tuple of two "
-                    f"weights, for positive and negative scores. Received: {pair!r}."
-                )
-            for weight in pair:
-                require_number(f"score_penalties[{perspective}]", weight, minimum=0)
+                raise ValueError(f"{name} must have entries for {', '.join(missing)}, in use")
+        return self
+
+
+class MetricSettings(Settings):
+    """What `variant: mirec` is made of; docs/experiments.md says what each part is worth."""
+
+    square_roots: Switch
+    centring: Switch
+    input_dimension: Count
+    tower: Literal["linear", "mlp"]  # see `MetricEncoder`, as of the next three
+    identity_path: Switch
+    modality_dropout: DropShare
+    temperature: AboveZero
+    n_negatives: Count
+    competence_power: Weight
+    peer_weight: Weight
+    plda_weight: Weight
+    plda_dimension: Count
+    plda_shrinkage: Share  # see `fit_two_covariance`, as of the next
+    plda_cross_share: Share
+    raw_weight: Weight
+    category_weight: Weight
+    category_inverse_penalty: AboveZero
+    hubness_weight: Weight
+    hubness_neighbours: Count
+    csls: Switch

@@ -2,7 +2,7 @@
 
 import sys
 
-from recbole_mirec.tuning.cli import main
+from recbole_mirec.cli import tuning_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tuning_main())

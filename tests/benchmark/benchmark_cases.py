@@ -1,13 +1,16 @@
 """Small benchmarks on the synthetic mirec-tiny, and what is compared of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recbole_mirec.benchmark import running, summary
+from recbole_mirec.benchmark import benchmark, summary
 from recbole_mirec.benchmark.plan import BenchmarkPlan, make_plan
+from recbole_mirec.sweep import End, Job, read_end, run_job
 
+BOTH = ["new-brand", "known-brand"]
 MODELS: dict[str, Any] = {
     "Cosine": {"model": "Cosine"},
     "Random": {"model": "Random"},
@@ -17,15 +20,8 @@ MODELS: dict[str, Any] = {
 
 def content(**changes: Any) -> dict[str, Any]:
     """A plan's keys."""
-    keys = {
-        "name": "little",
-        "dataset": "mirec-tiny",
-        "protocols": ["new-brand"],
-        "seeds": [1, 2],
-        "main": "Cosine",
-        "models": MODELS,
-    }
-    return keys | changes
+    keys = {"name": "little", "dataset": "mirec-tiny", "protocols": ["new-brand"]}
+    return {**keys, "seeds": [1, 2], "main": "Cosine", "models": MODELS, **changes}
 
 
 def plan(data_path: Path | None = None, **changes: Any) -> BenchmarkPlan:
@@ -34,16 +30,24 @@ def plan(data_path: Path | None = None, **changes: Any) -> BenchmarkPlan:
     return make_plan(content(**changes), settings)
 
 
-def run_in_this_process(patch: pytest.MonkeyPatch) -> list[str]:
+def run_in_this_process(patch: pytest.MonkeyPatch, *, page: bool = False) -> list[str]:
     """Let benchmarks do their runs here, one after the other; returns the folders as they run."""
     done: list[str] = []
 
-    def one_after_the_other(work: Any, propose: Any, report: Any, **_: Any) -> None:
-        while (job := propose()) is not None:
-            done.append(str(job.folder))
-            report(job, work(job))
+    def one_after_the_other(jobs: Sequence[Job], **_: Any) -> dict[Path, End]:
+        ends = {}
+        for job in jobs:
+            end = read_end(job.folder)
+            if end is None:
+                done.append(str(job.folder))
+                end = run_job(job)
+            ends[job.folder] = end
+        return ends
 
-    patch.setattr(running, "run_in_workers", one_after_the_other)
+    patch.setattr(benchmark, "run_jobs", one_after_the_other)
+    if not page:
+        patch.setattr(benchmark, "portrait_run", lambda *_: None)
+        patch.setattr(benchmark, "write_page", lambda *_: None)
     # as many as the tests have time for
     patch.setattr(summary, "N_DRAWS", 20)
     patch.setattr(summary, "N_FLIPS", 20)

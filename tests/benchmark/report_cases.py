@@ -1,27 +1,16 @@
-"""A benchmark's folder written by hand, and a reader of its page."""
+"""A benchmark's folder written by hand."""
 
 import json
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
+from page_cases import Page
 
-from recbole_mirec.benchmark.portrait_file import (
-    AccountMap,
-    AttributeGraph,
-    Card,
-    CaseStudy,
-    MapSide,
-    Portrait,
-    Topic,
-)
-from recbole_mirec.benchmark.report.page import write_report
-from recbole_mirec.benchmark.report.view import About
-
-ABOUT = About("trial", "Ours", "python -m recbole_mirec.benchmark plan.yaml", ("Ours: content",))
-VOID = {"meta", "wbr"}
+from recbole_mirec.benchmark.page import write_page
+from recbole_mirec.benchmark.summary import BenchmarkResult
 
 # label -> MAP of brands b1, b2, b3 for seeds 1 and 2; Cosine runs once.
 VALUES = {
@@ -41,77 +30,54 @@ def write_folder(
     protocols: Sequence[str] = ("new-brand",),
     labels: Sequence[str] = tuple(VALUES),
     failed: Sequence[str] = (),
-    categories: bool = True,
+    categories: Sequence[str | None] = CATEGORIES,
     synthetic: bool = True,
     folds: int = 0,
     differences: Mapping[str, tuple[float, float]] | None = None,
     leader: str = "",
-) -> Path:
-    """The files of a benchmark; `differences`: label -> (difference, p after Holm)."""
-    runs, brands = [], []
+    main: str = "Ours",
+    ablated: str = "Ours",
+    leaking: Sequence[str] = (),
+) -> BenchmarkResult:
+    """A benchmark and the files of its runs; `differences`: label -> (difference, p after Holm)."""
+    runs, brands, results = [], [], []
     for protocol in protocols:
         for label in labels:
             for seed, values in enumerate(VALUES[label], start=1):
-                run = _run(label, protocol, seed, label in failed)
+                run: dict[str, Any] = {
+                    **{"label": label, "model": MODELS[label], "protocol": protocol, "seed": seed},
+                    **{"status": "failed" if label in failed else "finished", "seconds": 30.0},
+                    "reason": "DivergedError: the loss is <NaN>" if label in failed else "",
+                    "folder": f"runs/{label.replace(': ', '-')}/{protocol}/seed-{seed}",
+                    "record": {},
+                }
+                if label not in failed:
+                    run["record"] = _write_run(folder / run["folder"], label, values, synthetic)
+                    for number, value in enumerate(values):
+                        brands.append(
+                            {
+                                **{"label": label, "protocol": protocol, "seed": seed, "fold": 0},
+                                **{"part": "test", "brand_id": f"b{number + 1}"},
+                                "brand_category": categories[number],
+                                **{"AUC": 0.5 + value / 2, "MAP": value, "FirstRank": 1 / value},
+                            }
+                        )
                 runs += [{**run, "fold": fold + 1 if folds else 0} for fold in range(folds or 1)]
-                if label in failed:
-                    continue
-                notes = [NOTE] if label == "BPR" else []
-                _write_run(folder / str(run["folder"]), label, values, synthetic, notes)
-                brands += [
-                    _brand(label, protocol, seed, number, value, categories)
-                    for number, value in enumerate(values)
-                ]
-    pd.DataFrame(runs).to_csv(folder / "runs.csv", index=False)
-    pd.DataFrame(brands).to_csv(folder / "per_brand.csv", index=False)
-    chosen = [label for label in labels if label not in failed]
-    rows = [
-        row
-        for p in protocols
-        for label in chosen
-        for row in _results(label, p, differences, leader)
-    ]
-    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
-    return folder
-
-
-def _run(label: str, protocol: str, seed: int, failed: bool) -> dict[str, Any]:
-    return {
-        "label": label,
-        "model": MODELS[label],
-        "protocol": protocol,
-        "seed": seed,
-        "status": "failed" if failed else "finished",
-        "reason": "DivergedError: the loss is <NaN>" if failed else "",
-        "best_epoch": 2,
-        "n_epochs": 3,
-        "seconds": 30.0,
-        "folder": f"runs/{label.replace(':', '').replace(' ', '-')}/{protocol}/seed-{seed}",
-    }
+            if label not in failed:
+                results += _results(label, protocol, differences, leader)
+    models = [SimpleNamespace(label=one, leaks=one in leaking) for one in labels if ":" not in one]
+    ablations = [SimpleNamespace(label=one, leaks=False) for one in (ablated, "Ours: content")]
+    families = [(models, main), (ablations, ablated)][: 2 if "Ours: content" in labels else 1]
+    plan: Any = SimpleNamespace(name="trial", main=main, families=families)
+    frames = (pd.DataFrame(rows) for rows in (runs, brands, results))
+    return BenchmarkResult(plan, folder, *frames, synthetic, ("read with care",))
 
 
 def _write_run(
-    folder: Path, label: str, values: Sequence[float], synthetic: bool, notes: list[str]
-) -> None:
+    folder: Path, label: str, values: Sequence[float], synthetic: bool
+) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    epochs = [] if label == "Cosine" else [(0, 9.0, 0.1), (1, 7.0, 0.3), (2, 5.0, 0.2)]
-    record = {
-        "model": MODELS[label],
-        "dataset": "made-up",
-        "protocol": "new-brand",
-        "seed": 1,
-        "settings": {"valid_metric": "MAP"},
-        "status": "finished",
-        "data_fingerprint": "0123456789abcdef",
-        "synthetic": synthetic,
-        "versions": {"torch": "2.13"},
-        "best_epoch": 2,
-        "history": [{"epoch": e, "train_loss": loss, "valid": v} for e, loss, v in epochs],
-        "notes": notes,
-        "test": {"n_brands": 3, "n_candidates": 40},
-    }
-    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    ranks = pd.DataFrame(
+    pd.DataFrame(
         {
             "brand_id": ["b1", "b2", "b3", "b3"],
             "influencer_id": ["i1", "i2", "i3", "i4"],
@@ -119,24 +85,19 @@ def _write_run(
             "n_candidates": 40,
             "unseen": [True, False, False, False],
         }
-    )
-    ranks.to_csv(folder / "ranks.test.csv", index=False)
-
-
-def _brand(
-    label: str, protocol: str, seed: int, number: int, value: float, categories: bool
-) -> dict[str, Any]:
-    row = {"label": label, "protocol": protocol, "seed": seed, "fold": 0, "part": "test"}
-    row |= {"brand_id": f"b{number + 1}"}
-    row |= {"brand_category": CATEGORIES[number]} if categories else {}
-    return row | {"AUC": 0.5 + value / 2, "MAP": value, "MedR": 1 / value, "unseen_MAP": value}
+    ).to_csv(folder / "ranks.test.csv", index=False)
+    epochs = [] if label == "Cosine" else [(0, 9.0, 0.1), (1, 7.0, 0.3), (2, 5.0, 0.2)]
+    return {
+        **{"dataset": "made-up", "data_fingerprint": "0123456789abcdef", "synthetic": synthetic},
+        **{"settings": {}, "versions": {"torch": "2.13"}, "best_epoch": 2},
+        "history": [{"epoch": e, "train_loss": loss, "valid": v} for e, loss, v in epochs],
+        "notes": [NOTE] if label == "BPR" else [],
+        "test": {"n_brands": 3, "n_candidates": 40},
+    }
 
 
 def _results(
-    label: str,
-    protocol: str,
-    differences: Mapping[str, tuple[float, float]] | None,
-    leader: str = "",
+    label: str, protocol: str, differences: Mapping[str, tuple[float, float]] | None, leader: str
 ) -> list[dict[str, Any]]:
     runs = pd.DataFrame(VALUES[label])
     mean = float(runs.to_numpy().mean())
@@ -147,118 +108,82 @@ def _results(
     means = {"MAP": mean, "AUC": 0.5 + mean / 2, "MedR": 1 / mean, "unseen_MAP": mean / 2}
     return [
         {
-            "label": label,
-            "protocol": protocol,
-            "part": "test",
-            "metric": metric,
-            "mean": value,
-            "low": value - 0.04,
-            "high": value + 0.06,
-            "n_brands": 3,
-            "n_runs": len(runs),
+            **{"label": label, "protocol": protocol, "part": "test", "metric": metric},
+            **{"mean": value, "low": value - 0.04, "high": value + 0.06},
+            **{"n_brands": 3, "n_runs": len(runs), "against": "" if label == "Ours" else "Ours"},
             "difference": difference if metric == "MAP" else float("nan"),
-            "difference_low": difference - 0.02,
-            "difference_high": difference + 0.03,
+            **{"difference_low": difference - 0.02, "difference_high": difference + 0.03},
             "p_holm": p if metric == "MAP" else float("nan"),
             "significant": metric == "MAP" and p < 0.05,
-            "against": "" if label == "Ours" else "Ours",
             "leads": metric == "MAP" and label == leader,
         }
         for metric, value in means.items()
     ]
 
 
-def portrait(**changes: Any) -> Portrait:
+def changed(result: BenchmarkResult, label: str, metric: str, **values: Any) -> BenchmarkResult:
+    """Other values in a row of the results."""
+    found = result.results
+    found.loc[(found["label"] == label) & (found["metric"] == metric), list(values)] = [
+        *values.values()
+    ]
+    return result
+
+
+def portrait(**changes: Any) -> dict[str, Any]:
     """A portrait of two brands and three influencers."""
-    topics = {"content_topics": (Topic(4, 0.62, ("cake", "oven")), Topic(1, 0.2, ()))}
-    brand = Card("b1", "brand", 0.0, {}, 1500, topics, {}, ("cosmetic", "food"))
-    best = Card(
-        "i1",
-        "best ranked collaborator",
-        1.0,
-        {"content": 2.25, "attribute": -0.75},
-        None,
-        {"content_topics": topics["content_topics"][:1]},
-        {"content_visual": ("plate",)},
-        ("food", "travel"),
-    )
-    worst = Card("i2", "worst ranked other", 39.5, {"content": 0.5}, 7, {}, {}, ())
-    case = CaseStudy("the best <brand>", 0.75, 2, 40, "food", brand, (best, worst))
-    graph = AttributeGraph(
-        ("food", "cake", "travel"), (5.0, 3.0, 2.0), ((0, 1, 3.0), (0, 2, 2.0)), 9, 20, 30.0
-    )
-    places = AccountMap(
-        "principal components",
-        MapSide(("b1", "b2"), (0.0, 1.0), (0.0, 2.0), ("food", "shoes")),
-        MapSide(("i1", "i2", "i3"), (0.5, 0.25, 0.75), (1.0, 1.5, 0.5), ("food", "", "shoes")),
-    )
-    values: dict[str, Any] = {
-        "label": "Ours",
-        "protocol": "new-brand",
-        "seed": 1,
-        "graph": graph,
-        "map": places,
-        "cases": (case,),
-        "missing": {},
+
+    def card(name: str, role: str, **known: Any) -> dict[str, Any]:
+        bare = {"rank": 0.0, "shares": {}, "followers": None}
+        nothing = {"content_topics": [], "content_visual": [], "attributes": []}
+        features = nothing | known.pop("features", {})
+        return {"id": name, "role": role, **(bare | known), "features": features}
+
+    def words(*texts: str, shared: str = "") -> list[dict[str, Any]]:
+        return [{"key": text, "text": text, "shared": text == shared} for text in texts]
+
+    topic = "62 % cake · oven"
+    known = {"content_topics": words(topic), "attributes": words("cosmetic", "food")}
+    brand = card("b1", "the brand", followers=1500, features=known)
+    theirs = {
+        "content_topics": words(topic, shared=topic),
+        "attributes": words("art", "food", shared="food"),
     }
-    return Portrait(**(values | changes))
+    shares = {"content": 2.25, "attribute": -0.75}
+    best = card("i1", "best ranked collaborator", rank=1.0, shares=shares, features=theirs)
+    worst = card("i2", "worst ranked other", rank=39.5, shares={"content": 0.5})
+    accounts = [
+        ("b1", "brand", 0.0, 0.0, "food"),
+        ("b2", "brand", 1.0, 2.0, "shoes"),
+        ("i1", "influencer", 0.5, 1.0, "food"),
+        ("i2", "influencer", 0.25, 1.5, ""),
+    ]
+    names = ("id", "side", "x", "y", "category")
+    return {
+        **{"label": "Ours", "protocol": "new-brand", "seed": 1, "missing": {}},
+        "graph": {
+            **{"names": ["food", "cake", "travel"], "strengths": [5.0, 3.0, 2.0]},
+            **{"edges": [[0, 1, 3.0], [0, 2, 2.0]], "n_attributes": 9, "n_edges": 20},
+            "total": 30.0,
+        },
+        "map": {
+            "method": "magic",
+            "accounts": [dict(zip(names, a, strict=True)) for a in accounts],
+        },
+        "cases": [
+            {
+                **{"rule": "the best <brand>", "average_precision": 0.75, "n_positives": 2},
+                **{"n_candidates": 40, "category": "food", "brand": brand},
+                "influencers": [best, worst],
+            }
+        ],
+        **changes,
+    }
 
 
-class Page(HTMLParser):
-    """The elements of a page and its visible text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.words = ""
-        self.depth = 0
-        self.in_style = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        self.depth += tag not in VOID
-        self.in_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self.depth -= 1
-        self.in_style = False
-
-    def handle_data(self, data: str) -> None:
-        self.words += "" if self.in_style else data
-
-    def of_class(self, name: str) -> list[dict[str, str]]:
-        return [found for _, found in self.elements if found.get("class") == name]
-
-    def rows(self) -> list[list[str]]:
-        """The cells of every table row, as text."""
-        reader = _Rows()
-        reader.feed(self.text)
-        return reader.found
+def write_portrait_file(folder: Path, **changes: Any) -> None:
+    (folder / "portrait.json").write_text(json.dumps(portrait(**changes)), encoding="utf-8")
 
 
-class _Rows(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[list[str]] = []
-        self.inside = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
-            self.found.append([])
-        if tag in ("td", "th"):
-            self.found[-1].append("")
-            self.inside = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self.inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self.inside:
-            self.found[-1][-1] += data
-
-
-def page_of(folder: Path, about: About = ABOUT) -> Page:
-    return Page(write_report(folder, about).read_text(encoding="utf-8"))
+def page_of(result: BenchmarkResult, command: str = "go") -> Page:
+    return Page(write_page(result, command).read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,17 +17,18 @@ from little_data import settings
 from scipy import sparse
 
 from dataset_convert.atomic import read_atomic
-from recbole_mirec.benchmark.account_cards import LEAST_SHARE, N_TOPICS, account_card
 from recbole_mirec.benchmark.portrait import (
+    LEAST_SHARE,
     N_ATTRIBUTES,
+    N_TOPICS,
+    account_card,
+    flattened,
     portrait_run,
     shown_candidates,
     strongest,
     write_portrait,
 )
-from recbole_mirec.benchmark.portrait_file import Portrait, read_portrait_file
-from recbole_mirec.errors import UsageError
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import run_experiment
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Opened:
 
     run: Path
     data: Path
-    portrait: Portrait
+    portrait: dict[str, Any]
     digests: tuple[dict[str, str], dict[str, str]]
 
 
@@ -53,9 +55,8 @@ def opened(data_path: Path, folder: Path, model: str, **changes: Any) -> Opened:
         chosen = settings(data_path, model, **(common | changes))
         run = run_experiment(chosen, log_file=folder / "log.txt").run_folder
         before = digests(run)
-        write_portrait(folder, run, "Ours")
-    found = read_portrait_file(folder)
-    assert found is not None
+        path = write_portrait(folder, run, "Ours")
+    found = json.loads(path.read_text(encoding="utf-8"))
     return Opened(run, data_path / "mirec-tiny", found, (before, digests(run)))
 
 
@@ -92,22 +93,20 @@ def test_the_graph_counts_training_collaborations_as_a_plain_loop_does(mirec: Op
                 + ((i in ours and j in theirs) or (j in ours and i in theirs))
             )
     weights = {pair: (n / 2) ** 0.5 for pair, n in counts.items() if n}
-    graph = mirec.portrait.graph
-    assert graph is not None
-    assert graph.n_edges == len(weights)
+    graph = mirec.portrait["graph"]
+    assert graph["n_edges"] == len(weights)
     strengths: Counter[str] = Counter()
     for (i, j), weight in weights.items():
         strengths[i] += weight
         strengths[j] += weight
-    assert graph.n_attributes == len(strengths)
-    assert graph.total == pytest.approx(sum(strengths.values()))
+    assert graph["n_attributes"] == len(strengths)
+    assert graph["total"] == pytest.approx(sum(strengths.values()))
     ranked = sorted(strengths, key=lambda name: (-round(strengths[name], 3), name))
-    assert list(graph.names) == ranked[:N_ATTRIBUTES]
-    assert graph.strengths == pytest.approx([strengths[name] for name in graph.names], abs=1e-3)
-    found = {
-        tuple(sorted((graph.names[i], graph.names[j]))): weight for i, j, weight in graph.edges
-    }
-    shown = set(graph.names)
+    names = graph["names"]
+    assert names == ranked[:N_ATTRIBUTES]
+    assert graph["strengths"] == pytest.approx([strengths[name] for name in names], abs=1e-3)
+    found = {tuple(sorted((names[i], names[j]))): weight for i, j, weight in graph["edges"]}
+    shown = set(names)
     assert found == pytest.approx(
         {pair: weight for pair, weight in weights.items() if set(pair) <= shown}, abs=1e-3
     )
@@ -119,80 +118,103 @@ def test_the_strongest_attributes_of_a_graph_worked_by_hand() -> None:
     for i, j, weight in ((1, 2, 3.0), (0, 2, 1.0), (0, 3, 1.0)):
         dense[i, j] = dense[j, i] = weight
     graph = strongest(sparse.csr_array(dense), ("a", "b", "c", "d", "e"))
-    assert graph.names == ("c", "b", "a", "d")
-    assert graph.strengths == (4.0, 3.0, 2.0, 1.0)
-    assert graph.edges == ((0, 1, 3.0), (0, 2, 1.0), (2, 3, 1.0))
-    assert (graph.n_attributes, graph.n_edges, graph.total) == (4, 3, 10.0)
+    assert graph == {
+        **{"names": ["c", "b", "a", "d"], "strengths": [4.0, 3.0, 2.0, 1.0]},
+        "edges": [(0, 1, 3.0), (0, 2, 1.0), (2, 3, 1.0)],
+        **{"n_attributes": 4, "n_edges": 3, "total": 10.0},
+    }
+
+
+def sides(found: Opened) -> dict[str, dict[str, str]]:
+    """Side -> account -> category on the map; every account stands in the data set's files."""
+    known: dict[str, dict[str, str]] = {"brand": {}, "influencer": {}}
+    for one in found.portrait["map"]["accounts"]:
+        known[one["side"]][one["id"]] = one["category"]
+    data = read_atomic(found.data, "mirec-tiny")
+    assert set(known["brand"]) == set(data.brands["brand_id"])
+    assert set(known["influencer"]) == set(data.influencers["influencer_id"])
+    return known
 
 
 def test_the_map_holds_every_account_with_its_category(mirec: Opened) -> None:
-    data = read_atomic(mirec.data, "mirec-tiny")
-    places = mirec.portrait.map
-    assert places is not None
-    assert sorted(places.brands.ids) == sorted(data.brands["brand_id"])
-    assert sorted(places.influencers.ids) == sorted(data.influencers["influencer_id"])
-    known = data.brands.set_index("brand_id")["brand_category"]
-    assert list(places.brands.categories) == known[list(places.brands.ids)].tolist()
+    data, known = read_atomic(mirec.data, "mirec-tiny"), sides(mirec)
+    assert known["brand"] == dict(data.brands[["brand_id", "brand_category"]].to_numpy())
     assert data.influencer_category is not None
-    theirs = data.influencer_category[list(places.influencers.ids)]
-    assert list(places.influencers.categories) == theirs.tolist()
-    assert np.ptp(places.influencers.x) > 0
+    assert known["influencer"] == data.influencer_category.to_dict()
+    assert np.ptp([one["x"] for one in mirec.portrait["map"]["accounts"]]) > 0
 
 
 def test_padding_is_no_account_where_its_vector_is_not_zero(
     data_path: Path, tmp_path: Path
 ) -> None:
     found = opened(data_path, tmp_path, "ContentTwoTower", epochs=1, folds=3, fold=2)
-    data, places = read_atomic(found.data, "mirec-tiny"), found.portrait.map
-    assert places is not None
-    assert sorted(places.brands.ids) == sorted(data.brands["brand_id"])
-    assert sorted(places.influencers.ids) == sorted(data.influencers["influencer_id"])
-    assert found.portrait.protocol == "new-brand, fold 2 of 3"
+    sides(found)
+    assert found.portrait["protocol"] == "new-brand, fold 2 of 3"
+
+
+def test_few_vectors_lie_on_their_components_and_many_keep_their_groups() -> None:
+    rng = np.random.default_rng(5)
+    few = rng.normal(size=(11, 5))
+    places, words = flattened(few)
+    assert places.shape == (11, 2)
+    assert "principal components" in words and "t-SNE" not in words
+    # Directions only: length does not matter.
+    assert flattened(few * rng.uniform(1, 9, size=(11, 1)))[0] == pytest.approx(places)
+    centres = np.eye(3, 13)[np.arange(120) % 3] * 10
+    many, words = flattened(centres + rng.normal(size=(120, 13)))
+    assert "t-SNE" in words
+    near = np.linalg.norm(many[:, None] - many[None], axis=2) + 1e9 * np.eye(120)
+    assert (near.argmin(axis=1) % 3 == np.arange(120) % 3).all()
 
 
 def test_case_studies_are_the_best_and_the_median_brand_of_the_results(mirec: Opened) -> None:
     results = pd.read_csv(mirec.run / "per_brand.test.csv").set_index("brand_id")["MAP"]
     ranks = pd.read_csv(mirec.run / "ranks.test.csv")
-    best, median = mirec.portrait.cases
-    assert results[best.brand.id] == pytest.approx(results.max())
-    assert best.average_precision == pytest.approx(results.max())
-    assert median.average_precision == pytest.approx(
-        sorted(results, reverse=True)[len(results) // 2]
-    )
+    best, median = mirec.portrait["cases"]
+    assert results[best["brand"]["id"]] == pytest.approx(results.max())
+    assert best["average_precision"] == pytest.approx(results.max())
+    middle = sorted(results, reverse=True)[len(results) // 2]
+    assert median["average_precision"] == pytest.approx(middle)
     for case in (best, median):
-        known = ranks[ranks["brand_id"] == case.brand.id].set_index("influencer_id")["rank"]
-        assert case.n_positives == len(known)
-        cards = {card.role: card for card in case.influencers}
+        known = ranks[ranks["brand_id"] == case["brand"]["id"]].set_index("influencer_id")["rank"]
+        assert case["n_positives"] == len(known)
+        cards = {card["role"]: card for card in case["influencers"]}
         first, last = cards["best ranked collaborator"], cards["worst ranked collaborator"]
-        assert first.rank == known.min() == known[first.id]
-        assert last.rank == known.max() == known[last.id]
-        assert cards["best ranked other"].id not in known
-        assert cards["worst ranked other"].id not in known
+        assert first["rank"] == known.min() == known[first["id"]]
+        assert last["rank"] == known.max() == known[last["id"]]
+        assert cards["best ranked other"]["id"] not in known
+        assert cards["worst ranked other"]["id"] not in known
 
 
 def test_shares_add_up_to_scores_in_the_order_of_the_ranks(mirec: Opened) -> None:
-    for case in mirec.portrait.cases:
-        ordered = sorted(case.influencers, key=lambda card: card.rank)
-        scores = [sum(card.shares.values()) for card in ordered]
+    for case in mirec.portrait["cases"]:
+        ordered = sorted(case["influencers"], key=lambda card: card["rank"])
+        scores = [sum(card["shares"].values()) for card in ordered]
         assert scores == sorted(scores, reverse=True)
-        assert {tuple(card.shares) for card in ordered} == {("content", "audience", "attribute")}
-        assert not case.brand.shares
+        assert {tuple(card["shares"]) for card in ordered} == {("content", "audience", "attribute")}
+        assert not case["brand"]["shares"]
 
 
-def test_cards_tell_what_the_files_hold(mirec: Opened) -> None:
+def test_cards_tell_what_the_files_hold_and_what_is_shared(mirec: Opened) -> None:
     data = read_atomic(mirec.data, "mirec-tiny")
-    for case in mirec.portrait.cases:
-        row = data.brands.set_index("brand_id").loc[case.brand.id]
-        topics = case.brand.topics["content_topics"]
+    words = data.manifest["features"]["content_topics"]["topics"]
+    influencers = data.influencers.set_index("influencer_id")
+    for case in mirec.portrait["cases"]:
+        row = data.brands.set_index("brand_id").loc[case["brand"]["id"]]
         shares = row["brand_content_topics"]
-        assert [topic.share for topic in topics] == pytest.approx(
-            [x for x in sorted(shares, reverse=True)[:N_TOPICS] if x >= LEAST_SHARE], abs=1e-3
-        )
-        words = data.manifest["features"]["content_topics"]["topics"]
+        largest = sorted((x for x in shares if x >= LEAST_SHARE), reverse=True)[:N_TOPICS]
+        topics = case["brand"]["features"]["content_topics"]
+        assert [shares[topic["key"]] for topic in topics] == largest
         for topic in topics:
-            assert shares[topic.number] == pytest.approx(topic.share, abs=1e-3)
-            assert list(topic.words) == [word for word, _ in words[topic.number]["words"][:4]]
-        assert list(case.brand.attributes) == sorted(row["brand_attributes"] or [])
+            named = " · ".join(word for word, _ in words[topic["key"]]["words"][:4])
+            assert topic["text"] == f"{100 * shares[topic['key']]:.0f} % {named}"
+        ours = case["brand"]["features"]["attributes"]
+        assert [one["text"] for one in ours] == sorted(row["brand_attributes"] or [])
+        assert not any(one["shared"] for one in ours)
+        for card in case["influencers"]:
+            theirs = influencers.loc[card["id"], "influencer_attributes"] or []
+            shared = [one["text"] for one in card["features"]["attributes"] if one["shared"]]
+            assert shared == sorted(set(theirs) & set(row["brand_attributes"] or []))
 
 
 def test_a_card_of_an_account_without_features_is_bare(mirec: Opened) -> None:
@@ -201,20 +223,21 @@ def test_a_card_of_an_account_without_features_is_bare(mirec: Opened) -> None:
     bare = data.influencers.copy()
     for column in bare.columns[1:]:
         bare[column] = pd.Series([None] * len(bare), dtype=object)
-    card = account_card(
-        type(data)(**{**vars(data), "influencers": bare}), "influencer", account, role="alone"
-    )
-    assert (card.followers, card.topics, card.labels, card.attributes) == (None, {}, {}, ())
+    card = account_card(type(data)(**{**vars(data), "influencers": bare}), "influencer", account)
+    assert card["followers"] is None
+    assert not any(card["features"].values())
 
 
 def test_of_another_model_only_the_graph_is_shown_and_the_rest_is_explained(
     data_path: Path, tmp_path: Path
 ) -> None:
-    found = opened(data_path, tmp_path, "BPR").portrait
-    assert found.graph is None or found.graph.names
-    assert found.map is None and found.cases == ()
-    assert found.missing["map"] == "BPR has no account vectors"
-    assert found.missing["cases"] == "BPR does not split a score by perspective"
+    found = opened(data_path, tmp_path, "BPR", epochs=1).portrait
+    assert found["graph"]["names"]
+    assert found["map"] is None and found["cases"] is None
+    assert found["missing"] == {
+        "map": "BPR has no account vectors",
+        "cases": "BPR does not split a score by perspective",
+    }
 
 
 def test_the_candidates_shown_are_the_ends_of_both_groups() -> None:
@@ -242,5 +265,3 @@ def test_the_run_that_is_opened_is_of_new_brands_the_first_seed_and_fold(tmp_pat
     table = pd.DataFrame(rows, columns=names)
     assert portrait_run(tmp_path, table, "Ours") == tmp_path / "c"
     assert portrait_run(tmp_path, table, "Theirs") is None
-    with pytest.raises(UsageError, match=r"runs\.csv has no run of 'Nobody'\."):
-        portrait_run(tmp_path, table, "Nobody")

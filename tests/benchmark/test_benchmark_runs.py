@@ -9,25 +9,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from benchmark_cases import MODELS, figures, plan, run_in_this_process
 
-from recbole_mirec import quick_start
-from recbole_mirec.benchmark import benchmark, execution, running
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import experiment
+from recbole_mirec.benchmark import benchmark, summary
 from recbole_mirec.benchmark import plan as plan_room
-from recbole_mirec.benchmark.benchmark import BenchmarkResult, run_benchmark
-from recbole_mirec.benchmark.frames import KEY_COLUMNS
-from recbole_mirec.benchmark.planned import planned_runs
-from recbole_mirec.errors import UsageError
-from recbole_mirec.results import summary_of
+from recbole_mirec.benchmark.benchmark import checked_plan, run_benchmark
+from recbole_mirec.benchmark.plan import planned_runs
+from recbole_mirec.benchmark.summary import KEY_COLUMNS, BenchmarkResult
+from recbole_mirec.evaluation.metrics import summarise
 from recbole_mirec.runs import versions
+from recbole_mirec.sweep import End, read_end
 from recbole_mirec.trainer import LAST, MirecTrainer
-from recbole_mirec.workers import Death
+
+BPR = {"model": "BPR", "epochs": 9}
+FILES = {"run.json", "config.yaml", "best.safetensors", "ranks.test.csv", "per_brand.test.csv"}
 
 
-@pytest.fixture
-def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    run_in_this_process(monkeypatch)
-    return monkeypatch
+@pytest.fixture(autouse=True)
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Folders of the runs that benchmarks do, all of them without their pages."""
+    return run_in_this_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +39,16 @@ def whole(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A benchmark that nothing disturbed, its page left out."""
     with pytest.MonkeyPatch.context() as patch:
         run_in_this_process(patch)
-        patch.setattr(benchmark, "_write_page", lambda *_: None)
         yield run_benchmark(plan(data_path), folder=tmp_path_factory.mktemp("whole") / "it")
 
 
-@pytest.fixture(autouse=True)
-def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "_write_page", lambda *_: None)
+@pytest.fixture
+def copy(whole: BenchmarkResult, tmp_path: Path) -> Path:
+    """A copy of that one's folder."""
+    return shutil.copytree(whole.folder, tmp_path / "copy")
 
 
-def test_every_run_has_a_row_and_a_folder(whole: BenchmarkResult) -> None:
+def test_every_run_has_a_row_a_folder_and_its_brands_values(whole: BenchmarkResult) -> None:
     runs = pd.read_csv(whole.folder / "runs.csv", keep_default_na=False)
     assert runs["folder"].tolist() == [run.folder.as_posix() for run in planned_runs(whole.plan)]
     assert set(runs["status"]) == {"finished"}
@@ -53,31 +57,17 @@ def test_every_run_has_a_row_and_a_folder(whole: BenchmarkResult) -> None:
     assert (bpr["model"] == "BPR").all()
     assert (bpr["n_epochs"] == 3).all()
     assert bpr["best_epoch"].between(1, 3).all()
-    for folder in runs["folder"]:
-        held = {path.name for path in (whole.folder / folder).iterdir()}
-        assert held >= {
-            "run.json",
-            "config.yaml",
-            "best.safetensors",
-            "ranks.test.csv",
-            "per_brand.test.csv",
-        }
-
-
-def test_the_brands_values_are_those_of_the_runs(whole: BenchmarkResult) -> None:
     table = pd.read_csv(whole.folder / "per_brand.csv")
     assert tuple(table.columns[: len(KEY_COLUMNS)]) == KEY_COLUMNS
     assert {"AUC", "paper_auc_won", "unseen_MAP"} <= set(table.columns)
     for run in planned_runs(whole.plan):
-        record = json.loads((whole.folder / run.folder / "run.json").read_text())
-        rows = table[
-            (table["label"] == run.entry.label)
-            & (table["protocol"] == run.protocol)
-            & (table["seed"] == run.seed)
-            & (table["part"] == "test")
-        ]
+        folder = whole.folder / run.folder
+        assert {path.name for path in folder.iterdir()} >= FILES
+        record = json.loads((folder / "run.json").read_text())
+        rows = table[(table["label"] == run.entry.label) & (table["seed"] == run.seed)]
+        rows = rows[rows["part"] == "test"]
         assert len(rows) == rows["brand_id"].nunique() == record["test"]["n_brands"]
-        found = summary_of(rows[[name for name in rows if name not in KEY_COLUMNS]])
+        found = summarise(rows[[name for name in rows if name not in KEY_COLUMNS]])
         for metric in ("MAP", "MedR", "paper_auc", "paper_medr", "unseen_Recall@10"):
             assert found[metric] == pytest.approx(record["test"][metric])
 
@@ -100,10 +90,9 @@ def test_figures_are_means_over_the_seeds(whole: BenchmarkResult) -> None:
 
 
 def test_the_same_plan_runs_nothing_again(
-    whole: BenchmarkResult, data_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: BenchmarkResult, data_path: Path, done: list[str]
 ) -> None:
     before = figures(whole.folder)
-    done = run_in_this_process(monkeypatch)
     again = run_benchmark(plan(data_path), folder=whole.folder)
     assert done == []
     assert figures(whole.folder) == before
@@ -121,14 +110,14 @@ def test_what_was_interrupted_ends_with_the_same_files(
     data_path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    done: list[str],
     when: str,
 ) -> None:
-    done = run_in_this_process(monkeypatch)
     n_done = 3
     places = {
         "in training": (MirecTrainer, "_save_last"),
-        "before evaluation": (quick_start, "_result"),
-        "while writing": (quick_start, "_write_ranks"),
+        "before evaluation": (experiment, "_result"),
+        "while writing": (experiment, "_write_ranks"),
     }
     owner, name = places[when]
     original = getattr(owner, name)
@@ -157,24 +146,25 @@ def test_what_was_interrupted_ends_with_the_same_files(
 
 
 def test_a_checkpoint_that_cannot_be_read_means_from_the_beginning(
-    whole: BenchmarkResult, data_path: Path, tmp_path: Path, patch: pytest.MonkeyPatch
+    whole: BenchmarkResult, data_path: Path, copy: Path
 ) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(whole.folder, folder)
-    run = folder / "runs" / "BPR-short" / "new-brand" / "seed-1"
+    run = copy / "runs" / "BPR-short" / "new-brand" / "seed-1"
     (run / "run.json").unlink()
     (run / LAST).write_bytes(b"half")
-    run_benchmark(plan(data_path), folder=folder)
-    assert figures(folder) == figures(whole.folder)
+    run_benchmark(plan(data_path), folder=copy)
+    assert figures(copy) == figures(whole.folder)
 
 
 def test_failures_are_recorded_and_the_rest_goes_on(
-    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[str]
 ) -> None:
-    done = run_in_this_process(monkeypatch)
+    def broken(*_: object) -> None:
+        raise RuntimeError("planned")
+
+    monkeypatch.setattr("recbole.model.general_recommender.neumf.NeuMF.calculate_loss", broken)
     models = {
         "Diverging": {"model": "BPR", "epochs": 4, "learning_rate": 1e30},
-        "Broken": {"model": "BPR", "epochs": 2, "learning_rate": 1e38},
+        "Broken": {"model": "NeuMF", "epochs": 2},
         "Cosine": {"model": "Cosine"},
     }
     given = plan(data_path, models=models)
@@ -187,12 +177,12 @@ def test_failures_are_recorded_and_the_rest_goes_on(
     }
     assert "NaN. Training diverged: lower learning_rate" in runs.loc[("Diverging", 1), "reason"]
     # what no user can mend keeps its class, and its traceback in the log
-    assert runs.loc[("Broken", 2), "reason"].startswith("RuntimeError: value cannot be converted")
+    assert runs.loc[("Broken", 2), "reason"].startswith("RuntimeError: planned")
     log = (tmp_path / "it" / runs.loc[("Broken", 2), "folder"] / "log.txt").read_text()
     assert "Traceback (most recent call last)" in log
     table = (tmp_path / "it" / "tables" / "new-brand.models.md").read_text()
     assert "| Broken | - | - | - | - | - | - | - |" in table
-    assert "- Broken: 2 of 2 runs without figures (failed: RuntimeError: value cannot" in table
+    assert "- Broken: 2 of 2 runs without figures (failed: RuntimeError: planned)" in table
     assert set(result.results["label"]) == {"Cosine"}
     # asked again, a failure stands; with retry_failed it is run once more
     n_done = len(done)
@@ -203,14 +193,14 @@ def test_failures_are_recorded_and_the_rest_goes_on(
 
 
 def test_a_seed_that_failed_is_left_out_of_the_figures(
-    whole: BenchmarkResult, data_path: Path, tmp_path: Path
+    whole: BenchmarkResult, data_path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(whole.folder, folder)
-    execution.record_failure(
-        folder / "runs" / "Random" / "new-brand" / "seed-2", "failed", "no memory", 1.0
+    failed = copy / "runs" / "Random" / "new-brand" / "seed-2"
+    end = End("failed", 1.0, "no memory")
+    monkeypatch.setattr(
+        summary, "read_end", lambda folder: end if folder == failed else read_end(folder)
     )
-    result = run_benchmark(plan(data_path), folder=folder, report_only=True)
+    result = run_benchmark(plan(data_path), folder=copy, report_only=True)
     n_runs = result.results.groupby("label")["n_runs"].unique()
     assert {label: n.tolist() for label, n in n_runs.items()} == {
         **{"Cosine": [1], "Random": [1], "BPR (short)": [2]},
@@ -218,74 +208,93 @@ def test_a_seed_that_failed_is_left_out_of_the_figures(
     # one run of a model that depends on its seed says nothing of the model
     assert whole.results[whole.results["label"] == "Random"]["significant"].any()
     assert not result.results[result.results["label"] == "Random"]["significant"].any()
-    table = (folder / "tables" / "new-brand.models.md").read_text()
+    table = (copy / "tables" / "new-brand.models.md").read_text()
     assert "- Random: 1 of 2 runs without figures (failed: no memory)." in table
 
 
-def test_a_dead_worker_is_a_failed_run(
+def test_where_all_runs_failed_there_are_no_figures(
     data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_die(work: Any, propose: Any, report: Any, **_: Any) -> None:
-        while (job := propose()) is not None:
-            report(job, Death("its process was ended by SIGKILL"))
-
-    monkeypatch.setattr(running, "run_in_workers", all_die)
+    monkeypatch.setattr(benchmark, "run_jobs", lambda *_, **__: {})
+    monkeypatch.setattr(summary, "read_end", lambda _: End("failed", 0.0, "ended by SIGKILL"))
     result = run_benchmark(plan(data_path), folder=tmp_path / "it")
     assert set(result.runs["status"]) == {"failed"}
-    assert set(result.runs["reason"]) == {"its process was ended by SIGKILL"}
+    assert set(pd.read_csv(tmp_path / "it" / "runs.csv")["reason"]) == {"ended by SIGKILL"}
     assert result.results.empty
+
+
+def test_the_sweep_is_told_what_the_plan_and_the_caller_say(
+    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(benchmark, "run_jobs", lambda jobs, **named: told.update(named, jobs=jobs))
+    given = plan(data_path, jobs=3)
+    run_benchmark(given, folder=tmp_path, engine="ray", ray_address="auto")
+    jobs, title = told.pop("jobs"), told.pop("title")
+    assert told == {"n_jobs": 3, "engine": "ray", "ray_address": "auto", "metric": "MAP"}
+    assert [title(job) for job in jobs] == [run.title for run in planned_runs(given)]
+    for job, run in zip(jobs, planned_runs(given), strict=True):
+        assert job.folder == tmp_path / run.folder
+        assert job.settings == {**run.settings, "checkpoint_dir": str(tmp_path)}
+
+
+def test_the_winners_settings_are_those_of_the_runs(data_path: Path, tmp_path: Path) -> None:
+    models = {"Cosine": {"model": "Cosine"}, "BPR": {"model": "BPR", "epochs": 2}}
+    made = plan(data_path, models=models, seeds=[4, 5], jobs=1, tuning={"max_evals": 2})
+    result = run_benchmark(made, folder=tmp_path / "it")
+    assert set(result.runs["status"]) == {"finished"}
+    folder = tmp_path / "it"
+    winner = yaml.safe_load((folder / "tuning/BPR/new-brand/winner.yaml").read_text())
+    (study,) = checked_plan(made)[1].values()
+    names = {parameter.name for parameter in study.space.parameters}
+    assert names
+    for seed in (4, 5):
+        path = folder / f"runs/BPR/new-brand/seed-{seed}/config.yaml"
+        used = yaml.safe_load(path.read_text())
+        assert {name: used[name] for name in names} == {name: winner[name] for name in names}
+        assert (used["seed"], used["epochs"]) == (seed, 2)
+    assert result.remarks == (
+        "Tuned, with 2 trials of random search on validation each: BPR.",
+        "Without a search space, so with their defaults: Cosine.",
+    )
+    assert "Tuned, with 2 trials" in (folder / "tables" / "new-brand.models.md").read_text()
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"seeds": [1]}, "its seeds is [1, 2], not [1]"),
-        ({"settings": {"epochs": 1}}, "its epochs is unset, not 1"),
-        ({"models": {"Cosine": {"model": "Cosine"}}}, "its models hold 'Random'"),
+        ({"settings": {"epochs": 1}}, "its settings: epochs is unset, not 1"),
         (
-            {"models": MODELS | {"BPR (short)": {"model": "BPR", "epochs": 9}}},
-            "of 'BPR (short)', its epochs is 3, not 9",
+            {"models": {"Cosine": {"model": "Cosine"}}},
+            "its models: Random: model is 'Random', not unset",
         ),
-        ({"models": MODELS | {"EASE": {"model": "EASE"}}}, "its models lack 'EASE'"),
+        (
+            {"models": MODELS | {"BPR (short)": BPR}},
+            "its models: BPR (short): epochs is 3, not 9",
+        ),
+        (
+            {"versions": {**versions(), "numpy": "0.1"}},
+            f"its versions: numpy is '{np.__version__}',",
+        ),
+        ({"all_defaults": {"a": 1}}, "its defaults: Cosine is '"),
     ],
 )
-def test_another_plan_is_refused_the_folder(
-    whole: BenchmarkResult, data_path: Path, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        run_benchmark(plan(data_path, **changes), folder=whole.folder)
-    assert str(caught.value) == (
-        f"'{whole.folder}' holds another benchmark: {words}. Name another folder with --results, "
-        f"or leave --results out."
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "changed", "words"),
-    [
-        (
-            "versions",
-            lambda: {**versions(), "numpy": "0.1"},
-            f"its numpy is '{np.__version__}', not",
-        ),
-        (
-            "all_defaults",
-            lambda model: {"model": model},
-            "the defaults of Cosine, Random, BPR have",
-        ),
-    ],
-)
-def test_other_packages_and_defaults_are_refused_the_folder(
+def test_another_plan_and_other_packages_are_refused_the_folder(
     whole: BenchmarkResult,
     data_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    changed: Any,
+    changes: dict[str, Any],
     words: str,
 ) -> None:
-    monkeypatch.setattr(plan_room, name, changed)
-    with pytest.raises(UsageError, match=f"holds another benchmark: {words}"):
-        run_benchmark(plan(data_path), folder=whole.folder)
+    for name in {"versions", "all_defaults"} & set(changes):
+        monkeypatch.setattr(plan_room, name, lambda *_: next(iter(changes.values())))
+    asked = {key: value for key, value in changes.items() if not hasattr(plan_room, key)}
+    with pytest.raises(UsageError) as caught:
+        run_benchmark(plan(data_path, **asked), folder=whole.folder)
+    message = str(caught.value)
+    assert message.startswith(f"'{whole.folder}' holds another benchmark: {words}")
+    assert message.endswith(". Name another folder with --results, or leave --results out.")
 
 
 def test_what_no_run_could_take_is_said_before_the_first(data_path: Path, tmp_path: Path) -> None:
@@ -297,20 +306,20 @@ def test_what_no_run_could_take_is_said_before_the_first(data_path: Path, tmp_pa
 
 
 def test_every_brand_is_measured_once_a_seed_and_never_chosen_on(
-    data_path: Path, tmp_path: Path, patch: pytest.MonkeyPatch
+    data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Folds: what is measured is not trained on, and the data set's test brands are untouched."""
     seen: list[tuple[set[str], set[str], set[str]]] = []
-    original = quick_start._train_and_evaluate
+    original = experiment._train_and_evaluate
 
-    def noted(experiment: Any, started: float) -> Any:
-        data = experiment.dataset
+    def noted(one: Any, started: float) -> Any:
+        data = one.dataset
         seen.append(
             tuple(set(data.id2token(data.uid_field, data.pairs[p][:, 0])) for p in PARTS)  # type: ignore[arg-type]
         )
-        return original(experiment, started)
+        return original(one, started)
 
-    patch.setattr(quick_start, "_train_and_evaluate", noted)
+    monkeypatch.setattr(experiment, "_train_and_evaluate", noted)
     given = plan(data_path, folds=3)
     result = run_benchmark(given, folder=tmp_path / "it")
     own = pd.read_csv(data_path / "mirec-tiny" / "mirec-tiny.new-brand.test.inter", sep="\t")

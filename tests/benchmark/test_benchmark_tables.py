@@ -5,49 +5,50 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from benchmark_cases import plan
+from benchmark_cases import content, plan
 
-from recbole_mirec.benchmark.execution import RunEnd
-from recbole_mirec.benchmark.planned import planned_runs
-from recbole_mirec.benchmark.table_text import (
+from recbole_mirec.benchmark.plan import make_plan, planned_runs
+from recbole_mirec.benchmark.summary import RUN_COLUMNS, BenchmarkResult
+from recbole_mirec.benchmark.tables import (
+    MARKUPS,
     Cell,
     Table,
-    latex,
-    latex_text,
-    markdown,
-    markdown_text,
+    all_tables,
+    drawn,
     number,
+    result_text,
+    write_tables,
 )
-from recbole_mirec.benchmark.tables import Found, all_tables, write_tables
 
+NAN = float("nan")
+CELLS = [
+    [Cell("A|B_c"), Cell(".238", bold=True, dagger=True), Cell("2.0")],
+    [Cell("[<b>]\n"), Cell(".019", dagger=True), Cell("-")],
+]
 TABLE = Table(
     name="new-brand.models.paper",
     caption="Pool_1: 50 % & more. †: p < .05.",
-    header=("Model", "R@10", "MedR"),
-    rows=(
-        (Cell("A|B_c"), Cell(".238", bold=True, dagger=True), Cell("2.0")),
-        (Cell("D{e}"), Cell(".019", dagger=True), Cell("-")),
-    ),
-    notes=("5 % of *all*", "x^2 ~ y\\z #1 $2"),
+    cells=pd.DataFrame(CELLS, columns=["Model", "R@10", "MedR"]),
+    notes=("5 % of *all*", "x^2 ~ y\\z #1 $2 {e}"),
 )
 
 
 def test_markdown_by_hand() -> None:
-    assert markdown(TABLE) == (
+    assert drawn(TABLE, MARKUPS["md"]) == (
         "Pool\\_1: 50 % & more. †: p \\< .05.\n"
         "\n"
         "| Model | R@10 | MedR |\n"
         "| --- | ---: | ---: |\n"
         "| A\\|B\\_c | **.238**† | 2.0 |\n"
-        "| D{e} | .019† | - |\n"
+        "| \\[\\<b\\>\\]  | .019† | - |\n"
         "\n"
         "- 5 % of \\*all\\*\n"
-        "- x^2 \\~ y\\\\z \\#1 $2\n"
+        "- x^2 \\~ y\\\\z \\#1 $2 {e}\n"
     )
 
 
 def test_latex_by_hand() -> None:
-    assert latex(TABLE) == (
+    assert drawn(TABLE, MARKUPS["tex"]) == (
         "\\begin{table}\n"
         "\\centering\n"
         "\\caption{Pool\\_1: 50 \\% \\& more. $^\\dagger$: p \\textless{} .05.}\n"
@@ -57,13 +58,15 @@ def test_latex_by_hand() -> None:
         "Model & R@10 & MedR \\\\\n"
         "\\hline\n"
         "A|B\\_c & \\textbf{.238}$^\\dagger$ & 2.0 \\\\\n"
-        "D\\{e\\} & .019$^\\dagger$ & - \\\\\n"
+        "{[}\\textless{}b\\textgreater{}]  & .019$^\\dagger$ & - \\\\\n"
         "\\hline\n"
         "\\end{tabular}\n"
         "\\par\\footnotesize\\raggedright 5 \\% of *all* \\\\ x\\textasciicircum{}2 "
-        "\\textasciitilde{} y\\textbackslash{}z \\#1 \\$2\n"
+        "\\textasciitilde{} y\\textbackslash{}z \\#1 \\$2 \\{e\\}\n"
         "\\end{table}\n"
     )
+    # what needs no escape stays
+    assert "MIRec: 2.5, a-b (c)".translate(MARKUPS["tex"].signs) == "MIRec: 2.5, a-b (c)"
 
 
 @pytest.mark.parametrize(
@@ -75,16 +78,12 @@ def test_latex_by_hand() -> None:
         (-0.0001, ".000"),
         (0.0, ".000"),
         (0.9996, "1.000"),
-        (float("nan"), "-"),
+        (NAN, "-"),
         (10.04, "10.040"),
     ],
 )
 def test_numbers_as_the_paper_prints_them(value: float, text: str) -> None:
     assert number(value) == text
-
-
-def test_text_without_markup_stays() -> None:
-    assert markdown_text("MIRec: 2.5, a-b (c)") == latex_text("MIRec: 2.5, a-b (c)")
 
 
 MODELS = {
@@ -94,62 +93,59 @@ MODELS = {
 }
 
 
-def result(label: str, metric: str, mean: float, **changes: Any) -> dict[str, Any]:
-    row = {
-        "label": label,
-        "protocol": "new-brand",
-        "part": "test",
-        "metric": metric,
-        "mean": mean,
-        "against": "" if label == "Cosine" else "Cosine",
-        "difference": float("nan") if label == "Cosine" else mean - 0.5,
-        "difference_low": -0.04,
-        "difference_high": 0.01,
-        "significant": False,
-        "leads": False,
-    }
-    return row | changes
+def row(label: str, metric: str, mean: float, **changes: Any) -> dict[str, Any]:
+    of = {"label": label, "protocol": "new-brand", "part": "test", "metric": metric, "mean": mean}
+    of |= {"against": "" if label == "Cosine" else "Cosine", "significant": False, "leads": False}
+    of |= {"difference": NAN if label == "Cosine" else mean - 0.5, "p_holm": NAN}
+    ends = {"low": 0.1, "high": 0.6, "difference_low": -0.04, "difference_high": 0.01}
+    return of | ends | changes
 
 
-def found(**changes: Any) -> Found:
+def result(rows: list[dict[str, Any]] | None = None, **changes: Any) -> BenchmarkResult:
     made = plan(models=MODELS)
-    record = {"test": {"n_brands": 2, "n_candidates": 45}, "notes": ["It has no signal."]}
-    quiet = record | {"notes": []}
-    ends: dict[Any, RunEnd | None] = {}
+    test = {"test": {"n_brands": 2, "n_candidates": 45}}
+    records: dict[str, Any] = {"Cosine": test | {"notes": []}, "Late": {}}
+    noted = test | {"notes": ["It has no signal."]}
+    runs = []
     for run in planned_runs(made):
-        ends[run] = RunEnd("finished", "", 1.0, quiet if run.entry.label == "Cosine" else record)
-        if run.entry.label == "Late":
-            ends[run] = RunEnd("failed", "no memory", 1.0, {}) if run.seed == 1 else None
-    rows = [
-        result("Cosine", "MAP", 0.5, leads=True),
-        result("BPR", "MAP", 0.45, significant=True),
-        result("Cosine", "MedR", 2.0),
-        result("BPR", "MedR", 12.5),
-        result("Cosine", "paper_map", 0.25),
-        result("BPR", "paper_map", 0.2),
-    ]
+        label = run.entry.label
+        status = ("failed", "no memory") if run.seed == 1 else ("not run", "")
+        what = (label, run.entry.model, run.protocol, run.seed, run.fold)
+        how = status if label == "Late" else ("finished", "")
+        runs.append((*what, *how, 0, 0, 1.0, str(run.folder), records.get(label, noted)))
     brands = pd.DataFrame(
         {
-            "label": "Cosine",
-            "protocol": "new-brand",
-            "seed": 1,
-            "fold": 0,
-            "part": "test",
-            "brand_id": ["b1", "b2", "b3"],
-            "brand_category": ["shoes", "food & drink", "shoes"],
-            "MAP": [0.5, 0.3, 0.1],
-            "FirstRank": [1.0, 4.0, 2.0],
+            **{"label": "Cosine", "protocol": "new-brand", "seed": 1, "fold": 0, "part": "test"},
+            "brand_id": ["b1", "b2", "b3", "b4"],
+            "brand_category": ["shoes", "food & drink", "shoes", None],
+            "MAP": [0.5, 0.3, 0.1, 0.9],
+            "FirstRank": [1.0, 4.0, 2.0, 9.0],
         }
     )
     fields = {
         "plan": made,
-        "synthetic": True,
-        "ends": ends,
+        "folder": Path("it"),
+        "runs": pd.DataFrame(runs, columns=[*RUN_COLUMNS, "record"]),
         "per_brand": brands,
-        "results": pd.DataFrame(rows),
+        "results": pd.DataFrame(
+            rows
+            or [
+                row("Cosine", "MAP", 0.5, leads=True),
+                row("BPR", "MAP", 0.45, significant=True, p_holm=0.0004),
+                row("Cosine", "MedR", 2.0),
+                row("BPR", "MedR", 12.5),
+                row("Cosine", "paper_map", 0.25),
+                row("BPR", "paper_map", 0.2),
+            ]
+        ),
+        "synthetic": True,
         "remarks": ("Not tuned.",),
     }
-    return Found(**(fields | changes))
+    return BenchmarkResult(**(fields | changes))
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[cell.text for cell in cells] for cells in table.cells.to_numpy().tolist()]
 
 
 SETTING = (
@@ -158,75 +154,98 @@ SETTING = (
 )
 
 
-def test_the_table_of_models() -> None:
-    tables = {table.name: table for table in all_tables(found())}
-    assert set(tables) == {
-        *("new-brand.models", "new-brand.models.paper", "new-brand.differences"),
-        "new-brand.categories",
-    }
-    table = tables["new-brand.models"]
-    assert table.caption.startswith(f"{SETTING} †: differs from Cosine (p at most .05 after Holm's")
-    assert table.header == ("Model", "MAP", "MedR")
-    assert table.rows == (
-        (Cell("Cosine"), Cell(".500", bold=True), Cell("2.0")),
-        (Cell("BPR"), Cell(".450", dagger=True), Cell("12.5")),
-        (Cell("Late"), Cell("-"), Cell("-")),
-    )
-    assert table.notes == (
+def test_the_tables_of_models_differences_and_categories() -> None:
+    models, paper, differences, categories = all_tables(result())
+    assert models.name == "new-brand.models"
+    assert models.caption.startswith(f"{SETTING} †: differs from Cosine (p at most .05 after Holm")
+    assert list(models.cells) == ["Model", "MAP", "MedR"]
+    assert models.cells.to_numpy().tolist() == [
+        [Cell("Cosine"), Cell(".500", bold=True), Cell("2.0")],
+        [Cell("BPR"), Cell(".450", dagger=True), Cell("12.5")],
+        [Cell("Late"), Cell("-"), Cell("-")],
+    ]
+    assert models.notes == [
         "It has no signal.",
         "Late: 2 of 2 runs without figures (failed: no memory; not run).",
         "No seed plays a part in Cosine: one run each.",
         "Not tuned.",
-    )
-    paper = tables["new-brand.models.paper"]
+    ]
+    assert paper.name == "new-brand.models.paper"
     assert paper.caption.startswith(f"{SETTING} By the paper's rules.")
-    assert [cell.text for cell in paper.rows[1]] == ["BPR", ".200"]
-
-
-def test_the_table_of_differences() -> None:
-    table = next(one for one in all_tables(found()) if one.name == "new-brand.differences")
-    assert table.header == ("Model", "AUC", "R@10", "R@50", "MRR", "MAP")
-    assert [cell.text for cell in table.rows[0]] == ["BPR", *["-"] * 4, "-.050 (-.040 to .010)"]
-    assert [cell.dagger for cell in table.rows[0]] == [False] * 5 + [True]
-    assert [cell.text for cell in table.rows[1]] == ["Late", *["-"] * 5]
-
-
-def test_the_table_of_categories() -> None:
-    table = next(one for one in all_tables(found()) if one.name == "new-brand.categories")
-    assert table.header == ("Category", "Brands", "MAP", "MedR")
-    assert [[cell.text for cell in row] for row in table.rows] == [
+    assert texts(paper)[1] == ["BPR", ".200"]
+    assert differences.name == "new-brand.differences"
+    assert list(differences.cells) == ["Model", "MAP", "AUC", "R@10", "R@50", "MRR"]
+    assert texts(differences) == [
+        ["BPR", "-.050 (-.040 to .010)", *["-"] * 4],
+        ["Late", *["-"] * 5],
+    ]
+    assert [cell.dagger for cell in differences.cells.iloc[0]] == [False, True, *[False] * 4]
+    assert categories.name == "new-brand.categories"
+    assert list(categories.cells) == ["Category", "Brands", "MAP", "MedR"]
+    assert texts(categories) == [
         ["food & drink", "1", ".300", "4.0"],
         ["shoes", "2", ".300", "1.5"],
     ]
-    assert table.caption.startswith("Cosine by the brand's category. mirec-tiny (synthetic")
+    assert categories.caption.startswith("Cosine by the brand's category. mirec-tiny (synthetic")
 
 
 def test_real_data_is_not_called_synthetic_and_categories_may_be_missing() -> None:
-    brands = found().per_brand.assign(brand_category=None)
-    tables = list(all_tables(found(synthetic=False, per_brand=brands)))
+    brands = result().per_brand.assign(brand_category=None)
+    tables = list(all_tables(result(synthetic=False, per_brand=brands)))
+    assert len(tables) == 3
     assert all("synthetic" not in table.caption for table in tables)
-    assert [table.name for table in tables if "categories" in table.name] == []
+
+
+def test_categories_of_a_fold_each() -> None:
+    two = result().per_brand.assign(fold=[1, 2, 1, 2])
+    *_, table = all_tables(result(plan=plan(models=MODELS, folds=2), per_brand=two))
+    assert texts(table) == [["food & drink", "1", ".300", "4.0"], ["shoes", "2", ".300", "1.5"]]
 
 
 def test_the_table_of_ablations(tmp_path: Path) -> None:
-    made = plan(
-        models=MODELS, ablations={"model": "Cosine", "perspectives": [["content"], ["audience"]]}
-    )
+    kept = {"model": "Cosine", "perspectives": [["content"], ["audience"]]}
     rows = [
         # the best of the models, which is no mark of this table
-        result("Cosine", "MAP", 0.5, leads=True),
-        result("Cosine [content]", "MAP", 0.4, significant=True),
-        result("Cosine [audience]", "MAP", 0.3),
+        row("Cosine", "MAP", 0.5, leads=True),
+        row("Cosine [content]", "MAP", 0.4, significant=True),
+        row("Cosine [audience]", "MAP", 0.3),
     ]
-    given = found(plan=made, ends={}, results=pd.DataFrame(rows))
+    given = result(rows, plan=plan(models=MODELS, ablations=kept), folder=tmp_path)
     table = next(one for one in all_tables(given) if one.name == "new-brand.ablations")
-    assert table.header == ("Perspectives", "MAP")
-    assert table.rows == (
-        (Cell("content"), Cell(".400", dagger=True)),
-        (Cell("audience"), Cell(".300")),
-        (Cell("Cosine"), Cell(".500")),
-    )
-    write_tables(tmp_path, given)
-    written = sorted(path.name for path in (tmp_path / "tables").iterdir())
-    assert "new-brand.ablations.md" in written
-    assert "new-brand.ablations.tex" in written
+    assert list(table.cells) == ["Perspectives", "MAP"]
+    assert table.cells.to_numpy().tolist() == [
+        [Cell("content"), Cell(".400", dagger=True)],
+        [Cell("audience"), Cell(".300")],
+        [Cell("Cosine"), Cell(".500")],
+    ]
+    write_tables(given)
+    written = {path.name: path.read_text() for path in (tmp_path / "tables").iterdir()}
+    assert written["new-brand.ablations.md"] == drawn(table, MARKUPS["md"])
+    assert written["new-brand.ablations.tex"] == drawn(table, MARKUPS["tex"])
+
+
+def test_the_summary_as_text() -> None:
+    assert result_text(result()).splitlines() == [
+        "little on mirec-tiny (synthetic data): 3 of 5 runs finished",
+        "",
+        "protocol new-brand, test part; p: MAP against Cosine",
+        "           MAP  MedR       MAP, 95 %  p (Holm)",
+        "Cosine  0.5000   2.0  0.100 to 0.600         -",
+        "BPR     0.4500  12.5  0.100 to 0.600   < 0.001",
+        "",
+        "failed: runs/Late/new-brand/seed-1: no memory",
+        "not run: runs/Late/new-brand/seed-2",
+        "Files: it (report.html, results.csv, tables/)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("main", "words"), [("Cosine", "Cosine, of ablations against Full"), ("Full", "Full")]
+)
+def test_what_ablations_are_compared_with_is_said(main: str, words: str) -> None:
+    models = {"Cosine": {"model": "Cosine"}, "Full": {"model": "MIRec"}}
+    kept = {"model": "Full", "perspectives": [["content"]]}
+    made = make_plan(content(models=models, ablations=kept, main=main), {})
+    rows = [row(label, "MAP", 0.5) for label in ("Cosine", "Full", "Full [content]")]
+    title = f"protocol new-brand, test part; p: MAP against {words}"
+    assert title in result_text(result(rows, plan=made)).splitlines()

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from itertools import product
 from math import exp, log
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.kernel_ridge import KernelRidge
 
+from recbole_mirec.experiment import run_experiment
 from recbole_mirec.nn.plda import fit_two_covariance
-from recbole_mirec.quick_start import run_experiment
 
 # 3 training brands and 2 to be tested, 5 training influencers and 2 other candidates; row 0 pads
 PAIRS = np.array([[1, 1], [1, 2], [2, 3], [2, 2], [4, 4], [4, 5]])
@@ -24,28 +26,18 @@ BRANDS, CANDIDATES = np.array([3, 5]), np.array([2, 4, 6, 7])
 WIDTHS = {"content_topics": 3, "attribute": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def benchmarks() -> Iterator[None]:
-    names = ("ideas", "idea_scores")
+@pytest.fixture(scope="module")
+def command() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-        yield
-    for name in names:
+        yield import_module("ideas")
+    for name in ("ideas", "idea_scores"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
-def room(benchmarks: None) -> Any:
-    import idea_scores
-
-    return idea_scores
-
-
-@pytest.fixture(scope="module")
-def command(benchmarks: None) -> Any:
-    import ideas
-
-    return ideas
+def room(command: Any) -> Any:
+    return sys.modules["idea_scores"]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -153,16 +145,10 @@ def test_joint_plda_is_a_log_likelihood_ratio(room: Any, fold: Any) -> None:
     total = between + within
     together = multivariate_normal(cov=np.block([[total, between], [between, total]]))
     alone = multivariate_normal(cov=total)
-    expected = np.array(
-        [
-            [
-                together.logpdf(np.r_[joint(fold, "brand", brand), joint(fold, "influencer", one)])
-                - alone.logpdf(joint(fold, "influencer", one))
-                for one in CANDIDATES
-            ]
-            for brand in BRANDS
-        ]
-    )
+    expected = [[0.0] * len(CANDIDATES) for _ in BRANDS]
+    for (row, brand), (column, one) in product(enumerate(BRANDS), enumerate(CANDIDATES)):
+        left, right = joint(fold, "brand", brand), joint(fold, "influencer", one)
+        expected[row][column] = together.logpdf(np.r_[left, right]) - alone.logpdf(right)
     found = room.joint_plda(fold)
     # up to a constant of the brand
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
@@ -185,33 +171,26 @@ def test_propagation_along_attributes_leaves_the_candidate_itself_out(
     monkeypatch.setattr(room, "N_NEIGHBOURS", 2)
     rows = fold.rows["influencer"]["attribute"]
     expected = []
-    for brand in BRANDS:
-        expected.append([])
-        for one in CANDIDATES:
-            others = sorted(
-                (other for other in range(1, 6) if other != one),
-                key=lambda o: -(rows[one] @ rows[o]),
-            )
-            scores = [fold.vectors["brand"][brand] @ fold.vectors["influencer"][o] for o in others]
-            expected[-1].append((scores[0] + scores[1]) / 2)
-    np.testing.assert_allclose(room.attribute_neighbours(fold), expected)
+    for brand, one in product(BRANDS, CANDIDATES):
+        others = [other for other in range(1, 6) if other != one]
+        near = sorted(others, key=lambda other: -(rows[one] @ rows[other]))[:2]
+        vectors = fold.vectors["influencer"][near]
+        expected.append(np.mean(vectors @ fold.vectors["brand"][brand]))
+    np.testing.assert_allclose(room.attribute_neighbours(fold).ravel(), expected)
 
 
 def test_pair_features_against_loops(room: Any, fold: Any) -> None:
     found = room.pair_features(fold, BRANDS, CANDIDATES)
     assert found.shape == (2, 4, 8)
-    for row, brand in enumerate(BRANDS):
-        for column, one in enumerate(CANDIDATES):
-            expected = []
-            for name in WIDTHS:
-                left, right = fold.rows["brand"][name][brand], fold.rows["influencer"][name][one]
-                expected += [
-                    left @ right,
-                    np.mean([fold.rows["brand"][name][b] @ right for b in (1, 2, 4)]),
-                    np.mean([left @ fold.rows["influencer"][name][i] for i in range(1, 6)]),
-                    max(a * b for a, b in zip(left, right, strict=True)),
-                ]
-            np.testing.assert_allclose(found[row, column], expected, atol=1e-12)
+    for (row, brand), (column, one) in product(enumerate(BRANDS), enumerate(CANDIDATES)):
+        expected = []
+        for name in WIDTHS:
+            brands, influencers = fold.rows["brand"][name], fold.rows["influencer"][name]
+            left, right = brands[brand], influencers[one]
+            known = np.mean([brands[b] @ right for b in (1, 2, 4)])
+            own_kind = np.mean([left @ influencers[i] for i in range(1, 6)])
+            expected += [left @ right, known, own_kind, (left * right).max()]
+        np.testing.assert_allclose(found[row, column], expected, atol=1e-12)
 
 
 def planted(room: Any, *, shuffled: bool) -> tuple[Any, np.ndarray]:
@@ -335,17 +314,8 @@ def test_table_by_hand(command: Any) -> None:
 def test_a_fold_without_ideas_is_the_experiment(
     command: Any, data_path: Path, tmp_path: Path
 ) -> None:
-    settings = {
-        **command.QUIET,
-        "dataset": "mirec-tiny",
-        "data_path": str(data_path),
-        "gpu_id": "",
-        "state": "ERROR",
-        "folds": 3,
-        "fold": 2,
-        "seed": 5,
-        "epochs": 3,
-    }
+    own = {"dataset": "mirec-tiny", "data_path": str(data_path), "gpu_id": "", "state": "ERROR"}
+    settings = {**command.QUIET, **own, "folds": 3, "fold": 2, "seed": 5, "epochs": 3}
     found = command.run_fold(settings, [0.0, 0.5], None)
     result = run_experiment({**settings, "checkpoint_dir": str(tmp_path)})
     assert result.test is not None

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from little_data import TRAIN, lists, little, vectors
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
-from recbole_mirec.data.account_tables import AccountTables, build_account_tables
+from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 # Internal ids in no order of the files, padding first.
 TOKENS: dict[schema.Side, Sequence[str]] = {
@@ -111,31 +110,6 @@ def test_a_test_accounts_labels_change_no_other_row() -> None:
             assert torch.equal(features, after.sides[side].features[modality])
 
 
-def test_labels_with_weights_are_the_dense_vectors_of_the_same_numbers() -> None:
-    sparse = tables()
-    names = ["cup", "road", "tree"]
-
-    def dense(data: AtomicData, side: schema.Side) -> Any:
-        frame = data.brands if side == "brand" else data.influencers
-        labels, weights = (f"{side}_content_visual_{kind}" for kind in ("labels", "weights"))
-        rows: list[list[float] | None] = []
-        for some_labels, some_weights in zip(frame[labels], frame[weights], strict=True):
-            values = dict(zip(some_labels or [], some_weights if some_labels else [], strict=True))
-            known = [float(values.get(name, 0.0)) for name in names]
-            rows.append(known if any(known) else None)
-        frame = frame.drop(columns=[labels, weights])
-        frame[f"{side}_content_visual"] = vectors(*rows)
-        return frame
-
-    data = little()
-    other = little(brands=dense(data, "brand"), influencers=dense(data, "influencer"))
-    built = tables(other)
-    for side in schema.SIDES:
-        expected, actual = sparse.sides[side], built.sides[side]
-        assert torch.equal(actual.features["content_visual"], expected.features["content_visual"])
-        assert torch.equal(actual.masks["content_visual"], expected.masks["content_visual"])
-
-
 @pytest.mark.parametrize(
     ("empty", "reason"),
     [
@@ -143,25 +117,29 @@ def test_labels_with_weights_are_the_dense_vectors_of_the_same_numbers() -> None
         (["brand", "influencer"], "no brand and no influencer has it"),
     ],
 )
-def test_a_modality_without_values_on_a_side_is_left_out(empty: list[str], reason: str) -> None:
+def test_a_modality_without_values_on_a_side_is_left_out(
+    empty: list[str], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     data = little()
     for side, frame in (("brand", data.brands), ("influencer", data.influencers)):
         if side in empty:
             frame[f"{side}_audience_topics"] = vectors(*[None] * len(frame))
     built = tables(data)
-    assert built.left_out == {"audience_topics": reason}
+    assert caplog.messages == [f"Modality audience_topics is not used: {reason}."]
     assert "audience_topics" not in built.dimensions
     assert "audience_topics" not in built.sides["brand"].features
 
 
-def test_columns_that_are_not_there_are_no_features() -> None:
+def test_columns_that_are_not_there_are_no_features(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     data = little()
     brands = data.brands[["brand_id", "brand_content_topics"]]
     influencers = data.influencers[["influencer_id", "influencer_content_topics"]]
     built = tables(little(brands=brands, influencers=influencers))
     assert built.dimensions == {"content_topics": 3}
     assert built.attribute_names == ()
-    assert built.left_out == {}
+    assert caplog.messages == []
     assert built.sides["brand"].attributes.shape == (6, 0)
     assert np.isnan(built.sides["brand"].followers).all()
 
@@ -180,7 +158,9 @@ def test_attribute_vectors_are_read_as_they_stand() -> None:
     assert built.attribute_names == ()
 
 
-def test_an_empty_list_is_no_list() -> None:
+def test_an_empty_list_is_no_list_and_a_name_given_twice_counts_once() -> None:
     data = little()
-    data.brands["brand_attributes"] = lists(None, None, "runner", None, None)
-    assert tables(data).sides["brand"].attributes.nnz == 1
+    data.brands["brand_attributes"] = lists("", None, "runner vegan runner", None, None)
+    attributes = tables(data).sides["brand"].attributes
+    assert attributes.has_canonical_format
+    assert attributes.data.tolist() == [1, 1]

@@ -1,4 +1,4 @@
-"""Competences, buckets, standings and concepts of training collaborations."""
+"""Competences, buckets and standings of training collaborations."""
 
 from itertools import chain
 from pathlib import Path
@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from little_data import NAME, dataset, little, write_little
-from scipy import sparse
 
-from recbole_mirec.data.competence import (
+from recbole_mirec.data.accounts import (
     competence_buckets,
     competence_weights,
+    influence_numbers,
     mean_competence,
+    standing,
     training_competence,
 )
-from recbole_mirec.data.concepts import rarest_attributes
-from recbole_mirec.data.influence import influence_numbers, standing
 
 VALUES = {
     ("b1", "i1"): 0.5,
@@ -86,10 +85,10 @@ def test_a_standing_between_and_among_equals() -> None:
 def test_buckets_by_hand() -> None:
     pairs = np.array([(2, 11), (2, 12), (2, 13), (2, 14), (2, 15), (1, 13), (2, 16), (2, 17)])
     competence = np.array([0.1, 0.7, np.nan, 0.3, 0.9, 5.0, 0.3, 0.2])
-    made = competence_buckets(pairs, competence, 4, 3)
-    assert made.members[2].tolist() == [[15, 12, 14], [16, 17, 0], [11, 13, 0]]
-    assert made.sizes.tolist() == [[0, 0, 0], [1, 0, 0], [3, 2, 2], [0, 0, 0]]
-    assert made.members[1].tolist() == [[13, 0, 0], [0, 0, 0], [0, 0, 0]]
+    members, sizes = competence_buckets(pairs, competence, 4, 3)
+    assert members[2].tolist() == [[15, 12, 14], [16, 17, 0], [11, 13, 0]]
+    assert sizes.tolist() == [[0, 0, 0], [1, 0, 0], [3, 2, 2], [0, 0, 0]]
+    assert members[1].tolist() == [[13, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 @given(
@@ -105,41 +104,19 @@ def test_buckets_hold_everyone_once_evenly_and_in_order(
         [(b, 1 + i) for b, degree in enumerate(degrees) for i in range(degree)], dtype=np.int64
     ).reshape(-1, 2)
     competence = rng.integers(0, 4, len(pairs)).astype(float)
-    made = competence_buckets(pairs, competence, len(degrees), n_buckets)
+    members, sizes = competence_buckets(pairs, competence, len(degrees), n_buckets)
     for brand, degree in enumerate(degrees):
         own = dict(
             zip(pairs[pairs[:, 0] == brand, 1], competence[pairs[:, 0] == brand], strict=True)
         )
-        rows = zip(made.members[brand], made.sizes[brand], strict=True)
-        buckets = [members[:size].tolist() for members, size in rows]
+        rows = zip(members[brand], sizes[brand], strict=True)
+        buckets = [ids[:size].tolist() for ids, size in rows]
         assert sorted(chain.from_iterable(buckets)) == sorted(own)
         if degree >= n_buckets:
             assert max(map(len, buckets)) - min(map(len, buckets)) <= 1
         values = [own[influencer] for bucket in buckets for influencer in bucket]
         assert values == sorted(values, reverse=True)
-        assert not made.members[brand][
-            np.arange(made.members.shape[2]) >= made.sizes[brand][:, None]
-        ].any()
-
-
-def test_the_rarest_attributes_come_first() -> None:
-    incidence = sparse.csr_array(
-        np.array([[1, 1, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0], [1, 0, 1, 0, 1]])
-    )
-    counts = np.array([7, 3, 3, 1, 0])
-    usable = np.array([True, True, True, True, False])
-    ids, mask = rarest_attributes(incidence, counts, usable, 3)
-    assert ids.tolist() == [[3, 1, 2], [3, 0, 0], [0, 0, 0], [2, 0, 0]]
-    expected = [[True] * 3, [True, False, False], [False] * 3, [True, True, False]]
-    assert mask.tolist() == expected
-
-
-@pytest.mark.parametrize("n_kept", [1, 10])
-def test_no_more_attributes_than_asked_for(n_kept: int) -> None:
-    incidence = sparse.csr_array(np.ones((2, 5), dtype=np.int64))
-    ids, mask = rarest_attributes(incidence, np.arange(5), np.ones(5, dtype=bool), n_kept)
-    assert ids.shape == mask.shape == (2, n_kept)
-    assert mask.sum() == 2 * min(n_kept, 5)
+        assert not members[brand][np.arange(members.shape[2]) >= sizes[brand][:, None]].any()
 
 
 def test_weights_are_powers_of_competence_with_mean_one() -> None:

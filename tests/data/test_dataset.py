@@ -23,11 +23,11 @@ from little_data import (
 
 from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
-from recbole_mirec.data.attribute_inputs import training_graph
-from recbole_mirec.data.dataset import MirecDataset, SplitDataset
-from recbole_mirec.data.loaders import training_loader
-from recbole_mirec.errors import UsageError
+from recbole_mirec.data.attributes import training_graph
+from recbole_mirec.data.dataset import MirecDataset, build_evaluation_split
+from recbole_mirec.data.sampling import training_loader
 
 
 def in_tokens(data: Any, part: str) -> list[tuple[str, str]]:
@@ -86,12 +86,20 @@ def test_a_share_of_the_brands_may_be_asked_for(tmp_path: Path) -> None:
     assert data.evaluation_split("test") is None
 
 
-def test_a_split_that_cannot_be_drawn_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"valid_brands": 4, "test_brands": 1}, r"no split files for new-brand, .*: 4 and 1\.$"),
+        ({"protocol": "known-brand"}, r"no split files for known-brand, .* at most 2 a brand\.$"),
+        ({"valid_brands": 1, "test_brands": 1, "folds": 9, "fold": 1}, r"for 9 folds, .*: 9\.$"),
+    ],
+)
+def test_a_split_that_cannot_be_drawn_is_an_error(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     write_little(tmp_path, splits={})
-    with pytest.raises(UsageError, match=r"no split files for new-brand, .* Received: 4 and 1"):
-        dataset(tmp_path, dataset=NAME, valid_brands=4, test_brands=1)
-    with pytest.raises(UsageError, match=r"no split files for known-brand, .* at most 2 a brand"):
-        dataset(tmp_path, dataset=NAME, protocol="known-brand")
+    with pytest.raises(UsageError, match=message):
+        dataset(tmp_path, dataset=NAME, **changes)
 
 
 def test_known_brand_masks_what_was_known(data_path: Path) -> None:
@@ -102,6 +110,7 @@ def test_known_brand_masks_what_was_known(data_path: Path) -> None:
     known = {part: set(map(tuple, data.pairs[part].tolist())) for part in data.pairs}
     assert not known["train"] & known["valid"]
     assert not known["test"] & (known["train"] | known["valid"])
+    assert sum(map(len, known.values())) == len(data.atomic.interactions)
     for brand, mask, positives in zip(split.brands, split.mask, split.positives, strict=True):
         left_out = {(brand, influencer) for influencer in split.candidates[~mask]}
         assert left_out == {p for p in known["train"] | known["valid"] if p[0] == brand}
@@ -129,18 +138,6 @@ def test_folds_cut_training_and_validation_and_leave_the_test_brands_out(data_pa
         seen = set(data.id2token(data.uid_field, data.pairs["train"][:, 0]))
         assert seen.isdisjoint(brands["test"] | brands["valid"] | own["test"])
     assert sorted(tested) == sorted(own["train"] | own["valid"])
-
-
-def test_too_many_folds_are_refused(data_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot be cut into 99 folds: .* Received: 99\.$"):
-        dataset(data_path, folds=99, fold=1)
-
-
-def test_every_interaction_stands_in_one_part(data_path: Path) -> None:
-    for protocol in schema.PROTOCOLS:
-        data = dataset(data_path, protocol=protocol)
-        total = sum(len(rows) for rows in data.pairs.values())
-        assert total == len(data.atomic.interactions)
 
 
 def test_ids_follow_the_account_files(tmp_path: Path) -> None:
@@ -240,43 +237,6 @@ def test_an_empty_training_part_is_an_error(tmp_path: Path) -> None:
         training_loader(MirecConfig(config_dict=settings(tmp_path, dataset=NAME)), data)
 
 
-def plain_dataset(folder: Path, rows: list[tuple[str, str]], **changes: Any) -> SplitDataset:
-    """RecBole's own kind of data set, users and items in one file."""
-    (folder / "plain").mkdir()
-    lines = ["user_id:token\titem_id:token", *("\t".join(row) for row in rows)]
-    (folder / "plain" / "plain.inter").write_text("\n".join(lines) + "\n")
-    config = settings(folder, "BPR", "plain", USER_ID_FIELD="user_id", ITEM_ID_FIELD="item_id")
-    return SplitDataset(MirecConfig(config_dict=config | {"protocol": "known-brand"} | changes))
-
-
-def test_any_data_set_of_recbole_is_split_by_user(tmp_path: Path) -> None:
-    rows = [(f"u{user}", f"i{item}") for user in range(3) for item in range(user, 20)]
-    data = plain_dataset(tmp_path, rows)
-    assert len(data.build()) == 3
-    per_user = {part: np.bincount(rows[:, 0])[1:].tolist() for part, rows in data.pairs.items()}
-    # 20, 19 and 18 interactions: two each for validation and test
-    assert per_user == {"train": [16, 15, 14], "valid": [2, 2, 2], "test": [2, 2, 2]}
-    split = data.evaluation_split("valid")
-    assert split is not None
-    assert len(split.candidates) == 20
-
-
-def test_data_sets_of_recbole_know_no_new_brands_and_no_repetitions(tmp_path: Path) -> None:
-    rows = [("u", f"i{item}") for item in range(9)]
-    data = plain_dataset(tmp_path, [*rows, ("u", "i3")])
-    with pytest.raises(UsageError, match="interaction of u with i3 more than once; set rm_dup"):
-        data.build()
-    (tmp_path / "other").mkdir()
-    data = plain_dataset(tmp_path / "other", rows, protocol="new-brand")
-    with pytest.raises(UsageError, match=r"'new-brand' needs atomic files of brands .* 'plain'"):
-        data.build()
-
-
-def test_the_hand_made_parts_are_a_split() -> None:
-    parts = new_brand_parts()
-    assert len(pd.concat(parts.values())) == len(pairs([*TRAIN, *VALID, *TEST]))
-
-
 def test_interactions_of_no_part_are_counted_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -288,3 +248,45 @@ def test_interactions_of_no_part_are_counted_in_the_log(
     data = dataset(write_little(tmp_path / "less", splits={"new-brand": less}), dataset=NAME)
     assert in_tokens(data, "train") == sorted(TRAIN[:-2])
     assert "2 of 9 interactions stand in no part of the split and are left out." in caplog.text
+
+
+# --- evaluation splits, in internal ids ---
+
+SEEN = np.array([(1, 1), (1, 2), (2, 2), (3, 4)])
+HELD = np.array([(5, 6), (5, 2), (4, 6)])
+LAST = np.array([(7, 6), (7, 1), (6, 3)])
+
+
+def test_new_brand_ranks_the_influencers_of_the_parts_brands() -> None:
+    split = build_evaluation_split("new-brand", "test", LAST, np.concatenate([SEEN, HELD]), SEEN, 9)
+    assert (split.protocol, split.part) == ("new-brand", "test")
+    assert split.brands.tolist() == [6, 7]
+    assert split.candidates.tolist() == [1, 3, 6]
+    assert split.positives.tolist() == [[False, True, False], [True, False, True]]
+    assert split.mask.all()
+    # 1 stands in training; 6 only in validation, which no model has trained on
+    assert split.unseen.tolist() == [False, True, True]
+    assert split.brand_category is None
+    assert split.candidate_category is None
+
+
+def test_known_brand_ranks_all_influencers_but_earlier_collaborations() -> None:
+    valid = np.array([(1, 4), (3, 1)])
+    test = np.array([(1, 5)])
+    split = build_evaluation_split(
+        "known-brand", "test", test, np.concatenate([SEEN, valid]), SEEN, 7
+    )
+    assert split.brands.tolist() == [1]
+    assert split.candidates.tolist() == [1, 2, 3, 4, 5, 6]  # 0 is padding
+    assert split.positives.tolist() == [[False, False, False, False, True, False]]
+    # brand 1: 1 and 2 in training, 4 in validation; pairs of other brands mask nothing
+    assert split.mask.tolist() == [[False, False, True, False, True, True]]
+    assert split.unseen.tolist() == [False, False, True, False, True, True]
+
+
+@pytest.mark.parametrize("protocol", ["new-brand", "known-brand"])
+def test_a_positive_always_counts_even_if_it_stood_in_an_earlier_part(protocol: str) -> None:
+    again = np.array([(1, 2), (1, 3)])
+    split = build_evaluation_split(protocol, "valid", again, SEEN, SEEN, 5)
+    assert (split.mask | ~split.positives).all()
+    assert split.positives.sum() == 2

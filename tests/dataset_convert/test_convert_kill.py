@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dataset_convert import files
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
+from dataset_convert.common import files
 from dataset_convert.reuse import code_digest
 
 CONFIG = """

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_convert import schema
-from dataset_convert.errors import closest, nearest
+from dataset_convert.common.errors import closest, wanted_word
 from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
 from dataset_convert.features.image_labels import ImageLabelExtractor
@@ -362,5 +362,5 @@ def test_a_library_that_is_missing_is_told_early(
 def test_the_nearest_word() -> None:
     assert closest("n_topic", ["seed", "n_topics"]) == "n_topics"
     assert closest("zzz", ["seed", "n_topics"]) is None
-    assert nearest("sed", ["seed", "n_topics"]) == "'seed'"
-    assert nearest("zzz" * 10**6, (word for word in ("seed", "topic"))) == "one of seed, topic"
+    assert wanted_word("sed", ["seed", "n_topics"]) == "'seed'"
+    assert wanted_word("zzz" * 10**6, (word for word in ("seed", "topic"))) == "one of seed, topic"

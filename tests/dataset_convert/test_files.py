@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_convert import files
-from dataset_convert.files import folder_in_the_making, recover
+from dataset_convert.common import files
+from dataset_convert.common.files import folder_in_the_making, recover
 
 
 def write(folder: Path, text: str) -> None:

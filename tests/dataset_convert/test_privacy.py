@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert import files, forgetting, schema
+from dataset_convert import forgetting, schema
 from dataset_convert.atomic import AtomicData, fingerprint, read_atomic, write_atomic
+from dataset_convert.common import files
 from dataset_convert.name_checks import find_names
 from dataset_convert.privacy import Pseudonyms, apply, assert_no_names, forget, scrub
 from dataset_convert.problems import ConversionError

@@ -1,10 +1,13 @@
-"""Small rankings in which ties are common, for the property tests of this folder."""
+"""Small rankings in which ties are common, for the tests of this folder."""
 
 from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from recbole_mirec.evaluation.metrics import per_brand_metrics
+from recbole_mirec.evaluation.ranks import TieRanks, tie_ranks
 
 LEVELS = np.array([-np.inf, -1.5, 0.0, 0.25, np.inf])
 
@@ -13,19 +16,29 @@ class Ranking(NamedTuple):
     scores: np.ndarray
     positives: np.ndarray
     candidates: np.ndarray
-    brand_category: np.ndarray
-    candidate_category: np.ndarray
+    brand_category: np.ndarray | None = None
+    candidate_category: np.ndarray | None = None
 
-    @property
-    def masks(self):
-        return self.positives, self.candidates
+    def ranks(self) -> TieRanks:
+        categories = dict(zip(self._fields[3:], self[3:], strict=True))
+        return tie_ranks(*self[:3], **categories)
 
-    @property
-    def categories(self):
-        return {
-            "brand_category": self.brand_category,
-            "candidate_category": self.candidate_category,
-        }
+    def values(self, metrics: list[str]) -> dict[str, np.ndarray]:
+        return per_brand_metrics(self.ranks(), metrics)
+
+    def at(self, rows: np.ndarray, columns: np.ndarray) -> "Ranking":
+        """The given brands and candidates alone, in the given order."""
+        matrices = (matrix[rows][:, columns] for matrix in self[:3])
+        categories = (
+            None if values is None else values[places]
+            for values, places in zip(self[3:], (rows, columns), strict=True)
+        )
+        return Ranking(*matrices, *categories)
+
+
+def everyone(scores: np.ndarray, positives: np.ndarray, *categories: np.ndarray) -> Ranking:
+    """A ranking of all candidates."""
+    return Ranking(scores, positives, np.ones_like(positives), *categories)
 
 
 @st.composite

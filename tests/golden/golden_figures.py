@@ -82,7 +82,7 @@ def run_models(work: Path, dataset: str) -> dict[str, Path]:
 
 def run_benchmark(work: Path) -> Path:
     """Run a small benchmark on mirec-tiny in `work`; returns its folder."""
-    from recbole_mirec.benchmark.cli import main
+    from recbole_mirec.cli import benchmark_main as main
 
     plan, folder = work / "plan.yaml", work / "benchmark"
     plan.write_text(PLAN, encoding="utf-8")
@@ -94,7 +94,7 @@ def run_benchmark(work: Path) -> Path:
 
 def run_study(work: Path) -> Path:
     """Tune MIRec on mirec-tiny in `work`; returns the study's folder."""
-    from recbole_mirec.tuning.cli import main
+    from recbole_mirec.cli import tuning_main as main
 
     space, folder = work / "space.hyper", work / "study"
     space.write_text(SPACE, encoding="utf-8")

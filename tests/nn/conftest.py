@@ -3,7 +3,7 @@
 import pytest
 from tiny_network import PAPER, REFERENCE
 
-from recbole_mirec.nn import NetworkSettings
+from recbole_mirec.nn.settings import NetworkSettings
 
 
 @pytest.fixture(params=[PAPER, REFERENCE], ids=["paper", "reference"])

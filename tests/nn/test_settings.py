@@ -1,87 +1,115 @@
-from dataclasses import FrozenInstanceError
-from typing import Any
+"""Every setting of both networks: the ends of its range are taken, and what lies beyond is not."""
+
+import json
+import math
+from typing import Any, get_args
 
 import pytest
-from tiny_network import changed
+from pydantic import ValidationError
+from tiny_network import METRIC, PAPER
 
-from recbole_mirec.nn import MODALITIES, PERSPECTIVES, NetworkSettings
+from dataset_convert import schema
+from recbole_mirec.nn.settings import INPUTS, MetricSettings, NetworkSettings, Perspective
 
-
-def test_names_of_modalities_follow_the_perspectives() -> None:
-    assert PERSPECTIVES == ("content", "audience", "attribute")
-    assert MODALITIES == (
-        "content_visual",
-        "content_topics",
-        "audience_visual",
-        "audience_topics",
-        "attribute",
-    )
-
-
-@pytest.mark.parametrize(
-    ("switch", "wrong", "nearest"),
-    [
-        ("fusion", "lowrank", "low_rank"),
-        ("coattention_input", "sigmoids", "sigmoid"),
-        ("coattention_sides", "seperate", "separate"),
-        ("dropout", "first_weight", "first_weights"),
-        ("attribute_dropout", "activations", "first_activations"),
-        ("initialisation", "normal", "normal_0.1"),
-        ("triplet_reduction", "active", "mean_active"),
-        ("cross_entropy", "softmax", "softmax_pair"),
-    ],
+SWITCHES = ("square_roots", "centring", "identity_path", "csls")
+WHOLE = ("input_dimension", "n_negatives", "plda_dimension", "hubness_neighbours")
+BELOW_ONE = ("dropout_rate", "modality_dropout")
+SHARES = ("plda_shrinkage", "plda_cross_share")
+WEIGHTS = (
+    *("competence_power", "peer_weight", "plda_weight", "raw_weight"),
+    *("category_weight", "hubness_weight"),
 )
-def test_unknown_switch_value_names_the_nearest(switch: str, wrong: str, nearest: str) -> None:
-    message = f"'{switch}' parameter must be one of .* Received: '{wrong}'.* name is '{nearest}'"
-    with pytest.raises(ValueError, match=message):
-        changed(**{switch: wrong})
+ABOVE_ZERO = ("temperature", "category_inverse_penalty")
+# Names -> values that are taken, and values that are refused.
+METRIC_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    SWITCHES: ((True, False), (0, "True", None)),
+    WHOLE: ((1, 9999), (0, -1, 2.5, True, "3", None)),
+    BELOW_ONE: ((0, 0.0, 0.99), (-0.1, 1, 1.5, "x", math.nan)),
+    SHARES: ((0, 1, 1.0), (-0.1, 1.1, None)),
+    WEIGHTS: ((0, 100), (-0.1, True, None, math.nan, math.inf)),
+    ABOVE_ZERO: ((0.001, 50), (0, -1, None)),
+    ("tower",): (("linear", "mlp"), ("Linear", "tree", None)),
+}
+NETWORK_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    ("fusion",): (("low_rank", "product"), ("lowrank",)),
+    ("coattention_input",): (("raw", "sigmoid"), ("sigmoids",)),
+    ("coattention_sides",): (("shared", "separate"), ("seperate",)),
+    ("dropout", "attribute_dropout"): (
+        ("none", "first_activations", "first_weights"),
+        ("first_weight", None),
+    ),
+    ("initialisation",): (("uniform_0.1", "normal_0.1"), ("normal",)),
+    ("triplet_reduction",): (("mean", "mean_active"), ("active",)),
+    ("cross_entropy",): (("softplus", "softmax_pair"), ("softmax",)),
+    ("dimension",): ((1, 512), (0, True, 3.5)),
+    ("visual_hidden", "topic_hidden", "attribute_hidden"): (
+        ((7,), [7, 5]),
+        ((), 31, (37, -1), (3.5,), "7"),
+    ),
+    ("dropout_rate",): ((0, 0.5), (1.0, -0.1)),
+    ("l1_weight",): ((0, 3), (math.nan, math.inf, "0.001", True)),
+    ("perspectives",): (
+        (("attribute",), ["content", "audience"]),
+        (("content", "atribute"), ("content", "content"), (), "content"),
+    ),
+    ("margins",): (
+        ({"content": 0, "audience": 1.5, "attribute": 2},),
+        ({"content": 4.0}, {"contents": 4.0}, {"content": -2.0}, 3),
+    ),
+    ("score_penalties",): (
+        ({key: [0, 0.5] for key in schema.PERSPECTIVES},),
+        tuple(dict.fromkeys(schema.PERSPECTIVES, pair) for pair in ((0.1,), 1, (0.1, -0.1))),
+    ),
+}
+TABLES = [(METRIC, METRIC_VALUES), (PAPER, NETWORK_VALUES)]
+CASES = [
+    (settings, name, values)
+    for settings, table in TABLES
+    for names, values in table.items()
+    for name in names
+]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"perspectives": ("content", "atribute")}, "'perspectives'.* name is 'attribute'"),
-        ({"perspectives": ("content", "content")}, "each perspective once. Received: .'content'"),
-        ({"perspectives": ()}, r"'perspectives' parameter must be a tuple .* Received: \(\)"),
-        ({"perspectives": "content"}, "'perspectives' parameter must be a tuple"),
-        ({"dimension": 0}, "'dimension' parameter must be a positive integer. Received: 0"),
-        ({"dimension": True}, "'dimension' parameter must be a positive integer. Received: True"),
-        ({"visual_hidden": ()}, "'visual_hidden' parameter must be a tuple"),
-        ({"topic_hidden": 31}, "'topic_hidden' parameter must be a tuple"),
-        ({"attribute_hidden": (37, -1)}, "'attribute_hidden' .* positive integer. Received: -1"),
-        ({"topic_hidden": (3.5,)}, "'topic_hidden' .* positive integer. Received: 3.5"),
-        ({"dropout_rate": 1.0}, "'dropout_rate' .* at least 0 and below 1. Received: 1.0"),
-        ({"dropout_rate": -0.1}, "'dropout_rate' .* Received: -0.1"),
-        ({"l1_weight": float("nan")}, "'l1_weight' .* Received: nan"),
-        ({"l1_weight": float("inf")}, "'l1_weight' .* Received: inf"),
-        ({"l1_weight": "0.001"}, "'l1_weight' parameter must be a number .* Received: '0.001'"),
-        ({"l1_weight": True}, "'l1_weight' parameter must be a number .* Received: True"),
-        ({"margins": {"content": 4.0}}, "'margins' .* add audience, attribute. Received"),
-        ({"margins": {"contents": 4.0}}, "'margins' .* name is 'content'"),
-    ],
-)
-def test_bad_settings_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        changed(**changes)
+def test_every_setting_is_in_the_tables() -> None:
+    for settings, table in TABLES:
+        assert {name for names in table for name in names} == set(type(settings).model_fields)
 
 
-def test_bad_loss_weights_are_refused() -> None:
-    margins = {"content": 4.0, "audience": -2.0, "attribute": 2.0}
-    with pytest.raises(ValueError, match=r"'margins\[audience\]' .* Received: -2.0"):
-        changed(margins=margins)
-    for wrong in [(0.1,), [0.1, 0.2]]:
-        with pytest.raises(ValueError, match=r"score_penalties\[content\].* tuple of two weights"):
-            changed(perspectives=("content",), score_penalties={"content": wrong})
-    with pytest.raises(ValueError, match=r"'score_penalties\[content\]' .* Received: -0.1"):
-        changed(perspectives=("content",), score_penalties={"content": (0.1, -0.1)})
+@pytest.mark.parametrize(("settings", "name", "values"), CASES)
+def test_a_range_ends_where_it_should(
+    settings: MetricSettings | NetworkSettings, name: str, values: tuple[Any, Any]
+) -> None:
+    good, bad = values
+    given = settings.model_dump()
+    for value in good:
+        made = type(settings)(**(given | {name: value}))
+        assert made.model_dump(mode="json")[name] == json.loads(json.dumps(value))
+    for value in bad:
+        with pytest.raises(ValidationError, match=name):
+            type(settings)(**(given | {name: value}))
+
+
+@pytest.mark.parametrize("settings", [METRIC, PAPER])
+def test_every_setting_is_asked_for_and_none_can_change(
+    settings: MetricSettings | NetworkSettings,
+) -> None:
+    given = settings.model_dump()
+    for name in given:
+        with pytest.raises(ValidationError, match=name):
+            type(settings)(**{key: value for key, value in given.items() if key != name})
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(settings, name, given[name])
+    with pytest.raises(ValidationError, match="unheard"):
+        type(settings)(**given, unheard=1)
 
 
 def test_entries_of_perspectives_not_in_use_may_stay() -> None:
-    assert changed(perspectives=("attribute",)).margins["content"] == 4.0
+    given = PAPER.model_dump() | {"perspectives": ("attribute",)}
+    assert NetworkSettings(**given).margins["content"] == 4.0
 
 
-def test_every_setting_is_asked_for_and_none_can_change() -> None:
-    with pytest.raises(TypeError, match="missing 17 required keyword-only arguments"):
-        NetworkSettings()  # type: ignore[call-arg]
-    with pytest.raises(FrozenInstanceError):
-        changed().dimension = 2  # type: ignore[misc]
+def test_data_and_networks_mean_the_same_perspectives() -> None:
+    assert tuple(INPUTS) == tuple(schema.PERSPECTIVES) == get_args(Perspective)
+    assert INPUTS["content"] == ("content_topics", "content_visual")
+    # lists and vector of the data are two ways to the one input of the attribute tower
+    assert INPUTS["attribute"] == ("attribute",)

@@ -1,13 +1,16 @@
-"""Tiny networks of distinct prime widths, in both readings of the paper, and their inputs."""
+"""Tiny networks of distinct prime widths, with the presets of MIRec, and their inputs."""
 
-import dataclasses
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from recbole_mirec.nn import AccountEncoder, NetworkSettings
+from dataset_convert.common.values import load_yaml
+from recbole_mirec.nn.encoder import AccountEncoder
+from recbole_mirec.nn.settings import MetricSettings, Modality, NetworkSettings
 
+KEYS = load_yaml(Path(__file__).parents[2] / "properties" / "model" / "MIRec.yaml")
 DIMENSIONS = {
     "content_visual": 7,
     "content_topics": 5,
@@ -16,52 +19,33 @@ DIMENSIONS = {
     "attribute": 13,
 }
 WIDTHS: dict[str, Any] = {
-    "perspectives": ("content", "audience", "attribute"),
     "dimension": 17,
     "visual_hidden": (19, 23, 29),
     "topic_hidden": (31,),
     "attribute_hidden": (37,),
-    "margins": {"content": 4, "audience": 2.0, "attribute": 2.0},
-    "dropout_rate": 0.5,
-    "l1_weight": 0.001,
 }
-PAPER = NetworkSettings(
-    fusion="low_rank",
-    coattention_input="raw",
-    coattention_sides="shared",
-    dropout="first_activations",
-    attribute_dropout="first_activations",
-    initialisation="uniform_0.1",
-    triplet_reduction="mean",
-    cross_entropy="softplus",
-    score_penalties={"content": (0.0, 0.0), "audience": (0.0, 0.0), "attribute": (0.0, 0.0)},
-    **WIDTHS,
-)
-REFERENCE = NetworkSettings(
-    fusion="product",
-    coattention_input="sigmoid",
-    coattention_sides="separate",
-    dropout="first_weights",
-    attribute_dropout="none",
-    initialisation="normal_0.1",
-    triplet_reduction="mean_active",
-    cross_entropy="softmax_pair",
-    score_penalties={"content": (0.01, 0.01), "audience": (0.02, 0.02), "attribute": (0.01, 0.01)},
-    **WIDTHS,
-)
+
+
+def preset(kind: type[Any], variant: str, **changes: Any) -> Any:
+    given = KEYS | KEYS["variants"][variant] | changes
+    return kind(**{name: given[name] for name in kind.model_fields})
+
+
+PAPER: NetworkSettings = preset(NetworkSettings, "paper", **WIDTHS)
+REFERENCE: NetworkSettings = preset(NetworkSettings, "reference", **WIDTHS)
+METRIC: MetricSettings = preset(MetricSettings, "mirec", dropout_rate=0.0, temperature=0.25)
 
 
 class Accounts(NamedTuple):
-    features: dict[str, Tensor]
-    masks: dict[str, Tensor]
+    modalities: dict[str, Modality]
     is_brand: Tensor
 
     def rows(self, rows: Any) -> "Accounts":
-        return Accounts(
-            {name: values[rows] for name, values in self.features.items()},
-            {name: mask[rows] for name, mask in self.masks.items()},
-            self.is_brand[rows],
-        )
+        chosen = {
+            name: Modality(values[rows], mask[rows])
+            for name, (values, mask) in self.modalities.items()
+        }
+        return Accounts(chosen, self.is_brand[rows])
 
 
 def random_accounts(n_accounts: int, seed: int, *, complete: bool = True) -> Accounts:
@@ -71,14 +55,17 @@ def random_accounts(n_accounts: int, seed: int, *, complete: bool = True) -> Acc
         for name, width in DIMENSIONS.items()
     }
     present = 2.0 if complete else 0.6
-    masks = {name: torch.rand(n_accounts, generator=generator) < present for name in DIMENSIONS}
-    return Accounts(features, masks, torch.arange(n_accounts) % 2 == 0)
+    modalities = {
+        name: Modality(values, torch.rand(n_accounts, generator=generator) < present)
+        for name, values in features.items()
+    }
+    return Accounts(modalities, torch.arange(n_accounts) % 2 == 0)
 
 
-def wide_encoder(settings: NetworkSettings, seed: int = 0) -> AccountEncoder:
+def tiny_encoder(settings: NetworkSettings, widths: dict[str, int] = DIMENSIONS) -> AccountEncoder:
     """An encoder in evaluation mode whose scores are large enough to tell readings apart."""
-    generator = torch.Generator().manual_seed(seed)
-    encoder = AccountEncoder(settings, DIMENSIONS, generator).double().eval()
+    torch.manual_seed(0)
+    encoder = AccountEncoder(settings, widths).double().eval()
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.mul_(3.0)
@@ -87,4 +74,4 @@ def wide_encoder(settings: NetworkSettings, seed: int = 0) -> AccountEncoder:
 
 def changed(**changes: Any) -> NetworkSettings:
     """The paper's settings with some of them replaced."""
-    return dataclasses.replace(PAPER, **changes)
+    return NetworkSettings(**(PAPER.model_dump() | changes))

@@ -1,11 +1,11 @@
-"""A study: the test part read once and last, the same trials whatever interrupts, its winner."""
+"""Studies: the test part read once and last, the same trials whatever interrupts, comparisons."""
 
 import json
 import re
+import shutil
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,26 +13,37 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from hyperopt import tpe
 from little_data import NAME, little, settings, write_little
-from study_cases import LIGHTGCN, make_plan, rows_without_times, run_in_this_process
+from study_cases import (
+    LIGHTGCN,
+    in_this_process,
+    make_plan,
+    on_job,
+    rows_without_times,
+    run_in_this_process,
+    space_of,
+)
 
-from recbole_mirec import cli, runs
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.errors import UsageError
+from dataset_convert.common.errors import UsageError
+from recbole_mirec import cli, runs, sweep
+from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
+from recbole_mirec.sweep import FAILED, FINISHED, STOPPED, End, Job
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
-from recbole_mirec.tuning import study as study_room
-from recbole_mirec.tuning import trial as trial_room
-from recbole_mirec.tuning.display import study_text
-from recbole_mirec.tuning.records import read_trials
-from recbole_mirec.tuning.space import space_from_dict
-from recbole_mirec.tuning.study import StudyResult, run_study
-from recbole_mirec.tuning.trial import FAILED, FINISHED, STOPPED, Outcome, TrialTask
+from recbole_mirec.tuning.study import (
+    Comparison,
+    StudyPlan,
+    StudyResult,
+    compare,
+    comparison_text,
+    run_study,
+    short_digest,
+    study_text,
+)
+from recbole_mirec.tuning.trial import read_trials
 
 SEED_OF_THE_WORSE_FIRST = 3
 # A space without a grid; the fixed number of epochs keeps its trials short.
-RATES = space_from_dict({"loguniform": {"learning_rate": [-7, -1]}})
+RATES = space_of({"loguniform": {"learning_rate": [-7, -1]}})
 
 
 @pytest.fixture
@@ -49,20 +60,13 @@ def finished(workplace: Path) -> StudyResult:
         return run_study(make_plan(workplace), folder=workplace / "finished")
 
 
-def on_trial(patch: pytest.MonkeyPatch, act: Callable[[int], Any]) -> None:
-    """Let something happen at the start of every trial, named by its number."""
-    original = TrialTask.run
-
-    def run(self: TrialTask, number: int, *rest: Any, **named: Any) -> Outcome:
-        found = act(number)
-        return found if isinstance(found, Outcome) else original(self, number, *rest, **named)
-
-    patch.setattr(TrialTask, "run", run)
+def number_of(job: Job) -> int:
+    return int(job.folder.name)
 
 
-def interrupted_at(number: int) -> Callable[[int], None]:
-    def act(now: int) -> None:
-        if now == number:
+def interrupted_at(number: int) -> Callable[[Job], None]:
+    def act(job: Job) -> None:
+        if number_of(job) == number:
             raise KeyboardInterrupt
 
     return act
@@ -81,11 +85,8 @@ def test_the_test_part_is_read_once_after_the_last_trial_for_the_winner(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
     events: list[Any] = []
-    opened, measured, ran = (
-        MirecDataset.evaluation_split,
-        MirecTrainer.evaluate_split,
-        TrialTask.run,
-    )
+    opened, measured = MirecDataset.evaluation_split, MirecTrainer.evaluate_split
+    ran = sweep.run_job
 
     def open_part(self: MirecDataset, part: str) -> Any:
         events.append(f"open {part}")
@@ -97,14 +98,14 @@ def test_the_test_part_is_read_once_after_the_last_trial_for_the_winner(
             events.append(self.run_folder)
         return measured(self, split, **named)
 
-    def run(self: TrialTask, number: int, parameters: Any) -> Outcome:
-        outcome = ran(self, number, parameters)
-        events.append(f"trial {number} ended")
-        return outcome
+    def run(job: Job, deadline: float | None) -> End:
+        end = ran(job, deadline)
+        events.append(f"trial {number_of(job)} ended")
+        return end
 
     monkeypatch.setattr(MirecDataset, "evaluation_split", open_part)
     monkeypatch.setattr(MirecTrainer, "evaluate_split", measure)
-    monkeypatch.setattr(TrialTask, "run", run)
+    monkeypatch.setattr(sweep, "run_job", run)
     result = run_study(make_plan(workplace), folder=tmp_path / "study")
     assert result.winner is not None
     last = events.index("trial 4 ended")
@@ -161,8 +162,6 @@ def test_exhaustive_search_visits_the_product_and_writes_every_figure(
     [
         ("MIRec", "exhaustive", None),
         pytest.param("LightGCN", "random", 3, marks=pytest.mark.slow),
-        pytest.param("MIRec", "random", 3, marks=pytest.mark.slow),
-        pytest.param("LightGCN", "exhaustive", None, marks=pytest.mark.slow),
     ],
 )
 def test_jobs_do_not_change_the_trials(
@@ -179,22 +178,6 @@ def test_jobs_do_not_change_the_trials(
     assert as_json(one) == as_json(two)
 
 
-def test_bayes_with_two_jobs_repeats_for_a_seed(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    informed = {"bayes": partial(tpe.suggest, n_startup_jobs=2)}
-    monkeypatch.setattr("recbole_mirec.tuning.sampling._SUGGEST", informed)
-    plan = make_plan(workplace, space=RATES, algorithm="bayes", max_trials=6, jobs=2, epochs=1)
-    run_study(plan, folder=tmp_path / "processes")
-    run_in_this_process(monkeypatch)
-    run_study(plan, folder=tmp_path / "here")
-    assert rows_without_times(tmp_path / "processes") == rows_without_times(tmp_path / "here")
-    other = replace(plan, settings={**plan.settings, "seed": 1}, max_trials=2)
-    run_study(other, folder=tmp_path / "other")
-    rates = {row["learning_rate"] for row in rows_without_times(tmp_path / "other")}
-    assert rates.isdisjoint(row["learning_rate"] for row in rows_without_times(tmp_path / "here"))
-
-
 @pytest.mark.parametrize("algorithm", ["exhaustive", "random", "bayes"])
 def test_an_interrupted_study_goes_on_to_the_same_end(
     workplace: Path,
@@ -208,11 +191,11 @@ def test_an_interrupted_study_goes_on_to_the_same_end(
     folder = tmp_path / "study"
     for number in (1, 3, 4):
         with pytest.MonkeyPatch.context() as patch:
-            on_trial(patch, interrupted_at(number))
+            on_job(patch, interrupted_at(number))
             with pytest.raises(KeyboardInterrupt):
                 run_study(plan, folder=folder)
         assert not (folder / "result.json").exists()
-        n_ended = len(read_trials(folder / "trials.csv", plan.parameters))
+        n_ended = len(read_trials(folder / "trials.csv"))
         assert n_ended == number - 1
     capsys.readouterr()
     run_study(plan, folder=folder)
@@ -228,56 +211,35 @@ def test_trials_that_early_stopping_came_too_late_for_are_no_part_of_the_study(
     # trials 5 and 6 have begun, and 5, the best of all, ends before 4 does.
     scores = {1: 0.5, 2: 0.4, 3: 0.3, 4: 0.2, 5: 0.9, 6: 0.8}
 
-    class LastFirst:
-        """A driver with three trials at a time, of which the latest ends first."""
+    def scored(job: Job) -> End:
+        if scores[number_of(job)] == least:
+            raise KeyboardInterrupt
+        if number_of(job) > 1:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            (job.folder / BEST).write_bytes(b"a model")
+            return End(FINISHED, 1.0, "", {"MAP": scores[number_of(job)]}, 1, 1)
+        end = replace(run_job(job), metrics={"MAP": 0.5})
+        (job.folder / "trial.json").write_text(json.dumps(asdict(end)))
+        return end
 
-        def __init__(self, task: TrialTask, jobs: int):
-            self.task, self.jobs = task, jobs
-
-        def __call__(self, search: Any, report: Any) -> None:
-            begun: list[Any] = []
-            while True:
-                while len(begun) < self.jobs and (proposal := search.propose()) is not None:
-                    begun.append(proposal)
-                if not begun:
-                    return
-                batch, begun = begun, []
-                for proposal in reversed(batch):
-                    folder = self.task.trial_folder(proposal.number)
-                    folder.mkdir(parents=True)
-                    (folder / BEST).write_bytes(b"a model")
-                    score = scores[proposal.number]
-                    outcome = Outcome(FINISHED, score, {"MAP": score}, 1, 1, 1.0)
-                    report(proposal.number, proposal.parameters, outcome)
-
-    monkeypatch.setattr(study_room, "LocalProcesses", LastFirst)
-    monkeypatch.setattr(study_room._Study, "_winner", lambda _: None)
-    plan = make_plan(workplace, space=RATES, algorithm="random", early_stop=3, jobs=3)
-    plan = replace(plan, max_trials=9)
+    run_job = sweep.run_job
+    on_job(monkeypatch, scored)
+    # the latest of those that run at a time ends first
+    last_first = lambda tasks, *_: in_this_process(tasks[::-1])  # noqa: E731
+    monkeypatch.setitem(sweep.ENGINES, "local", last_first)
+    plan = make_plan(workplace, space=RATES, algorithm="random", early_stop=3, jobs=3, max_trials=9)
     folder = tmp_path / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        # Killed when all six have ended, before the study could put them in order.
-        patch.setattr(study_room._Study, "_save", _save_then_stop_at(6))
-        with pytest.raises(KeyboardInterrupt):
-            run_study(plan, folder=folder)
-    assert len(rows_without_times(folder)) == 6
+    least = 0.2
+    with pytest.raises(KeyboardInterrupt):
+        run_study(plan, folder=folder)
+    assert [row["trial"] for row in rows_without_times(folder)] == ["1", "2", "3", "5", "6"]
+    least = -1
     for _ in range(2):
         result = run_study(plan, folder=folder)
         assert list(result.trials["trial"]) == [1, 2, 3, 4]
         assert [row["trial"] for row in rows_without_times(folder)] == ["1", "2", "3", "4"]
         # The winner kept its checkpoint while the fifth seemed to be better.
         assert [path.parent.name for path in folder.glob(f"trials/*/{BEST}")] == ["0001"]
-
-
-def _save_then_stop_at(n_trials: int) -> Callable[[Any], None]:
-    save = study_room._Study._save
-
-    def stop(self: Any) -> None:
-        save(self)
-        if len(self.trials) == n_trials:
-            raise KeyboardInterrupt
-
-    return stop
 
 
 def run_winner(folder: Path) -> dict[str, Any]:
@@ -328,9 +290,9 @@ def test_a_winner_that_the_deadline_stopped_repeats_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # Its first epoch is its best, so that stopping after the second leaves a worse model.
-    space = space_from_dict({"choice": {"learning_rate": [0.1]}})
+    space = space_of({"choice": {"learning_rate": [0.1]}})
     plan = make_plan(workplace, space=space, epochs=50, minutes=1.0)
-    original, now = trial_room.train, time.time
+    original, now = sweep.train, time.time
 
     def slow(experiment: Any, after_epoch: Any) -> Any:
         def late(epoch: int, score: float) -> None:
@@ -340,12 +302,12 @@ def test_a_winner_that_the_deadline_stopped_repeats_too(
 
         return original(experiment, late)
 
-    monkeypatch.setattr(trial_room, "train", slow)
+    monkeypatch.setattr(sweep, "train", slow)
     result = run_study(plan, folder=tmp_path / "study")
     assert result.winner is not None
-    assert result.winner.trial.outcome.status == STOPPED
-    assert result.winner.trial.outcome.reason == "the study's time was over after epoch 2"
-    assert (result.winner.trial.outcome.best_epoch, result.winner.trial.outcome.n_epochs) == (1, 2)
+    assert result.winner.trial.end.status == STOPPED
+    assert result.winner.trial.end.reason == "the study's time was over after epoch 2"
+    assert (result.winner.trial.end.best_epoch, result.winner.trial.end.n_epochs) == (1, 2)
     assert yaml.safe_load(result.winner.yaml)["epochs"] == 2
     assert_repeats(run_winner(tmp_path / "study"), tmp_path / "study")
 
@@ -359,7 +321,7 @@ def test_the_winners_folder_is_a_run(
         *("run.json", "config.yaml", BEST, LAST, "log.txt", ".lock"),
         *("per_brand.valid.csv", "per_brand.test.csv"),
         *("per_category.valid.csv", "per_category.test.csv"),
-        *("ranks.valid.csv", "ranks.test.csv"),
+        *("ranks.valid.csv", "ranks.test.csv", "trial.json", "tensorboard"),
     }
     record = runs.read_run(folder).record
     assert record["status"] == "finished"
@@ -374,7 +336,7 @@ def test_a_study_that_was_extended_says_how_often_it_read_the_test_part(
     workplace: Path, tmp_path: Path, here: None
 ) -> None:
     # The worse rate first, the better one after it.
-    space = space_from_dict({"choice": {"learning_rate": [0.002, 0.1]}})
+    space = space_of({"choice": {"learning_rate": [0.002, 0.1]}})
     plan = make_plan(workplace, space=space, algorithm="random", seed=SEED_OF_THE_WORSE_FIRST)
     first = run_study(replace(plan, max_trials=1), folder=tmp_path / "study")
     assert first.winner is not None
@@ -404,21 +366,6 @@ def test_only_the_best_keep_their_checkpoints(
     assert len(list(result.folder.glob("trials/*/log.txt"))) == 4
 
 
-def test_trials_that_fail_are_told_by_their_reason_and_the_others_go_on(
-    workplace: Path, tmp_path: Path, here: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    space = space_from_dict({"choice": {"learning_rate": [0.1, 1e30], "embedding_size": [8, 16]}})
-    plan = make_plan(workplace, "BPR", space, train_batch_size=8)
-    result = run_study(plan, folder=tmp_path / "study")
-    assert list(result.trials["status"]) == ["finished"] * 2 + ["diverged"] * 2
-    text = study_text(result)
-    assert re.search(r"^diverged: trials 3, 4: .*NaN\. Training diverged: lower lear", text, re.M)
-    assert result.winner is not None
-    assert result.winner.trial.number in (1, 2)
-    err = capsys.readouterr().err
-    assert "trial 3/4: diverged: " in err
-
-
 def test_data_without_a_test_part_are_told_so(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
@@ -440,7 +387,7 @@ def test_data_without_a_test_part_are_told_so(
 def test_a_study_without_a_score_has_no_winner(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
-    on_trial(monkeypatch, lambda _: Outcome(FAILED, reason="RuntimeError: planned"))
+    on_job(monkeypatch, lambda _: End(FAILED, 0.0, "RuntimeError: planned"))
     result = run_study(make_plan(workplace), folder=tmp_path / "study")
     assert result.winner is None
     text = study_text(result)
@@ -462,14 +409,14 @@ def test_a_study_in_use_is_left_alone(
             run_study(plan, folder=tmp_path / "study")
         lines.append(str(caught.value))
 
-    def start_another(number: int) -> None:
-        if number == 2:
+    def start_another(job: Job) -> None:
+        if number_of(job) == 2:
             # another thread holds no lock of this one's, as another process would not
             thread = Thread(target=another)
             thread.start()
             thread.join()
 
-    on_trial(monkeypatch, start_another)
+    on_job(monkeypatch, start_another)
     run_study(plan, folder=tmp_path / "study")
     (line,) = lines
     assert line.startswith("Another process works on the study in '")
@@ -503,7 +450,7 @@ def test_an_interruption_does_not_count_as_time_of_the_study(
 ) -> None:
     plan = make_plan(workplace, space=RATES, algorithm="random", minutes=1.0, max_trials=3)
     with pytest.MonkeyPatch.context() as patch:
-        on_trial(patch, interrupted_at(2))
+        on_job(patch, interrupted_at(2))
         with pytest.raises(KeyboardInterrupt):
             run_study(plan, folder=tmp_path / "study")
     now = time.time
@@ -556,9 +503,49 @@ def test_a_folder_of_another_study_is_refused(
     assert {path: path.read_bytes() for path in finished.folder.glob("*.*")} == before
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("trials.csv", "0.002,16", "0.003,16", "trial 2: learning_rate is 0.003, where this study"),
+        ("trials.csv", "2,finished", "two,finished", "trials.csv' cannot be read: ValueError"),
+        ("study.json", '"identity"', '"identities"', "study.json' cannot be read: KeyError"),
+        ("result.json", '"n_tested"', '"tested"', r"result.json' cannot be read: .* Delete it\."),
+    ],
+)
+def test_files_that_were_changed_by_hand_are_named(
+    finished: StudyResult, tmp_path: Path, here: None, name: str, old: str, new: str, message: str
+) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(finished.folder, folder)
+    text = (folder / name).read_text()
+    assert text.count(old) == 1
+    (folder / name).write_text(text.replace(old, new))
+    with pytest.raises(UsageError, match=message):
+        run_study(finished.plan, folder=folder)
+
+
+def test_an_identity_is_what_the_trials_depend_on(workplace: Path) -> None:
+    plan = make_plan(workplace)
+    same = [
+        replace(plan, settings={**plan.settings, "data_path": "elsewhere", "gpu_id": "0"}),
+        replace(plan, jobs=2, max_trials=9, minutes=1, keep=2, command="another"),
+        replace(plan, settings=dict(reversed(plan.settings.items()))),
+    ]
+    assert all(one.identity("data") == plan.identity("data") for one in same)
+    bayes = replace(plan, algorithm="bayes")
+    others = [
+        (plan.identity("data"), plan.identity("other data")),
+        (plan.identity("data"), replace(plan, early_stop=3).identity("data")),
+        # what the estimator knows depends on how many trials run at a time
+        (bayes.identity("data"), replace(bayes, jobs=2).identity("data")),
+    ]
+    assert all(one != other for one, other in others)
+    assert all(short_digest(one) != short_digest(other) for one, other in others)
+
+
 def test_changed_data_are_another_study(tmp_path: Path, here: None) -> None:
     write_little(tmp_path)
-    space = space_from_dict({"choice": {"learning_rate": [0.01]}})
+    space = space_of({"choice": {"learning_rate": [0.01]}})
     plan = make_plan(tmp_path, "BPR", space)
     fixed = settings(tmp_path, "BPR", NAME, valid_metric="MAP", protocol="new-brand", seed=1)
     plan = replace(plan, settings=fixed)
@@ -569,3 +556,128 @@ def test_changed_data_are_another_study(tmp_path: Path, here: None) -> None:
     )
     with pytest.raises(UsageError, match="holds another study: the data set's files have changed"):
         run_study(plan, folder=tmp_path / "study")
+
+
+# Comparisons
+
+MODELS, PROTOCOLS = ("BPR", "LightGCN"), ("known-brand", "new-brand")
+
+
+def plans(workplace: Path, **changes: Any) -> list[StudyPlan]:
+    given = {"algorithm": "random", "max_trials": 2} | changes
+    return [
+        make_plan(workplace, model, LIGHTGCN, protocol=protocol, **given)
+        for protocol in PROTOCOLS
+        for model in MODELS
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(workplace: Path) -> Iterator[Comparison]:
+    with pytest.MonkeyPatch.context() as patch:
+        run_in_this_process(patch)
+        yield compare(plans(workplace), workplace / "compared", budget="trials 2 a study")
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "comparison.csv")
+
+
+def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -> None:
+    frame = read_table(found.folder)
+    assert list(frame.columns[:7]) == [
+        *("protocol", "model", "n_trials", "n_scored", "minutes", "winner", "part"),
+    ]
+    assert [tuple(row) for row in frame[["protocol", "model", "part"]].to_numpy()] == [
+        (protocol, model, part)
+        for protocol in PROTOCOLS
+        for model in MODELS
+        for part in ("valid", "test")
+    ]
+    assert set(frame["n_trials"]) == set(frame["n_scored"]) == {2}
+    for (protocol, model, part), rows in frame.groupby(["protocol", "model", "part"]):
+        study = found.folder / protocol / model
+        result = json.loads((study / "result.json").read_text())
+        assert rows["winner"].tolist() == [result["trial"]]
+        for name, value in result[part].items():
+            assert rows[name].tolist() == pytest.approx([value], nan_ok=True, abs=0)
+        best = max(rows_without_times(study), key=lambda row: float(row["score"]))
+        assert best["trial"] == str(result["trial"])
+        assert float(best["score"]) == result["valid"]["MAP"]
+
+
+def test_the_table_of_a_comparison(found: Comparison) -> None:
+    lines = comparison_text(found).splitlines()
+    assert lines[0].startswith("Tuned on mirec-tiny")
+    assert "synthetic" in lines[0]
+    assert lines[0].endswith("under one budget: trials 2 a study, by validation MAP")
+    starts = [lines.index(f"protocol {protocol}") for protocol in PROTOCOLS]
+    frame = read_table(found.folder)
+    for start, protocol in zip(starts, PROTOCOLS, strict=True):
+        assert lines[start + 1].split()[:4] == ["model", "trials", "min", "part"]
+        shown = [line.split() for line in lines[start + 2 : start + 6]]
+        rows = frame[frame["protocol"] == protocol]
+        assert [(line[0], line[1], line[3]) for line in shown] == [
+            (row.model, "2", {"valid": "validation", "test": "test"}[row.part])
+            for row in rows.itertuples()
+        ]
+        assert [line[4] for line in shown] == [f"{value:.4f}" for value in rows["AUC"]]
+    # What only new brands meet stands below their table.
+    notes = [number for number, line in enumerate(lines) if line.startswith("Note: ")]
+    assert notes
+    assert min(notes) > starts[1]
+    assert lines[-1] == f"Files: {found.folder} (comparison.csv, winners/*.yaml)"
+
+
+def test_an_interrupted_comparison_goes_on(
+    found: Comparison,
+    workplace: Path,
+    tmp_path: Path,
+    here: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[tuple[Any, ...]] = []
+
+    def interrupted(job: Job) -> None:
+        ran.append((job.settings["protocol"], job.settings["model"], number_of(job)))
+        if ran.count(ran[-1]) == 1 and ran[-1] == ("known-brand", "LightGCN", 2):
+            raise KeyboardInterrupt
+
+    on_job(monkeypatch, interrupted)
+    folder = tmp_path / "compared"
+    with pytest.raises(KeyboardInterrupt):
+        compare(plans(workplace), folder, budget="trials 2 a study")
+    assert [path.name for path in (folder / "winners").iterdir()] == ["BPR.known-brand.yaml"]
+    assert not (folder / "comparison.csv").exists()
+    compare(plans(workplace), folder, budget="trials 2 a study")
+    assert ran == [
+        *(("known-brand", "BPR", 1), ("known-brand", "BPR", 2)),
+        *(("known-brand", "LightGCN", 1), ("known-brand", "LightGCN", 2)),
+        ("known-brand", "LightGCN", 2),
+        *(("new-brand", model, number) for model in MODELS for number in (1, 2)),
+    ]
+    pd.testing.assert_frame_equal(
+        read_table(folder).drop(columns="minutes"),
+        read_table(found.folder).drop(columns="minutes"),
+        check_exact=True,
+    )
+    for path in (found.folder / "winners").iterdir():
+        assert (folder / "winners" / path.name).read_text() == path.read_text()
+
+
+def test_a_model_without_a_score_stands_in_the_table_and_ends_with_1(
+    workplace: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = End(FAILED, 0.0, "RuntimeError: planned")
+    on_job(monkeypatch, lambda job: failed if job.settings["model"] == "BPR" else None)
+    result = compare(plans(workplace)[:2], tmp_path / "compared", budget="trials 2 a study")
+    frame = read_table(tmp_path / "compared")
+    assert frame["model"].tolist() == ["BPR", "LightGCN", "LightGCN"]
+    assert frame["n_scored"].tolist() == [0, 2, 2]
+    assert frame["part"].isna().tolist() == [True, False, False]
+    assert not (tmp_path / "compared" / "winners" / "BPR.known-brand.yaml").exists()
+    (line,) = [line for line in comparison_text(result).splitlines() if line.startswith("BPR")]
+    assert "nan" not in line.lower()
+    on_job(monkeypatch, lambda _: failed)
+    text = comparison_text(compare(plans(workplace)[:2], tmp_path / "none", budget="trials 2"))
+    assert "LightGCN" in text

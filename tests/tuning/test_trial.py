@@ -1,318 +1,312 @@
-"""One trial: what it finds, how it ends, and that the test part is closed to it."""
+"""Trials: the order of an exhaustive, a random and an informed search, its end, its journal."""
 
-import logging
-from dataclasses import replace
+import csv
+import io
+import math
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-import torch
-from little_data import settings
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import wilcoxon
+from study_cases import space_of
 
-from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.data.evaluation_split import EvaluationSplit
-from recbole_mirec.experiment import prepare
-from recbole_mirec.quick_start import run_experiment
-from recbole_mirec.state_file import load_state
-from recbole_mirec.trainer import BEST, LAST, MirecTrainer
-from recbole_mirec.tuning import trial as trial_room
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.sweep import FAILED, FINISHED, End
+from recbole_mirec.tuning.space import SearchSpace, value_text
 from recbole_mirec.tuning.trial import (
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    STOPPED,
-    Outcome,
-    TrialStopped,
-    TrialTask,
+    Search,
+    StudyPlan,
+    Trial,
+    read_trials,
+    repaired_hyper_tuning,
+    trials_frame,
+    write_trials,
 )
 
-EPOCHS = 4
-# A rate at which the first epoch is the best of four.
-FALLING = {"learning_rate": 0.1}
+# 2 x 3 x 5 combinations
+FINITE = space_of(
+    {
+        "choice": {"learner": ["adam", "sgd"], "layers": [[8], [8, 4], []]},
+        "quniform": {"k": [2, 6, 1]},
+    }
+)
+MIXED = space_of(
+    {
+        "loguniform": {"rate": [-9, 0]},
+        "uniform": {"dropout": [0, 1]},
+        "choice": {"size": [1, 2, 3, 4]},
+        "quniform": {"depth": [0, 3, 1]},
+    }
+)
+Loss = Callable[[int, dict[str, Any]], float]
 
 
-def task(workplace: Path, folder: Path, model: str = "LightGCN", **changes: Any) -> TrialTask:
-    common = {"epochs": EPOCHS, "valid_metric": "MAP", "protocol": "known-brand"}
-    return TrialTask(settings(workplace, model, **(common | changes)), folder / "study")
-
-
-def without_seconds(outcome: Outcome) -> str:
-    # as text: metrics that are undefined are NaN
-    assert outcome.seconds > 0
-    return str(replace(outcome, seconds=0.0))
-
-
-def test_a_trial_finds_the_validation_figures_of_a_run(
-    workplace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    trials = task(workplace, tmp_path)
-    epochs: list[Any] = []
-    capfd.readouterr()
-    found = trials.run(7, FALLING, lambda *about: epochs.append(about))
-    assert capfd.readouterr() == ("", "")
-    run = run_experiment(trials.settings | FALLING | {"checkpoint_dir": str(tmp_path / "run")})
-    assert run.valid is not None
-    assert str(found.metrics) == str(run.valid.summary)
-    assert found.score == run.valid.summary["MAP"] == found.metrics["MAP"]
-    assert (found.status, found.reason) == (FINISHED, "")
-    assert (found.best_epoch, found.n_epochs) == (run.best_epoch, EPOCHS) == (1, EPOCHS)
-    # Every epoch was told, counted from 1, with its own figures.
-    assert [number for number, _, _ in epochs] == [1, 2, 3, 4]
-    assert all(score == metrics["MAP"] for _, score, metrics in epochs)
-    assert max(score for _, score, _ in epochs) == found.score
-    assert epochs[found.best_epoch - 1][1] == found.score
-    folder = tmp_path / "study" / "trials" / "0007"
-    assert {path.name for path in folder.iterdir()} == {".lock", BEST, LAST, "log.txt"}
-    assert (folder / "log.txt").read_text().count("valid_score: ") == EPOCHS
-
-
-def test_a_smaller_median_rank_is_the_better_score(workplace: Path, tmp_path: Path) -> None:
-    trials = task(workplace, tmp_path, valid_metric="MedR")
-    assert not trials.bigger
-    assert task(workplace, tmp_path).bigger
-    scores: list[float] = []
-    found = trials.run(1, FALLING, lambda _epoch, score, _metrics: scores.append(score))
-    assert len(set(scores)) > 1
-    assert found.score == min(scores) == found.metrics["MedR"]
-
-
-@pytest.mark.parametrize("model", ["MIRec", "BPR"])
-def test_a_trial_that_diverges_says_so(workplace: Path, tmp_path: Path, model: str) -> None:
-    trials = task(workplace, tmp_path, model, train_batch_size=8)
-    found = trials.run(1, {"learning_rate": 1e30})
-    assert (found.status, found.score, found.metrics, found.best_epoch) == (DIVERGED, None, {}, 0)
-    assert "NaN. Training diverged: lower learning_rate" in found.reason
-    assert "\n" not in found.reason
-    assert found.seconds > 0
-
-
-def test_a_trial_that_diverges_late_has_trained_so_many_epochs(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train = MirecTrainer._train_epoch
-
-    def poisoned(self: MirecTrainer, data: Any, epoch_idx: int, *rest: Any, **named: Any) -> Any:
-        if epoch_idx == 2:
-            self._check_nan(torch.tensor(float("nan")))
-        return train(self, data, epoch_idx, *rest, **named)
-
-    monkeypatch.setattr(MirecTrainer, "_train_epoch", poisoned)
-    found = task(workplace, tmp_path).run(1, {})
-    assert (found.status, found.score, found.n_epochs) == (DIVERGED, None, 2)
-
-
-def test_wrong_settings_are_a_failure_with_the_line_a_user_would_see(
-    workplace: Path, tmp_path: Path
-) -> None:
-    found = task(workplace, tmp_path, "MIRec").run(1, {"input_dimension": "wide"})
-    assert (found.status, found.score, found.n_epochs) == (FAILED, None, 0)
-    assert found.reason == (
-        "The 'input_dimension' parameter must be a positive integer. Received: 'wide'."
+def planted(_number: int, parameters: dict[str, Any]) -> float:
+    """Smallest, 0, at rate e^-6, dropout 0.3, size 2, depth 1."""
+    return (
+        ((math.log(parameters["rate"]) + 6) / 9) ** 2
+        + (parameters["dropout"] - 0.3) ** 2
+        + 0.1 * abs(parameters["size"] - 2)
+        + 0.1 * abs(parameters["depth"] - 1)
     )
 
 
-def test_a_defect_is_a_failure_with_its_class_and_a_traceback(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def visit(
+    space: SearchSpace, algorithm: str, loss: Loss = lambda *_: 0.0, **changes: Any
+) -> tuple[Search, list[dict[str, Any]]]:
+    """Run a search; gives it and what was visited, without what was drawn beyond its end."""
+    settings = {"seed": changes.pop("seed", 7)}
+    search = Search(StudyPlan(settings, space, algorithm, **changes))
+    drawn: dict[int, dict[str, Any]] = {}
+
+    def evaluate(queue: dict[int, dict[str, Any]]) -> dict[int, float]:
+        assert list(queue) == list(range(len(drawn) + 1, len(drawn) + len(queue) + 1))
+        drawn.update(queue)
+        return {number: loss(number, parameters) for number, parameters in queue.items()}
+
+    search.run(evaluate)
+    return search, [drawn[number] for number in range(1, search.last + 1)]
+
+
+def test_exhaustive_is_the_product_of_the_choices_in_order() -> None:
+    expected = [
+        {"learner": learner, "layers": layers, "k": k}
+        for learner in ("adam", "sgd")
+        for layers in ([8], [8, 4], [])
+        for k in (2, 3, 4, 5, 6)
+    ]
+    assert visit(FINITE, "exhaustive")[1] == expected
+    assert visit(FINITE, "exhaustive", seed=8, max_trials=30)[1] == expected
+    # worse with every trial, or without any score
+    assert visit(FINITE, "exhaustive", lambda number, _: number, early_stop=1)[1] == expected
+    assert visit(FINITE, "exhaustive", lambda *_: math.inf, early_stop=2)[1] == expected
+
+
+@pytest.mark.parametrize("algorithm", ["random", "bayes"])
+@pytest.mark.parametrize("space", [FINITE, MIXED], ids=["finite", "mixed"])
+def test_a_seed_repeats_its_trials(algorithm: str, space: SearchSpace) -> None:
+    def visited(seed: int, **changes: Any) -> list[dict[str, Any]]:
+        loss: Loss = lambda _, parameters: float(len(str(parameters)) % 7)  # noqa: E731
+        return visit(space, algorithm, loss, seed=seed, max_trials=25, **changes)[1]
+
+    first = visited(7)
+    assert len(first) == 25
+    random.seed(1)
+    np.random.seed(1)
+    assert visited(7) == first
+    assert visited(8) != first
+    assert (visited(7, jobs=3) == first) == (algorithm == "random")
+    assert visited(7, jobs=3) == visited(7, jobs=3)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "bayes"])
+def test_a_finite_space_is_visited_once_and_wholly(algorithm: str) -> None:
+    # the estimator is told that one corner is far better than the rest, and still goes on
+    corner: Loss = lambda _, one: -float(one["learner"] == "sgd") - one["k"]  # noqa: E731
+    _, visited = visit(FINITE, algorithm, corner)
+    assert len(visited) == 30
+    assert all(one in visited for one in FINITE.combinations())
+    _, fewer = visit(FINITE, algorithm, max_trials=11)
+    assert len(fewer) == 11 == len({str(one) for one in fewer})
+    # equal words and numbers are different values
+    options = [1, True, None, "none", 0, False]
+    _, visited = visit(space_of({"choice": {"a": options}}), algorithm)
+    assert sorted(repr(one["a"]) for one in visited) == sorted(map(repr, options))
+
+
+def test_bayes_takes_failed_trials_for_the_worst() -> None:
+    def loss(failed: float) -> Loss:
+        return lambda n, one: failed if one["dropout"] > 0.5 else planted(n, one)
+
+    visited = [visit(MIXED, "bayes", loss(failed), max_trials=60)[1] for failed in (math.inf, 1e9)]
+    assert visited[0] == visited[1]
+    # at random half of the trials would fail
+    assert sum(one["dropout"] > 0.5 for one in visited[0][20:]) < 10
+
+
+def test_bayes_beats_random_on_a_planted_objective() -> None:
+    def best(algorithm: str, seed: int) -> float:
+        search, visited = visit(MIXED, algorithm, planted, seed=seed, max_trials=40)
+        values = [planted(0, one) for one in visited]
+        assert search.best == 1 + int(np.argmin(values))
+        return min(values)
+
+    bayes, chance = ([best(name, seed) for seed in range(20)] for name in ("bayes", "random"))
+    # one-sided, paired by the seed
+    assert wilcoxon(bayes, chance, alternative="less").pvalue < 0.01
+
+
+LOSSES = st.lists(st.sampled_from([math.inf, -2.0, -1.0, 0.0, 1.0]), min_size=12, max_size=12)
+
+
+@given(LOSSES, st.none() | st.integers(1, 5), st.integers(1, 4))
+def test_the_best_trial_and_the_end_against_a_plain_loop(
+    losses: list[float], early_stop: int | None, jobs: int
 ) -> None:
-    def broken(*_: Any) -> None:
-        raise RuntimeError("planned,\n  in two lines")
-
-    monkeypatch.setattr(trial_room, "train", broken)
-    found = task(workplace, tmp_path).run(1, {})
-    assert (found.status, found.reason) == (FAILED, "RuntimeError: planned, in two lines")
-    log = (tmp_path / "study" / "trials" / "0001" / "log.txt").read_text()
-    assert "Traceback" in log
-    assert "in broken" in log
-
-    def silent(*_: Any) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(trial_room, "train", silent)
-    assert task(workplace, tmp_path).run(2, {}).reason == "RuntimeError"
+    best, best_number, last = math.inf, None, 12
+    for number, loss in enumerate(losses, start=1):
+        if loss < best:
+            best, best_number = loss, number
+        if early_stop is not None and number - (best_number or 0) >= early_stop:
+            last = number
+            break
+    space = space_of({"choice": {"a": list(range(12))}})
+    limits = {"early_stop": early_stop, "jobs": jobs}
+    search, visited = visit(space, "random", lambda number, _: losses[number - 1], **limits)
+    assert (search.best, search.last, len(visited)) == (best_number, last, last)
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_what_the_user_asks_for_passes(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
-) -> None:
-    def ended(*_: Any) -> None:
-        raise kind
+def test_a_search_ends_where_its_time_is_over() -> None:
+    for algorithm in ("random", "bayes"):
+        search = Search(StudyPlan({"seed": 1}, MIXED, algorithm, max_trials=30, jobs=2))
+        # as by a deadline: not all that was drawn has run
+        queues: list[list[int]] = []
 
-    monkeypatch.setattr(trial_room, "train", ended)
-    with pytest.raises(kind):
-        task(workplace, tmp_path).run(1, {})
+        def evaluate(queue: dict[int, Any], queues: list[list[int]] = queues) -> dict[int, float]:
+            queues.append(list(queue))
+            return {number: 1.0 for number in queue if number <= 3}
 
-
-def test_a_stopped_trial_has_the_best_epoch_up_to_there(workplace: Path, tmp_path: Path) -> None:
-    scores: list[float] = []
-
-    def stop(epoch: int, score: float, _metrics: Any) -> None:
-        scores.append(score)
-        if epoch == 3:
-            raise TrialStopped("stopped by\nthe scheduler")
-
-    found = task(workplace, tmp_path).run(1, FALLING, stop)
-    assert (found.status, found.reason) == (STOPPED, "stopped by the scheduler")
-    assert len(scores) == found.n_epochs == 3
-    assert found.score == max(scores) == found.metrics["MAP"]
-    assert scores[found.best_epoch - 1] == found.score
+        search.run(evaluate, lambda number: number > 4)
+        assert (search.best, search.last) == (1, 3)
+        assert queues == ([[1, 2, 3, 4]] if algorithm == "random" else [[1, 2], [3, 4]])
 
 
-def test_a_trial_ends_at_its_first_validation_after_the_deadline(
-    workplace: Path, tmp_path: Path
-) -> None:
-    late = replace(task(workplace, tmp_path), deadline=1.0)
-    found = late.run(1, {})
-    assert (found.status, found.best_epoch, found.n_epochs) == (STOPPED, 1, 1)
-    assert found.reason == "the study's time was over after epoch 1"
-    assert found.score == found.metrics["MAP"]
+def test_recbole_s_hyper_tuning_is_repaired() -> None:
+    """A best score of 0 stays the best, a seed repeats, and its file can be written."""
+
+    def best(seed: int) -> tuple[Any, list[str]]:
+        def objective(parameters: dict[str, Any], _files: Any) -> dict[str, Any]:
+            figures = {"MAP": parameters["a"]}
+            return {
+                "model": "BPR",
+                "best_valid_score": parameters["a"],
+                "valid_score_bigger": True,
+                "best_valid_result": figures,
+                "test_result": figures,
+            }
+
+        options = {"choice": {"a": [0.0, -1.0, -2.0, -3.0]}}
+        tuning = repaired_hyper_tuning()(
+            objective, params_dict=options, algo="random", max_evals=12, early_stop=50
+        )
+        rng = np.random.default_rng(seed)
+        tuning.fmin_settings = {"rstate": rng, "show_progressbar": False}
+        tuning.run()
+        return tuning, tuning.params_list
+
+    tuning, first = best(1)
+    assert (tuning.best_score, tuning.best_params) == (0.0, {"a": 0.0})
+    assert best(1)[1] == first
+    assert best(2)[1] != first
 
 
-@pytest.mark.parametrize("changes", [{"epochs": 1}, {"epochs": 9, "stopping_step": 0}])
-def test_a_trial_that_has_trained_to_its_end_is_not_stopped_by_the_deadline(
-    workplace: Path, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    on_time = task(workplace, tmp_path, **changes).run(1, FALLING)
-    ended: list[int] = []
-
-    class Late(float):
-        """The deadline: it is over from the last epoch of the trial on."""
-
-        def __lt__(self, _now: float) -> bool:
-            return len(ended) >= on_time.n_epochs
-
-    late = replace(task(workplace, tmp_path, **changes), deadline=Late())
-    found = late.run(2, FALLING, lambda epoch, *_: ended.append(epoch))
-    assert without_seconds(found) == without_seconds(on_time)
-
-
-def test_the_test_part_is_closed_to_a_trial(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train = trial_room.train
-
-    def curious(experiment: Any, after_epoch: Any) -> Any:
-        train(experiment, after_epoch)
-        return experiment.dataset.evaluation_split("test")
-
-    monkeypatch.setattr(trial_room, "train", curious)
-    found = task(workplace, tmp_path).run(1, {})
-    assert (found.status, found.score) == (FAILED, None)
-    assert found.reason == (
-        "PermissionError: The test part is closed: nothing may be measured on it now."
-    )
-
-
-def test_a_trial_neither_opens_nor_measures_the_test_part(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = spy_on_parts(monkeypatch)
-    found = task(workplace, tmp_path).run(1, {})
-    assert found.status == FINISHED
-    assert set(parts) == {"open valid", "measure valid"}
-    assert parts.count("measure valid") == EPOCHS + 1
-    # The same spy sees a run that is no trial read the test part.
-    run_experiment(task(workplace, tmp_path).trial_settings({}))
-    assert parts.count("measure test") == 1
-
-
-def spy_on_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which parts are opened and measured from now on, in order."""
-    parts: list[str] = []
-    opened, measured = MirecDataset.evaluation_split, MirecTrainer.evaluate_split
-
-    def open_part(self: MirecDataset, part: str) -> Any:
-        parts.append(f"open {part}")
-        return opened(self, part)
-
-    def measure_part(self: MirecTrainer, split: EvaluationSplit, **named: Any) -> Any:
-        parts.append(f"measure {split.part}")
-        return measured(self, split, **named)
-
-    monkeypatch.setattr(MirecDataset, "evaluation_split", open_part)
-    monkeypatch.setattr(MirecTrainer, "evaluate_split", measure_part)
-    return parts
-
-
-def interrupt(patch: pytest.MonkeyPatch, place: str, epoch: int) -> None:
-    """Interrupt the trial once, in an epoch counted from 0."""
-    original: Any = getattr(MirecTrainer, place)
-
-    def interrupted(self: MirecTrainer, *given: Any, **named: Any) -> Any:
-        now = given[1] if place == "_train_epoch" else given[0]
-        if now == epoch:
-            if place == "_train_epoch":
-                next(iter(given[0]))  # generators move on before the interruption
-                torch.rand(3)
-            raise KeyboardInterrupt
-        return original(self, *given, **named)
-
-    patch.setattr(MirecTrainer, place, interrupted)
-
-
-@pytest.mark.parametrize("model", ["MIRec", "LightGCN"])
 @pytest.mark.parametrize(
-    ("place", "epoch"),
-    [("_train_epoch", 0), ("_train_epoch", 3), ("_save_last", 0), ("_save_last", 2)],
+    ("algorithm", "changes", "message"),
+    [
+        ("baies", {}, "Unknown algorithm 'baies'. Did you mean 'bayes'"),
+        ("exhaustive", {"max_trials": 29}, "has 30 combinations, and .* leave --max_evals=29 out"),
+        ("exhaustive", {"space": MIXED}, "here: 'rate' is loguniform and has no end"),
+    ],
 )
-def test_an_interrupted_trial_goes_on_as_if_nothing_had_happened(
-    workplace: Path, tmp_path: Path, model: str, place: str, epoch: int
+def test_wrong_arguments(algorithm: str, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Search(
+            StudyPlan(**{"settings": {"seed": 7}, "space": FINITE, **changes}, algorithm=algorithm)
+        )
+
+
+def test_random_draws_cover_the_kinds_of_parameters() -> None:
+    _, drawn = visit(MIXED, "random", max_trials=200)
+    rates = np.log([one["rate"] for one in drawn])
+    # uniform over the exponents: quartiles at -6.75, -4.5 and -2.25
+    np.testing.assert_allclose(
+        np.quantile(rates, [0.25, 0.5, 0.75]), [-6.75, -4.5, -2.25], atol=0.9
+    )
+    for name, values in (("size", (1, 2, 3, 4)), ("depth", (0, 1, 2, 3))):
+        counts = [sum(one[name] == value for one in drawn) for value in values]
+        assert sum(counts) == 200
+        assert min(counts) > 20
+        assert all(type(one[name]) is int for one in drawn)
+
+
+NAMES = ("learning_rate", "layers")
+FIRST = Trial(
+    1,
+    {"learning_rate": 0.001, "layers": [64, 32]},
+    End(FINISHED, 61.237, "", {"MAP": 0.25, "MedR": 12.5}, 3, 5),
+    61.5,
+)
+SECOND = Trial(
+    2, {"learning_rate": 1e-05, "layers": []}, End(FAILED, 0.5, 'RuntimeError: "a", b'), 62.126
+)
+GOLDEN = """\
+trial,status,score,learning_rate,layers,valid_MAP,valid_MedR,best_epoch,n_epochs,seconds,\
+finished_at,reason
+1,finished,0.25,0.001,"[64, 32]",0.25,12.5,3,5,61.24,61.5,
+2,failed,,1e-05,[],,,0,0,0.5,62.13,"RuntimeError: ""a"", b"
+"""
+
+
+def test_the_file_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "study" / "trials.csv"
+    assert read_trials(path) == {}
+    table = trials_frame([SECOND, FIRST], NAMES, "MAP")
+    write_trials(path, table, NAMES)
+    assert path.read_text() == GOLDEN
+    rows = read_trials(path)
+    assert list(rows) == [1, 2]
+    assert list(rows[2].values()) == list(csv.reader(io.StringIO(GOLDEN)))[2]
+    # plain pandas reads it, and the table has values as they are
+    frame = pd.read_csv(path)
+    assert frame["learning_rate"].tolist() == [0.001, 1e-05]
+    assert frame.loc[frame["score"].idxmax(), "trial"] == 1
+    assert table["layers"].tolist() == [[64, 32], []]
+    assert table["score"].tolist() == [0.25, None]
+    assert list(trials_frame([], NAMES, "MAP")) == [
+        name for name in frame if not name.startswith("valid_")
+    ]
+
+
+# without lone surrogates, which no UTF-8 file can hold, and lone carriage returns
+words = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8
+) | st.sampled_from(["", ",", '"', "\n", "\r\n", "a\nb", " a ", "NaN", "1", "\x00", "\ufeff", "'"])
+simple = st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers(-99, 2**70) | words
+
+
+@given(st.lists(st.tuples(simple | st.lists(simple, max_size=3), words), min_size=1, max_size=5))
+def test_every_value_comes_back_as_text(
+    tmp_path_factory: pytest.TempPathFactory, some: list[tuple[Any, str]]
 ) -> None:
-    trials = task(workplace, tmp_path, model)
-    whole = trials.run(1, FALLING)
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt(patch, place, epoch)
-        with pytest.raises(KeyboardInterrupt):
-            trials.run(2, FALLING)
-    folder = trials.trial_folder(2)
-    assert (folder / LAST).exists() == (epoch > 0)
-    half_written = folder / ".last.safetensors.1.part"
-    half_written.write_bytes(b"of a killed process")
-    torch.manual_seed(99)
-    assert without_seconds(trials.run(2, FALLING)) == without_seconds(whole)
-    assert not half_written.exists()
-    states = [load_state(trials.trial_folder(n) / BEST) for n in (1, 2)]
-    for name, value in states[0]["state_dict"].items():
-        assert torch.equal(value, states[1]["state_dict"][name]), name
+    path = tmp_path_factory.mktemp("records") / "trials.csv"
+    trials = [
+        Trial(n, {"a": value}, End(FAILED, 1.0, reason), 2.0)
+        for n, (value, reason) in enumerate(some, start=1)
+    ]
+    write_trials(path, trials_frame(trials, ["a"], "MAP"), ["a"])
+    found = [(row["a"], row["reason"]) for row in read_trials(path).values()]
+    assert found == [(value_text(value), reason) for value, reason in some]
 
 
-def test_a_trial_killed_before_it_could_report_trains_no_further(
-    workplace: Path, tmp_path: Path
-) -> None:
-    trials = task(workplace, tmp_path)
-    whole = trials.run(1, FALLING)
-    epochs: list[int] = []
-    again = trials.run(1, FALLING, lambda epoch, *_: epochs.append(epoch))
-    assert without_seconds(again) == without_seconds(whole)
-    assert epochs == []
-
-
-def test_trials_of_one_process_do_not_depend_on_each_other(workplace: Path, tmp_path: Path) -> None:
-    trials = task(workplace, tmp_path, "MIRec", protocol="new-brand")
-    first = trials.run(1, {"seed": 3})
-    trials.run(2, {"seed": 4, "learning_rate": 1e30})
-    assert without_seconds(trials.run(3, {"seed": 3})) == without_seconds(first)
-    experiment = prepare(trials.trial_settings({"seed": 3}), run_folder=tmp_path / "no run")
-    assert experiment.dataset.closed_parts == frozenset()
-
-
-def test_lines_go_to_the_log_of_their_own_trial(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    trials = task(workplace, tmp_path, epochs=1)
-    trials.run(1, {})
-    length = (trials.trial_folder(1) / "log.txt").stat().st_size
-    trials.run(2, {})
-    logging.getLogger().info("a line after the trials")
-    assert (trials.trial_folder(1) / "log.txt").stat().st_size == length
-    assert [path.name for path in tmp_path.iterdir()] == ["study"]
-
-
-def test_data_without_a_validation_part_cannot_be_tuned_on(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MirecDataset, "evaluation_split", lambda *_: None)
-    found = task(workplace, tmp_path).run(1, {})
-    assert (found.status, found.score) == (FAILED, None)
-    assert found.reason.startswith("The data set has no validation part, so trials cannot be comp")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("2,failed", "two,failed"),
+        ("61.5,\n", "late,\n"),
+        ("finished_at,", "finished,"),
+        (",0.5,62.13", ""),
+        (GOLDEN, "\udcff"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "trials.csv"
+    assert GOLDEN.count(old) == 1
+    path.write_bytes(GOLDEN.replace(old, new).encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=r"trials.csv' cannot be read: .* changed by hand; put"):
+        read_trials(path)

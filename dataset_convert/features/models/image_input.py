@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.errors import nearest
+from dataset_convert.common.errors import wanted_word
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +55,7 @@ class ImageSettings:
         known = [field.name for field in fields(cls)]
         for key in options:
             if key not in known:
-                wanted = nearest(str(key), known)
+                wanted = wanted_word(str(key), known)
                 raise ValueError(f"Unknown key '{key}' of an image model; wanted {wanted}")
         given = {key: value for key, value in options.items() if value is not None}
         for key in ("mean", "std"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.features.models.image_input import RESAMPLES
 from dataset_convert.problems import ConversionError
 

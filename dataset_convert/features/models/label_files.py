@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.problems import ConversionError
 
 _WANTED = "a text file with one label a line, or JSON: a list of labels, or index -> label"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dataset_convert.files import sha256_of
+from dataset_convert.common.files import sha256_of
 from dataset_convert.problems import ConversionError
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.errors import shown
+from dataset_convert.common.errors import shown
 from dataset_convert.features.models.external_data import external_files
 from dataset_convert.features.models.optional import need
 from dataset_convert.problems import ConversionError

@@ -1,1 +1,0 @@
-"""The benchmark's page, drawn from the files of its folder."""

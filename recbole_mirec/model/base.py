@@ -1,0 +1,280 @@
+"""What models share: RecBole's contract, and account features."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.data.accounts import (
+    LISTS,
+    AccountTables,
+    attribute_source,
+    available_perspectives,
+    check_perspectives,
+    incidence_features,
+)
+from recbole_mirec.nn.objective import perspective_scores
+from recbole_mirec.nn.settings import ATTRIBUTE as ATTRIBUTE
+from recbole_mirec.nn.settings import INPUTS, Modality
+
+# One tensor a side: vectors or scores by internal id, row 0 padding.
+Sides = dict[schema.Side, Tensor]
+# One side's features by modality, row i that of internal id i, row 0 padding; and both sides'.
+Table = dict[str, Modality]
+Tables = dict[schema.Side, Table]
+
+ACCOUNTS_AT_ONCE = 1024
+
+
+class MirecModel(GeneralRecommender):  # type: ignore[misc]
+    """A model of ours, and what the rest of the program may ask of any of them.
+
+    All are made of RecBole's `config`, with the keys of `properties/model/<name>.yaml`, and of the
+    training part of a `MirecDataset`. Wrong keys and data that lack what a model needs are a
+    `UsageError`. A module `inputs`, where there is one, holds what checkpoints leave out.
+
+    Attributes:
+        score_meaning: what a score is, in one line.
+        figure_notes: what must stand beside its figures.
+        leaks: whether it reads what is to be predicted.
+        perspectives: those that `perspective_scores` splits a score into, where it has that method.
+    """
+
+    input_type = InputType.PAIRWISE
+    score_meaning = "the inner product of two account vectors, unbounded"
+    figure_notes: tuple[str, ...] = ()
+    leaks = False
+    perspectives: tuple[str, ...] = ()
+    inputs: "AccountFeatures"
+    _kept: Sides | None = None
+
+    def input_fingerprint(self) -> str | None:
+        """Digest of the inputs that checkpoints leave out, sha256 in hex; None: it has none."""
+        return self.inputs.fingerprint() if "inputs" in self._modules else None
+
+    def choose_perspectives(self, config: Any, dataset: Any) -> AccountTables:
+        """Sets `perspectives`: those wanted that the data have features for; logs the others.
+
+        Raises:
+            UsageError: a wrong value of the key `perspectives`, or the data have none of them.
+        """
+        accounts = require_accounts(dataset, type(self).__name__)
+        wanted = check_perspectives(config["perspectives"])
+        self.perspectives = available_perspectives(accounts, wanted)
+        for name in wanted:
+            if name not in self.perspectives:
+                self.logger.info(
+                    f"Perspective {name} is left out: the data set has nothing for it."
+                )
+        return accounts
+
+    def train(self, mode: bool = True) -> Any:
+        """As torch's; training forgets what was computed, since parameters will change."""
+        if mode:
+            self._kept = None
+        return super().train(mode)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As torch's; what was computed is forgotten."""
+        self._kept = None
+        return super().load_state_dict(*args, **kwargs)
+
+    @torch.no_grad()
+    def computed_once(self, compute: Callable[[], Sides]) -> Sides:
+        """What is computed in evaluation mode, kept until parameters may change."""
+        if self._kept is not None:
+            return self._kept
+        was_training = self.training
+        self.eval()
+        values = compute()
+        if was_training:
+            self.train()
+        else:
+            self._kept = values
+        return values
+
+
+class VectorModel(MirecModel):
+    """A model whose score is the inner product of two account vectors; gives `compute_vectors`."""
+
+    def compute_vectors(self) -> Sides:
+        """Vectors of all accounts, as `account_vectors` gives them."""
+        raise NotImplementedError
+
+    def account_vectors(self) -> Sides:
+        """Vectors of all accounts, computed once until the model trains again.
+
+        Returns:
+            `brand` and `influencer` -> float32 (account, perspective, dimension) by internal id;
+            row 0 is padding. A model that knows no perspectives has one place for them.
+        """
+        return self.computed_once(self.compute_vectors)
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Scores of pairs: float32 (pair)."""
+        return self.shares(interaction).sum(dim=1)
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Scores of all influencers: float32 (brand * influencer), one matrix product."""
+        vectors = self.account_vectors()
+        brands = vectors[schema.BRAND][interaction[self.USER_ID]].flatten(start_dim=1)
+        return (brands @ vectors[schema.INFLUENCER].flatten(start_dim=1).T).reshape(-1)
+
+    def shares(self, interaction: Any) -> Tensor:
+        """What each perspective adds to the score of pairs: float32 (pair, perspective)."""
+        vectors = self.account_vectors()
+        return perspective_scores(
+            vectors[schema.BRAND][interaction[self.USER_ID]],
+            vectors[schema.INFLUENCER][interaction[self.ITEM_ID]],
+        )
+
+
+class AccountFeatures(nn.Module):
+    """Features and masks as buffers that follow the model's device and that checkpoints leave out.
+
+    Both sides have the same modalities, of the same widths.
+    """
+
+    def __init__(self, tables: Tables):
+        super().__init__()
+        self.widths = {name: some.rows.shape[1] for name, some in tables[schema.BRAND].items()}
+        for side, table in tables.items():
+            for name, (rows, mask) in table.items():
+                self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
+                self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
+
+    def table(self, side: schema.Side) -> Table:
+        """The features of all accounts of a side."""
+        return {
+            name: Modality(*(self.get_buffer(f"{side}_{name}_{x}") for x in ("features", "mask")))
+            for name in self.widths
+        }
+
+    def take(self, side: schema.Side, ids: Tensor) -> Table:
+        """The features of the accounts of some internal ids."""
+        return {name: Modality(*(x[ids] for x in both)) for name, both in self.table(side).items()}
+
+    def ids(self, side: schema.Side) -> Tensor:
+        """All internal ids of a side, padding first: int64 (account), on the features' device."""
+        mask = next(iter(self.table(side).values())).mask
+        return torch.arange(len(mask), device=mask.device)
+
+    def encoded(self, encode: Callable[[schema.Side, Tensor], Tensor]) -> Sides:
+        """What a function of side and ids gives for all accounts, so many at once."""
+        return {
+            side: torch.cat(
+                [encode(side, ids) for ids in torch.split(self.ids(side), ACCOUNTS_AT_ONCE)]
+            )
+            for side in schema.SIDES
+        }
+
+    def fingerprint(self) -> str:
+        """Digest of features and masks, names and shapes included: sha256 in hex."""
+        digest = hashlib.sha256()
+        for side in schema.SIDES:
+            for name, (rows, mask) in sorted(self.table(side).items()):
+                add_to(digest, f"{side} {name} features", rows)
+                add_to(digest, f"{side} {name} mask", mask)
+        return digest.hexdigest()
+
+
+def add_to(digest: Any, name: str, tensor: Tensor) -> None:
+    """Adds a tensor and its name to a digest."""
+    values = tensor.cpu().numpy()
+    digest.update(f"{name} {values.shape}".encode() + values.tobytes())
+
+
+def require_accounts(dataset: Any, model: str) -> AccountTables:
+    """The data set's account tables.
+
+    Raises:
+        UsageError: it has none; names the model that needs them.
+    """
+    accounts: AccountTables | None = dataset.accounts
+    if accounts is None:
+        raise UsageError(f"{model} needs account features, which this data set does not have.")
+    return accounts
+
+
+def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Tables:
+    """Those of some modalities that the data set has."""
+    names = [name for name in modalities if name in accounts.dimensions]
+    return {
+        side: {name: Modality(table.features[name], table.masks[name]) for name in names}
+        for side, table in accounts.sides.items()
+    }
+
+
+def perspective_tables(
+    accounts: AccountTables,
+    perspectives: Iterable[str],
+    from_lists: Callable[[], dict[schema.Side, tuple[Tensor, Tensor]]] | None = None,
+    attribute_input: Any = "auto",
+) -> Tables:
+    """Raw features of perspectives; attributes under the name `attribute`, last.
+
+    Args:
+        accounts: the data set's.
+        perspectives: those in use, as `available_perspectives` returns them.
+        from_lists: makes the rows of attribute lists; None: 0/1 over the shared vocabulary.
+        attribute_input: value of the key; see `attribute_source`.
+    """
+    parts = [part for name in perspectives for part in INPUTS[name]]
+    tables = modality_tables(accounts, parts)
+    if ATTRIBUTE in parts:
+        lists = from_lists or (lambda: {x: incidence_features(accounts, x) for x in schema.SIDES})
+        is_lists = attribute_source(accounts, attribute_input) == LISTS
+        vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
+        rows = lists() if is_lists else {x: vectors[x][schema.ATTRIBUTE_VECTOR] for x in vectors}
+        for side in schema.SIDES:
+            tables[side][ATTRIBUTE] = Modality(*rows[side])
+    return tables
+
+
+def are_shares(tables: Tables, name: str) -> bool:
+    """Whether a modality has no negative entries, as topics and labels: it may be rooted."""
+    return name != ATTRIBUTE and all(
+        bool((tables[side][name].rows >= 0).all()) for side in schema.SIDES
+    )
+
+
+def stacked(blocks: list[Sides]) -> Sides:
+    """Perspectives' vectors as (account, perspective, dimension), zeros up to the widest."""
+    width = max(block[schema.BRAND].shape[1] for block in blocks)
+    return {
+        side: torch.stack(
+            [functional.pad(block[side], (0, width - block[side].shape[1])) for block in blocks],
+            dim=1,
+        )
+        for side in schema.SIDES
+    }
+
+
+CONTENT = schema.PERSPECTIVES["content"]
+
+
+def content_tables(dataset: Any, model: str) -> Tables:
+    """Topics and visual semantics of what accounts post, those that the data set has, as unit rows.
+
+    Raises:
+        UsageError: it has neither; names the model that needs one of them.
+    """
+    tables = modality_tables(require_accounts(dataset, model), CONTENT)
+    if not tables[schema.BRAND]:
+        raise UsageError(
+            f"{model} needs topics or visual semantics of the posts of both sides: fill the "
+            f"columns {' or '.join(CONTENT)} of brands and influencers."
+        )
+    return {
+        side: {
+            name: Modality(functional.normalize(rows), mask) for name, (rows, mask) in table.items()
+        }
+        for side, table in tables.items()
+    }

@@ -1,0 +1,35 @@
+"""The templates of the pages, filled in: nothing on a page can load or run, whatever it tells."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dataset_convert.common.words import duration as duration
+
+MISSING = "\N{EN DASH}"
+# HTML has no way to write these, escaped or not.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
+    """Returns a page as HTML; values are escaped unless they are `Markup`, which plots alone make.
+
+    Control characters, and what UTF-8 cannot write, become question marks.
+    """
+    environment = Environment(
+        loader=PackageLoader("recbole_mirec"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
+    text = environment.get_template(template).render(values)
+    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
+
+
+def counted(n: int, word: str) -> str:
+    """Returns a number with its word: 1 brand, 3,075 brands."""
+    return f"{n:,} {word}" + ("" if n == 1 else "s")

@@ -1,1 +1,0 @@
-"""The page of a study: figures, tables and the importance of parameters."""
