@@ -26,7 +26,7 @@ TEST = {"AUC": 0.8, "MAP": 0.231, "paper_map": 0.2}
 def row(
     number: int, score: float | None, status: str = "finished", **values: Any
 ) -> dict[str, Any]:
-    reasons = {"failed": "ValueError: heads", "diverged": "loss is NaN", "stopped": "by the time limit"}
+    reasons = {"failed": "ValueError: heads", "diverged": "loss is NaN", "stopped": "by time"}
     return {
         **{"trial": number, "status": status, "score": score, "learning_rate": 0.005},
         **{"mlp_hidden_size": [64, 64], "dropout_prob": 0.25, "seconds": 30.0, "n_epochs": 5},
@@ -188,7 +188,7 @@ def test_the_winner_s_settings_can_be_copied_as_they_are(tmp_path: Path) -> None
 def test_trials_of_one_reason_stand_together(tmp_path: Path) -> None:
     rows = [*FIVE, row(6, None, "failed"), row(7, None, "failed", reason="killed")]
     _, words = page_of(tmp_path, study_of(rows))
-    assert "|failed|ValueError: heads|2, 6|diverged|loss is NaN|4|stopped early|by the time limit|5|" in words
+    assert "|failed|ValueError: heads|2, 6|diverged|loss is NaN|4|stopped early|by time|5|" in words
     assert "|failed|killed|7|" in words
     assert "did not run to their end" not in page_of(tmp_path, study_of(FIVE[2:3]))[1]
 
