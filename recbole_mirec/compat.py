@@ -266,6 +266,8 @@ def _filled(frame: str, value: str) -> tuple[str, str]:
     return f"{column}.fillna(value={value}, inplace=True)", f"{column} = {column}.fillna({value})"
 
 
+_STOP = "early_stop_fn=self.early_stop_fn,"
+
 REPAIRS: tuple[Repair, ...] = (
     _repair(
         "import of Ray",
@@ -313,10 +315,19 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     _repair(
         "tuning",
-        "hyperopt since 0.2.7 draws by NumPy's new generators, and np.str is there after a Config",
-        "RecBole uses default_rng and str",
+        "hyperopt since 0.2.7 draws by NumPy's new generators, np.str is there after a Config, a "
+        "best score of 0 counts as none, and fmin cannot be given `fmin_settings`, such as a seed",
+        "RecBole uses default_rng and str, asks whether there is a best score, and takes a seed",
         words(hyper_tuning.exhaustive_search, ("np.random.RandomState(", "np.random.default_rng(")),
         words(hyper_tuning.HyperTuning.plot_hyper, ("np.str)", "str)")),
+        words(
+            hyper_tuning.HyperTuning.trial,
+            ("if not self.best_score:", "if self.best_score is None:"),
+        ),
+        words(
+            hyper_tuning.HyperTuning.run,
+            (_STOP, f"{_STOP} **getattr(self, 'fmin_settings', {{}}),"),
+        ),
         upstream="RecBole #1320, #1868",
     ),
     _repair(

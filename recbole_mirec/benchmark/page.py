@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
+from dataset_convert.common.files import read_csv
 from recbole_mirec import plots
 from recbole_mirec.benchmark.plan import BenchmarkPlan
 from recbole_mirec.benchmark.portrait import PORTRAIT_FILE
@@ -53,9 +54,7 @@ def write_page(result: BenchmarkResult, command: str) -> Path:
     folder, runs = result.folder, result.runs
     finished = runs[runs["status"] == FINISHED]
     ranks = [
-        pd.read_csv(path, keep_default_na=False).assign(
-            label=str(run.label), protocol=str(run.protocol)
-        )
+        read_csv(path).assign(label=str(run.label), protocol=str(run.protocol))
         for run in finished.itertuples()
         if (path := folder / str(run.folder) / "ranks.test.csv").is_file()
     ]

@@ -43,14 +43,12 @@ class MirecModel(GeneralRecommender):  # type: ignore[misc]
     Attributes:
         score_meaning: what a score is, in one line.
         figure_notes: what must stand beside its figures.
-        leaks: whether it reads what is to be predicted.
         perspectives: those that `perspective_scores` splits a score into, where it has that method.
     """
 
     input_type = InputType.PAIRWISE
     score_meaning = "the inner product of two account vectors, unbounded"
     figure_notes: tuple[str, ...] = ()
-    leaks = False
     perspectives: tuple[str, ...] = ()
     inputs: "AccountFeatures"
     _kept: Sides | None = None

@@ -204,7 +204,6 @@ class CategoryOracle(ScoreTable):
     the side file; it shows how far figures rise when a method does so unawares.
     """
 
-    leaks = True
     score_meaning = (
         "LEAKED: 1 for an influencer of the brand's category, plus Cosine's score squeezed into 0 "
         "to 1"

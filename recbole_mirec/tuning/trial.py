@@ -18,7 +18,7 @@ import pandas as pd
 from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
-from recbole_mirec import compat
+from recbole_mirec import compat as compat
 from recbole_mirec.results import read_metric
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import LOCAL, End
@@ -172,18 +172,6 @@ def read_trials(path: Path) -> dict[int, dict[str, str]]:
         ) from None
 
 
-def repaired_hyper_tuning() -> Any:
-    """RecBole's HyperTuning with two repairs.
-
-    A best score of 0 stays the best where a worse one follows, and `fmin` is given
-    `fmin_settings`, such as a seed, where the object has them.
-    """
-    stop = "early_stop_fn=self.early_stop_fn,"
-    compat.rewrite(HyperTuning.trial, {"if not self.best_score:": "if self.best_score is None:"})
-    compat.rewrite(HyperTuning.run, {stop: f"{stop} **getattr(self, 'fmin_settings', {{}}),"})
-    return HyperTuning
-
-
 # Of trials by number: whatever has ended of them is given back, as losses, infinite for no score.
 Evaluate = Callable[[dict[int, dict[str, Any]]], dict[int, float]]
 
@@ -241,7 +229,7 @@ class Search:
             kept = itertools.takewhile(lambda n: not (self._ended or over(n + 1)), new_ids)
             return [self._draw(new_id, domain, trials) for new_id in kept]
 
-        tuning = repaired_hyper_tuning()(
+        tuning = HyperTuning(
             lambda _point, _files: self._result(evaluate),
             space=self._space.hyperopt_space(),
             algo=suggest,

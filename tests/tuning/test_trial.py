@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recbole.trainer import HyperTuning
 from scipy.stats import wilcoxon
 from study_cases import space_of
 
@@ -24,7 +25,6 @@ from recbole_mirec.tuning.trial import (
     StudyPlan,
     Trial,
     read_trials,
-    repaired_hyper_tuning,
     trials_frame,
     write_trials,
 )
@@ -192,7 +192,7 @@ def test_recbole_s_hyper_tuning_is_repaired() -> None:
             }
 
         options = {"choice": {"a": [0.0, -1.0, -2.0, -3.0]}}
-        tuning = repaired_hyper_tuning()(
+        tuning = HyperTuning(
             objective, params_dict=options, algo="random", max_evals=12, early_stop=50
         )
         rng = np.random.default_rng(seed)
