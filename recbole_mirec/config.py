@@ -11,7 +11,7 @@ from functools import cache, partial
 from importlib import resources
 from operator import eq
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 import recbole
 from pydantic import (
@@ -36,6 +36,8 @@ from dataset_convert.common.settings import problems_of
 from dataset_convert.common.values import load_yaml, parse_value
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
+from recbole_mirec.data.accounts import LISTS, VECTOR
+from recbole_mirec.nn.settings import METHODS, Count, DropShare, Perspectives, Switch, Weight
 from recbole_mirec.registry import find_model, hand_over, is_outside, outside_keys, outside_yaml
 from recbole_mirec.results import (
     UNSEEN,
@@ -59,18 +61,13 @@ def _that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-# Kinds of values. Strict: '3' is no number, True is none, and 2.0 is no whole number.
-_whole = partial(Field, strict=True, le=2**31 - 1)
-_real = partial(Field, strict=True, allow_inf_nan=False, le=1e30)  # torch's single precision
-Whole = Annotated[int, _whole(ge=0)]
-Count = Annotated[int, _whole(ge=1)]
+# Kinds of values, beside those of the networks. Strict: '3' is no number, True is none, and 2.0 is
+# no whole number.
+Whole = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 # NumPy's global generator takes 32 bits, and so does gensim's.
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
-Number = Annotated[float, _real(ge=-1e30)]
-Weight = Annotated[float, _real(ge=0)]
-Positive = Annotated[float, _real(gt=0)]
-Share = Annotated[Weight, Field(lt=1)]
-Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
+Positive = Annotated[Number, Field(gt=0)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Counts = Annotated[list[Count], Field(min_length=1)]
 Depths = Annotated[
@@ -109,7 +106,7 @@ class Negatives(BaseModel):
     distribution: Literal["uniform", "popularity", "None"] | None = "uniform"
     sample_num: Count = 1
     alpha: Number = 1.0
-    dynamic: Flag = False
+    dynamic: Switch = False
     candidate_num: Whole = 0
 
     @model_validator(mode="after")
@@ -155,11 +152,14 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Seed, "seed graph_seed split_seed"),
     (Positive, "learning_rate learning_rate_decay graph_eta graph_p graph_q"),
     (Weight, "weight_decay graph_subsample triplet_margin tower_l1"),
-    (Share, "tower_dropout"),
-    (Flag, "drop_last static_negatives shuffle eval_unseen_only show_progress shared_towers"),
+    (DropShare, "tower_dropout"),
+    (Switch, "drop_last static_negatives shuffle eval_unseen_only show_progress shared_towers"),
     (Counts, "tower_hidden topic_tower visual_tower concept_tower fusion_tower"),
     (Literal["cosine", "hellinger"], "combination"),
     (Literal["bpr", "logistic"], "loss"),
+    (Literal["node2vec", "netmf"], "graph_method"),
+    (Literal["auto", LISTS, VECTOR], "attribute_input"),
+    (Perspectives, "perspectives"),
     (Literal[schema.PROTOCOLS], "protocol"),
     (Depths, "topk"),
     (Negatives | None, "train_neg_sample_args"),
@@ -171,8 +171,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Count, "item_embedding_size latent_dimension attention_size"),
     (Whole, "n_layers"),
     (Counts, "mlp_hidden_size"),
-    (Share, "dropout_prob hidden_dropout_prob attn_dropout_prob drop_ratio node_dropout"),
-    (Share, "message_dropout"),
+    (DropShare, "dropout_prob hidden_dropout_prob attn_dropout_prob drop_ratio node_dropout"),
+    (DropShare, "message_dropout"),
     (Weight, "reg_weight reg_weight_1 reg_weight_2 shrink negative_weight gamma"),
     (Annotated[list[Weight], Field(min_length=1)], "reg_weights"),
     (Annotated[Number, Field(ge=-1, le=1)], "margin"),
@@ -204,15 +204,20 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Interval | None, "user_inter_num_interval item_inter_num_interval"),
     (dict[str, dict[str, Any]] | None, "discretization"),
     (Any, "metrics valid_metric"),  # read by the table of metrics
-    (Flag | None, "normalize_all"),
+    (Switch | None, "normalize_all"),
     (Literal["first", "last"] | None, "rm_dup_inter"),
     (Annotated[Whole, _that(lambda n: n == 0, f"be 0: {ONE_PROCESS}")], "worker"),
-    (Annotated[Flag, _that(lambda flag: not flag, f"be False: {OWN_FOLDER}")], "log_wandb"),
+    (Annotated[Switch, _that(lambda flag: not flag, f"be False: {OWN_FOLDER}")], "log_wandb"),
     # the last, since it is checked against others
     (Whole, "folds"),
     (Annotated[Whole, AfterValidator(_is_a_fold)], "fold"),
 )
 KINDS: dict[str, Any] = {key: kind for kind, keys in _KINDS for key in keys.split()}
+# Those of MIRec's keys that are read by one of its methods alone.
+METHOD_KINDS: dict[str, dict[str, Any]] = {
+    method: {key: get_type_hints(kind, include_extras=True)[key] for key in kind.model_fields}
+    for method, kind in METHODS.items()
+}
 
 
 def accepts(key: str, value: Any) -> bool:
@@ -226,7 +231,7 @@ def accepts(key: str, value: Any) -> bool:
 
 def _kind_of(default: Any) -> Any:
     """What a key of RecBole's models takes of which only the default is known."""
-    kinds = ((bool, Flag), (int | float, Number), (str, str), (list, list[Any]))
+    kinds = ((bool, Switch), (int | float, Number), (str, str), (list, list[Any]))
     return next((kind | None for known, kind in kinds if isinstance(default, known)), Any)
 
 
@@ -543,6 +548,7 @@ class MirecConfig(Config):  # type: ignore[misc]
         """The kinds of values that keys take in this run."""
         theirs = _recbole_yaml("overall.yaml") | _recbole_yaml("model", f"{self.model}.yaml")
         kinds = {key: _kind_of(default) for key, default in theirs.items()} | KINDS
+        kinds |= METHOD_KINDS.get(self.internal_config_dict.get("method", ""), {})
         # RecBole's autoencoders say pairwise and read no negatives.
         pairwise = getattr(self.model_class, "input_type", None) == InputType.PAIRWISE
         if pairwise and not issubclass(self.model_class, AutoEncoderMixin):
