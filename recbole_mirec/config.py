@@ -77,8 +77,18 @@ Depths = Annotated[
 ]
 Names = Annotated[list[Text], Field(strict=True)]
 Columns = dict[str, Annotated[Names, BeforeValidator(lambda names: [] if names == "*" else names)]]
-Interval = Annotated[str, Field(strict=True, pattern=r"^\s*[\[(].+,.+[\])]\s*$")]
 AnyCase = BeforeValidator(lambda word: word.lower() if isinstance(word, str) else word)
+
+
+def _are_intervals(text: str) -> bool:
+    parts = [re.fullmatch(r"\s*[\[(](.+),(.+)[\])]\s*", part) for part in text.split(";")]
+    try:
+        return all(part and float(part[1]) <= float(part[2]) for part in parts)
+    except ValueError:
+        return False
+
+
+Intervals = Annotated[Text, _that(_are_intervals, "read like [5,inf) or [0,1);(3,4]")]
 
 
 def _is_folder(value: Any) -> bool:
@@ -200,8 +210,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (dict[str, Number] | None, "threshold clip_grad_norm"),
     (dict[str, Text] | None, "preload_weight"),
     (dict[str, Count] | None, "seq_len"),
-    (dict[str, Interval] | None, "val_interval"),
-    (Interval | None, "user_inter_num_interval item_inter_num_interval"),
+    (dict[str, Intervals] | None, "val_interval"),
+    (Intervals | None, "user_inter_num_interval item_inter_num_interval"),
     (dict[str, dict[str, Any]] | None, "discretization"),
     (Any, "metrics valid_metric"),  # read by the table of metrics
     (Switch | None, "normalize_all"),
@@ -395,12 +405,6 @@ def _keys_of_all_models() -> set[str]:
     return {key for text in texts for key in re.findall(r"^(\w+)\s*:", text, re.MULTILINE)}
 
 
-def variants_that_read(key: str, defaults: Mapping[str, Any]) -> list[str]:
-    """Variants whose preset holds a key; none where it is of all variants, or of no model's."""
-    variants: Mapping[str, Mapping[str, Any]] = defaults.get("variants", {})
-    return [name for name, preset in variants.items() if key in preset and key not in defaults]
-
-
 def resolve_presets(
     defaults: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
@@ -422,7 +426,11 @@ def resolve_presets(
         if chosen not in table:
             return flat, [f"Unknown {kind} {shown(chosen)}.{nearest(chosen, table)}"]
         flat |= table[chosen]
-    readers = {key: variants_that_read(key, defaults) for key in settings if key not in flat}
+    variants: Mapping[str, Mapping[str, Any]] = defaults.get("variants", {})
+    readers = {
+        key: [name for name, preset in variants.items() if key in preset]
+        for key in settings.keys() - flat.keys()
+    }
     return flat, [
         f"Key '{key}' has no effect with variant={settings.get('variant', flat['variant'])}; leave "
         f"it out, or set variant={' or '.join(names)}."

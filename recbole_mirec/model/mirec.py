@@ -54,7 +54,7 @@ class MIRec(VectorModel):
                 tables,
                 self.perspectives,
                 TrainingPairs(pairs, weights, (dataset.user_num, dataset.item_num)),
-                torch.from_numpy(dataset.brand_categories()),
+                torch.from_numpy(dataset.categories(schema.BRAND)),
             )
         self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
