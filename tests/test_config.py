@@ -14,17 +14,14 @@ from recbole.utils import argument_list
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, load_yaml
 from recbole_mirec.config import (
-    KINDS,
-    UNREAD,
-    UNREAD_BY_SCHEMA,
     MirecConfig,
-    accepts,
     all_defaults,
     model_defaults,
     properties_folder,
     resolve_presets,
 )
 from recbole_mirec.experiment import run_experiment
+from recbole_mirec.keys import KINDS, UNREAD, UNREAD_BY_SCHEMA, accepts
 from recbole_mirec.registry import model_names
 
 FULL = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}

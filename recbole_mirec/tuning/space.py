@@ -17,13 +17,8 @@ from recbole.utils import ModelType, argument_list
 
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, parse_value
-from recbole_mirec.config import (
-    UNREAD,
-    MirecConfig,
-    accepts,
-    known_keys,
-    properties_folder,
-)
+from recbole_mirec.config import MirecConfig, known_keys, properties_folder
+from recbole_mirec.keys import UNREAD, accepts
 from recbole_mirec.registry import find_model
 
 # RecBole's kinds of parameters: what each takes, and a line that works.
