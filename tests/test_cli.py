@@ -89,7 +89,7 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--perspectives=[content,audiense]"], "perspective 'audiense'. Did you mean 'audience'?"),
+        (["--perspectives=[content,audiense]"], "Received: 'audiense'. Did you mean 'audience'?"),
         (["--lerning_rate=0.1"], "Unknown key 'lerning_rate' for model MIRec. Did you mean"),
         (["--protocol=newbrand"], "Received: 'newbrand'. Did you mean 'new-brand'?"),
         (["--valid_metric=AUC"], "valid_metric AUC is undefined on the validation part"),
