@@ -170,7 +170,7 @@ def fold_inputs(experiment: Experiment, split: EvaluationSplit) -> Fold:
         pairs=experiment.dataset.pairs[schema.TRAIN],
         brands=split.brands,
         candidates=split.candidates,
-        brand_category=experiment.dataset.brand_categories(),
+        brand_category=experiment.dataset.categories("brand"),
     )
 
 

@@ -1,6 +1,5 @@
 """One experiment: made ready, trained, evaluated, written to disk."""
 
-import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,7 +15,7 @@ import torch
 from recbole.utils import get_trainer, init_seed
 
 from dataset_convert import schema, synthesize
-from dataset_convert.common.errors import UsageError
+from dataset_convert.common.errors import UsageError, no_memory
 from dataset_convert.common.files import naming, write_csv
 from dataset_convert.synthetic.spec import SPECS
 from recbole_mirec import compat as compat
@@ -44,7 +43,6 @@ PADDING = "[PAD]"
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-_NO_MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator")
 
 
 @contextmanager
@@ -52,11 +50,10 @@ def _in_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+        if (problem := no_memory(error)) is None:
             raise
-        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         remedy = "Lower train_batch_size, eval_batch_size or the model's sizes."
-        raise UsageError(f"Not enough memory: {said}. {remedy}") from error
+        raise UsageError(f"{problem} {remedy}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +252,10 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
     config, trainer, folder = experiment.config, experiment.trainer, experiment.run_folder
     getLogger().info(f"Run folder: {folder}")
     trainer.resume()
-    record = _identity(experiment) | {
+    keys = ("model", "dataset", "protocol", "seed", "folds", "fold")
+    identity = {key: config[key] for key in keys}
+    identity |= {"synthetic": is_synthetic(experiment.dataset)}
+    record = identity | {
         "settings": config.settings,
         "data_fingerprint": trainer.fingerprint,
         "versions": runs.versions(),
@@ -266,51 +266,32 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
     if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
         runs.write_resolved_config(folder, config.final_config_dict)
         runs.write_record(folder, record)
-    result = _train_and_evaluate(experiment, started)
-    record["status"] = "finished"
-    record |= {name: getattr(result, name) for name in ("best_epoch", "n_epochs", "seconds")}
-    record |= {"history": trainer.history, "notes": result.notes}
-    for found in (result.valid, result.test):
-        if found is not None:
-            sizes = {"n_brands": len(found.per_brand), "n_candidates": found.n_candidates}
-            record[found.part] = sizes | found.summary
-    runs.write_record(folder, record)
-    return result
-
-
-def _identity(experiment: Experiment) -> dict[str, Any]:
-    """What was run, as it stands in records and results."""
-    keys = ("model", "dataset", "protocol", "seed", "folds", "fold")
-    own = {key: experiment.config[key] for key in keys}
-    return own | {"synthetic": is_synthetic(experiment.dataset)}
-
-
-def _train_and_evaluate(experiment: Experiment, started: float) -> ExperimentResult:
     valid, test = train(experiment), _evaluate(experiment, schema.TEST)
-    for evaluation in (valid, test):
-        if evaluation is not None:
-            _write_ranks(experiment, evaluation)
-            _write_brands(experiment, evaluation)
-    return _result(experiment, valid, test, round(time.perf_counter() - started, 2))
-
-
-def _result(
-    experiment: Experiment, valid: Evaluation | None, test: Evaluation | None, seconds: float
-) -> ExperimentResult:
+    parts = [part for part in (valid, test) if part is not None]
+    for part in parts:
+        _write_tables(experiment, part)
+    told: dict[str, Any] = {
+        "best_epoch": trainer.best_epoch + 1,
+        "n_epochs": trainer.n_epochs(),
+        "seconds": round(time.perf_counter() - started, 2),
+        "notes": experiment_notes(config, valid, test),
+    }
+    record |= told | {"status": "finished", "history": trainer.history}
+    for part in parts:
+        sizes = {"n_brands": len(part.per_brand), "n_candidates": part.n_candidates}
+        record[part.part] = sizes | part.summary
+    runs.write_record(folder, record)
     return ExperimentResult(
-        **_identity(experiment),
+        **identity,
+        **told,
         valid=valid,
         test=test,
-        best_epoch=experiment.trainer.best_epoch + 1,
-        n_epochs=experiment.trainer.n_epochs(),
-        seconds=seconds,
-        run_folder=experiment.run_folder,
-        valid_metric=experiment.config["valid_metric"],
-        notes=experiment_notes(experiment.config, valid, test),
+        run_folder=folder,
+        valid_metric=config["valid_metric"],
     )
 
 
-def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
+def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:
     dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
     assert split is not None
     ranks = positive_ranks(evaluation.scores, split)
@@ -318,23 +299,17 @@ def _write_ranks(experiment: Experiment, evaluation: Evaluation) -> None:
         schema.BRAND_ID: dataset.id2token(dataset.uid_field, ranks.pop("brand")),
         schema.INFLUENCER_ID: dataset.id2token(dataset.iid_field, ranks.pop("influencer")),
     }
-    path = experiment.run_folder / f"ranks.{evaluation.part}.csv"
-    write_csv(path, pd.DataFrame(ids).join(ranks))
-
-
-def _write_brands(experiment: Experiment, evaluation: Evaluation) -> None:
-    dataset, split = experiment.dataset, experiment.dataset.evaluation_split(evaluation.part)
-    assert split is not None
-    frame, folder = evaluation.per_brand.copy(), experiment.run_folder
-    frame.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
+    per_brand = evaluation.per_brand.copy()
+    per_brand.insert(0, schema.BRAND_ID, dataset.id2token(dataset.uid_field, split.brands))
+    tables = {"ranks": pd.DataFrame(ids).join(ranks), "per_brand": per_brand}
     if isinstance(dataset, MirecDataset) and schema.BRAND_CATEGORY in dataset.atomic.brands:
-        categories = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        values = categories.reindex(frame[schema.BRAND_ID]).to_numpy()
-        frame.insert(1, schema.BRAND_CATEGORY, pd.Series(values))
-        grouped = per_category(evaluation.per_brand, list(values))
-        if len(grouped):
-            write_csv(folder / f"per_category.{evaluation.part}.csv", grouped)
-    write_csv(folder / f"per_brand.{evaluation.part}.csv", frame)
+        known = dataset.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        categories = known.reindex(per_brand[schema.BRAND_ID]).to_numpy()
+        per_brand.insert(1, schema.BRAND_CATEGORY, pd.Series(categories))
+        grouped = per_category(evaluation.per_brand, list(categories))
+        tables |= {"per_category": grouped} if len(grouped) else {}
+    for name, table in tables.items():
+        write_csv(experiment.run_folder / f"{name}.{evaluation.part}.csv", table)
 
 
 def run_recbole_mirec(

@@ -1,7 +1,6 @@
 """A brand's ranked influencers from a finished run."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -149,21 +148,9 @@ def _frame(
 def file_name(brand: str) -> str:
     """A name that no two brands share, for systems that fold case or Unicode, and for Windows.
 
-    Small letters, digits, '-' and '_' stay; a capital has '^' before it; what else a system could
-    change or refuse is percent-encoded; the end of a long name is its SHA-256.
+    A brand of few small letters, digits, '-' and '_' is its own; others end in a digest.
     """
-    name = "".join(map(_plain, brand))
-    if _DEVICE.fullmatch(name):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name.encode()) <= 180:
-        return name
-    return f"{name[:40]}~{sha256(brand.encode()).hexdigest()}"
-
-
-def _plain(letter: str) -> str:
-    if letter.isascii() and letter.isupper():
-        return f"^{letter.lower()}"
-    folded = unicodedata.normalize("NFKD", letter).casefold()
-    if letter in "-_" or (letter.isalnum() and folded == letter):
-        return letter
-    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))
+    if re.fullmatch(r"[a-z0-9_-]{1,100}", brand) and not _DEVICE.fullmatch(brand):
+        return brand
+    digest = sha256(brand.encode(errors="surrogatepass")).hexdigest()
+    return "~".join([re.sub(r"\W", "_", brand)[:40], digest[:16]])

@@ -28,8 +28,16 @@ LOCK_FILE, RUN_FILE, CONFIG_FILE = ".lock", "run.json", "config.yaml"
 STUDY, BENCHMARK = "study", "benchmark"
 # Seconds to wait for a worker that is about to end because its parent was killed.
 PATIENCE = 60.0
-_OURS = ("recbole-mirec", "recbole")
-PACKAGES = (*_OURS, "torch", "numpy", "scipy", "pandas", "gensim", "scikit-learn")
+PACKAGES = (
+    "recbole-mirec",
+    "recbole",
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "gensim",
+    "scikit-learn",
+)
 OTHER_FOLDER = "Name another folder with --results, or leave --results out."
 
 # The words for where the identity found differs from the one wanted, at a key.

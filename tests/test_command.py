@@ -67,7 +67,7 @@ def test_a_command_s_own_code(code: int, capsys: pytest.CaptureFixture[str]) -> 
         (
             torch.OutOfMemoryError("CUDA out of memory."),
             2,
-            "error: Not enough memory: CUDA out of memory.. Ask for smaller batches, models or "
+            "error: Not enough memory: CUDA out of memory. Ask for smaller batches, models or "
             "data.\n",
         ),
         # nothing that a terminal would obey, and no line without end

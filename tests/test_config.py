@@ -14,18 +14,14 @@ from recbole.utils import argument_list
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, load_yaml
 from recbole_mirec.config import (
-    KINDS,
-    UNREAD,
-    UNREAD_BY_SCHEMA,
     MirecConfig,
-    accepts,
     all_defaults,
     model_defaults,
     properties_folder,
     resolve_presets,
-    variants_that_read,
 )
 from recbole_mirec.experiment import run_experiment
+from recbole_mirec.keys import KINDS, UNREAD, UNREAD_BY_SCHEMA, accepts
 from recbole_mirec.registry import model_names
 
 FULL = {"split": {"RS": [0.8, 0.1, 0.1]}, "group_by": "user", "order": "RO", "mode": "full"}
@@ -89,13 +85,10 @@ def test_which_variants_read_a_key() -> None:
         "variants": {"a": {"x": 1, "schedule": "t"}, "b": {"x": 2, "y": 3}},
         "schedules": {"s": {}, "t": {"y": 4}},
     }
-    keys = ("x", "y", "shared", "schedule", "z")
-    found = {key: variants_that_read(key, defaults) for key in keys}
-    assert found == {"x": ["a", "b"], "y": ["b"], "shared": [], "schedule": [], "z": []}
     # a schedule gives y an effect all the same
     assert resolve_presets(defaults, {"y": 5})[0]["y"] == 4
     (problem,) = resolve_presets(defaults, {"y": 5, "schedule": "s"})[1]
-    assert problem.startswith("Key 'y' has no effect with variant=a; leave it out, or set")
+    assert problem == "Key 'y' has no effect with variant=a; leave it out, or set variant=b."
 
 
 # What is refused
@@ -232,6 +225,17 @@ def test_all_that_is_wrong_stands_in_one_message() -> None:
     assert sorted(words for (words,) in told) == sorted(expected)
     many = refused(**{f"wrong_{k}": k for k in range(300)})
     assert (len(many), many[-1]) == (32, "  and 270 more.")
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[1]", "[1,x]", "[2,1]", "[0,1);", "[1,9];5;[0,1]", "0,1", ""]
+)
+def test_what_recbole_would_not_read_as_intervals_is_refused(text: str) -> None:
+    (line,) = refused(model="BPR", dataset="ml-100k", user_inter_num_interval=text)
+    assert line.startswith("Key 'user_inter_num_interval' must ")
+    for taken in ("[5,inf)", "[0,1); (3,4.5]"):
+        made = config(model="BPR", dataset="ml-100k", val_interval={"rating": taken})
+        assert made["val_interval"] == {"rating": taken}
 
 
 @pytest.mark.parametrize(

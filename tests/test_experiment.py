@@ -480,7 +480,7 @@ def test_a_run_says_little_on_the_screen(
             "Not enough memory: MemoryError. Lower train_batch_size, eval_batch_size or",
         ),
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "Not enough memory: CUDA out of m"),
-        (RuntimeError("[x] DefaultCPUAllocator: can't"), "DefaultCPUAllocator: can't. L"),
+        (RuntimeError("[x] can't allocate memory: y"), "can't allocate memory: y. L"),
     ],
 )
 def test_memory_that_runs_out_is_one_line(

@@ -3,21 +3,19 @@
 import argparse
 import errno
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from dataset_convert.common.errors import UsageError
+from dataset_convert.common.errors import UsageError, no_memory
 
 # Exit codes: done; a defect of ours, or a part of the work failed; the user's value, file or
 # resource; stopped by the user.
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 MAX_LINE = 2000
-_NO_MEMORY = re.compile("out of memory|not enough memory|can.t allocate memory", re.IGNORECASE)
 _RESOURCES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE),
     *(errno.ENOMEM, errno.EAGAIN, errno.EPIPE),
@@ -98,11 +96,8 @@ def _told(error: Exception) -> str | None:
     """What an error is for the user; None: a defect."""
     if isinstance(error, UsageError):
         return str(error)
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))
-    ):
-        what = " ".join(str(error).split()) or type(error).__name__
-        return f"Not enough memory: {what}. Ask for smaller batches, models or data."
+    if (problem := no_memory(error)) is not None:
+        return f"{problem} Ask for smaller batches, models or data."
     if not isinstance(error, OSError):
         return None
     if error.filename is not None:

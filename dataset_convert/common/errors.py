@@ -1,11 +1,13 @@
 """Errors that a user can mend, one hierarchy, and words for their lines."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable
 
 # Problems that one message tells; what is left of thousands is counted.
 MAX_PROBLEMS = 30
+_NO_MEMORY = re.compile("out of memory|not enough memory|can.t allocate memory", re.IGNORECASE)
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlist = _BRIEF.maxdict = 20
 _BRIEF.maxstring = _BRIEF.maxother = 200
@@ -17,6 +19,16 @@ class UsageError(ValueError):
 
 class DivergedError(UsageError):
     """A model's loss or scores became NaN in training."""
+
+
+def no_memory(error: Exception) -> str | None:
+    """What is wrong, in a sentence, where there was no memory left; None of all other errors."""
+    words = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and _NO_MEMORY.search(words)
+    ):
+        return f"Not enough memory: {words or type(error).__name__}."
+    return None
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
-from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -157,25 +157,6 @@ def _incidence(lists: Column, names: Mapping[str, int]) -> sparse.csr_array:
     return incidence
 
 
-def check_perspectives(wanted: Any) -> tuple[str, ...]:
-    """The list of perspectives, checked.
-
-    Raises:
-        UsageError: not a list, empty, a name twice or an unknown name.
-    """
-    is_list = isinstance(wanted, list | tuple) and len(wanted) > 0
-    if not is_list or len(set(map(str, wanted))) < len(wanted):
-        raise UsageError(
-            "Key 'perspectives' must list one to three of content, audience, attribute, each "
-            f"once, for example --perspectives=[content,attribute]. Received: {wanted!r}."
-        )
-    for name in wanted:
-        if name not in schema.PERSPECTIVES:
-            hint = nearest(str(name), schema.PERSPECTIVES)
-            raise UsageError(f"Unknown perspective '{name}'.{hint}")
-    return tuple(wanted)
-
-
 def available_perspectives(accounts: AccountTables, wanted: Sequence[str]) -> tuple[str, ...]:
     """Those of the wanted perspectives that the data set has features for.
 
@@ -196,11 +177,8 @@ def attribute_source(accounts: AccountTables, choice: Any) -> str:
     """Whether attributes come from the lists (`graph`) or from the precomputed vector.
 
     Raises:
-        UsageError: the choice is unknown, or the data set lacks what it asks for.
+        UsageError: the data set lacks what the choice asks for.
     """
-    if choice not in ("auto", LISTS, VECTOR):
-        hint = nearest(str(choice), ("auto", LISTS, VECTOR))
-        raise UsageError(f"Unknown attribute_input '{choice}'.{hint}")
     have = [LISTS] * bool(accounts.attribute_names)
     have += [VECTOR] * (schema.ATTRIBUTE_VECTOR in accounts.dimensions)
     if choice != "auto" and choice not in have:

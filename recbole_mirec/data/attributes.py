@@ -55,8 +55,8 @@ def node_vectors(
         (attribute), True where an attribute is a node of the graph.
 
     Raises:
-        UsageError: an unknown method, a walk that is too long, a file that cannot be read or that
-            names no attribute of the data set, a graph without edges.
+        UsageError: a walk that is too long, a file that cannot be read or that names no attribute
+            of the data set, a graph without edges.
     """
     settings = _method_settings(config)
     graph_file, embedding_file = config["attribute_graph_file"], config["node_embedding_file"]
@@ -92,8 +92,6 @@ def node_vectors(
 
 def _method_settings(config: Any) -> dict[str, Any]:
     method = config["graph_method"]
-    if method not in METHODS:
-        raise UsageError(f"Unknown graph_method '{method}'. Valid: {', '.join(METHODS)}.")
     names = list(signature(METHODS[method]).parameters)[1:]
     # the one name that means something else in each method
     own = {"negative": "graph_netmf_negative"} if method == "netmf" else {}

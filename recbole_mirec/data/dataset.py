@@ -169,15 +169,6 @@ class SplitDataset(Dataset):  # type: ignore[misc]
                     loaded[field] = lists.map(lambda texts: np.array([t for t in texts if t]))
         return loaded
 
-    def _parse_intervals_str(self, intervals_str: Any) -> Any:
-        """RecBole's, which only warns of what is no interval and then filters by the others."""
-        found = super()._parse_intervals_str(intervals_str)
-        if found is not None and len(found) <= str(intervals_str).count(";"):
-            raise UsageError(
-                f"Intervals must read like [5,inf) or [0,1);(3,4]. Received: {intervals_str!r}."
-            )
-        return found
-
     def build(self) -> list[Dataset]:
         """Split the interactions; returns the train, valid and (where there is one) test part."""
         self._change_feat_format()
@@ -351,18 +342,19 @@ class MirecDataset(SplitDataset):
             dataset.accounts, dataset.pairs = accounts, self.pairs
         return built
 
-    def brand_categories(self) -> NDArray[np.int64]:
-        """Category number of every brand by internal id, in the order of the categories' names.
+    def categories(self, side: schema.Side) -> NDArray[np.int64]:
+        """Category number of a side's accounts by internal id, in the order of the brands' names.
 
-        -1 where a brand has none, and for padding.
+        -1 where an account has none that a brand has, and for padding. An influencer's is a label
+        in disguise.
         """
-        if schema.BRAND_CATEGORY not in self.atomic.brands:
-            return np.full(self.user_num, -1)
-        known = self.atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        return self._category_codes(known, self.field2id_token[self.uid_field])
-
-    def _category_codes(self, known: "pd.Series[Any]", tokens: Any) -> NDArray[np.int64]:
-        names = sorted(set(self.atomic.brands[schema.BRAND_CATEGORY]))
+        brands = self.atomic.brands.set_index(schema.BRAND_ID)
+        of_brands = brands.get(schema.BRAND_CATEGORY, pd.Series(dtype=object))
+        of = {schema.BRAND: of_brands, schema.INFLUENCER: self.atomic.influencer_category}
+        known, tokens = of[side], self.field2id_token[schema.ACCOUNT_ID[side]]
+        if known is None:
+            return np.full(len(tokens), -1)
+        names = sorted(set(of_brands))
         return pd.Categorical(known.reindex(tokens), categories=names).codes.astype(np.int64)
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
@@ -370,9 +362,8 @@ class MirecDataset(SplitDataset):
         split = super().evaluation_split(part)
         if split is None or schema.BRAND_CATEGORY not in self.atomic.brands:
             return split
-        split = replace(split, brand_category=self.brand_categories()[split.brands])
+        split = replace(split, brand_category=self.categories(schema.BRAND)[split.brands])
         if self.atomic.influencer_category is None:
             return split
-        candidates = self.id2token(self.iid_field, split.candidates)
-        codes = self._category_codes(self.atomic.influencer_category, candidates)
-        return replace(split, candidate_category=codes)
+        candidates = self.categories(schema.INFLUENCER)[split.candidates]
+        return replace(split, candidate_category=candidates)

@@ -17,7 +17,6 @@ from recbole_mirec.data.accounts import (
     AccountTables,
     attribute_source,
     available_perspectives,
-    check_perspectives,
     incidence_features,
 )
 from recbole_mirec.nn.objective import perspective_scores
@@ -61,10 +60,10 @@ class MirecModel(GeneralRecommender):  # type: ignore[misc]
         """Sets `perspectives`: those wanted that the data have features for; logs the others.
 
         Raises:
-            UsageError: a wrong value of the key `perspectives`, or the data have none of them.
+            UsageError: the data have none of them.
         """
         accounts = require_accounts(dataset, type(self).__name__)
-        wanted = check_perspectives(config["perspectives"])
+        wanted = config["perspectives"]
         self.perspectives = available_perspectives(accounts, wanted)
         for name in wanted:
             if name not in self.perspectives:

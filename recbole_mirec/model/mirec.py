@@ -3,23 +3,17 @@
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from recbole.utils import ModelType
 from torch import Tensor, nn
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError
-from recbole_mirec.data.accounts import (
-    check_perspectives,
-    competence_weights,
-    training_competence,
-)
+from recbole_mirec.data.accounts import competence_weights, training_competence
 from recbole_mirec.data.attributes import graph_features
 from recbole_mirec.model.base import AccountFeatures, Sides, Tables, VectorModel, perspective_tables
 from recbole_mirec.model.metric import MetricMethod, TrainingPairs
 from recbole_mirec.nn.encoder import AccountEncoder
 from recbole_mirec.nn.objective import objective, perspective_scores, weight_matrices
-from recbole_mirec.nn.settings import MetricSettings, Modality, NetworkSettings
+from recbole_mirec.nn.settings import METHODS, Modality, NetworkSettings
 
 
 class MIRec(VectorModel):
@@ -38,9 +32,10 @@ class MIRec(VectorModel):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         accounts = self.choose_perspectives(config, dataset)
-        # before the graph is embedded, which takes its time and leaves a cache
-        check_method(config)
-        settings = _settings(config, self.perspectives)
+        kind = METHODS[config["method"]]
+        given = {name: config[name] for name in kind.model_fields}
+        given |= {"perspectives": self.perspectives} if "perspectives" in given else {}
+        settings = kind(**given)
         pairs = dataset.pairs[schema.TRAIN]
         tables = perspective_tables(
             accounts,
@@ -59,7 +54,7 @@ class MIRec(VectorModel):
                 tables,
                 self.perspectives,
                 TrainingPairs(pairs, weights, (dataset.user_num, dataset.item_num)),
-                torch.from_numpy(dataset.brand_categories()),
+                torch.from_numpy(dataset.categories(schema.BRAND)),
             )
         self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
@@ -73,30 +68,6 @@ class MIRec(VectorModel):
     def compute_vectors(self) -> Sides:
         """Vectors of all accounts; those of padding are zeros."""
         return self.method.all_vectors()
-
-
-def check_method(config: Any) -> None:
-    """Check the keys of the method that a configuration chooses.
-
-    Raises:
-        UsageError: a key has a wrong value.
-    """
-    _settings(config, check_perspectives(config["perspectives"]))
-
-
-def _settings(config: Any, perspectives: tuple[str, ...]) -> MetricSettings | NetworkSettings:
-    kind = MetricSettings if config["method"] == "metric" else NetworkSettings
-    given = {name: config[name] for name in kind.model_fields}
-    if kind is NetworkSettings:
-        given["perspectives"] = perspectives
-    try:
-        return kind(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, what = ".".join(map(str, first["loc"])), first["msg"]
-        raise UsageError(
-            f"Key '{key}': {what}. Received: {first['input']!r}." if key else what
-        ) from None
 
 
 class MorningMethod(nn.Module):

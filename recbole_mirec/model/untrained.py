@@ -220,13 +220,8 @@ class CategoryOracle(ScoreTable):
                 "CategoryOracle needs the categories of brands and the side file of influencers' "
                 "categories, which this data set does not have."
             )
-        of_brands = atomic.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
-        known = zip(schema.SIDES, (of_brands, atomic.influencer_category), strict=True)
-        brands, influencers = (
-            # padding, the first row, becomes NaN, which equals nothing
-            names.reindex(dataset.field2id_token[schema.ACCOUNT_ID[side]]).to_numpy(object)
-            for side, names in known
-        )
+        brands, influencers = map(dataset.categories, schema.SIDES)
         vectors = Cosine(config, dataset).account_vectors()
         left, right = (vectors[side].flatten(1) for side in schema.SIDES)
-        return torch.from_numpy(brands[:, None] == influencers) + torch.sigmoid(left @ right.T)
+        same = (brands[:, None] == influencers) & (brands[:, None] >= 0)
+        return torch.from_numpy(same) + torch.sigmoid(left @ right.T)

@@ -1,9 +1,9 @@
 """What networks read, and every switch and number of theirs, checked when settings are made."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from dataset_convert import schema
@@ -33,20 +33,45 @@ Initialisation = Literal["uniform_0.1", "normal_0.1"]
 TripletReduction = Literal["mean", "mean_active"]
 CrossEntropy = Literal["softplus", "softmax_pair"]
 
-# Strict: neither True nor "3" is a number.
+# Strict: neither True nor "3" is a number. What numbers are at most, torch can hold.
 Switch = Annotated[bool, Field(strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
-Weight = Annotated[float, Field(strict=True, ge=0)]
-DropShare = Annotated[float, Field(strict=True, ge=0, lt=1)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-AboveZero = Annotated[float, Field(strict=True, ge=1e-3)]
+Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+Weight = Annotated[float, Field(strict=True, ge=0, le=1e30, allow_inf_nan=False)]
+DropShare = Annotated[Weight, Field(lt=1)]
+Share = Annotated[Weight, Field(le=1)]
+AboveZero = Annotated[Weight, Field(ge=1e-3)]
+
+
+# After the entries, so that a wrong one is not told as one too few as well.
+def _some(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not entries:
+        raise ValueError("have at least 1 entries")
+    return entries
+
+
+def _each_once(names: tuple[Perspective, ...]) -> tuple[Perspective, ...]:
+    if not 0 < len(names) == len(set(names)):
+        raise ValueError(f"name one to three of {', '.join(schema.PERSPECTIVES)}, each once")
+    return names
+
+
+def _of_all_in_use(entries: Any, info: Any) -> Any:
+    missing = [name for name in info.data.get("perspectives", ()) if name not in entries]
+    if missing:
+        raise ValueError(f"have entries for {', '.join(missing)}, in use")
+    return entries
+
+
+Widths = Annotated[tuple[Count, ...], AfterValidator(_some)]
+# in the order of the perspective axis of every tensor
+Perspectives = Annotated[tuple[Perspective, ...], AfterValidator(_each_once)]
+InUse = AfterValidator(_of_all_in_use)
 
 
 class Settings(BaseModel):
     """Frozen settings, all to be given; properties/model/MIRec.yaml says what each one means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dropout_rate: DropShare
 
@@ -58,8 +83,7 @@ class NetworkSettings(Settings):
     reference's; numbers in parentheses are the paper's equations.
     """
 
-    # in the order of the perspective axis of every tensor
-    perspectives: Annotated[tuple[Perspective, ...], Field(min_length=1)]
+    perspectives: Perspectives
     dimension: Count
     visual_hidden: Widths  # of the towers sigma and omega
     topic_hidden: Widths  # of mu and gamma
@@ -74,20 +98,10 @@ class NetworkSettings(Settings):
     initialisation: Initialisation  # see `linear`
     triplet_reduction: TripletReduction  # see `triplet_loss`
     cross_entropy: CrossEntropy  # see `pair_cross_entropy`
-    margins: dict[Perspective, Weight]  # of (28)-(30)
+    margins: Annotated[dict[Perspective, Weight], InUse]  # of (28)-(30)
     # weights of the mean positive and the mean negative score: all 0, or .01, .02 and .01 each
-    score_penalties: dict[Perspective, tuple[Weight, Weight]]
+    score_penalties: Annotated[dict[Perspective, tuple[Weight, Weight]], InUse]
     l1_weight: Weight  # lambda of (32)
-
-    @model_validator(mode="after")
-    def _check_perspectives(self) -> "NetworkSettings":
-        if len(set(self.perspectives)) < len(self.perspectives):
-            raise ValueError("perspectives must name each perspective once")
-        for name in ("margins", "score_penalties"):
-            missing = [key for key in self.perspectives if key not in getattr(self, name)]
-            if missing:
-                raise ValueError(f"{name} must have entries for {', '.join(missing)}, in use")
-        return self
 
 
 class MetricSettings(Settings):
@@ -113,3 +127,10 @@ class MetricSettings(Settings):
     hubness_weight: Weight
     hubness_neighbours: Count
     csls: Switch
+
+
+# MIRec's methods: `variant` says which.
+METHODS: dict[str, type[MetricSettings | NetworkSettings]] = {
+    "metric": MetricSettings,
+    "morning": NetworkSettings,
+}

@@ -17,15 +17,8 @@ from recbole.utils import ModelType, argument_list
 
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, parse_value
-from recbole_mirec.config import (
-    UNREAD,
-    MirecConfig,
-    accepts,
-    known_keys,
-    properties_folder,
-)
-from recbole_mirec.data.accounts import LISTS, VECTOR, check_perspectives
-from recbole_mirec.model.mirec import check_method
+from recbole_mirec.config import MirecConfig, known_keys, properties_folder
+from recbole_mirec.keys import UNREAD, accepts
 from recbole_mirec.registry import find_model
 
 # RecBole's kinds of parameters: what each takes, and a line that works.
@@ -396,7 +389,6 @@ IDLE: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 # A key that is read all the same where a switch is on.
 _UNLESS = {"hubness_neighbours": "csls"}
 _PRESETS = ("variant", "schedule")
-_WORDS = {"attribute_input": ("auto", LISTS, VECTOR), "graph_method": ("node2vec", "netmf")}
 
 
 def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
@@ -417,7 +409,7 @@ def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
         _check_name(parameter, settings)
     # presets first: they say which of the others are read
     presets = [one for one in space.parameters if one.name in _PRESETS]
-    point, config = dict(settings), None if presets else _checked(settings)
+    point, config = dict(settings), None if presets else MirecConfig(config_dict=settings)
     for parameter in [*presets, *(one for one in space.parameters if one not in presets)]:
         first, *others = parameter.samples()
         default = config.final_config_dict.get(parameter.name) if config else None
@@ -462,23 +454,10 @@ def _check_name(parameter: Parameter, settings: Mapping[str, Any]) -> None:
 def _with(point: Mapping[str, Any], parameter: Parameter, value: Any) -> MirecConfig:
     """The configuration with one value set; an error names the parameter's place."""
     try:
-        return _checked({**point, parameter.name: value})
+        return MirecConfig(config_dict={**point, parameter.name: value})
     except UsageError as error:
         reason = f"'{parameter.name}' cannot be {value!r}. {error}"
         raise UsageError(f"{parameter.where}: {reason}") from None
-
-
-def _checked(settings: Mapping[str, Any]) -> MirecConfig:
-    """The configuration, with what only the model itself would refuse, later."""
-    config = MirecConfig(config_dict=settings)
-    if "perspectives" in config.final_config_dict:
-        check_perspectives(config["perspectives"])
-    if config["model"] == "MIRec":
-        check_method(config)
-        for key, words in _WORDS.items():
-            if config[key] not in words:
-                raise UsageError(f"Unknown {key} '{config[key]}'.{nearest(config[key], words)}")
-    return config
 
 
 def _check_effects(space: SearchSpace, config: MirecConfig) -> None:

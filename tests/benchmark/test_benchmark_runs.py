@@ -104,7 +104,7 @@ class _Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("when", ["in training", "before evaluation", "while writing"])
+@pytest.mark.parametrize("when", ["in training", "before the test part", "while writing"])
 def test_what_was_interrupted_ends_with_the_same_files(
     whole: BenchmarkResult,
     data_path: Path,
@@ -116,8 +116,8 @@ def test_what_was_interrupted_ends_with_the_same_files(
     n_done = 3
     places = {
         "in training": (MirecTrainer, "_save_last"),
-        "before evaluation": (experiment, "_result"),
-        "while writing": (experiment, "_write_ranks"),
+        "before the test part": (experiment, "_evaluate"),
+        "while writing": (experiment, "_write_tables"),
     }
     owner, name = places[when]
     original = getattr(owner, name)
@@ -310,7 +310,7 @@ def test_every_brand_is_measured_once_a_seed_and_never_chosen_on(
 ) -> None:
     """Folds: what is measured is not trained on, and the data set's test brands are untouched."""
     seen: list[tuple[set[str], set[str], set[str]]] = []
-    original = experiment._train_and_evaluate
+    original = experiment._run
 
     def noted(one: Any, started: float) -> Any:
         data = one.dataset
@@ -319,7 +319,7 @@ def test_every_brand_is_measured_once_a_seed_and_never_chosen_on(
         )
         return original(one, started)
 
-    monkeypatch.setattr(experiment, "_train_and_evaluate", noted)
+    monkeypatch.setattr(experiment, "_run", noted)
     given = plan(data_path, folds=3)
     result = run_benchmark(given, folder=tmp_path / "it")
     own = pd.read_csv(data_path / "mirec-tiny" / "mirec-tiny.new-brand.test.inter", sep="\t")

@@ -174,6 +174,20 @@ def test_the_last_partial_batch_is_dropped_unless_it_is_the_only_one(
     assert positives(cut) == positives(expected)
 
 
+def test_the_negatives_of_a_dropped_batch_are_drawn_all_the_same(data_path: Path) -> None:
+    """So that every other batch, of later epochs too, is what it is without `drop_last`."""
+    found = []
+    for drop_last in (False, True):
+        given = settings(data_path, "BPR", train_batch_size=32, shuffle=False, drop_last=drop_last)
+        config = MirecConfig(config_dict=given)
+        loader = training_loader(config, MirecDataset(config).build()[0])
+        found.append([[batch["neg_influencer_id"] for batch in loader] for _ in range(2)])
+    for whole, cut in zip(*found, strict=True):
+        assert len(whole[-1]) < 32
+        assert len(cut) == len(whole) - 1
+        assert torch.equal(torch.cat(cut), torch.cat(whole[:-1]))
+
+
 def test_pairs_are_shuffled_on_request_only(data_path: Path) -> None:
     plain = positives(batches(data_path, shuffle=False))
     shuffled = positives(batches(data_path, shuffle=True))
