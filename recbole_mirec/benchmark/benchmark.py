@@ -8,7 +8,7 @@ from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import write_csv
 from recbole_mirec.benchmark.page import write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
-from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
+from recbole_mirec.benchmark.portrait import portrait_of, portrait_run
 from recbole_mirec.benchmark.summary import (
     RUN_COLUMNS,
     BenchmarkResult,
@@ -184,9 +184,7 @@ def _write(result: BenchmarkResult, command: str) -> None:
     write_tables(result)
     if (runs["status"] == FINISHED).any():
         run = portrait_run(folder, result.runs, plan.main)
-        if run is not None:
-            write_portrait(folder, run, plan.main)
-        write_page(result, command)
+        write_page(result, command, None if run is None else portrait_of(run, plan.main))
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
