@@ -340,8 +340,10 @@ def _tuning(arguments: Sequence[str]) -> tuple[str, bool]:
         {"command": [plan.identity("") for plan in plans], "budget": budget}
     )
     name = f"comparison-{plans[0].settings['dataset']}-{digest}"
-    found = study.compare(plans, options.results or root / name, budget=f"{budget} a study")
-    return study.comparison_text(found), all(one.winner is not None for one in found.results)
+    folder = options.results or root / name
+    found = study.compare(plans, folder)
+    text = study.comparison_text(found, folder, budget)
+    return text, all(one.winner is not None for one in found)
 
 
 def study_plans(arguments: Sequence[str]) -> tuple[list["StudyPlan"], argparse.Namespace]:

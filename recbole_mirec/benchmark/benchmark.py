@@ -20,7 +20,7 @@ from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
-from recbole_mirec.runs import BENCHMARK, first_difference, owned
+from recbole_mirec.runs import BENCHMARK, owned
 from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
 from recbole_mirec.tuning.study import run_study, winner_settings
@@ -65,7 +65,7 @@ def run_benchmark(
     place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
-    with owned(place, BENCHMARK, identity, _difference):
+    with owned(place, BENCHMARK, identity):
         if not report_only:
             tuned = _run_studies(studies, place)
             titles = {place / run.folder: run.title for run in runs}
@@ -185,18 +185,3 @@ def _write(result: BenchmarkResult, command: str) -> None:
     if (runs["status"] == FINISHED).any():
         run = portrait_run(folder, result.runs, plan.main)
         write_page(result, command, None if run is None else portrait_of(run, plan.main))
-
-
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
-    """Where two identities differ first, in words."""
-    if key == "data":
-        return "the data set's files have changed since"
-    return first_difference(_flat(found[key], key), _flat(wanted[key], key))
-
-
-def _flat(content: Any, name: str) -> dict[str, Any]:
-    """Nested values by the way to them, such as `models: BPR: epochs`."""
-    if not isinstance(content, dict):
-        return {name: content}
-    parts = [_flat(value, f"{name}: {key}") for key, value in content.items()]
-    return {key: value for part in parts for key, value in part.items()}

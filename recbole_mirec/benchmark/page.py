@@ -112,10 +112,11 @@ class View(Sheet):
     @cached_property
     def ranks(self) -> pd.DataFrame:
         """Rows of the models' ranks.test.csv, with `label`."""
-        runs = self.runs[self.runs["label"].isin(self.labels)].itertuples()
-        paths = {self.result.folder / str(run.folder) / "ranks.test.csv": run.label for run in runs}
-        found = [read_csv(path).assign(label=of) for path, of in paths.items() if path.is_file()]
-        return pd.concat([pd.DataFrame(), *found])
+        found = [pd.DataFrame()]
+        for run in self.runs[self.runs["label"].isin(self.labels)].itertuples():
+            path = self.result.folder / str(run.folder) / "ranks.test.csv"
+            found += [read_csv(path).assign(label=str(run.label))] if path.is_file() else []
+        return pd.concat(found)
 
     def rank_curves(self) -> tuple[Any, Any, dict[str, tuple[str, Any]]]:
         """Cuts k, what chance finds there, and model -> its colour and what it finds."""

@@ -19,9 +19,10 @@ from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat as compat
-from recbole_mirec.results import read_metric
+from recbole_mirec.results import metric_title, protocol_title, read_metric, smaller_is_better
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import LOCAL, End
+from recbole_mirec.templates import MISSING
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
@@ -34,6 +35,7 @@ ALGORITHMS = (EXHAUSTIVE, RANDOM, BAYES)
 # hyperopt's default, 20 random trials before the first informed one, is most of a small study
 N_RANDOM_FIRST = 10
 N_DRAWS = 20
+N_TOP = 10
 # trials that are drawn ahead where results are not needed for it
 N_AHEAD = 200
 
@@ -76,6 +78,12 @@ class StudyPlan:
     def metric(self) -> str:
         """What chooses epochs and trials."""
         return read_metric(self.settings["valid_metric"])
+
+    @property
+    def protocol(self) -> str:
+        """Name of the protocol, with its fold where the settings name one."""
+        folds = self.settings.get("folds", 0), self.settings.get("fold", 0)
+        return protocol_title(str(self.settings["protocol"]), *folds)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -139,6 +147,33 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
         for end in [trial.end]
     ]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def score_text(score: float) -> str:
+    """A score with four places; large ones with fewer; a dash where there is none."""
+    size = abs(score)
+    return (
+        MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
+    )
+
+
+def best_first(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
+    """Those rows of `trials_frame` that have a score, the earlier one of equals first."""
+    scored = trials.astype({SCORE: float}).dropna(subset=SCORE)
+    return scored.sort_values([SCORE, TRIAL], ascending=[smaller_is_better(plan.metric), True])
+
+
+def top_trials(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
+    """The best trials as a table for people, by their numbers as text."""
+    best = best_first(plan, trials).head(N_TOP)
+    shown = pd.DataFrame({metric_title(plan.metric): best[SCORE].map(score_text)})
+    for name in plan.parameters:
+        shown[name] = best[name].map(value_text)
+    # "epochs" is a key that can be searched itself
+    shown["epochs run"], shown["best epoch"] = best[N_EPOCHS], best["best_epoch"]
+    shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
+    shown[STATUS] = best[STATUS]
+    return shown.set_index(best[TRIAL].astype(str))
 
 
 def write_trials(path: Path, frame: pd.DataFrame, parameters: Sequence[str]) -> None:

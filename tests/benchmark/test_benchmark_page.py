@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from page_cases import Page
 from report_cases import NOTE, changed, page_of, portrait, write_folder
