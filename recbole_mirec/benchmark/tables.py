@@ -7,7 +7,6 @@ Learning", IEEE Transactions on Multimedia 25 (2023).
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from string import Template
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -51,74 +50,65 @@ class Table(NamedTuple):
     notes: Sequence[str] = ()
 
 
-class Markup(NamedTuple):
-    """How a language writes a table; `columns` are the sign of the first and of each other."""
-
-    signs: dict[int, str]
-    bold: str
-    dagger: str
-    columns: tuple[str, str]
-    row: tuple[str, str, str]
-    notes: tuple[str, str]
-    page: Template
-
-
-_ONE_LINE = dict.fromkeys((*range(32), 127), " ")
-# By the suffix of its files. LaTeX needs no package.
-MARKUPS = {
-    "md": Markup(
-        signs=_ONE_LINE | {ord(sign): f"\\{sign}" for sign in r"\`*_[]<>|#~"},
-        bold="**{}**",
-        dagger="†",
-        columns=("| --- |", " ---: |"),
-        row=("| ", " | ", " |"),
-        notes=("\n- ", "\n- "),
-        page=Template("$caption\n\n$head\n$columns\n$body\n$notes"),
-    ),
-    "tex": Markup(
-        signs=_ONE_LINE
-        | {ord(sign): f"\\{sign}" for sign in "&%$#_{}"}
-        # behind the end of a row a bracket would hold a length
-        | {ord("\\"): r"\textbackslash{}", ord("["): "{[}", ord("†"): r"$^\dagger$"}
-        | {ord(MISSING): "--", ord("\N{MINUS SIGN}"): "$-$"}
-        | {ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"}
-        | {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}"},
-        bold=r"\textbf{{{}}}",
-        dagger=r"$^\dagger$",
-        columns=("l", "r"),
-        row=("", " & ", r" \\"),
-        notes=(r"\par\footnotesize\raggedright ", r" \\ "),
-        page=Template(
-            "\\begin{table}\n\\centering\n\\caption{$caption}\n\\label{tab:$label}\n"
-            "\\begin{tabular}{$columns}\n\\hline\n$head\n\\hline\n$body\n\\hline\n"
-            "\\end{tabular}\n$notes\\end{table}\n"
-        ),
-    ),
+# Signs in LaTeX, without a package; behind the end of a row a bracket would hold a length.
+_LATEX = {ord(sign): f"\\{sign}" for sign in "&%$#_{}"} | {
+    ord("\\"): r"\textbackslash{}",
+    ord("["): "{[}",
+    ord("†"): r"$^\dagger$",
+    ord(MISSING): "--",
+    ord("\N{MINUS SIGN}"): "$-$",
+    ord("~"): r"\textasciitilde{}",
+    ord("^"): r"\textasciicircum{}",
+    ord("<"): r"\textless{}",
+    ord(">"): r"\textgreater{}",
 }
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def drawn(table: Table, markup: Markup) -> str:
-    """A table in a markup language: caption, rows, notes."""
+def markdown_text(text: str) -> str:
+    """A text in one line of Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", _CONTROLS.sub(" ", text))
 
-    def text(cell: Cell) -> str:
-        plain = cell.text.translate(markup.signs)
-        return (markup.bold.format(plain) if cell.bold else plain) + markup.dagger * cell.dagger
 
-    first, between, last = markup.row
-    head = (table.cells.index.name, *map(Cell, map(str, table.cells)))
-    rows = [head, *table.cells.itertuples(name=None)]
+def latex_text(text: str) -> str:
+    """A text in one line of LaTeX."""
+    return _CONTROLS.sub(" ", text).translate(_LATEX)
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown: caption, rows, notes."""
+    head, *rows = _drawn(table, markdown_text, "**{}**")
+    line = ["---", *["---:"] * len(table.cells.columns)]
+    lines = [f"| {' | '.join(row)} |" for row in (head, line, *rows)]
+    notes = [f"- {markdown_text(note)}" for note in table.notes]
+    return "\n".join([markdown_text(table.caption), "", *lines, "", *notes]) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A table in LaTeX: caption, rows, notes."""
+    head, *rows = (" & ".join(row) + r" \\" for row in _drawn(table, latex_text, r"\textbf{{{}}}"))
+    label = re.sub("[^a-z0-9]+", "-", table.name.lower())
+    notes = r" \\ ".join(map(latex_text, table.notes))
     lines = [
-        first + between.join(map(text, (Cell(str(name)), *cells))) + last for name, *cells in rows
+        *(r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"),
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.cells.columns)}}}",
+        *(r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}"),
+        *([rf"\par\footnotesize\raggedright {notes}"] if notes else []),
+        r"\end{table}",
     ]
-    notes = markup.notes[1].join(note.translate(markup.signs) for note in table.notes)
-    return markup.page.substitute(
-        caption=table.caption.translate(markup.signs),
-        label=re.sub("[^a-z0-9]+", "-", table.name.lower()),
-        columns=markup.columns[0] + markup.columns[1] * (len(rows[0]) - 1),
-        head=lines[0],
-        body="\n".join(lines[1:]),
-        notes=f"{markup.notes[0]}{notes}\n" if notes else "",
-    )
+    return "\n".join(lines) + "\n"
+
+
+def _drawn(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[list[str]]:
+    """The head and the rows of a table in a markup language."""
+    yield [escape(str(name)) for name in (table.cells.index.name, *table.cells)]
+    for name, *cells in table.cells.itertuples(name=None):
+        texts = [
+            (bold if cell.bold else "{}").format(escape(cell.text)) + escape("†") * cell.dagger
+            for cell in cells
+        ]
+        yield [escape(name), *texts]
 
 
 def title_of(metric: str) -> str:
@@ -160,9 +150,8 @@ def write_tables(result: BenchmarkResult) -> None:
         sheet = Sheet(result, protocol)
         for table in sheet.tables():
             whole = table._replace(caption=f"{data}, {sheet.setting} {table.caption}")
-            for suffix, markup in MARKUPS.items():
-                path = result.folder / FOLDER / f"{table.name}.{suffix}"
-                write_text(path, drawn(whole, markup))
+            for suffix, draw in {"md": markdown, "tex": latex}.items():
+                write_text(result.folder / FOLDER / f"{table.name}.{suffix}", draw(whole))
 
 
 class Sheet:

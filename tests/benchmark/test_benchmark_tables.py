@@ -10,11 +10,12 @@ from benchmark_cases import content, plan
 from recbole_mirec.benchmark.plan import make_plan, planned_runs
 from recbole_mirec.benchmark.summary import RUN_COLUMNS, BenchmarkResult
 from recbole_mirec.benchmark.tables import (
-    MARKUPS,
     Cell,
     Sheet,
     Table,
-    drawn,
+    latex,
+    latex_text,
+    markdown,
     result_text,
     write_tables,
 )
@@ -35,7 +36,7 @@ TABLE = Table(
 
 
 def test_markdown_by_hand() -> None:
-    assert drawn(TABLE, MARKUPS["md"]) == (
+    assert markdown(TABLE) == (
         "Pool\\_1: 50 % & more. †: p \\< .05.\n"
         "\n"
         "| Model | R@10 | MedR |\n"
@@ -49,7 +50,7 @@ def test_markdown_by_hand() -> None:
 
 
 def test_latex_by_hand() -> None:
-    assert drawn(TABLE, MARKUPS["tex"]) == (
+    assert latex(TABLE) == (
         "\\begin{table}\n"
         "\\centering\n"
         "\\caption{Pool\\_1: 50 \\% \\& more. $^\\dagger$: p \\textless{} .05.}\n"
@@ -67,9 +68,8 @@ def test_latex_by_hand() -> None:
         "\\end{table}\n"
     )
     # what needs no escape stays
-    signs = MARKUPS["tex"].signs
-    assert "MIRec: 2.5, a-b (c)".translate(signs) == "MIRec: 2.5, a-b (c)"
-    assert "\u2212.050".translate(signs) == "$-$.050"
+    assert latex_text("MIRec: 2.5, a-b (c)") == "MIRec: 2.5, a-b (c)"
+    assert latex_text("\u2212.050") == "$-$.050"
 
 
 MODELS = {
@@ -217,9 +217,9 @@ def test_the_table_of_ablations(tmp_path: Path) -> None:
     ]
     write_tables(given)
     whole = table._replace(caption=f"mirec-tiny (synthetic data), {SETTING} {table.caption}")
-    for suffix, markup in MARKUPS.items():
+    for suffix, draw in {"md": markdown, "tex": latex}.items():
         path = tmp_path / "tables" / f"new-brand.ablations.{suffix}"
-        assert path.read_text(encoding="utf-8") == drawn(whole, markup)
+        assert path.read_text(encoding="utf-8") == draw(whole)
 
 
 def test_the_summary_as_text() -> None:
