@@ -330,15 +330,14 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> str:
 def _tuning(arguments: Sequence[str]) -> tuple[str, bool]:
     plans, options = study_plans(arguments)
     from recbole_mirec.tuning import study
+    from recbole_mirec.tuning.trial import short_digest
 
     root = _checkpoint_dir(dict(plans[0].settings)) / "tuning"
     if options.models is None:
         result = study.run_study(plans[0], folder=options.results, root=root)
         return study.study_text(result), result.winner is not None
     budget = " ".join(options.budget)
-    digest = study.short_digest(
-        {"command": [plan.identity("") for plan in plans], "budget": budget}
-    )
+    digest = short_digest({"command": [plan.identity("") for plan in plans], "budget": budget})
     name = f"comparison-{plans[0].settings['dataset']}-{digest}"
     folder = options.results or root / name
     found = study.compare(plans, folder)

@@ -161,6 +161,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Literal["cosine", "hellinger"], "combination"),
     (Literal["bpr", "logistic"], "loss"),
     (Literal[schema.PROTOCOLS], "protocol"),
+    (Literal["auto", "graph", "vector"], "attribute_input"),
+    (Literal["node2vec", "netmf"], "graph_method"),
     (Depths, "topk"),
     (Negatives | None, "train_neg_sample_args"),
     (EvalArgs, "eval_args"),

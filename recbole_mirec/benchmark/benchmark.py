@@ -23,7 +23,7 @@ from recbole_mirec.results import is_synthetic
 from recbole_mirec.runs import BENCHMARK, owned
 from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
-from recbole_mirec.tuning.study import run_study, winner_settings
+from recbole_mirec.tuning.study import run_study
 from recbole_mirec.tuning.trial import StudyPlan
 
 ROOT = Path("saved", "benchmarks")
@@ -133,17 +133,9 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
 
 
 def _run_studies(studies: Studies, place: Path) -> dict[Path, dict[str, Any]]:
-    """Run studies, or what is left of them; returns what the winners set.
-
-    A study in which no trial has a score sets nothing.
-    """
-    found = {}
-    for folder, study in studies.items():
-        winner = run_study(study, folder=place / folder).winner
-        if winner is not None:
-            whole, fixed = winner_settings(study.settings, winner.trial), study.settings
-            found[folder] = {key: value for key, value in whole.items() if fixed.get(key) != value}
-    return found
+    """Run studies, or what is left of them; returns what the winners set, if there are any."""
+    winners = {one: run_study(study, folder=place / one).winner for one, study in studies.items()}
+    return {one: dict(winner.trial.parameters) for one, winner in winners.items() if winner}
 
 
 def _tuning_remarks(

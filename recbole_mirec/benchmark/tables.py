@@ -257,7 +257,7 @@ class Sheet:
         """A table of a kind by a set of rules, unless it has no row; the first column is text."""
         if rows:
             name = f"{self.protocol}.{kind}.{rules}".rstrip("_.")
-            title = f"{kind} {results.GROUPS[rules].strip()}".strip().capitalize()
+            title = f"{kind}, {results.GROUPS[rules].strip()}".strip(" ,").capitalize()
             cells = pd.DataFrame(rows).set_index(next(iter(rows[0])))
             yield Table(name, title, f"{RULES[rules]}{caption}", cells, self._notes(entries))
 

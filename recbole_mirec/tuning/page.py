@@ -1,5 +1,6 @@
 """`tuning.html`: a study on one page that needs neither a network nor scripts."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,17 +9,25 @@ import numpy as np
 import pandas as pd
 
 from recbole_mirec import plots
-from recbole_mirec.results import smaller_is_better
+from recbole_mirec.results import metric_title, smaller_is_better
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED
-from recbole_mirec.templates import by_reason, render
+from recbole_mirec.templates import MISSING, by_reason, render
 from recbole_mirec.tuning.space import Parameter, value_text
-from recbole_mirec.tuning.trial import best_first, score_text, top_trials
+from recbole_mirec.tuning.trial import (
+    N_EPOCHS,
+    SCORE,
+    SECONDS,
+    STATUS,
+    TRIAL,
+    StudyPlan,
+    best_first,
+)
 
 if TYPE_CHECKING:
     from recbole_mirec.tuning.study import StudyResult
 
-MIN_TRIALS = 8
+N_TOP, MIN_TRIALS = 10, 8
 
 
 def write_report(path: Path, study: "StudyResult") -> None:
@@ -66,6 +75,27 @@ def write_report(path: Path, study: "StudyResult") -> None:
         min_trials=MIN_TRIALS,
     )
     write_text(path, page)
+
+
+def score_text(score: float) -> str:
+    """A score with four places; large ones with fewer; a dash where there is none."""
+    size = abs(score)
+    return (
+        MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
+    )
+
+
+def top_trials(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
+    """The best trials as a table for people, by their numbers as text."""
+    best = best_first(plan, trials).head(N_TOP)
+    shown = pd.DataFrame({metric_title(plan.metric): best[SCORE].map(score_text)})
+    for name in plan.parameters:
+        shown[name] = best[name].map(value_label)
+    # "epochs" is a key that can be searched itself
+    shown["epochs run"], shown["best epoch"] = best[N_EPOCHS], best["best_epoch"]
+    shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
+    shown[STATUS] = best[STATUS]
+    return shown.set_index(best[TRIAL].astype(str))
 
 
 def value_label(value: Any) -> str:

@@ -24,7 +24,7 @@ from recbole_mirec.config import (
     known_keys,
     properties_folder,
 )
-from recbole_mirec.data.accounts import LISTS, VECTOR, check_perspectives
+from recbole_mirec.data.accounts import check_perspectives
 from recbole_mirec.model.mirec import check_method
 from recbole_mirec.registry import find_model
 
@@ -395,7 +395,6 @@ IDLE: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 # A key that is read all the same where a switch is on.
 _UNLESS = {"hubness_neighbours": "csls"}
 _PRESETS = ("variant", "schedule")
-_WORDS = {"attribute_input": ("auto", LISTS, VECTOR), "graph_method": ("node2vec", "netmf")}
 
 
 def check_space(space: SearchSpace, settings: Mapping[str, Any]) -> None:
@@ -474,9 +473,6 @@ def _checked(settings: Mapping[str, Any]) -> MirecConfig:
         check_perspectives(config["perspectives"])
     if config["model"] == "MIRec":
         check_method(config)
-        for key, words in _WORDS.items():
-            if config[key] not in words:
-                raise UsageError(f"Unknown {key} '{config[key]}'.{nearest(config[key], words)}")
     return config
 
 

@@ -1,6 +1,5 @@
 """Studies: trials on validation, run or taken up again; the winner, tested once; comparisons."""
 
-import hashlib
 import json
 import math
 import sys
@@ -41,7 +40,7 @@ from recbole_mirec.sweep import (
     read_end,
     run_jobs,
 )
-from recbole_mirec.tuning.page import write_report
+from recbole_mirec.tuning.page import top_trials, write_report
 from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
     CLOCK,
@@ -54,7 +53,7 @@ from recbole_mirec.tuning.trial import (
     StudyPlan,
     Trial,
     read_trials,
-    top_trials,
+    short_digest,
     trials_frame,
     write_trials,
 )
@@ -63,11 +62,6 @@ ROOT = Path("saved", "tuning")
 WINNER_FILE, RESULT_FILE = "winner.yaml", "result.json"
 REPORT_FILE, TRIALS = "tuning.html", "trials"
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
-
-
-def short_digest(identity: Mapping[str, Any]) -> str:
-    """Eight digits that tell one identity from another."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -19,10 +20,9 @@ from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat as compat
-from recbole_mirec.results import metric_title, protocol_title, read_metric, smaller_is_better
+from recbole_mirec.results import protocol_title, read_metric, smaller_is_better
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import LOCAL, End
-from recbole_mirec.templates import MISSING
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
@@ -35,13 +35,16 @@ ALGORITHMS = (EXHAUSTIVE, RANDOM, BAYES)
 # hyperopt's default, 20 random trials before the first informed one, is most of a small study
 N_RANDOM_FIRST = 10
 N_DRAWS = 20
-N_TOP = 10
 # trials that are drawn ahead where results are not needed for it
 N_AHEAD = 200
-
-
 # Keys that say how a trial runs and is shown, not what it computes.
-_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+
+
+def short_digest(content: Mapping[str, Any]) -> str:
+    """Eight digits that tell one identity from another."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class StudyPlan:
 
     def identity(self, data_fingerprint: str) -> dict[str, Any]:
         """All that the trials of the study depend on, but for how many there are."""
-        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
+        fixed = {key: value for key, value in self.settings.items() if key not in INCIDENTAL}
         identity = {
             "settings": dict(sorted(fixed.items())),
             "space": self.space.describe(),
@@ -149,31 +152,10 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def score_text(score: float) -> str:
-    """A score with four places; large ones with fewer; a dash where there is none."""
-    size = abs(score)
-    return (
-        MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
-    )
-
-
 def best_first(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
     """Those rows of `trials_frame` that have a score, the earlier one of equals first."""
     scored = trials.astype({SCORE: float}).dropna(subset=SCORE)
     return scored.sort_values([SCORE, TRIAL], ascending=[smaller_is_better(plan.metric), True])
-
-
-def top_trials(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
-    """The best trials as a table for people, by their numbers as text."""
-    best = best_first(plan, trials).head(N_TOP)
-    shown = pd.DataFrame({metric_title(plan.metric): best[SCORE].map(score_text)})
-    for name in plan.parameters:
-        shown[name] = best[name].map(value_text)
-    # "epochs" is a key that can be searched itself
-    shown["epochs run"], shown["best epoch"] = best[N_EPOCHS], best["best_epoch"]
-    shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
-    shown[STATUS] = best[STATUS]
-    return shown.set_index(best[TRIAL].astype(str))
 
 
 def write_trials(path: Path, frame: pd.DataFrame, parameters: Sequence[str]) -> None:

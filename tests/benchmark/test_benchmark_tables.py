@@ -29,7 +29,7 @@ CELLS = {
 TABLE = Table(
     name="new-brand.models.paper",
     caption="Pool_1: 50 % & more. †: p < .05.",
-    title="Models by the paper's rules",
+    title="Models, by the paper's rules",
     cells=pd.DataFrame(CELLS).set_index("Model"),
     notes=("5 % of *all*", "x^2 ~ y\\z #1 $2 {e}"),
 )
@@ -163,7 +163,7 @@ def test_the_tables_of_models_differences_and_categories() -> None:
         "Not tuned.",
     ]
     assert paper.name == "new-brand.models.paper"
-    assert paper.title == "Models by the paper's rules"
+    assert paper.title == "Models, by the paper's rules"
     assert paper.caption.startswith("By the paper's rules: compare published tables with these")
     assert texts(paper)[1] == ["BPR", ".200"]
     assert differences.name == "new-brand.differences"

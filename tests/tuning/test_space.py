@@ -415,7 +415,7 @@ def test_messages_name_the_file_and_the_line(tmp_path: Path) -> None:
         ({"graph_method": "netmf"}, f"{path}, line 4: 'graph_p' has no effect with"),
         ({"graph_p": 1.0}, f"configuration file and searched in {path}, line 4; leave one out."),
         ({"model": "BPR"}, f"{path}, line 4: model BPR has no parameter 'graph_p'."),
-        ({"graph_method": "netmv"}, "Unknown graph_method 'netmv'. Did you mean 'netmf'?"),
+        ({"graph_method": "netmv"}, "Received: 'netmv'. Did you mean 'netmf'?"),
     ):
         assert message in refused(read_space(path), MIREC | fixed)
 
@@ -473,7 +473,7 @@ def test_settings_that_are_wrong_themselves_are_no_fault_of_the_space() -> None:
             "must have entries for audience, attribute",
         ),
         ("MIRec", "choice", "perspectives", [["contnt"]], "Unknown perspective 'contnt'. Did you"),
-        ("MIRec", "choice", "attribute_input", ["list"], "Unknown attribute_input 'list'."),
+        ("MIRec", "choice", "attribute_input", ["list"], "must be one of auto, graph, vector."),
         ("MIRec", "choice", "variant", ["mirec", "papr"], "'papr'. Did you mean 'paper'?"),
         ("MIRec", "choice", "csls", [1], "'csls' cannot be 1. Key 'csls'"),
         ("BPR", "choice", "learner", ["adm"], "cannot be 'adm'. Key 'learner' must be one"),

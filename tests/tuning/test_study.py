@@ -35,10 +35,9 @@ from recbole_mirec.tuning.study import (
     compare,
     comparison_text,
     run_study,
-    short_digest,
     study_text,
 )
-from recbole_mirec.tuning.trial import read_trials
+from recbole_mirec.tuning.trial import read_trials, short_digest
 
 SEED_OF_THE_WORSE_FIRST = 3
 # A space without a grid; the fixed number of epochs keeps its trials short.
