@@ -14,15 +14,7 @@ from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED
 from recbole_mirec.templates import MISSING, by_reason, render
 from recbole_mirec.tuning.space import Parameter, value_text
-from recbole_mirec.tuning.trial import (
-    N_EPOCHS,
-    SCORE,
-    SECONDS,
-    STATUS,
-    TRIAL,
-    StudyPlan,
-    best_first,
-)
+from recbole_mirec.tuning.trial import StudyPlan, best_first
 
 if TYPE_CHECKING:
     from recbole_mirec.tuning.study import StudyResult
@@ -88,14 +80,14 @@ def score_text(score: float) -> str:
 def top_trials(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
     """The best trials as a table for people, by their numbers as text."""
     best = best_first(plan, trials).head(N_TOP)
-    shown = pd.DataFrame({metric_title(plan.metric): best[SCORE].map(score_text)})
+    shown = pd.DataFrame({metric_title(plan.metric): best["score"].map(score_text)})
     for name in plan.parameters:
         shown[name] = best[name].map(value_label)
     # "epochs" is a key that can be searched itself
-    shown["epochs run"], shown["best epoch"] = best[N_EPOCHS], best["best_epoch"]
-    shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
-    shown[STATUS] = best[STATUS]
-    return shown.set_index(best[TRIAL].astype(str))
+    shown["epochs run"], shown["best epoch"] = best["n_epochs"], best["best_epoch"]
+    shown["s"] = best["seconds"].map(lambda seconds: f"{seconds:.0f}")
+    shown["status"] = best["status"]
+    return shown.set_index(best["trial"].astype(str))
 
 
 def value_label(value: Any) -> str:

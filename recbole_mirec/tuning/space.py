@@ -17,13 +17,7 @@ from recbole.utils import ModelType, argument_list
 
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.values import Loader, parse_value
-from recbole_mirec.config import (
-    UNREAD,
-    MirecConfig,
-    accepts,
-    known_keys,
-    properties_folder,
-)
+from recbole_mirec.config import UNREAD, MirecConfig, accepts, known_keys, properties_folder
 from recbole_mirec.data.accounts import check_perspectives
 from recbole_mirec.model.mirec import check_method
 from recbole_mirec.registry import find_model

@@ -43,11 +43,6 @@ from recbole_mirec.sweep import (
 from recbole_mirec.tuning.page import top_trials, write_report
 from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
-    CLOCK,
-    REASON,
-    SCORE,
-    STATUS,
-    TRIAL,
     TRIALS_FILE,
     Search,
     StudyPlan,
@@ -155,7 +150,7 @@ class _Study:
                 f"'{folder}' holds trial {self.n_stored} already, more than "
                 f"--max_evals={plan.max_trials}. Raise it, or name another folder with --results."
             )
-        before = max((float(row[CLOCK]) for row in self.stored.values()), default=0.0)
+        before = max((float(row["finished_at"]) for row in self.stored.values()), default=0.0)
         self.started = time.time() - before
         self.deadline = None if plan.minutes is None else self.started + 60 * plan.minutes
 
@@ -223,7 +218,7 @@ class _Study:
                     f"'{self.folder / TRIALS_FILE}', trial {number}: {name} is {row.get(name)}, "
                     f"where this study tries {value_text(value)}. {OTHER_FOLDER}"
                 )
-        clock = float(row[CLOCK]) if row else time.time() - self.started
+        clock = float(row["finished_at"]) if row else time.time() - self.started
         self.trials[number] = Trial(number, parameters, end, clock)
 
     def _loss(self, number: int) -> float:
@@ -307,8 +302,8 @@ def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
             "protocol": settings["protocol"],
             "model": settings["model"],
             "n_trials": len(result.trials),
-            "n_scored": int(result.trials[SCORE].notna().sum()),
-            "minutes": round(result.trials[CLOCK].max() / 60, 1),
+            "n_scored": int(result.trials["score"].notna().sum()),
+            "minutes": round(result.trials["finished_at"].max() / 60, 1),
             "winner": None if winner is None else winner.trial.number,
             "part": None,
         }
@@ -360,12 +355,12 @@ def study_text(result: StudyResult) -> str:
     lines = [
         f"{plan.settings['model']} on {data}, protocol {plan.protocol}: "
         f"{len(trials)} trials by {plan.algorithm} search in "
-        f"{duration(trials[CLOCK].max())}",
+        f"{duration(trials['finished_at'].max())}",
         *("", format_table(top.drop(columns="best epoch").reset_index(), decimals=4), ""),
     ]
-    failed = trials[trials[SCORE].isna()].groupby([STATUS, REASON], sort=False)
+    failed = trials[trials["score"].isna()].groupby(["status", "reason"], sort=False)
     for (status, reason), rows in failed:
-        numbers = ", ".join(map(str, rows[TRIAL]))
+        numbers = ", ".join(map(str, rows["trial"]))
         lines.append(f"{status}: {'trial' if len(rows) == 1 else 'trials'} {numbers}: {reason}")
     lines += [""] if len(failed) else []
     if winner is None:

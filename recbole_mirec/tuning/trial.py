@@ -26,9 +26,8 @@ from recbole_mirec.sweep import LOCAL, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
-TRIAL, STATUS, SCORE, REASON = "trial", "status", "score", "reason"
-N_EPOCHS, SECONDS, CLOCK = "n_epochs", "seconds", "finished_at"
-TIMES = (SECONDS, CLOCK)
+# Columns of trials.csv that differ between any two runs of a study.
+TIMES = ("seconds", "finished_at")
 
 EXHAUSTIVE, RANDOM, BAYES = "exhaustive", "random", "bayes"
 ALGORITHMS = (EXHAUSTIVE, RANDOM, BAYES)
@@ -136,8 +135,8 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
     metrics = list(dict.fromkeys(name for trial in ordered for name in trial.end.metrics))
-    columns = [TRIAL, STATUS, SCORE, *parameters, *(f"valid_{name}" for name in metrics)]
-    columns += ["best_epoch", N_EPOCHS, *TIMES, REASON]
+    columns = ["trial", "status", "score", *parameters, *(f"valid_{name}" for name in metrics)]
+    columns += ["best_epoch", "n_epochs", *TIMES, "reason"]
     rows = [
         [
             *(trial.number, end.status, end.metrics.get(metric)),
@@ -154,8 +153,8 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
 
 def best_first(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
     """Those rows of `trials_frame` that have a score, the earlier one of equals first."""
-    scored = trials.astype({SCORE: float}).dropna(subset=SCORE)
-    return scored.sort_values([SCORE, TRIAL], ascending=[smaller_is_better(plan.metric), True])
+    scored = trials.astype({"score": float}).dropna(subset="score")
+    return scored.sort_values(["score", "trial"], ascending=[smaller_is_better(plan.metric), True])
 
 
 def write_trials(path: Path, frame: pd.DataFrame, parameters: Sequence[str]) -> None:
@@ -181,7 +180,7 @@ def read_trials(path: Path) -> dict[int, dict[str, str]]:
     try:
         # as bytes, because text mode would change line ends inside of values
         rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode())))
-        return {int(row[TRIAL]): row for row in rows if float(row[CLOCK]) >= 0}
+        return {int(row["trial"]): row for row in rows if float(row["finished_at"]) >= 0}
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"'{path}' cannot be read: {error!r}. The file was changed by hand; put it back, or "
