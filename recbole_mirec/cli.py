@@ -330,18 +330,19 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> str:
 def _tuning(arguments: Sequence[str]) -> tuple[str, bool]:
     plans, options = study_plans(arguments)
     from recbole_mirec.tuning import study
+    from recbole_mirec.tuning.trial import short_digest
 
     root = _checkpoint_dir(dict(plans[0].settings)) / "tuning"
     if options.models is None:
         result = study.run_study(plans[0], folder=options.results, root=root)
         return study.study_text(result), result.winner is not None
     budget = " ".join(options.budget)
-    digest = study.short_digest(
-        {"command": [plan.identity("") for plan in plans], "budget": budget}
-    )
+    digest = short_digest({"command": [plan.identity("") for plan in plans], "budget": budget})
     name = f"comparison-{plans[0].settings['dataset']}-{digest}"
-    found = study.compare(plans, options.results or root / name, budget=f"{budget} a study")
-    return study.comparison_text(found), all(one.winner is not None for one in found.results)
+    folder = options.results or root / name
+    found = study.compare(plans, folder)
+    text = study.comparison_text(found, folder, budget)
+    return text, all(one.winner is not None for one in found)
 
 
 def study_plans(arguments: Sequence[str]) -> tuple[list["StudyPlan"], argparse.Namespace]:

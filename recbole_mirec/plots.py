@@ -114,11 +114,17 @@ def limits(values: ArrayLike) -> tuple[float, float]:
     return float(known.min() - margin), float(known.max() + margin)
 
 
-def round_numbers(low: float, high: float, *, log: bool = False) -> list[float]:
+def round_numbers(
+    low: float, high: float, *, log: bool = False, whole: bool = False
+) -> list[float]:
     """Returns two to seven round numbers from low to high; with `log` for steps of equal ratio."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
-    steps = LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)) if log else MaxNLocator(5)
+    steps = (
+        LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,))
+        if log
+        else MaxNLocator(5, integer=whole)
+    )
     ends = low - 1e-9 * abs(low), high + 1e-9 * abs(high)
     marks = [float(f"{x:.12g}") for x in steps.tick_values(low, high) if ends[0] <= x <= ends[1]]
     return marks[:: math.ceil(len(marks) / 7)] if len(marks) > 1 else [low, high]
@@ -318,28 +324,19 @@ def account_map(accounts: Sequence[Mapping[str, Any]], categories: Sequence[str]
 
 
 @picture
-def history(scores: Array, kinds: ArrayLike, bigger: bool) -> "Axes":
-    """Score of every trial in its turn (NaN: none), and the best so far as a line.
-
-    Kinds are those of `TRIALS`; `bigger` tells whether a larger score is better.
-    """
-    axes = _axes(520, 240, bottom=38)
-    numbers = np.arange(1.0, len(scores) + 1)
-    best = (np.fmax if bigger else np.fmin).accumulate(scores)
-    axes.plot(numbers, best, color=ORANGE, lw=1.6, drawstyle="steps-post")
-    axes.set_xlim(0.5, len(scores) + 0.5)
-    axes.set_xlabel("trial", loc="right")
-    _few_ticks(axes.xaxis, 8, integer=True)
-    return _mark_trials(axes, numbers, scores, kinds)
-
-
-@picture
-def parameter(
-    places: Array, ticks: Ticks, scores: Array, kinds: ArrayLike, medians: bool
+def trials(
+    places: Array,
+    ticks: Ticks,
+    scores: Array,
+    kinds: ArrayLike,
+    *,
+    medians: bool = False,
+    best: Array | None = None,
 ) -> "Axes":
-    """Score of every trial (NaN: none) against its place from 0 to 1 on a parameter's axis.
+    """Score of every trial (NaN: none, in a lane below) against its place from 0 to 1 on an axis.
 
-    Kinds are those of `TRIALS`; with `medians`, a bar stands at the median of a tick's scores.
+    Kinds are those of `TRIALS`; with `medians`, a bar stands at the median of a tick's scores;
+    `best`, the best score so far, is a line.
     """
     shown = ticks[:: math.ceil(len(ticks) / 14)]
     labels = [shortened(label, 14) for _, label in shown]
@@ -347,32 +344,27 @@ def parameter(
     longest = _LETTER * max(map(len, labels))
     aslant = len(labels) * (longest + 8) > 300
     bottom = 26 + 0.6 * longest * aslant
-    axes = _axes(340, 140 + bottom, bottom=bottom)
+    axes = _axes(340 if best is None else 520, 140 + bottom, bottom=bottom)
     half = min(0.06, 0.35 / len(ticks))
     for place, _ in ticks if medians else ():
         there = scores[(places == place) & np.isfinite(scores)]
         if len(there) > 1:
-            axes.plot(
-                [place - half, place + half], [np.median(there)] * 2, color=INK, lw=2, zorder=3
-            )
-    axes.set_xlim(-0.03, 1.03)
+            ends = [place - half, place + half]
+            axes.plot(ends, [np.median(there)] * 2, color=INK, lw=2, zorder=3)
+    if best is not None:
+        axes.plot(places, best, color=ORANGE, lw=1.6, drawstyle="steps-post")
     looks: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks([place for place, _ in shown], labels, **(looks if aslant else {}))
-    return _mark_trials(axes, places, scores, kinds)
-
-
-def _mark_trials(axes: "Axes", places: Array, scores: Array, kinds: ArrayLike) -> "Axes":
-    """Mark the trials at their scores (NaN: none); those without one in a lane below."""
     low, high = limits(scores)
     lane = 0.14 * (high - low) if np.isnan(scores).any() else 0.0
-    axes.set_ylim(low - lane, high)
+    axes.set(xlim=(-0.03, 1.03), ylim=(low - lane, high))
     heights = np.where(np.isnan(scores), low - lane / 2, scores)
-    for kind, looks in TRIALS.items():
+    for kind, marks in TRIALS.items():
         chosen = np.asarray(kinds) == kind
-        axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **looks)
-    ticks = {mark: f"{mark:.6g}" for mark in round_numbers(low, high)}
-    ticks |= {low - lane / 2: "none"} if lane else {}
-    axes.set_yticks([*ticks], [*ticks.values()])
+        axes.plot(places[chosen], heights[chosen], ls="", clip_on=False, **marks)
+    values = {mark: f"{mark:.6g}" for mark in round_numbers(low, high)}
+    values |= {low - lane / 2: "none"} if lane else {}
+    axes.set_yticks([*values], [*values.values()])
     axes.grid(axis="x", visible=False)
     return axes
 

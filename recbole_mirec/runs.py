@@ -7,7 +7,7 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -40,9 +40,6 @@ PACKAGES = (
 )
 OTHER_FOLDER = "Name another folder with --results, or leave --results out."
 
-# The words for where the identity found differs from the one wanted, at a key.
-Difference = Callable[[Mapping[str, Any], Mapping[str, Any], str], str]
-
 
 @contextmanager
 def alone_in(folder: Path, *, kind: str = "run", patience: float = 0.0) -> Iterator[None]:
@@ -72,9 +69,7 @@ def alone_in(folder: Path, *, kind: str = "run", patience: float = 0.0) -> Itera
 
 
 @contextmanager
-def owned(
-    folder: Path, kind: str, identity: Mapping[str, Any], difference: Difference
-) -> Iterator[None]:
+def owned(folder: Path, kind: str, identity: Mapping[str, Any]) -> Iterator[None]:
     """Make the folder of a `STUDY` or `BENCHMARK`, or take up the same one in it, alone.
 
     What is done is its identity, in plain values, as JSON gives them back.
@@ -96,22 +91,30 @@ def owned(
             write_text(path, json.dumps(what, indent=2) + "\n")
         try:
             found = json.loads(path.read_text(encoding="utf-8"))["identity"]
-            differing = [key for key in identity if found[key] != identity[key]]
-            words = difference(found, identity, differing[0]) if differing else ""
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"'{path}' cannot be read: {error!r}. {OTHER_FOLDER}") from None
-        if words:
+        if found != identity:
+            words = _first_difference(_flat(found), _flat(identity))
             raise UsageError(f"'{folder}' holds another {kind}: {words}. {OTHER_FOLDER}")
         yield
 
 
-def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def _first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Where two mappings differ first, in words."""
-    name = next(
-        name for name in {**old, **new} if (name in old) != (name in new) or old[name] != new[name]
-    )
+    names = {**old, **new}
+    name = next(one for one in names if old.get(one, names) != new.get(one, names))
+    if name == "data":
+        return "the data set's files have changed since"
     before, now = (repr(one[name]) if name in one else "unset" for one in (old, new))
     return f"its {name} is {before}, not {now}"
+
+
+def _flat(content: Any, name: str = "") -> dict[str, Any]:
+    """Nested values by the way to them, such as `models: BPR: epochs`."""
+    if not isinstance(content, dict):
+        return {name: content}
+    parts = [_flat(value, f"{name}: {key}".removeprefix(": ")) for key, value in content.items()]
+    return {key: value for part in parts for key, value in part.items()}
 
 
 class Run(NamedTuple):

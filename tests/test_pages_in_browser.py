@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 sys.path += [str(Path(__file__).parent / room) for room in ("benchmark", "tuning")]
-from report_cases import write_folder, write_portrait_file
+from report_cases import portrait, write_folder
 from test_tuning_page import FIVE, study_of
 
 from recbole_mirec.benchmark.page import write_page
@@ -30,8 +30,7 @@ def opened(
     playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
     folder = tmp_path_factory.mktemp("page")
     if request.param == "benchmark":
-        write_portrait_file(folder)
-        path = write_page(write_folder(folder, failed=["BPR"]), "go")
+        path = write_page(write_folder(folder, failed=["BPR"]), "go", portrait())
     else:
         path = folder / "tuning.html"
         write_report(path, study_of(FIVE))

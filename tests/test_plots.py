@@ -153,7 +153,8 @@ def test_the_history_marks_every_trial_and_steps_where_one_is_better(
 ) -> None:
     scores = np.array([0.2, np.nan, 0.25, np.nan, 0.1])
     kinds = ["finished", "failed", "winner", "diverged", "stopped"]
-    svg = plots.history(scores, kinds, bigger)
+    so_far = (np.fmax if bigger else np.fmin).accumulate(scores)
+    svg = plots.trials(np.arange(5) / 4, [(0.5, "3")], scores, kinds, best=so_far)
     (first,), (winner,), (stopped,) = (marks(svg, name) for name in ("blue", "orange", "page"))
     scale = (stopped[1] - winner[1]) / 0.15
     assert stopped[1] - first[1] == pytest.approx(0.1 * scale, abs=0.02)
@@ -170,11 +171,11 @@ def test_the_history_marks_every_trial_and_steps_where_one_is_better(
 def test_a_choice_has_bars_at_its_medians_and_long_names_stand_aslant() -> None:
     places, scores = np.array([0.25, 0.25, 0.25, 0.75]), np.array([0.1, 0.2, 0.6, 0.6])
     ticks = [(0.25, "[64, 64, 64, 64]"), (0.75, "[128, 128, 128, 128]")]
-    svg = plots.parameter(places, ticks, scores, ["finished"] * 4, True)
+    svg = plots.trials(places, ticks, scores, ["finished"] * 4, medians=True)
     (bar,) = lines(svg, "ink")
     assert bar[0][1] == pytest.approx(marks(svg, "blue")[1][1], abs=0.02)
     assert "[64, 64, 64, …" in svg and "rotate(-35" not in svg
-    svg = plots.parameter(places, ticks * 3, scores, ["finished"] * 4, False)
+    svg = plots.trials(places, ticks * 3, scores, ["finished"] * 4)
     assert "rotate(-35" in svg and not lines(svg, "ink")
 
 

@@ -8,7 +8,7 @@ from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import write_csv
 from recbole_mirec.benchmark.page import write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
-from recbole_mirec.benchmark.portrait import portrait_run, write_portrait
+from recbole_mirec.benchmark.portrait import portrait_of, portrait_run
 from recbole_mirec.benchmark.summary import (
     RUN_COLUMNS,
     BenchmarkResult,
@@ -20,10 +20,10 @@ from recbole_mirec.benchmark.tables import write_tables
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data
 from recbole_mirec.results import is_synthetic
-from recbole_mirec.runs import BENCHMARK, first_difference, owned
+from recbole_mirec.runs import BENCHMARK, owned
 from recbole_mirec.sweep import FINISHED, LOCAL, Job, forget_failure, run_jobs
 from recbole_mirec.tuning.space import check_space, shipped_space
-from recbole_mirec.tuning.study import run_study, winner_settings
+from recbole_mirec.tuning.study import run_study
 from recbole_mirec.tuning.trial import StudyPlan
 
 ROOT = Path("saved", "benchmarks")
@@ -65,7 +65,7 @@ def run_benchmark(
     place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():
         raise UsageError(f"'{place}' holds no benchmark yet; leave --report-only out.")
-    with owned(place, BENCHMARK, identity, _difference):
+    with owned(place, BENCHMARK, identity):
         if not report_only:
             tuned = _run_studies(studies, place)
             titles = {place / run.folder: run.title for run in runs}
@@ -133,17 +133,9 @@ def checked_plan(plan: BenchmarkPlan) -> tuple[list[PlannedRun], Studies]:
 
 
 def _run_studies(studies: Studies, place: Path) -> dict[Path, dict[str, Any]]:
-    """Run studies, or what is left of them; returns what the winners set.
-
-    A study in which no trial has a score sets nothing.
-    """
-    found = {}
-    for folder, study in studies.items():
-        winner = run_study(study, folder=place / folder).winner
-        if winner is not None:
-            whole, fixed = winner_settings(study.settings, winner.trial), study.settings
-            found[folder] = {key: value for key, value in whole.items() if fixed.get(key) != value}
-    return found
+    """Run studies, or what is left of them; returns what the winners set, if there are any."""
+    winners = {one: run_study(study, folder=place / one).winner for one, study in studies.items()}
+    return {one: dict(winner.trial.parameters) for one, winner in winners.items() if winner}
 
 
 def _tuning_remarks(
@@ -184,21 +176,4 @@ def _write(result: BenchmarkResult, command: str) -> None:
     write_tables(result)
     if (runs["status"] == FINISHED).any():
         run = portrait_run(folder, result.runs, plan.main)
-        if run is not None:
-            write_portrait(folder, run, plan.main)
-        write_page(result, command)
-
-
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
-    """Where two identities differ first, in words."""
-    if key == "data":
-        return "the data set's files have changed since"
-    return first_difference(_flat(found[key], key), _flat(wanted[key], key))
-
-
-def _flat(content: Any, name: str) -> dict[str, Any]:
-    """Nested values by the way to them, such as `models: BPR: epochs`."""
-    if not isinstance(content, dict):
-        return {name: content}
-    parts = [_flat(value, f"{name}: {key}") for key, value in content.items()]
-    return {key: value for part in parts for key, value in part.items()}
+        write_page(result, command, None if run is None else portrait_of(run, plan.main))

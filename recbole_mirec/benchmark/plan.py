@@ -1,6 +1,5 @@
 """What a benchmark is to do: a YAML plan, checked key by key, and the runs that it stands for."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -10,14 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest, refuse
@@ -26,6 +18,7 @@ from dataset_convert.common.values import load_yaml
 from recbole_mirec.config import all_defaults, properties_folder
 from recbole_mirec.registry import find_model, is_deterministic, leaks
 from recbole_mirec.runs import versions
+from recbole_mirec.tuning.trial import INCIDENTAL, short_digest
 
 # Configuration keys that the plan or the benchmark itself decides, and by what.
 DECIDED: dict[str, str] = {
@@ -44,8 +37,6 @@ DECIDED: dict[str, str] = {
 }
 # What every run of a benchmark has in common.
 COMMON = {"torch_threads": 1, "show_progress": False, "eval_unseen_only": True}
-# Keys that say where and how runs are made, not what they compute.
-_INCIDENTAL = ("data_path", "state", "gpu_id")
 
 _class_of = cache(find_model)
 
@@ -217,10 +208,12 @@ class BenchmarkPlan(_Keys):
         """All that the benchmark's figures depend on, with the fingerprint of the data's files."""
         found = self.model_dump(exclude={"jobs"})
         for settings in (found["settings"], *found["models"].values()):
-            for key in _INCIDENTAL:
+            for key in INCIDENTAL:
                 settings.pop(key, None)
         found |= {
-            "defaults": {entry.model: _digest(all_defaults(entry.model)) for entry in self.entries},
+            "defaults": {
+                entry.model: short_digest(all_defaults(entry.model)) for entry in self.entries
+            },
             "data": data_fingerprint,
             "versions": versions(),
         }
@@ -233,12 +226,7 @@ def folder_name(identity: Mapping[str, Any]) -> str:
     Other versions of the packages find it as well, and are refused.
     """
     lasting = {key: value for key, value in identity.items() if key != "versions"}
-    return f"{identity['name']}-{_digest(lasting)}"
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{identity['name']}-{short_digest(lasting)}"
 
 
 def planned_runs(plan: BenchmarkPlan) -> list[PlannedRun]:

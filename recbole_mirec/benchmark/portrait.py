@@ -1,4 +1,4 @@
-"""`portrait.json`: what the main model sees of accounts, from one run opened once.
+"""What the main model sees of accounts, from one run opened once: a portrait for the page.
 
     label, protocol, seed  of the run that was opened
     graph    names and strengths of attributes, strongest first; edges (place, place, weight);
@@ -12,11 +12,10 @@
 the account has most of, each with `text` and whether the brand has it too (`shared`).
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,14 +27,13 @@ from scipy.stats import rankdata
 
 from dataset_convert import schema
 from dataset_convert.features.visual import SCENE_PREFIX, token_label
-from recbole_mirec import runs
 from recbole_mirec.data.attributes import training_graph
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.results import evaluate_scores, protocol_title
+from recbole_mirec.runs import read_run
 from recbole_mirec.trainer import score_matrix
 
-PORTRAIT_FILE: Final = "portrait.json"
 N_ATTRIBUTES, N_TOPICS, N_WORDS, N_LABELS = 48, 3, 4, 6
 # Of a topic that is shown; accounts beyond which neighbourhoods would take minutes.
 LEAST_SHARE, MOST_FOR_TSNE = 0.05, 8000
@@ -57,31 +55,28 @@ class _NothingToShow(Exception):  # noqa: N818 - a part of the portrait is left 
     """Why a part of the portrait is not there."""
 
 
-def write_portrait(folder: Path, run_folder: Path, label: str) -> Path:
-    """Open a finished run at its best epoch and write `portrait.json` into the benchmark's folder.
+def portrait_of(run_folder: Path, label: str) -> dict[str, Any]:
+    """Open a finished run at its best epoch and draw the portrait; the run is left as it is.
 
-    The run is left as it is. `label` is that of its model in the benchmark.
+    `label` is that of its model in the benchmark.
 
     Raises:
         UsageError: the run cannot be opened.
     """
-    run = runs.read_run(run_folder)
+    run = read_run(run_folder)
     experiment = prepare(run.record["settings"], run_folder=run.folder, log_file=Path(os.devnull))
     experiment.trainer.load_best()
     experiment.model.eval()
     config = experiment.config
     protocol = protocol_title(str(config["protocol"]), config["folds"], config["fold"])
     portrait: dict[str, Any] = {"label": label, "protocol": protocol, "seed": int(config["seed"])}
-    missing = {}
+    portrait["missing"] = {}
     for name, part in {"graph": attribute_graph, "map": account_map, "cases": case_studies}.items():
         try:
             portrait[name] = part(experiment)
         except _NothingToShow as reason:
-            portrait[name], missing[name] = None, str(reason)
-    path = folder / PORTRAIT_FILE
-    portrait["missing"] = missing
-    runs.write_text(path, json.dumps(portrait, ensure_ascii=False) + "\n")
-    return path
+            portrait[name], portrait["missing"][name] = None, str(reason)
+    return portrait
 
 
 def attribute_graph(experiment: Experiment) -> dict[str, Any]:

@@ -105,11 +105,6 @@ def per_brand_frame(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return joined.reindex(columns=[*KEY_COLUMNS, *metrics])
 
 
-def measures_in(per_brand: pd.DataFrame) -> list[Measure]:
-    """The metrics that the columns of `per_brand_frame` give."""
-    return measures_of(name for name in map(str, per_brand) if name not in KEY_COLUMNS)
-
-
 def whole_seeds(per_brand: pd.DataFrame, *, n_folds: int) -> pd.DataFrame:
     """Rows of a model, protocol and part, without the seeds of which a fold has not finished."""
     n_known = per_brand.groupby("seed")["fold"].transform("nunique")
@@ -146,7 +141,7 @@ def results_frame(plan: BenchmarkPlan, per_brand: pd.DataFrame) -> pd.DataFrame:
     In a cross-validation only the test part is summarised: its validation parts overlap.
     """
     rows: list[dict[str, Any]] = []
-    measures = measures_in(per_brand)
+    measures = measures_of(name for name in map(str, per_brand) if name not in KEY_COLUMNS)
     for protocol in plan.protocols if measures else ():
         for part in (schema.TEST,) if plan.folds else PARTS:
             chosen = per_brand[(per_brand["protocol"] == protocol) & (per_brand["part"] == part)]

@@ -4,9 +4,9 @@ S. Wang et al., "Micro-Influencer Recommendation by Multi-Perspective Account Re
 Learning", IEEE Transactions on Multimedia 25 (2023).
 """
 
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from string import Template
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,17 +18,18 @@ from recbole_mirec.benchmark.summary import BenchmarkResult, category_table
 from recbole_mirec.evaluation.statistics import LEVEL
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import FINISHED
+from recbole_mirec.templates import MISSING
 
 FOLDER = "tables"
 METRICS = ("MAP", "AUC", "cAUC", "Recall@10", "Recall@50", "MRR", "MedR")
 TESTED = ("MAP", "AUC", "Recall@10", "Recall@50", "MRR")
+# How a caption begins, by the prefix of the metrics.
 RULES = {
     "": "",
-    results.PAPER: " By the paper's rules.",
-    results.UNSEEN: " Influencers without a training collaboration only.",
+    results.PAPER: "By the paper's rules: compare published tables with these only. ",
+    results.UNSEEN: "Influencers without a training collaboration only, as collaborators and as "
+    "candidates; this pool is smaller, so compare within a column only. ",
 }
-MISSING = "-"
-LEAST_P = 0.001
 
 
 class Cell(NamedTuple):
@@ -40,211 +41,254 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: the name of its files, its caption, a frame of cells, and lines under it."""
+    """A table: name of its files, title, caption, a frame of cells, and lines under it."""
 
     name: str
+    title: str
     caption: str
     cells: pd.DataFrame
     notes: Sequence[str] = ()
 
 
-class Markup(NamedTuple):
-    """How a language writes a table; `columns` are the sign of the first and of each other."""
-
-    signs: dict[int, str]
-    bold: str
-    dagger: str
-    columns: tuple[str, str]
-    row: tuple[str, str, str]
-    notes: tuple[str, str]
-    page: Template
-
-
-_ONE_LINE = dict.fromkeys((*range(32), 127), " ")
-# By the suffix of its files. LaTeX needs no package.
-MARKUPS = {
-    "md": Markup(
-        signs=_ONE_LINE | {ord(sign): f"\\{sign}" for sign in r"\`*_[]<>|#~"},
-        bold="**{}**",
-        dagger="†",
-        columns=("| --- |", " ---: |"),
-        row=("| ", " | ", " |"),
-        notes=("\n- ", "\n- "),
-        page=Template("$caption\n\n$head\n$columns\n$body\n$notes"),
-    ),
-    "tex": Markup(
-        signs=_ONE_LINE
-        | {ord(sign): f"\\{sign}" for sign in "&%$#_{}"}
-        # behind the end of a row a bracket would hold a length
-        | {ord("\\"): r"\textbackslash{}", ord("["): "{[}", ord("†"): r"$^\dagger$"}
-        | {ord("~"): r"\textasciitilde{}", ord("^"): r"\textasciicircum{}"}
-        | {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}"},
-        bold=r"\textbf{{{}}}",
-        dagger=r"$^\dagger$",
-        columns=("l", "r"),
-        row=("", " & ", r" \\"),
-        notes=(r"\par\footnotesize\raggedright ", r" \\ "),
-        page=Template(
-            "\\begin{table}\n\\centering\n\\caption{$caption}\n\\label{tab:$label}\n"
-            "\\begin{tabular}{$columns}\n\\hline\n$head\n\\hline\n$body\n\\hline\n"
-            "\\end{tabular}\n$notes\\end{table}\n"
-        ),
-    ),
+# Signs in LaTeX, without a package; behind the end of a row a bracket would hold a length.
+_LATEX = {ord(sign): f"\\{sign}" for sign in "&%$#_{}"} | {
+    ord("\\"): r"\textbackslash{}",
+    ord("["): "{[}",
+    ord("†"): r"$^\dagger$",
+    ord(MISSING): "--",
+    ord("\N{MINUS SIGN}"): "$-$",
+    ord("~"): r"\textasciitilde{}",
+    ord("^"): r"\textasciicircum{}",
+    ord("<"): r"\textless{}",
+    ord(">"): r"\textgreater{}",
 }
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def drawn(table: Table, markup: Markup) -> str:
-    """A table in a markup language: caption, rows, notes."""
-
-    def text(cell: Cell) -> str:
-        plain = cell.text.translate(markup.signs)
-        return (markup.bold.format(plain) if cell.bold else plain) + markup.dagger * cell.dagger
-
-    first, between, last = markup.row
-    rows = [[Cell(str(name)) for name in table.cells], *table.cells.to_numpy().tolist()]
-    lines = [first + between.join(map(text, row)) + last for row in rows]
-    notes = markup.notes[1].join(note.translate(markup.signs) for note in table.notes)
-    return markup.page.substitute(
-        caption=table.caption.translate(markup.signs),
-        label=re.sub("[^a-z0-9]+", "-", table.name.lower()),
-        columns=markup.columns[0] + markup.columns[1] * (len(rows[0]) - 1),
-        head=lines[0],
-        body="\n".join(lines[1:]),
-        notes=f"{markup.notes[0]}{notes}\n" if notes else "",
-    )
+def markdown_text(text: str) -> str:
+    """A text in one line of Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", _CONTROLS.sub(" ", text))
 
 
-def number(value: float, decimals: int = 3) -> str:
-    """A figure as the paper's tables print it: .238; a dash where there is none."""
-    if value != value:
+def latex_text(text: str) -> str:
+    """A text in one line of LaTeX."""
+    return _CONTROLS.sub(" ", text).translate(_LATEX)
+
+
+def markdown(table: Table) -> str:
+    """A table in Markdown: caption, rows, notes."""
+    head, *rows = _drawn(table, markdown_text, "**{}**")
+    line = ["---", *["---:"] * len(table.cells.columns)]
+    lines = [f"| {' | '.join(row)} |" for row in (head, line, *rows)]
+    notes = [f"- {markdown_text(note)}" for note in table.notes]
+    return "\n".join([markdown_text(table.caption), "", *lines, "", *notes]) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A table in LaTeX: caption, rows, notes."""
+    head, *rows = (" & ".join(row) + r" \\" for row in _drawn(table, latex_text, r"\textbf{{{}}}"))
+    label = re.sub("[^a-z0-9]+", "-", table.name.lower())
+    notes = r" \\ ".join(map(latex_text, table.notes))
+    lines = [
+        *(r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"),
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.cells.columns)}}}",
+        *(r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}"),
+        *([rf"\par\footnotesize\raggedright {notes}"] if notes else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _drawn(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[list[str]]:
+    """The head and the rows of a table in a markup language."""
+    yield [escape(str(name)) for name in (table.cells.index.name, *table.cells)]
+    for name, *cells in table.cells.itertuples(name=None):
+        texts = [
+            (bold if cell.bold else "{}").format(escape(cell.text)) + escape("†") * cell.dagger
+            for cell in cells
+        ]
+        yield [escape(name), *texts]
+
+
+def title_of(metric: str) -> str:
+    """A metric's name as it heads a column, without the group that it belongs to."""
+    return results.metric_title(metric).removeprefix(results.rule_prefix(metric))
+
+
+def metric_text(value: float, metric: str = "MAP") -> str:
+    """A value of a metric: three places and no zero before the point; ranks with one place."""
+    if not math.isfinite(value):
         return MISSING
-    text = f"{value:.{decimals}f}"
-    # no minus before what is rounded to zero
-    text = text.removeprefix("-") if float(text) == 0 else text
-    return re.sub(r"^(-?)0\.", r"\1.", text)
+    if title_of(metric) == results.RANK_TITLE:
+        return f"{value:,.1f}"
+    text = f"{value:.3f}"
+    return text[1:] if text.startswith("0") else text
+
+
+def signed_text(value: float) -> str:
+    """A difference with its sign, a true minus."""
+    sign = "\N{MINUS SIGN}" if round(value, 3) < 0 else "+"
+    return sign * math.isfinite(value) + metric_text(abs(value))
+
+
+def p_text(value: float) -> str:
+    """A p-value: three places, never 0."""
+    return "< .001" if value < 0.001 else metric_text(value)
+
+
+def span(numbers: Iterable[int]) -> str:
+    """The least and the greatest of some numbers, or the only one; 0 of none."""
+    ends = sorted(set(numbers)) or [0]
+    return " to ".join(f"{end:,}" for end in dict.fromkeys((ends[0], ends[-1])))
 
 
 def write_tables(result: BenchmarkResult) -> None:
     """Write every table as Markdown and as LaTeX into the benchmark's folder."""
-    for table in all_tables(result):
-        for suffix, markup in MARKUPS.items():
-            path = result.folder / FOLDER / f"{table.name}.{suffix}"
-            write_text(path, drawn(table, markup))
-
-
-def all_tables(result: BenchmarkResult) -> Iterator[Table]:
-    """For each protocol: models, differences, ablations and categories, by each set of rules.
-
-    All of them are of the test part. There is no table where no model has a figure.
-    """
+    data = results.data_title(result.plan.dataset, synthetic=result.synthetic)
     for protocol in result.plan.protocols:
-        yield from _Sheet(result, protocol).tables()
+        sheet = Sheet(result, protocol)
+        for table in sheet.tables():
+            whole = table._replace(caption=f"{data}, {sheet.setting} {table.caption}")
+            for suffix, draw in {"md": markdown, "tex": latex}.items():
+                write_text(result.folder / FOLDER / f"{table.name}.{suffix}", draw(whole))
 
 
-class _Sheet:
-    """The tables of one protocol."""
+class Sheet:
+    """What was found under one protocol on the test part.
+
+    Attributes:
+        runs, per_brand, results: rows of the result's frames.
+        figures: (label, metric) -> row of the results; ends of intervals within the metric's range.
+    """
 
     def __init__(self, result: BenchmarkResult, protocol: str):
         self.result, self.plan, self.protocol = result, result.plan, protocol
-        rows = tested_rows(result.results, protocol)
-        self.known = {(row["label"], row["metric"]): row for row in rows.to_dict("records")}
-        self.metrics = set(rows["metric"])
         self.runs = result.runs[result.runs["protocol"] == protocol]
-
-    def tables(self) -> Iterator[Table]:
-        (models, main), *ablated = self.plan.families
-        yield from self.figures("models", "Model", models, main)
-        yield from self.table(
-            "differences",
-            f"{self.setting()} Each model less {main}, with the 95 % interval. {_daggers(main)}",
-            self.rows("Model", [one for one in models if one.label != main], TESTED, _difference),
-            models,
+        self.per_brand, self.results = (
+            frame[(frame["protocol"] == protocol) & (frame["part"] == schema.TEST)]
+            for frame in (result.per_brand, result.results)
         )
-        for (full, *rows), against in ablated:
-            yield from self.figures("ablations", "Perspectives", [*rows, full], against)
-        brands = tested_rows(self.result.per_brand, self.protocol)
-        table = category_table(brands[brands["label"] == main], n_folds=self.plan.folds)
-        for rules, words in RULES.items():
-            names = [name for name in _named(rules) if name in table]
-            yield from self.table(
-                f"categories.{rules}",
-                f"{main} by the brand's category. {self.setting()}{words} Differences between "
-                f"categories are not tested.",
-                [
-                    {"Category": Cell(str(category)), "Brands": Cell(f"{row['n_brands']:.0f}")}
-                    | {_title(name): Cell(_text(row[name], name)) for name in names}
-                    for category, row in table.iterrows()
-                    if names
-                ],
-                [one for one in models if one.label == main],
-            )
+        known = self.results.dropna(subset="mean").copy()
+        is_rank = known["metric"].map(title_of) == results.RANK_TITLE
+        for end in ("low", "high"):
+            known[end] = known[end].clip(is_rank * 1.0, is_rank.map({True: math.inf, False: 1.0}))
+        self.figures: dict[tuple[str, str], Any] = {
+            (str(row.label), str(row.metric)): row for row in known.itertuples()
+        }
 
-    def figures(
-        self, kind: str, head: str, entries: Sequence[ModelEntry], against: str
-    ) -> Iterator[Table]:
-        """Means of every metric, one row a model; a table each set of rules."""
-        for rules, words in RULES.items():
-            metrics = [name for name in _named(rules) if name in self.metrics]
-            yield from self.table(
-                f"{kind}.{rules}",
-                f"{self.setting()}{words} {_daggers(against)} Bold: best of its column and "
-                f"significantly better than the second, by the same test, corrected over the best "
-                f"model's comparisons. Medians and pooled shares are not tested.",
-                self.rows(head, entries, metrics, _figure) if metrics else [],
-                entries,
-            )
-
-    def table(
-        self, kind: str, caption: str, rows: list[dict[str, Cell]], entries: Sequence[ModelEntry]
-    ) -> Iterator[Table]:
-        if rows:
-            name = f"{self.protocol}.{kind}".rstrip("_.")
-            yield Table(name, caption, pd.DataFrame(rows), self.notes(entries))
-
-    def rows(
-        self,
-        head: str,
-        entries: Sequence[ModelEntry],
-        metrics: Sequence[str],
-        cell: Callable[[dict[Any, Any], str], Cell],
-    ) -> list[dict[str, Cell]]:
-        """A row an entry, a column a metric."""
-        rows = []
-        for entry in self.shown(entries):
-            row = {head: Cell(" + ".join(entry.perspectives or [entry.label]))}
-            for name in metrics:
-                found = self.known.get((entry.label, name))
-                made = cell(found, name) if found else Cell(MISSING)
-                # a full model's marks belong to the table of models
-                marked = head == "Model" or entry.perspectives is not None
-                row[_title(name)] = made if marked else Cell(made.text)
-            rows.append(row)
-        return rows
-
-    def shown(self, entries: Sequence[ModelEntry]) -> list[ModelEntry]:
-        return [entry for entry in entries if self.protocol in entry.protocols]
-
+    @property
     def setting(self) -> str:
-        """Data, protocol, pool, brands and seeds in a sentence."""
+        """Protocol, brands, pool and seeds in a sentence."""
         plan = self.plan
-        data = results.data_title(plan.dataset, synthetic=self.result.synthetic)
         tests = [one[schema.TEST] for one in self.runs["record"] if schema.TEST in one]
         if not tests:
-            return f"{data}, protocol {self.protocol}: no run has finished."
-        pool, brands = (_range([t[name] for t in tests]) for name in ("n_candidates", "n_brands"))
+            return f"protocol {self.protocol}: no run has finished."
+        brands, pool = (span(one[name] for one in tests) for name in ("n_brands", "n_candidates"))
         where = "test part: "
         if plan.folds:
             where = f"cross-validation by brand, {plan.folds} folds: in each fold "
         return (
-            f"{data}, protocol {self.protocol}, {where}{brands} brands rank {pool} candidates "
-            f"each; {'seed' if len(plan.seeds) == 1 else 'mean over the seeds'} "
+            f"protocol {self.protocol}, {where}{brands} brands rank {pool} candidates each; "
+            f"{'seed' if len(plan.seeds) == 1 else 'mean over the seeds'} "
             f"{', '.join(map(str, plan.seeds))}."
         )
 
-    def notes(self, entries: Sequence[ModelEntry]) -> list[str]:
+    def metrics(self, rules: str = "") -> list[str]:
+        """The metrics of a set of rules that some model has."""
+        known = {metric for _, metric in self.figures}
+        return [name for name in _named(rules) if name in known]
+
+    def categories(self, label: str) -> pd.DataFrame:
+        """See `category_table`."""
+        rows = self.per_brand[self.per_brand["label"] == label]
+        return category_table(rows, n_folds=self.plan.folds)
+
+    def tables(self) -> Iterator[Table]:
+        """Models, differences, ablations and categories, by each set of rules.
+
+        There is no table where no model has a figure.
+        """
+        (models, main), *ablated = self.plan.families
+        yield from self._figures("models", "Model", models, main)
+        others = [one for one in models if one.label != main]
+        caption = f"Each model less {main}, with the 95 % interval. {_daggers(main)}"
+        rows = self._rows("Model", others, TESTED, _difference)
+        yield from self._table("differences", "", caption, rows, models)
+        for (full, *rest), against in ablated:
+            yield from self._figures("ablations", "Perspectives", [*rest, full], against)
+        table = self.categories(main)
+        for rules in RULES:
+            names = [name for name in _named(rules) if name in table]
+            caption = (
+                f"{main} by the brand's category. Differences between categories are not tested."
+            )
+            rows = [
+                {"Category": str(category), "Brands": Cell(f"{row['n_brands']:.0f}")}
+                | {title_of(name): Cell(metric_text(row[name], name)) for name in names}
+                for category, row in table.iterrows()
+                if names
+            ]
+            own = [one for one in models if one.label == main]
+            yield from self._table("categories", rules, caption, rows, own)
+
+    def _figures(
+        self, kind: str, head: str, entries: Sequence[ModelEntry], against: str
+    ) -> Iterator[Table]:
+        """Means of every metric, one row a model; a table each set of rules."""
+        for rules in RULES:
+            metrics = self.metrics(rules)
+            caption = (
+                f"{_daggers(against)} Bold: best of its column and significantly better than the "
+                f"second, by the same test, corrected over the best model's comparisons. Medians "
+                f"and pooled shares are not tested."
+            )
+            rows = self._rows(head, entries, metrics, _figure) if metrics else []
+            yield from self._table(kind, rules, caption, rows, entries)
+
+    def _table(
+        self,
+        kind: str,
+        rules: str,
+        caption: str,
+        rows: list[dict[str, Any]],
+        entries: Sequence[ModelEntry],
+    ) -> Iterator[Table]:
+        """A table of a kind by a set of rules, unless it has no row; the first column is text."""
+        if rows:
+            name = f"{self.protocol}.{kind}.{rules}".rstrip("_.")
+            title = f"{kind}, {results.GROUPS[rules].strip()}".strip(" ,").capitalize()
+            cells = pd.DataFrame(rows).set_index(next(iter(rows[0])))
+            yield Table(name, title, f"{RULES[rules]}{caption}", cells, self._notes(entries))
+
+    def _rows(
+        self,
+        head: str,
+        entries: Sequence[ModelEntry],
+        metrics: Sequence[str],
+        cell: Callable[[Any], Cell],
+    ) -> list[dict[str, Any]]:
+        """A row an entry, a column a metric."""
+        rows = []
+        for entry in self.shown(entries):
+            row: dict[str, Any] = {head: " + ".join(entry.perspectives or [entry.label])}
+            for name in metrics:
+                found = self.figures.get((entry.label, name))
+                made = cell(found) if found else Cell(MISSING)
+                # a full model's marks belong to the table of models
+                marked = head == "Model" or entry.perspectives is not None
+                row[title_of(name)] = made if marked else Cell(made.text)
+            rows.append(row)
+        return rows
+
+    def shown(self, entries: Sequence[ModelEntry]) -> list[ModelEntry]:
+        """Those that are run under this protocol."""
+        return [entry for entry in entries if self.protocol in entry.protocols]
+
+    def _notes(self, entries: Sequence[ModelEntry]) -> list[str]:
         """What a reader of a table of these entries has to know."""
         shown = self.shown(entries)
-        notes = []
+        notes, said = list[str](), dict[str, list[str]]()
         for entry in shown:
             own = self.runs[self.runs["label"] == entry.label]
             missing = own[own["status"] != FINISHED]
@@ -252,53 +296,42 @@ class _Sheet:
                 words = {f"{one.status}: {one.reason}".rstrip(": ") for one in missing.itertuples()}
                 n = f"{len(missing)} of {len(own)}"
                 notes += [f"{entry.label}: {n} runs without figures ({'; '.join(sorted(words))})."]
-            notes += [note for one in own["record"] for note in one.get("notes", ())]
+            for text in {note: None for one in own["record"] for note in one.get("notes", ())}:
+                said.setdefault(text, []).append(entry.label)
+        for text, labels in said.items():
+            names = ", ".join(labels)
+            notes.append(text if text.startswith(names) else f"{names}: {text}")
         if leaking := [entry.label for entry in shown if entry.leaks]:
             notes.append(f"Never the best of a column, since it leaks: {', '.join(leaking)}.")
         once = [entry.label for entry in shown if entry.deterministic]
         if once and len(self.plan.seeds) > 1:
             notes.append(f"No seed plays a part in {', '.join(once)}: one run each.")
-        return list(dict.fromkeys([*notes, *self.result.remarks]))
-
-
-def tested_rows(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Rows of results.csv or per_brand.csv that are of a protocol's test part."""
-    return frame[(frame["protocol"] == protocol) & (frame["part"] == schema.TEST)]
+        return [*notes, *self.result.remarks]
 
 
 def _named(rules: str) -> list[str]:
     return [rules + (name.lower() if rules == results.PAPER else name) for name in METRICS]
 
 
-def _title(metric: str) -> str:
-    return results.metric_title(metric).removeprefix(results.rule_prefix(metric))
+def _figure(row: Any) -> Cell:
+    return Cell(metric_text(row.mean, row.metric), bool(row.leads), bool(row.significant))
 
 
-def _text(value: float, metric: str) -> str:
-    return number(value, 1 if _title(metric) == results.RANK_TITLE else 3)
-
-
-def _figure(row: dict[Any, Any], metric: str) -> Cell:
-    return Cell(_text(row["mean"], metric), bool(row["leads"]), bool(row["significant"]))
-
-
-def _difference(row: dict[Any, Any], _metric: str) -> Cell:
-    ends = ("difference", "difference_low", "difference_high")
-    value, low, high = (number(row[name]) for name in ends)
-    if value == MISSING:
+def _difference(row: Any) -> Cell:
+    if not math.isfinite(row.difference):
         return Cell(MISSING)
-    return Cell(f"{value} ({low} to {high})", dagger=bool(row["significant"]))
+    ends = (row.difference, row.difference_low, row.difference_high)
+    value, low, high = map(signed_text, ends)
+    tested = f", p {p_text(row.p_holm)}" if math.isfinite(row.p_holm) else ""
+    return Cell(f"{value} ({low} to {high}){tested}", dagger=bool(row.significant))
 
 
 def _daggers(against: str) -> str:
     return (
-        f"†: differs from {against} (p at most {number(LEVEL, 2)} after Holm's correction "
-        f"over the models; paired over brands, with seeds as a second source of variance)."
+        f"†: differs from {against} at the {LEVEL:.0%} level, after Holm's correction over the "
+        f"models, by a paired test over brands that counts brands and seeds as two sources of "
+        f"variance."
     )
-
-
-def _range(values: Sequence[int]) -> str:
-    return " to ".join(map(str, dict.fromkeys((min(values), max(values)))))
 
 
 def result_text(result: BenchmarkResult) -> str:
@@ -313,7 +346,7 @@ def result_text(result: BenchmarkResult) -> str:
     folds = f", {plan.folds} folds" if plan.folds else ""
     lines = [f"{plan.name} on {data}: {int(ended.sum())} of {len(runs)} runs finished"]
     for protocol in plan.protocols:
-        rows = tested_rows(result.results, protocol)
+        rows = Sheet(result, protocol).results
         if len(rows):
             lines += ["", f"protocol {protocol}, test part{folds}; p: MAP against {against}"]
             lines.append(results.format_table(_summary(rows), decimals=4))
@@ -330,11 +363,7 @@ def _summary(rows: pd.DataFrame) -> pd.DataFrame:
     maps = rows[rows["metric"] == "MAP"].set_index("label").reindex(means.index)
     shown = {name: results.metric_title(name) for name in METRICS if name in means}
     table = means[[*shown]].rename(columns=shown).rename_axis("")
-    table["MAP, 95 %"] = [
-        None if low != low else f"{low:.3f} to {high:.3f}"
-        for low, high in zip(maps["low"], maps["high"], strict=True)
-    ]
-    table["p (Holm)"] = [
-        None if p != p else f"{p:.3f}" if p >= LEAST_P else f"< {LEAST_P}" for p in maps["p_holm"]
-    ]
+    ends = [maps[end].map(metric_text) for end in ("low", "high")]
+    table["MAP, 95 %"] = (ends[0] + " to " + ends[1]).where(maps["low"].notna())
+    table["p (Holm)"] = maps["p_holm"].map(p_text).where(maps["p_holm"].notna())
     return table.reset_index()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dataset_convert.common.words import duration as duration
@@ -33,3 +34,10 @@ def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
 def counted(n: int, word: str) -> str:
     """Returns a number with its word: 1 brand, 3,075 brands."""
     return f"{n:,} {word}" + ("" if n == 1 else "s")
+
+
+def by_reason(failed: pd.DataFrame, keys: list[str], names: str) -> pd.DataFrame:
+    """Returns what failed, by its keys, `status` and `reason` among them, with joined `names`."""
+    known = failed.assign(reason=failed["reason"].replace("", "no reason was given"))
+    groups = known.groupby(keys, sort=False)[names].agg("; ".join)
+    return groups.reset_index(keys[1:])

@@ -9,22 +9,17 @@ import numpy as np
 import pandas as pd
 
 from recbole_mirec import plots
-from recbole_mirec.results import protocol_title, smaller_is_better
+from recbole_mirec.results import metric_title, smaller_is_better
 from recbole_mirec.runs import write_text
-from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED, STOPPED
-from recbole_mirec.templates import MISSING, render
+from recbole_mirec.sweep import DIVERGED, FAILED, FINISHED
+from recbole_mirec.templates import MISSING, by_reason, render
 from recbole_mirec.tuning.space import Parameter, value_text
+from recbole_mirec.tuning.trial import StudyPlan, best_first
 
 if TYPE_CHECKING:
     from recbole_mirec.tuning.study import StudyResult
 
 N_TOP, MIN_TRIALS = 10, 8
-_FATES = {
-    FINISHED: "finished",
-    STOPPED: "stopped early",
-    DIVERGED: "diverged",
-    FAILED: "failed",
-}
 
 
 def write_report(path: Path, study: "StudyResult") -> None:
@@ -34,45 +29,41 @@ def write_report(path: Path, study: "StudyResult") -> None:
         ValueError: a trial has a value that is none of its parameter's.
     """
     plan, settings = study.plan, study.plan.settings
-    trials = study.trials.sort_values("trial", ignore_index=True)
-    score = pd.to_numeric(trials["score"], errors="coerce").astype(float)
-    trials["score"] = score.where(trials["status"].isin((FINISHED, STOPPED)) & np.isfinite(score))
+    trials = study.trials.astype({"score": float})
+    scores, status = trials["score"].to_numpy(), trials["status"]
     winner = 0 if study.winner is None else study.winner.trial.number
-    kinds = trials["status"].mask(trials["score"].isna() & (trials["status"] != DIVERGED), FAILED)
+    kinds = status.mask(trials["score"].isna() & (status != DIVERGED), FAILED)
     bigger = not smaller_is_better(plan.metric)
-    # The worst first, the winner behind its equals.
-    ranked = trials.dropna(subset="score").assign(won=trials["trial"] == winner)
-    ranked = ranked.sort_values(["score", "won", "trial"], ascending=[bigger, True, False])
+    turns = Parameter("trial", "quniform", (0, len(trials) + 1, 1), "")
     axes = {one.name: axis_of(one, trials[one.name].tolist()) for one in plan.space.parameters}
+    # The worst first.
+    ranked = best_first(plan, trials)[::-1]
     places = pd.DataFrame({name: found for name, (found, _) in axes.items()}, trials.index)
     places = places.loc[ranked.index]
-    low, high = plots.limits(trials["score"])
+    low, high = plots.limits(scores)
     marks = [((mark - low) / (high - low), f"{mark:g}") for mark in plots.round_numbers(low, high)]
     page = render(
         "tuning.html.j2",
         value_label,
-        score_text,
         study=study,
+        plan=plan,
         settings=settings,
-        metric=plan.metric,
         bigger=bigger,
-        protocol=protocol_title(
-            settings["protocol"], settings.get("folds", 0), settings.get("fold", 0)
-        ),
-        fates=_FATES,
         trials=trials,
+        scores=scores,
         kinds=kinds.mask(trials["trial"] == winner, "winner").tolist(),
+        best=(np.fmax if bigger else np.fmin).accumulate(scores),
+        turns=axis_of(turns, trials["trial"].tolist()),
         winner=winner,
         metrics=_metrics(study),
-        ranked=ranked,
-        n_top=N_TOP,
+        n_scored=len(ranked),
+        top=top_trials(plan, trials),
         unfinished=_unfinished(trials),
         plots=plots,
         axes=axes,
-        places=places,
         lines=np.column_stack([places, (ranked["score"] - low) / (high - low)]),
         rows={name: ticks for name, (_, ticks) in axes.items()} | {plan.metric: marks},
-        importance=importance(ranked["score"], places, seed=settings["seed"]),
+        importance=_bars(importance(ranked["score"], places, seed=settings["seed"]), places),
         min_trials=MIN_TRIALS,
     )
     write_text(path, page)
@@ -84,6 +75,19 @@ def score_text(score: float) -> str:
     return (
         MISSING if math.isnan(score) else f"{score:.{4 if size < 10 else 2 if size < 1e3 else 0}f}"
     )
+
+
+def top_trials(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
+    """The best trials as a table for people, by their numbers as text."""
+    best = best_first(plan, trials).head(N_TOP)
+    shown = pd.DataFrame({metric_title(plan.metric): best["score"].map(score_text)})
+    for name in plan.parameters:
+        shown[name] = best[name].map(value_label)
+    # "epochs" is a key that can be searched itself
+    shown["epochs run"], shown["best epoch"] = best["n_epochs"], best["best_epoch"]
+    shown["s"] = best["seconds"].map(lambda seconds: f"{seconds:.0f}")
+    shown["status"] = best["status"]
+    return shown.set_index(best["trial"].astype(str))
 
 
 def value_label(value: Any) -> str:
@@ -115,7 +119,8 @@ def axis_of(parameter: Parameter, values: Sequence[Any]) -> tuple[plots.Array, p
     # Bounds of loguniform are exponents of e.
     log = parameter.kind == "loguniform"
     scale, ends = (np.log, np.exp((low, high))) if log else (np.asarray, (low, high))
-    marks = plots.round_numbers(*ends, log=log)
+    whole = parameter.kind == "quniform" and type(parameter.values[2]) is int
+    marks = plots.round_numbers(*ends, log=log, whole=whole)
     places, ticks = ((scale(np.array(x, float)) - low) / (high - low) for x in (values, marks))
     return np.clip(places, 0, 1), list(zip(ticks.tolist(), map(value_label, marks), strict=True))
 
@@ -169,13 +174,17 @@ def _metrics(study: "StudyResult") -> list[pd.DataFrame]:
     return [group for _, group in groups]
 
 
+def _bars(shares: "pd.Series | None", places: pd.DataFrame) -> Any:
+    """A table of shares with bars, and their lengths; see `importance`."""
+    if shares is None:
+        return None
+    texts = {"": "", "share": shares.map("{:.0f} %".format), "values tried": places.nunique()}
+    table = pd.DataFrame(texts, shares.index).rename_axis("parameter")
+    return table, pd.DataFrame(dict.fromkeys(table, shares))
+
+
 def _unfinished(trials: pd.DataFrame) -> pd.DataFrame:
     """What happened, why, and the numbers of the trials, those of one reason together."""
     some = trials[(trials["status"] != FINISHED) | trials["score"].isna()]
-    known = some.assign(
-        status=some["status"].map(_FATES),
-        reason=some["reason"].replace("", "no reason was given"),
-        trials=some["trial"].astype(str),
-    )
-    groups = known.groupby(["status", "reason"], sort=False)["trials"].agg(", ".join)
-    return groups.reset_index("reason").rename_axis(index="what happened")
+    known = some.assign(trials=some["trial"].astype(str))
+    return by_reason(known, ["status", "reason"], "trials")

@@ -229,12 +229,11 @@ class SearchSpace:
             drawn[one.name] = texts.index(value_text(value)) if is_choice else float(value)
         return drawn
 
-    def describe(self) -> list[dict[str, Any]]:
-        """What the space holds, ready for JSON; equal for equal spaces, wherever they stood."""
-        return [
-            {"name": one.name, "kind": one.kind, "values": list(one.values)}
-            for one in self.parameters
-        ]
+    def describe(self) -> str:
+        """What the space holds, in a line; equal for equal spaces, wherever they stood."""
+        return ", ".join(
+            f"{one.name} {one.kind} {value_text(list(one.values))}" for one in self.parameters
+        )
 
 
 def read_space(path: Path) -> SearchSpace:

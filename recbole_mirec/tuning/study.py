@@ -1,6 +1,5 @@
 """Studies: trials on validation, run or taken up again; the winner, tested once; comparisons."""
 
-import hashlib
 import json
 import math
 import sys
@@ -26,11 +25,10 @@ from recbole_mirec.results import (
     format_table,
     is_synthetic,
     metric_title,
-    protocol_title,
     rule_prefix,
     smaller_is_better,
 )
-from recbole_mirec.runs import OTHER_FOLDER, STUDY, first_difference, owned, write_text
+from recbole_mirec.runs import OTHER_FOLDER, STUDY, owned, write_text
 from recbole_mirec.sweep import (
     LOG,
     RAY,
@@ -42,21 +40,15 @@ from recbole_mirec.sweep import (
     read_end,
     run_jobs,
 )
-from recbole_mirec.tuning.page import write_report
+from recbole_mirec.tuning.page import top_trials, write_report
 from recbole_mirec.tuning.space import check_space, value_text
 from recbole_mirec.tuning.trial import (
-    CLOCK,
-    N_EPOCHS,
-    REASON,
-    SCORE,
-    SECONDS,
-    STATUS,
-    TRIAL,
     TRIALS_FILE,
     Search,
     StudyPlan,
     Trial,
     read_trials,
+    short_digest,
     trials_frame,
     write_trials,
 )
@@ -65,12 +57,6 @@ ROOT = Path("saved", "tuning")
 WINNER_FILE, RESULT_FILE = "winner.yaml", "result.json"
 REPORT_FILE, TRIALS = "tuning.html", "trials"
 WINNERS, TABLE_FILE = "winners", "comparison.csv"
-N_TOP = 10
-
-
-def short_digest(identity: Mapping[str, Any]) -> str:
-    """Eight digits that tell one identity from another."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +99,6 @@ class StudyResult:
     notes: tuple[str, ...]
 
 
-def study_protocol(settings: Mapping[str, Any]) -> str:
-    """The protocol of a study's settings, with its fold where they name one."""
-    folds = settings.get("folds", 0), settings.get("fold", 0)
-    return protocol_title(str(settings["protocol"]), *folds)
-
-
 def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT) -> StudyResult:
     """Run a study, or what is left of it, and test its winner once.
 
@@ -150,27 +130,11 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
         model, *names = (str(plan.settings[key]) for key in ("model", "dataset", "protocol"))
         words = (class_name(model), *names, plan.algorithm, short_digest(identity))
         folder = root / "-".join(words)
-    with owned(folder, STUDY, identity, _difference):
+    with owned(folder, STUDY, identity):
         found = _Study(plan, folder, search).run()
         result = StudyResult(plan, folder, *found, is_synthetic(dataset), experiment_notes(config))
         write_report(folder / REPORT_FILE, result)
     return result
-
-
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any], key: str) -> str:
-    """Where two identities differ first, in words."""
-    old, new = found[key], wanted[key]
-    if key == "data":
-        return "the data set's files have changed since"
-    if key == "settings":
-        return first_difference(old, new)
-    if key == "space":
-        old, new = (
-            ", ".join(f"{one['name']} {one['kind']} {value_text(one['values'])}" for one in space)
-            for space in (old, new)
-        )
-        return f"its space is {old}, not {new}"
-    return f"its {key} is {old!r}, not {new!r}"
 
 
 class _Study:
@@ -186,7 +150,7 @@ class _Study:
                 f"'{folder}' holds trial {self.n_stored} already, more than "
                 f"--max_evals={plan.max_trials}. Raise it, or name another folder with --results."
             )
-        before = max((float(row[CLOCK]) for row in self.stored.values()), default=0.0)
+        before = max((float(row["finished_at"]) for row in self.stored.values()), default=0.0)
         self.started = time.time() - before
         self.deadline = None if plan.minutes is None else self.started + 60 * plan.minutes
 
@@ -254,7 +218,7 @@ class _Study:
                     f"'{self.folder / TRIALS_FILE}', trial {number}: {name} is {row.get(name)}, "
                     f"where this study tries {value_text(value)}. {OTHER_FOLDER}"
                 )
-        clock = float(row[CLOCK]) if row else time.time() - self.started
+        clock = float(row["finished_at"]) if row else time.time() - self.started
         self.trials[number] = Trial(number, parameters, end, clock)
 
     def _loss(self, number: int) -> float:
@@ -329,22 +293,6 @@ def winner_settings(fixed: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     return settings | ({"epochs": trial.end.n_epochs} if trial.end.status == STOPPED else {})
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Studies of several models under one budget.
-
-    Attributes:
-        results: one study a model and protocol, in the order asked for.
-        folder: holds the studies (`<protocol>/<model>/`), `winners/<model>.<protocol>.yaml`
-            and `comparison.csv`.
-        budget: in words.
-    """
-
-    results: tuple[StudyResult, ...]
-    folder: Path
-    budget: str
-
-
 def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
     """One row a study and part, `valid` or `test`: every metric of the winner."""
     rows: list[dict[str, Any]] = []
@@ -354,8 +302,8 @@ def _winners(results: Sequence[StudyResult]) -> pd.DataFrame:
             "protocol": settings["protocol"],
             "model": settings["model"],
             "n_trials": len(result.trials),
-            "n_scored": int(result.trials[SCORE].notna().sum()),
-            "minutes": round(result.trials[CLOCK].max() / 60, 1),
+            "n_scored": int(result.trials["score"].notna().sum()),
+            "minutes": round(result.trials["finished_at"].max() / 60, 1),
             "winner": None if winner is None else winner.trial.number,
             "part": None,
         }
@@ -377,13 +325,13 @@ def _figures(winners: pd.DataFrame, titles: Mapping[str, str]) -> str:
     return format_table(shown[list(titled)].rename(columns=titled), decimals=4)
 
 
-def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Comparison:
+def compare(plans: Sequence[StudyPlan], folder: Path) -> list[StudyResult]:
     """Run a study for every plan, one after the other, and write the winners.
 
     Args:
         plans: one a model and protocol, under equal limits.
-        folder: of the comparison; a study in it that has begun is gone on with.
-        budget: the limits in words.
+        folder: holds the studies (`<protocol>/<model>/`), each gone on with where it has begun,
+            `winners/<model>.<protocol>.yaml` and `comparison.csv`.
     """
     # what is wrong with the last study is said before the first one runs
     for plan in plans:
@@ -395,24 +343,24 @@ def compare(plans: Sequence[StudyPlan], folder: Path, *, budget: str) -> Compari
         results.append(result)
         if result.winner is not None:
             write_text(folder / WINNERS / f"{name}.{protocol}.yaml", result.winner.yaml)
-    found = Comparison(tuple(results), folder, budget)
     write_text(folder / TABLE_FILE, _winners(results).to_csv(index=False))
-    return found
+    return results
 
 
 def study_text(result: StudyResult) -> str:
     """Title, top trials, failures by reason, the winner on both parts, and where files are."""
     plan, winner, trials = result.plan, result.winner, result.trials
     data = data_title(str(plan.settings["dataset"]), synthetic=result.synthetic)
+    top = top_trials(plan, trials)
     lines = [
-        f"{plan.settings['model']} on {data}, protocol {study_protocol(plan.settings)}: "
+        f"{plan.settings['model']} on {data}, protocol {plan.protocol}: "
         f"{len(trials)} trials by {plan.algorithm} search in "
-        f"{duration(trials[CLOCK].max())}",
-        *("", _top_table(result), ""),
+        f"{duration(trials['finished_at'].max())}",
+        *("", format_table(top.drop(columns="best epoch").reset_index(), decimals=4), ""),
     ]
-    failed = trials[trials[SCORE].isna()].groupby([STATUS, REASON], sort=False)
+    failed = trials[trials["score"].isna()].groupby(["status", "reason"], sort=False)
     for (status, reason), rows in failed:
-        numbers = ", ".join(map(str, rows[TRIAL]))
+        numbers = ", ".join(map(str, rows["trial"]))
         lines.append(f"{status}: {'trial' if len(rows) == 1 else 'trials'} {numbers}: {reason}")
     lines += [""] if len(failed) else []
     if winner is None:
@@ -436,29 +384,15 @@ def study_text(result: StudyResult) -> str:
     )
 
 
-def _top_table(result: StudyResult) -> str:
-    metric = result.plan.metric
-    scored = result.trials[result.trials[SCORE].notna()].astype({SCORE: float})
-    best = scored.sort_values([SCORE, TRIAL], ascending=[smaller_is_better(metric), True])
-    shown = pd.DataFrame({TRIAL: best[TRIAL].astype(str), metric_title(metric): best[SCORE]})
-    for name in result.plan.parameters:
-        shown[name] = best[name].map(value_text)
-    # "epochs" is a key that can be searched itself
-    shown["epochs run"] = best[N_EPOCHS]
-    shown["s"] = best[SECONDS].map(lambda seconds: f"{seconds:.0f}")
-    shown[STATUS] = best[STATUS]
-    return format_table(shown.head(N_TOP), decimals=4)
-
-
-def comparison_text(found: Comparison) -> str:
-    """A table a protocol: every model's winner, validation above test."""
-    first = found.results[0]
-    data = data_title(str(first.plan.settings["dataset"]), synthetic=first.synthetic)
-    lines = [f"Tuned on {data} under one budget: {found.budget}, by validation {first.plan.metric}"]
+def comparison_text(results: Sequence[StudyResult], folder: Path, budget: str) -> str:
+    """A table a protocol: every model's winner, validation above test; `budget` is in words."""
+    plan = results[0].plan
+    data = data_title(str(plan.settings["dataset"]), synthetic=results[0].synthetic)
+    lines = [f"Tuned on {data} under one budget: {budget} a study, by validation {plan.metric}"]
     titles = {"model": "model", "n_trials": "trials", "minutes": "min", "part": "part"}
-    for protocol, rows in _winners(found.results).groupby("protocol", sort=False):
-        of_protocol = [one for one in found.results if one.plan.settings["protocol"] == protocol]
+    for protocol, rows in _winners(results).groupby("protocol", sort=False):
+        of_protocol = [one for one in results if one.plan.settings["protocol"] == protocol]
         notes = sorted({note for result in of_protocol for note in result.notes})
         lines += ["", f"protocol {protocol}", _figures(rows, titles)]
         lines += [f"Note: {note}" for note in notes]
-    return "\n".join([*lines, "", f"Files: {found.folder} ({TABLE_FILE}, {WINNERS}/*.yaml)"])
+    return "\n".join([*lines, "", f"Files: {folder} ({TABLE_FILE}, {WINNERS}/*.yaml)"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -19,15 +20,14 @@ from recbole.trainer import HyperTuning
 
 from dataset_convert.common.errors import UsageError, nearest
 from recbole_mirec import compat as compat
-from recbole_mirec.results import read_metric
+from recbole_mirec.results import protocol_title, read_metric, smaller_is_better
 from recbole_mirec.runs import write_text
 from recbole_mirec.sweep import LOCAL, End
 from recbole_mirec.tuning.space import SearchSpace, value_text
 
 TRIALS_FILE = "trials.csv"
-TRIAL, STATUS, SCORE, REASON = "trial", "status", "score", "reason"
-N_EPOCHS, SECONDS, CLOCK = "n_epochs", "seconds", "finished_at"
-TIMES = (SECONDS, CLOCK)
+# Columns of trials.csv that differ between any two runs of a study.
+TIMES = ("seconds", "finished_at")
 
 EXHAUSTIVE, RANDOM, BAYES = "exhaustive", "random", "bayes"
 ALGORITHMS = (EXHAUSTIVE, RANDOM, BAYES)
@@ -36,10 +36,14 @@ N_RANDOM_FIRST = 10
 N_DRAWS = 20
 # trials that are drawn ahead where results are not needed for it
 N_AHEAD = 200
-
-
 # Keys that say how a trial runs and is shown, not what it computes.
-_INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+INCIDENTAL = ("show_progress", "state", "checkpoint_dir", "data_path", "gpu_id")
+
+
+def short_digest(content: Mapping[str, Any]) -> str:
+    """Eight digits that tell one identity from another."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,19 @@ class StudyPlan:
         return read_metric(self.settings["valid_metric"])
 
     @property
+    def protocol(self) -> str:
+        """Name of the protocol, with its fold where the settings name one."""
+        folds = self.settings.get("folds", 0), self.settings.get("fold", 0)
+        return protocol_title(str(self.settings["protocol"]), *folds)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """Names of what varies."""
         return tuple(parameter.name for parameter in self.space.parameters)
 
     def identity(self, data_fingerprint: str) -> dict[str, Any]:
         """All that the trials of the study depend on, but for how many there are."""
-        fixed = {key: value for key, value in self.settings.items() if key not in _INCIDENTAL}
+        fixed = {key: value for key, value in self.settings.items() if key not in INCIDENTAL}
         identity = {
             "settings": dict(sorted(fixed.items())),
             "space": self.space.describe(),
@@ -125,8 +135,8 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
     metrics = list(dict.fromkeys(name for trial in ordered for name in trial.end.metrics))
-    columns = [TRIAL, STATUS, SCORE, *parameters, *(f"valid_{name}" for name in metrics)]
-    columns += ["best_epoch", N_EPOCHS, *TIMES, REASON]
+    columns = ["trial", "status", "score", *parameters, *(f"valid_{name}" for name in metrics)]
+    columns += ["best_epoch", "n_epochs", *TIMES, "reason"]
     rows = [
         [
             *(trial.number, end.status, end.metrics.get(metric)),
@@ -139,6 +149,12 @@ def trials_frame(trials: Iterable[Trial], parameters: Sequence[str], metric: str
         for end in [trial.end]
     ]
     return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def best_first(plan: StudyPlan, trials: pd.DataFrame) -> pd.DataFrame:
+    """Those rows of `trials_frame` that have a score, the earlier one of equals first."""
+    scored = trials.astype({"score": float}).dropna(subset="score")
+    return scored.sort_values(["score", "trial"], ascending=[smaller_is_better(plan.metric), True])
 
 
 def write_trials(path: Path, frame: pd.DataFrame, parameters: Sequence[str]) -> None:
@@ -164,7 +180,7 @@ def read_trials(path: Path) -> dict[int, dict[str, str]]:
     try:
         # as bytes, because text mode would change line ends inside of values
         rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode())))
-        return {int(row[TRIAL]): row for row in rows if float(row[CLOCK]) >= 0}
+        return {int(row["trial"]): row for row in rows if float(row["finished_at"]) >= 0}
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"'{path}' cannot be read: {error!r}. The file was changed by hand; put it back, or "

@@ -1,6 +1,5 @@
 """A benchmark's folder written by hand."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,12 +64,21 @@ def write_folder(
                 runs += [{**run, "fold": fold + 1 if folds else 0} for fold in range(folds or 1)]
             if label not in failed:
                 results += _results(label, protocol, differences, leader)
-    models = [SimpleNamespace(label=one, leaks=one in leaking) for one in labels if ":" not in one]
-    ablations = [SimpleNamespace(label=one, leaks=False) for one in (ablated, "Ours: content")]
-    families = [(models, main), (ablations, ablated)][: 2 if "Ours: content" in labels else 1]
-    plan: Any = SimpleNamespace(name="trial", main=main, families=families)
+    known = {one: _entry(one, protocols, leaks=one in leaking) for one in (*labels, ablated)}
+    models = [entry for label, entry in known.items() if ":" not in label]
+    families: list[Any] = [(models, main)]
+    if "Ours: content" in labels:
+        families.append(([known[ablated], known["Ours: content"]], ablated))
+    about = {"name": "trial", "dataset": "made-up", "seeds": (1, 2), "folds": folds}
+    plan: Any = SimpleNamespace(**about, protocols=protocols, main=main, families=families)
     frames = (pd.DataFrame(rows) for rows in (runs, brands, results))
     return BenchmarkResult(plan, folder, *frames, synthetic, ("read with care",))
+
+
+def _entry(label: str, protocols: Sequence[str], *, leaks: bool) -> SimpleNamespace:
+    kept = (label.split(": ")[1],) if ":" in label else None
+    about = {"perspectives": kept, "deterministic": label == "Cosine", "leaks": leaks}
+    return SimpleNamespace(label=label, protocols=protocols, **about)
 
 
 def _write_run(
@@ -181,9 +189,7 @@ def portrait(**changes: Any) -> dict[str, Any]:
     }
 
 
-def write_portrait_file(folder: Path, **changes: Any) -> None:
-    (folder / "portrait.json").write_text(json.dumps(portrait(**changes)), encoding="utf-8")
-
-
-def page_of(result: BenchmarkResult, command: str = "go") -> Page:
-    return Page(write_page(result, command).read_text(encoding="utf-8"))
+def page_of(
+    result: BenchmarkResult, command: str = "go", portrait: dict[str, Any] | None = None
+) -> Page:
+    return Page(write_page(result, command, portrait).read_text(encoding="utf-8"))

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from page_cases import Page
-from report_cases import NOTE, changed, page_of, portrait, write_folder, write_portrait_file
+from report_cases import NOTE, changed, page_of, portrait, write_folder
 
 from recbole_mirec import plots
-from recbole_mirec.benchmark.page import View, found_shares, metric_text, p_text, signed_text
+from recbole_mirec.benchmark.page import View
+from recbole_mirec.benchmark.tables import metric_text, p_text, signed_text
 
 FAR = {"Cosine": (-0.15, 0.004), "BPR": (-0.2, 0.03), "Ours: content": (-0.08, 0.4)}
 
@@ -21,8 +21,7 @@ FAR = {"Cosine": (-0.15, 0.004), "BPR": (-0.2, 0.03), "Ours: content": (-0.08, 0
 def far(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """The page of a benchmark in which the main model is far ahead."""
     result = write_folder(tmp_path_factory.mktemp("far"), differences=FAR, leader="Ours")
-    write_portrait_file(result.folder)
-    return page_of(result)
+    return page_of(result, portrait=portrait())
 
 
 @pytest.fixture(autouse=True)
@@ -59,34 +58,23 @@ def test_a_leaking_model_neither_wins_nor_is_beaten(tmp_path: Path) -> None:
     page = page_of(write_folder(tmp_path / "a", differences=FAR, leaking=["BPR"]))
     assert "MAP (leaking models aside: BPR): .350" in page.words
     assert "It is significantly above 1 of 1 other models." in page.words
-    assert "BPR leaks" in [row[0] for row in page.rows]
+    assert "Never the best of a column, since it leaks: BPR." in page.words
     page = page_of(write_folder(tmp_path / "b", differences=FAR, main="BPR", leaking=["Ours"]))
     assert "New brands: Cosine has the highest MAP (leaking models aside: Ours): .200" in page.words
 
 
 def test_map_comes_first_and_only_what_is_significant_after_holm_is_marked(far: Page) -> None:
     head, ours, cosine, bpr, *_ = far.rows
-    assert head == ["model", "MAP", "less Ours's", "p (Holm)", "AUC", "MedR"]
-    assert ours == ["Ours", ".350", "\u2013", "\u2013", ".675", "2.9"]
-    assert cosine == [
-        "Cosine",
-        ".200†",
-        "\u2212.150 (\u2212.170 to \u2212.120)",
-        ".004",
-        ".600",
-        "5.0",
-    ]
-    assert (bpr[0], bpr[1]) == ("BPR", ".150†")
-    ablation = next(row for row in far.rows if row[0] == "Ours: content")
-    assert (ablation[1], ablation[3]) == (".267", ".400")
+    assert head == ["Model", "MAP", "AUC", "MedR"]
+    assert ours == ["Ours", ".350", ".675", "2.9"]
+    assert cosine == ["Cosine", ".200†", ".600", "5.0"]
+    assert bpr[:2] == ["BPR", ".150†"]
+    difference = "\u2212.150 (\u2212.170 to \u2212.120), p .004†"
+    assert ["Cosine", difference, *["\u2013"] * 4] in far.rows
+    assert ["content", ".267", ".633", "3.8"] in far.rows
     # Ours leads among the models; beside its ablations it is what they are compared with.
-    assert far.text.count("<td><strong>") == 1
-
-
-def test_bold_is_what_leads_its_own_table(tmp_path: Path) -> None:
-    assert "<td><strong>" not in page_of(write_folder(tmp_path / "nobody")).text
-    page = page_of(write_folder(tmp_path / "ablation", leader="Ours: content"))
-    assert page.text.count("<td><strong>") == 1
+    assert far.text.count("<strong>.") == 1
+    assert ["Ours", ".350", ".675", "2.9"] in far.rows[5:]
 
 
 def test_one_seed_only_is_never_called_significant(tmp_path: Path) -> None:
@@ -97,23 +85,23 @@ def test_one_seed_only_is_never_called_significant(tmp_path: Path) -> None:
 
 def test_ablations_are_compared_with_their_full_model(tmp_path: Path) -> None:
     result = write_folder(tmp_path, differences=FAR, ablated="Cosine")
-    rows = page_of(changed(result, "Ours: content", "MAP", against="Cosine", significant=True)).rows
-    at = next(i for i, row in enumerate(rows) if row[0] == "Ours: content")
-    assert next(row for row in reversed(rows[:at]) if row[0] == "model")[2] == "less Cosine's"
-    assert rows[at][1] == ".267†"
+    page = page_of(changed(result, "Ours: content", "MAP", against="Cosine", significant=True))
+    assert "†: differs from Cosine at the 5% level" in page.words
+    at = next(i for i, row in enumerate(page.rows) if row[0] == "Perspectives")
     # Cosine's own mark is of the comparison with Ours, and stands in the table of models only.
-    assert [row[1] for row in rows if row[0] == "Cosine" and len(row) == 6] == [".200†", ".200"]
+    assert [row[:2] for row in page.rows[at + 1 : at + 3]] == [
+        ["content", ".267†"],
+        ["Cosine", ".200"],
+    ]
 
 
-def test_failures_stand_in_the_tables_and_in_a_list_with_their_reason(tmp_path: Path) -> None:
-    result = write_folder(tmp_path, failed=["BPR"])
-    page = page_of(result)
-    assert ["BPR failed", *["\u2013"] * 5] in page.rows
+def test_failures_stand_beside_the_tables_and_in_a_list_with_their_reason(tmp_path: Path) -> None:
+    page = page_of(write_folder(tmp_path, failed=["BPR"]))
+    assert ["BPR", *["\u2013"] * 3] in page.rows
     reason = "DivergedError: the loss is <NaN>"
+    assert f"BPR: 2 of 2 runs without figures (failed: {reason})." in page.words
     assert ["BPR", "failed", reason, "new-brand, seed 1; new-brand, seed 2"] in page.rows
     assert "<NaN>" not in page.text
-    result.runs.loc[result.runs["status"] == "failed", "status"] = "not run"
-    assert "BPR not run" in [row[0] for row in page_of(result).rows]
 
 
 def test_a_protocol_under_which_nothing_finished_is_shown_all_the_same(tmp_path: Path) -> None:
@@ -123,13 +111,14 @@ def test_a_protocol_under_which_nothing_finished_is_shown_all_the_same(tmp_path:
     result.runs.loc[result.runs["protocol"] == "known-brand", "status"] = "failed"
     page = page_of(dataclasses.replace(result, **frames))
     assert "Known brands: No model has results." in page.words
-    assert ["Ours failed", *["\u2013"] * 3] in page.rows
+    assert "Protocol known-brand, test part: 3 brands" in page.words
 
 
 def test_synthetic_is_said_once_and_notes_once(far: Page, tmp_path: Path) -> None:
     assert far.words.count("ynthetic") == 1
     assert far.words.count(NOTE) == 1
-    assert "Test part: 3 brands, 40 candidates; 1 to 2 seeds a model." in far.words
+    setting = "test part: 3 brands rank 40 candidates each; mean over the seeds 1, 2."
+    assert far.words.count(setting) == 1
     assert "ynthetic" not in page_of(write_folder(tmp_path, synthetic=False)).words
 
 
@@ -163,8 +152,7 @@ def test_learning_curves_are_of_models_with_epochs_a_line_a_run(
 
 def test_categories_are_means_over_brands_and_seeds(tmp_path: Path, far: Page) -> None:
     result = write_folder(tmp_path)
-    parts = (result.runs, result.per_brand, result.results, pd.DataFrame())
-    found = View(result.plan, "new-brand", *parts).by_category.loc["Ours"]
+    found = View(result, "new-brand").by_category.loc["Ours"]
     assert found.loc["food", "MAP"] == pytest.approx((0.5 + 0.3 + 0.7 + 0.3) / 4)
     # The median within a seed (two brands, their middle), then the mean of the seeds.
     seeds = [(1 / 0.5 + 1 / 0.3) / 2, (1 / 0.7 + 1 / 0.3) / 2]
@@ -180,14 +168,19 @@ def test_categories_are_means_over_brands_and_seeds(tmp_path: Path, far: Page) -
     )
 
 
-def test_the_share_of_ranks_found_is_exact() -> None:
-    found = found_shares(np.array([1.0, 2.5, 2.5, 40.0]), np.array([1.0, 2.0, 3.0, 40.0]))
-    assert found.tolist() == [0.25, 0.25, 0.75, 1.0]
+def test_the_share_of_ranks_found_is_exact(tmp_path: Path) -> None:
+    view = View(write_folder(tmp_path, labels=["Ours"]), "new-brand")
+    cuts, chance, shares = view.rank_curves()
+    assert chance.tolist() == (cuts / 40).tolist()
+    # of 2, 3, 10, 2 under the one seed and 1, 3, 5, 1 under the other
+    found = dict(zip(cuts.tolist(), shares["Ours"][1].tolist(), strict=True))
+    assert shares["Ours"][0] == "orange"
+    assert [found[k] for k in (1.0, 2.0, 3.0, 9.0, 40.0)] == [0.25, 0.5, 0.75, 0.875, 1.0]
 
 
 def test_unseen_influencers_are_counted_once_however_many_runs_there_are(far: Page) -> None:
     assert "1 of the 4 test collaborations (25 %)" in far.words
-    assert ["Ours", ".175", *["\u2013"] * 2] in far.rows
+    assert ["Ours", ".175"] in far.rows
 
 
 @pytest.mark.parametrize(
@@ -215,14 +208,14 @@ def test_both_protocols_have_their_sections_and_folds_are_told(tmp_path: Path) -
     links = [found["href"] for tag, found in page.elements if tag == "a"]
     assert ids[:2] == ["new-brand", "known-brand"]
     assert {link.removeprefix("#") for link in links} <= set(ids)
-    assert "Cross-validation over brands, 2 folds." in page.words
+    assert "cross-validation by brand, 2 folds: in each fold 3 brands" in page.words
 
 
 def test_what_a_portrait_lacks_is_said_with_its_reason(tmp_path: Path) -> None:
     result = write_folder(tmp_path)
     missing = {"graph": "no lists", "map": "BPR", "cases": "no test part"}
-    write_portrait_file(tmp_path, graph=None, map=None, cases=None, missing=missing)
-    words = page_of(result).words
+    nothing = portrait(graph=None, map=None, cases=None, missing=missing)
+    words = page_of(result, portrait=nothing).words
     for reason in missing.values():
         assert f"Not shown: {reason}." in words
 
@@ -246,8 +239,8 @@ def test_the_same_results_make_the_same_page(
 ) -> None:
     monkeypatch.undo()
     result = write_folder(tmp_path, labels=["Ours", "Cosine"])
-    write_portrait_file(tmp_path)
-    assert page_of(result).text == page_of(result).text
+    one, other = (page_of(result, portrait=portrait()) for _ in range(2))
+    assert one.text == other.text
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -266,12 +259,13 @@ def test_no_name_can_become_markup(
         columns = frame.columns.intersection(["label", "brand_category", "protocol"])
         frame[columns] = frame[columns].replace(names | {"new-brand": HOSTILE})
     result.runs.loc[:, "record"] = [one | {"notes": [HOSTILE]} for one in result.runs["record"]]
-    result.plan.families[0][0][1].label = HOSTILE
+    for entry in result.plan.families[0][0]:
+        entry.protocols = [HOSTILE]
+    entry.label = HOSTILE
     text = json.dumps(portrait())
     for name in ("food", "b1", "cake", "Ours"):
         text = text.replace(f'"{name}"', json.dumps(HOSTILE))
-    (tmp_path / "portrait.json").write_text(text, encoding="utf-8")
-    page = page_of(result, command=HOSTILE)
+    page = page_of(result, command=HOSTILE, portrait=json.loads(text))
     assert page.nothing_runs()
     assert page.tags() <= far.tags()
     assert page.words.count("<script>alert('x')</script>") > 10

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from recbole_mirec.benchmark.portrait import (
     N_TOPICS,
     account_card,
     flattened,
+    portrait_of,
     portrait_run,
     shown_candidates,
     strongest,
-    write_portrait,
 )
 from recbole_mirec.experiment import run_experiment
 
@@ -55,8 +54,7 @@ def opened(data_path: Path, folder: Path, model: str, **changes: Any) -> Opened:
         chosen = settings(data_path, model, **(common | changes))
         run = run_experiment(chosen, log_file=folder / "log.txt").run_folder
         before = digests(run)
-        path = write_portrait(folder, run, "Ours")
-    found = json.loads(path.read_text(encoding="utf-8"))
+        found = portrait_of(run, "Ours")
     return Opened(run, data_path / "mirec-tiny", found, (before, digests(run)))
 
 

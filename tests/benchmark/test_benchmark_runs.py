@@ -181,7 +181,7 @@ def test_failures_are_recorded_and_the_rest_goes_on(
     log = (tmp_path / "it" / runs.loc[("Broken", 2), "folder"] / "log.txt").read_text()
     assert "Traceback (most recent call last)" in log
     table = (tmp_path / "it" / "tables" / "new-brand.models.md").read_text()
-    assert "| Broken | - | - | - | - | - | - | - |" in table
+    assert "| Broken | \u2013 | \u2013 | \u2013 | \u2013 | \u2013 | \u2013 | \u2013 |" in table
     assert "- Broken: 2 of 2 runs without figures (failed: RuntimeError: planned)" in table
     assert set(result.results["label"]) == {"Cosine"}
     # asked again, a failure stands; with retry_failed it is run once more

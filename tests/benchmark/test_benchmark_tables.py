@@ -10,37 +10,39 @@ from benchmark_cases import content, plan
 from recbole_mirec.benchmark.plan import make_plan, planned_runs
 from recbole_mirec.benchmark.summary import RUN_COLUMNS, BenchmarkResult
 from recbole_mirec.benchmark.tables import (
-    MARKUPS,
     Cell,
+    Sheet,
     Table,
-    all_tables,
-    drawn,
-    number,
+    latex,
+    latex_text,
+    markdown,
     result_text,
     write_tables,
 )
 
 NAN = float("nan")
-CELLS = [
-    [Cell("A|B_c"), Cell(".238", bold=True, dagger=True), Cell("2.0")],
-    [Cell("[<b>]\n"), Cell(".019", dagger=True), Cell("-")],
-]
+CELLS = {
+    "Model": ["A|B_c", "[<b>]\n"],
+    "R@10": [Cell(".238", bold=True, dagger=True), Cell(".019", dagger=True)],
+    "MedR": [Cell("2.0"), Cell("\u2013")],
+}
 TABLE = Table(
     name="new-brand.models.paper",
     caption="Pool_1: 50 % & more. †: p < .05.",
-    cells=pd.DataFrame(CELLS, columns=["Model", "R@10", "MedR"]),
+    title="Models, by the paper's rules",
+    cells=pd.DataFrame(CELLS).set_index("Model"),
     notes=("5 % of *all*", "x^2 ~ y\\z #1 $2 {e}"),
 )
 
 
 def test_markdown_by_hand() -> None:
-    assert drawn(TABLE, MARKUPS["md"]) == (
+    assert markdown(TABLE) == (
         "Pool\\_1: 50 % & more. †: p \\< .05.\n"
         "\n"
         "| Model | R@10 | MedR |\n"
         "| --- | ---: | ---: |\n"
         "| A\\|B\\_c | **.238**† | 2.0 |\n"
-        "| \\[\\<b\\>\\]  | .019† | - |\n"
+        "| \\[\\<b\\>\\]  | .019† | \u2013 |\n"
         "\n"
         "- 5 % of \\*all\\*\n"
         "- x^2 \\~ y\\\\z \\#1 $2 {e}\n"
@@ -48,7 +50,7 @@ def test_markdown_by_hand() -> None:
 
 
 def test_latex_by_hand() -> None:
-    assert drawn(TABLE, MARKUPS["tex"]) == (
+    assert latex(TABLE) == (
         "\\begin{table}\n"
         "\\centering\n"
         "\\caption{Pool\\_1: 50 \\% \\& more. $^\\dagger$: p \\textless{} .05.}\n"
@@ -58,7 +60,7 @@ def test_latex_by_hand() -> None:
         "Model & R@10 & MedR \\\\\n"
         "\\hline\n"
         "A|B\\_c & \\textbf{.238}$^\\dagger$ & 2.0 \\\\\n"
-        "{[}\\textless{}b\\textgreater{}]  & .019$^\\dagger$ & - \\\\\n"
+        "{[}\\textless{}b\\textgreater{}]  & .019$^\\dagger$ & -- \\\\\n"
         "\\hline\n"
         "\\end{tabular}\n"
         "\\par\\footnotesize\\raggedright 5 \\% of *all* \\\\ x\\textasciicircum{}2 "
@@ -66,24 +68,8 @@ def test_latex_by_hand() -> None:
         "\\end{table}\n"
     )
     # what needs no escape stays
-    assert "MIRec: 2.5, a-b (c)".translate(MARKUPS["tex"].signs) == "MIRec: 2.5, a-b (c)"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.2376, ".238"),
-        (1.0, "1.000"),
-        (-0.0124, "-.012"),
-        (-0.0001, ".000"),
-        (0.0, ".000"),
-        (0.9996, "1.000"),
-        (NAN, "-"),
-        (10.04, "10.040"),
-    ],
-)
-def test_numbers_as_the_paper_prints_them(value: float, text: str) -> None:
-    assert number(value) == text
+    assert latex_text("MIRec: 2.5, a-b (c)") == "MIRec: 2.5, a-b (c)"
+    assert latex_text("\u2212.050") == "$-$.050"
 
 
 MODELS = {
@@ -144,61 +130,72 @@ def result(rows: list[dict[str, Any]] | None = None, **changes: Any) -> Benchmar
     return BenchmarkResult(**(fields | changes))
 
 
+def tables(of: BenchmarkResult) -> list[Table]:
+    return list(Sheet(of, "new-brand").tables())
+
+
 def texts(table: Table) -> list[list[str]]:
-    return [[cell.text for cell in cells] for cells in table.cells.to_numpy().tolist()]
+    rows = table.cells.itertuples(name=None)
+    return [[name, *(cell.text for cell in cells)] for name, *cells in rows]
 
 
 SETTING = (
-    "mirec-tiny (synthetic data), protocol new-brand, test part: 2 brands rank 45 candidates "
-    "each; mean over the seeds 1, 2."
+    "protocol new-brand, test part: 2 brands rank 45 candidates each; mean over the seeds 1, 2."
 )
 
 
 def test_the_tables_of_models_differences_and_categories() -> None:
-    models, paper, differences, categories = all_tables(result())
+    models, paper, differences, categories = tables(result())
+    assert Sheet(result(), "new-brand").setting == SETTING
     assert models.name == "new-brand.models"
-    assert models.caption.startswith(f"{SETTING} †: differs from Cosine (p at most .05 after Holm")
-    assert list(models.cells) == ["Model", "MAP", "MedR"]
-    assert models.cells.to_numpy().tolist() == [
-        [Cell("Cosine"), Cell(".500", bold=True), Cell("2.0")],
-        [Cell("BPR"), Cell(".450", dagger=True), Cell("12.5")],
-        [Cell("Late"), Cell("-"), Cell("-")],
+    assert models.title == "Models"
+    assert models.caption.startswith("†: differs from Cosine at the 5% level, after Holm's")
+    assert [models.cells.index.name, *models.cells] == ["Model", "MAP", "MedR"]
+    assert list(models.cells.itertuples(name=None)) == [
+        ("Cosine", Cell(".500", bold=True), Cell("2.0")),
+        ("BPR", Cell(".450", dagger=True), Cell("12.5")),
+        ("Late", Cell("\u2013"), Cell("\u2013")),
     ]
     assert models.notes == [
-        "It has no signal.",
         "Late: 2 of 2 runs without figures (failed: no memory; not run).",
+        "BPR: It has no signal.",
         "No seed plays a part in Cosine: one run each.",
         "Not tuned.",
     ]
     assert paper.name == "new-brand.models.paper"
-    assert paper.caption.startswith(f"{SETTING} By the paper's rules.")
+    assert paper.title == "Models, by the paper's rules"
+    assert paper.caption.startswith("By the paper's rules: compare published tables with these")
     assert texts(paper)[1] == ["BPR", ".200"]
     assert differences.name == "new-brand.differences"
-    assert list(differences.cells) == ["Model", "MAP", "AUC", "R@10", "R@50", "MRR"]
+    assert list(differences.cells) == ["MAP", "AUC", "R@10", "R@50", "MRR"]
     assert texts(differences) == [
-        ["BPR", "-.050 (-.040 to .010)", *["-"] * 4],
-        ["Late", *["-"] * 5],
+        ["BPR", "\u2212.050 (\u2212.040 to +.010), p < .001", *["\u2013"] * 4],
+        ["Late", *["\u2013"] * 5],
     ]
-    assert [cell.dagger for cell in differences.cells.iloc[0]] == [False, True, *[False] * 4]
+    assert [cell.dagger for cell in differences.cells.iloc[0]] == [True, *[False] * 4]
     assert categories.name == "new-brand.categories"
-    assert list(categories.cells) == ["Category", "Brands", "MAP", "MedR"]
+    assert list(categories.cells) == ["Brands", "MAP", "MedR"]
     assert texts(categories) == [
         ["food & drink", "1", ".300", "4.0"],
         ["shoes", "2", ".300", "1.5"],
     ]
-    assert categories.caption.startswith("Cosine by the brand's category. mirec-tiny (synthetic")
+    assert categories.caption.startswith("Cosine by the brand's category. Differences between")
 
 
-def test_real_data_is_not_called_synthetic_and_categories_may_be_missing() -> None:
+def test_real_data_is_not_called_synthetic_and_categories_may_be_missing(tmp_path: Path) -> None:
     brands = result().per_brand.assign(brand_category=None)
-    tables = list(all_tables(result(synthetic=False, per_brand=brands)))
-    assert len(tables) == 3
-    assert all("synthetic" not in table.caption for table in tables)
+    for synthetic in (True, False):
+        folder = tmp_path / str(synthetic)
+        write_tables(result(synthetic=synthetic, per_brand=brands, folder=folder))
+        texts = [path.read_text(encoding="utf-8") for path in (folder / "tables").iterdir()]
+        assert len(texts) == 6
+        assert all(SETTING in text for text in texts)
+        assert all(("mirec-tiny (synthetic data), " in text) == synthetic for text in texts)
 
 
 def test_categories_of_a_fold_each() -> None:
     two = result().per_brand.assign(fold=[1, 2, 1, 2])
-    *_, table = all_tables(result(plan=plan(models=MODELS, folds=2), per_brand=two))
+    *_, table = tables(result(plan=plan(models=MODELS, folds=2), per_brand=two))
     assert texts(table) == [["food & drink", "1", ".300", "4.0"], ["shoes", "2", ".300", "1.5"]]
 
 
@@ -211,17 +208,18 @@ def test_the_table_of_ablations(tmp_path: Path) -> None:
         row("Cosine [audience]", "MAP", 0.3),
     ]
     given = result(rows, plan=plan(models=MODELS, ablations=kept), folder=tmp_path)
-    table = next(one for one in all_tables(given) if one.name == "new-brand.ablations")
-    assert list(table.cells) == ["Perspectives", "MAP"]
-    assert table.cells.to_numpy().tolist() == [
-        [Cell("content"), Cell(".400", dagger=True)],
-        [Cell("audience"), Cell(".300")],
-        [Cell("Cosine"), Cell(".500")],
+    table = next(one for one in tables(given) if one.name == "new-brand.ablations")
+    assert [table.cells.index.name, *table.cells] == ["Perspectives", "MAP"]
+    assert list(table.cells.itertuples(name=None)) == [
+        ("content", Cell(".400", dagger=True)),
+        ("audience", Cell(".300")),
+        ("Cosine", Cell(".500")),
     ]
     write_tables(given)
-    written = {path.name: path.read_text() for path in (tmp_path / "tables").iterdir()}
-    assert written["new-brand.ablations.md"] == drawn(table, MARKUPS["md"])
-    assert written["new-brand.ablations.tex"] == drawn(table, MARKUPS["tex"])
+    whole = table._replace(caption=f"mirec-tiny (synthetic data), {SETTING} {table.caption}")
+    for suffix, draw in {"md": markdown, "tex": latex}.items():
+        path = tmp_path / "tables" / f"new-brand.ablations.{suffix}"
+        assert path.read_text(encoding="utf-8") == draw(whole)
 
 
 def test_the_summary_as_text() -> None:
@@ -229,9 +227,9 @@ def test_the_summary_as_text() -> None:
         "little on mirec-tiny (synthetic data): 3 of 5 runs finished",
         "",
         "protocol new-brand, test part; p: MAP against Cosine",
-        "           MAP  MedR       MAP, 95 %  p (Holm)",
-        "Cosine  0.5000   2.0  0.100 to 0.600         -",
-        "BPR     0.4500  12.5  0.100 to 0.600   < 0.001",
+        "           MAP  MedR     MAP, 95 %  p (Holm)",
+        "Cosine  0.5000   2.0  .100 to .600         -",
+        "BPR     0.4500  12.5  .100 to .600    < .001",
         "",
         "failed: runs/Late/new-brand/seed-1: no memory",
         "not run: runs/Late/new-brand/seed-2",

@@ -202,10 +202,7 @@ def test_a_continuous_parameter_has_no_combinations(tmp_path: Path, line: str) -
 
 def test_the_description_holds_the_content_and_no_place(tmp_path: Path) -> None:
     text = "a choice ['[1]',true]\nb quniform 1,4,1\n"
-    assert read(tmp_path, text).describe() == [
-        {"name": "a", "kind": "choice", "values": [[1], True]},
-        {"name": "b", "kind": "quniform", "values": [1, 4, 1]},
-    ]
+    assert read(tmp_path, text).describe() == "a choice [[1], true], b quniform [1, 4, 1]"
     assert read(tmp_path, "\n# c\n" + text).describe() == read(tmp_path, text).describe()
 
 

@@ -30,16 +30,14 @@ from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset
 from recbole_mirec.sweep import FAILED, FINISHED, STOPPED, End, Job
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
 from recbole_mirec.tuning.study import (
-    Comparison,
     StudyPlan,
     StudyResult,
     compare,
     comparison_text,
     run_study,
-    short_digest,
     study_text,
 )
-from recbole_mirec.tuning.trial import read_trials
+from recbole_mirec.tuning.trial import read_trials, short_digest
 
 SEED_OF_THE_WORSE_FIRST = 3
 # A space without a grid; the fixed number of epochs keeps its trials short.
@@ -479,12 +477,12 @@ def test_data_without_a_validation_part_are_refused_before_any_trial(
     ("change", "line"),
     [
         ({"algorithm": "random"}, "its algorithm is 'exhaustive', not 'random'"),
-        ({"settings": {"n_layers": 1}}, "its n_layers is unset, not 1"),
-        ({"settings": {"seed": 7}}, "its seed is 2020, not 7"),
+        ({"settings": {"n_layers": 1}}, "its settings: n_layers is unset, not 1"),
+        ({"settings": {"seed": 7}}, "its settings: seed is 2020, not 7"),
         (
             {"space": replace(LIGHTGCN, parameters=LIGHTGCN.parameters[:1])},
-            "its space is learning_rate choice [0.002, 0.1], embedding_size choice [8, 16], not "
-            "learning_rate choice [0.002, 0.1]",
+            "its space is 'learning_rate choice [0.002, 0.1], embedding_size choice [8, 16]', not "
+            "'learning_rate choice [0.002, 0.1]'",
         ),
     ],
 )
@@ -572,19 +570,23 @@ def plans(workplace: Path, **changes: Any) -> list[StudyPlan]:
     ]
 
 
+Compared = tuple[list[StudyResult], Path]
+
+
 @pytest.fixture(scope="module")
-def found(workplace: Path) -> Iterator[Comparison]:
+def found(workplace: Path) -> Iterator[Compared]:
     with pytest.MonkeyPatch.context() as patch:
         run_in_this_process(patch)
-        yield compare(plans(workplace), workplace / "compared", budget="trials 2 a study")
+        folder = workplace / "compared"
+        yield compare(plans(workplace), folder), folder
 
 
 def read_table(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "comparison.csv")
 
 
-def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -> None:
-    frame = read_table(found.folder)
+def test_every_study_has_the_budget_and_two_rows_of_figures(found: Compared) -> None:
+    frame = read_table(found[1])
     assert list(frame.columns[:7]) == [
         *("protocol", "model", "n_trials", "n_scored", "minutes", "winner", "part"),
     ]
@@ -596,7 +598,7 @@ def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -
     ]
     assert set(frame["n_trials"]) == set(frame["n_scored"]) == {2}
     for (protocol, model, part), rows in frame.groupby(["protocol", "model", "part"]):
-        study = found.folder / protocol / model
+        study = found[1] / protocol / model
         result = json.loads((study / "result.json").read_text())
         assert rows["winner"].tolist() == [result["trial"]]
         for name, value in result[part].items():
@@ -606,13 +608,13 @@ def test_every_study_has_the_budget_and_two_rows_of_figures(found: Comparison) -
         assert float(best["score"]) == result["valid"]["MAP"]
 
 
-def test_the_table_of_a_comparison(found: Comparison) -> None:
-    lines = comparison_text(found).splitlines()
+def test_the_table_of_a_comparison(found: Compared) -> None:
+    lines = comparison_text(*found, "trials 2").splitlines()
     assert lines[0].startswith("Tuned on mirec-tiny")
     assert "synthetic" in lines[0]
     assert lines[0].endswith("under one budget: trials 2 a study, by validation MAP")
     starts = [lines.index(f"protocol {protocol}") for protocol in PROTOCOLS]
-    frame = read_table(found.folder)
+    frame = read_table(found[1])
     for start, protocol in zip(starts, PROTOCOLS, strict=True):
         assert lines[start + 1].split()[:4] == ["model", "trials", "min", "part"]
         shown = [line.split() for line in lines[start + 2 : start + 6]]
@@ -626,11 +628,11 @@ def test_the_table_of_a_comparison(found: Comparison) -> None:
     notes = [number for number, line in enumerate(lines) if line.startswith("Note: ")]
     assert notes
     assert min(notes) > starts[1]
-    assert lines[-1] == f"Files: {found.folder} (comparison.csv, winners/*.yaml)"
+    assert lines[-1] == f"Files: {found[1]} (comparison.csv, winners/*.yaml)"
 
 
 def test_an_interrupted_comparison_goes_on(
-    found: Comparison,
+    found: Compared,
     workplace: Path,
     tmp_path: Path,
     here: None,
@@ -646,10 +648,10 @@ def test_an_interrupted_comparison_goes_on(
     on_job(monkeypatch, interrupted)
     folder = tmp_path / "compared"
     with pytest.raises(KeyboardInterrupt):
-        compare(plans(workplace), folder, budget="trials 2 a study")
+        compare(plans(workplace), folder)
     assert [path.name for path in (folder / "winners").iterdir()] == ["BPR.known-brand.yaml"]
     assert not (folder / "comparison.csv").exists()
-    compare(plans(workplace), folder, budget="trials 2 a study")
+    compare(plans(workplace), folder)
     assert ran == [
         *(("known-brand", "BPR", 1), ("known-brand", "BPR", 2)),
         *(("known-brand", "LightGCN", 1), ("known-brand", "LightGCN", 2)),
@@ -658,10 +660,10 @@ def test_an_interrupted_comparison_goes_on(
     ]
     pd.testing.assert_frame_equal(
         read_table(folder).drop(columns="minutes"),
-        read_table(found.folder).drop(columns="minutes"),
+        read_table(found[1]).drop(columns="minutes"),
         check_exact=True,
     )
-    for path in (found.folder / "winners").iterdir():
+    for path in (found[1] / "winners").iterdir():
         assert (folder / "winners" / path.name).read_text() == path.read_text()
 
 
@@ -670,14 +672,19 @@ def test_a_model_without_a_score_stands_in_the_table_and_ends_with_1(
 ) -> None:
     failed = End(FAILED, 0.0, "RuntimeError: planned")
     on_job(monkeypatch, lambda job: failed if job.settings["model"] == "BPR" else None)
-    result = compare(plans(workplace)[:2], tmp_path / "compared", budget="trials 2 a study")
+    result = compare(plans(workplace)[:2], tmp_path / "compared")
     frame = read_table(tmp_path / "compared")
     assert frame["model"].tolist() == ["BPR", "LightGCN", "LightGCN"]
     assert frame["n_scored"].tolist() == [0, 2, 2]
     assert frame["part"].isna().tolist() == [True, False, False]
     assert not (tmp_path / "compared" / "winners" / "BPR.known-brand.yaml").exists()
-    (line,) = [line for line in comparison_text(result).splitlines() if line.startswith("BPR")]
+    (line,) = [
+        line
+        for line in comparison_text(result, tmp_path, "trials 2").splitlines()
+        if line.startswith("BPR")
+    ]
     assert "nan" not in line.lower()
     on_job(monkeypatch, lambda _: failed)
-    text = comparison_text(compare(plans(workplace)[:2], tmp_path / "none", budget="trials 2"))
+    result = compare(plans(workplace)[:2], tmp_path / "none")
+    text = comparison_text(result, tmp_path, "trials 2")
     assert "LightGCN" in text

@@ -14,7 +14,8 @@ from page_cases import Page
 
 from recbole_mirec import plots
 from recbole_mirec.tuning.page import MIN_TRIALS, axis_of, importance, value_label, write_report
-from recbole_mirec.tuning.space import Parameter
+from recbole_mirec.tuning.space import Parameter, SearchSpace
+from recbole_mirec.tuning.trial import StudyPlan
 
 RATE = Parameter("learning_rate", "choice", (0.05, 0.0005, 0.005), "here")
 SIZES = Parameter("mlp_hidden_size", "choice", ([64, 64], None), "here")
@@ -56,11 +57,9 @@ def study_of(
     columns = list(row(1, 0.0) | (rows[0] if rows else {}))
     found = {"yaml": text, "valid": VALID, "test": TEST, "n_tested": 1, **of_winner}
     settings = {"model": text, "dataset": text, "protocol": "new-brand", "seed": 7}
+    settings |= {"valid_metric": metric}
     return SimpleNamespace(
-        plan=SimpleNamespace(
-            **{"settings": settings, "metric": metric, "algorithm": text, "command": text},
-            space=SimpleNamespace(parameters=parameters),
-        ),
+        plan=StudyPlan(settings, SearchSpace(tuple(parameters)), text, command=text),
         trials=pd.DataFrame(rows, columns=columns, dtype=object),
         winner=winner and SimpleNamespace(trial=SimpleNamespace(number=winner), **found),
         **{"notes": (text,), "synthetic": True},
@@ -86,20 +85,24 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is drawn on a test's own pages: plot -> arguments. Drawing itself takes seconds."""
     found: dict[str, Any] = {}
-    for name in ("history", "parameter", "parallel"):
 
-        def draw(*args: Any, name: str = name) -> str:
-            found.setdefault(name, []).append(args)
-            return "drawn"
+    def trials(*args: Any, **named: Any) -> str:
+        found.setdefault("history" if "best" in named else "parameter", []).append((args, named))
+        return "drawn"
 
-        monkeypatch.setattr(plots, name, draw)
+    def parallel(*args: Any) -> str:
+        found["parallel"] = args
+        return "drawn"
+
+    monkeypatch.setattr(plots, "trials", trials)
+    monkeypatch.setattr(plots, "parallel", parallel)
     return found
 
 
 def test_the_headline_says_best_trial_fates_and_time(five: tuple[str, str]) -> None:
     assert (
         "The best settings (trial 3) reach a validation MAP of 0.2500, found in 5 trials: "
-        "2 finished, 1 stopped early, 1 diverged, 1 failed; 2 min 30 s of computing in all."
+        "2 finished, 1 failed, 1 diverged, 1 stopped; 2 min 30 s of computing in all."
     ) in five[1]
     assert "higher is better" in five[1]
     assert five[1].count("ynthetic") == 1
@@ -111,7 +114,7 @@ def test_where_every_trial_failed_the_headline_says_so(tmp_path: Path) -> None:
     assert "No settings reached a validation score in 2 trials: 2 failed; 1 min 0 s" in words
     for absent in ("Top trials", "test part", "winner.yaml", "All parameters"):
         assert absent not in words
-    assert "failed|ValueError: heads|1, 2|" in words
+    assert "failed|ValueError: heads|1; 2|" in words
     assert "No trial has ended yet." in page_of(tmp_path, study_of([], winner=None))[1]
 
 
@@ -130,15 +133,19 @@ def test_validation_stands_beside_test_map_first(five: tuple[str, str], tmp_path
 def test_pictures_show_every_trial_and_what_became_of_it(
     tmp_path: Path, drawn: dict[str, Any]
 ) -> None:
-    page_of(tmp_path, study_of(FIVE[::-1]))
-    ((scores, kinds, bigger),) = drawn["history"]
-    assert np.array_equal(scores, [0.2, np.nan, 0.25, np.nan, 0.1], equal_nan=True) and bigger
+    page_of(tmp_path, study_of(FIVE))
+    (((turns, ticks, scores, kinds), named),) = drawn["history"]
+    assert turns == pytest.approx(np.arange(1, 6) / 6)
+    assert dict(ticks)[turns[1]] == "2"
+    assert np.array_equal(scores, [0.2, np.nan, 0.25, np.nan, 0.1], equal_nan=True)
+    assert named["best"].tolist() == [0.2, 0.2, 0.25, 0.25, 0.25]
     assert kinds == ["finished", "failed", "winner", "diverged", "stopped"]
-    places, ticks, _, _, medians = drawn["parameter"][0]
+    (places, ticks, *_), named = drawn["parameter"][0]
     # Numbers stand in their order, whatever the order of the space.
     assert places == pytest.approx([1 / 6, 0.5, 5 / 6, 0.5, 0.5])
-    assert [label for _, label in ticks] == ["0.0005", "0.005", "0.05"] and medians
-    ((lines, rows, _),) = drawn["parallel"]
+    assert [label for _, label in ticks] == ["0.0005", "0.005", "0.05"]
+    assert named == {"medians": True}
+    lines, rows, _ = drawn["parallel"]
     assert list(rows) == ["learning_rate", "mlp_hidden_size", "dropout_prob", "MAP"]
     # The worst trial first; scores run .06 of their range beyond both ends.
     assert lines == pytest.approx(
@@ -156,9 +163,9 @@ def test_where_lower_is_better_the_winner_is_the_last_line(
     tmp_path: Path, drawn: dict[str, Any]
 ) -> None:
     rows = [row(1, 9.0), row(2, 3.0, dropout_prob=0.5), row(3, 3.0, dropout_prob=0.0)]
-    study = study_of([*rows, row(4, float("inf"))], metric="MedR", winner=2)
+    study = study_of([*rows, row(4, None)], metric="MedR", winner=2)
     _, words = page_of(tmp_path, study)
-    ((lines, _, _),) = drawn["parallel"]
+    lines, _, _ = drawn["parallel"]
     assert lines[:, 2].tolist() == [0.5, 0.0, 1.0]
     assert "lower is better" in words and "finished|no reason was given|4|" in words
 
@@ -168,7 +175,7 @@ def test_the_table_shows_the_ten_best_in_order(tmp_path: Path) -> None:
     text, words = page_of(tmp_path, study_of(rows, winner=12))
     assert "The best 10 of 12 trials with a score" in words
     found = re.findall(
-        r"\|(\d+)\|(0\.\d{4})\|0\.005\|\[64, 64\]\|0\.25\|finished\|3 of 5\|30 s", words
+        r"\|(\d+)\|(0\.\d{4})\|0\.005\|\[64, 64\]\|0\.25\|5\|3\|30\|finished(?=\|)", words
     )
     assert [int(number) for number, _ in found] == list(range(12, 2, -1))
     assert text.count('<tr class="main">') == 1
@@ -188,7 +195,7 @@ def test_the_winner_s_settings_can_be_copied_as_they_are(tmp_path: Path) -> None
 def test_trials_of_one_reason_stand_together(tmp_path: Path) -> None:
     rows = [*FIVE, row(6, None, "failed"), row(7, None, "failed", reason="killed")]
     _, words = page_of(tmp_path, study_of(rows))
-    assert "|failed|ValueError: heads|2, 6|diverged|loss is NaN|4|stopped early|by time|5|" in words
+    assert "|failed|ValueError: heads|2; 6|diverged|loss is NaN|4|stopped|by time|5|" in words
     assert "|failed|killed|7|" in words
     assert "did not run to their end" not in page_of(tmp_path, study_of(FIVE[2:3]))[1]
 
