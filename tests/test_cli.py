@@ -101,7 +101,7 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--learning_rate=1e400"], "Key 'learning_rate' must be a finite number. Received: inf."),
         (["--seed=2026-01-01"], "Key 'seed' must be a whole number. Received: '2026-01-01'."),
         (["--data_path=typo", "--model=BPR"], "Data set folder 'typo/little' does not exist."),
-        (["--input_dimension=-1"], "Key 'input_dimension': Input should be greater than or"),
+        (["--input_dimension=-1"], "Key 'input_dimension' must be at least 1. Received: -1."),
         (["--model=BPR", "-m", "BPR"], "-m is given twice; leave one out; see --help."),
         (["--stopping_step", "3"], "'--stopping_step' is not understood: write keys as --key=val"),
         (["--top=0"], "argument --top: must be a whole number above 0. Received: '0'; see --hel"),

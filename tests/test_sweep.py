@@ -140,7 +140,7 @@ def test_failures_are_one_line_kept_and_forgotten(
     assert read_end(wild.folder) is None
     wrong = replace(trial(workplace, tmp_path / "2", "MIRec", input_dimension="wide"), test=test)
     assert run_job(wrong).reason == (
-        "Key 'input_dimension': Input should be a valid integer. Received: 'wide'."
+        "Key 'input_dimension' must be a whole number. Received: 'wide'."
     )
 
     def broken(*_: Any, **__: Any) -> None:
@@ -260,7 +260,7 @@ def test_jobs_that_have_ended_are_read_and_the_others_run(
     score = f"{ends[jobs[0].folder].metrics['MAP']:.4f}"
     assert lines[0].startswith(f"job 0: MAP {score} in ")
     assert lines[0].endswith(" left")
-    assert lines[1].startswith("job 2: failed: Key 'input_dimension': Input should be")
+    assert lines[1].startswith("job 2: failed: Key 'input_dimension' must be a")
     assert lines[2].startswith("job 3: MAP 0.")
     assert "left" not in lines[2]
     again = run_jobs(jobs, title=title, metric="MAP")

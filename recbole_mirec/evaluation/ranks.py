@@ -102,10 +102,14 @@ def tie_ranks(
     counts = [np.zeros((4, 0), dtype=np.int64)]
     for hits, row, kept in zip(by_brand, scores, candidates, strict=False):
         counts.append(np.array([*_above_and_tied(hits, row[kept]), *_above_and_tied(hits, hits)]))
+    n_above, n_tied, n_positives_above, n_positives_tied = np.concatenate(counts, axis=1)
     return TieRanks(
-        brand,
-        candidate,
-        *np.concatenate(counts, axis=1),
+        brand=brand,
+        candidate=candidate,
+        n_above=n_above,
+        n_tied=n_tied,
+        n_positives_above=n_positives_above,
+        n_positives_tied=n_positives_tied,
         n_candidates=candidates.sum(axis=1),
         n_positives=n_positives,
         scores=scores,

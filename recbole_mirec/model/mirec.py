@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.settings import problems_of
 from recbole_mirec.data.accounts import (
     check_perspectives,
     competence_weights,
@@ -92,11 +93,7 @@ def _settings(config: Any, perspectives: tuple[str, ...]) -> MetricSettings | Ne
     try:
         return kind(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key, what = ".".join(map(str, first["loc"])), first["msg"]
-        raise UsageError(
-            f"Key '{key}': {what}. Received: {first['input']!r}." if key else what
-        ) from None
+        raise UsageError(problems_of(error)[0]) from None
 
 
 class MorningMethod(nn.Module):
@@ -125,7 +122,7 @@ class MorningMethod(nn.Module):
         brands, brand_rows = torch.unique(brands, return_inverse=True)
         influencers, rows = torch.unique(torch.cat([positives, negatives]), return_inverse=True)
         # Each account once, brands and influencers in one call: one dropout mask serves both.
-        vectors, present = self._encode(brands, influencers)
+        vectors, present = self._encode({schema.BRAND: brands, schema.INFLUENCER: influencers})
         # index_select: the gradient of vectors[rows] adds up in any order under several threads.
         brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
         positive, negative = (rows + len(brands)).split(len(positives))
@@ -141,22 +138,15 @@ class MorningMethod(nn.Module):
 
     def all_vectors(self) -> Sides:
         """Vectors of all accounts: side -> float32 (account, perspective, dimension)."""
-        return self.accounts.encoded(
-            lambda side, ids: self._encode(
-                *((ids, ids[:0]) if side == schema.BRAND else (ids[:0], ids))
-            )[0]
-        )
+        return self.accounts.encoded(lambda side, ids: self._encode({side: ids})[0])
 
-    def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors and presence of accounts, brands first."""
-        tables = (
-            self.accounts.take(schema.BRAND, brands),
-            self.accounts.take(schema.INFLUENCER, influencers),
-        )
+    def _encode(self, ids: Sides) -> tuple[Tensor, Tensor]:
+        """Vectors and presence of accounts, one side after the other."""
+        tables = [self.accounts.take(side, some) for side, some in ids.items()]
         modalities = {
             name: Modality(*map(torch.cat, zip(*(table[name] for table in tables), strict=True)))
             for name in self.accounts.widths
         }
-        places = torch.arange(len(brands) + len(influencers), device=brands.device)
-        vectors, present = self.encoder(modalities, places < len(brands))
+        is_brand = [torch.full_like(some, side == schema.BRAND) for side, some in ids.items()]
+        vectors, present = self.encoder(modalities, torch.cat(is_brand).bool())
         return vectors, present

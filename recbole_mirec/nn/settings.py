@@ -81,12 +81,10 @@ class NetworkSettings(Settings):
 
     @model_validator(mode="after")
     def _check_perspectives(self) -> "NetworkSettings":
-        if len(set(self.perspectives)) < len(self.perspectives):
-            raise ValueError("perspectives must name each perspective once")
         for name in ("margins", "score_penalties"):
             missing = [key for key in self.perspectives if key not in getattr(self, name)]
             if missing:
-                raise ValueError(f"{name} must have entries for {', '.join(missing)}, in use")
+                raise ValueError(f"have {name} for {', '.join(missing)}, in use")
         return self
 
 

@@ -145,15 +145,21 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
         ({"graph_method": "deepwalk"}, "Unknown graph_method 'deepwalk'. Valid: node2vec, netmf."),
         ({"attribute_graph_file": "no.txt"}, "No such file or directory: 'no.txt'"),
         ({"graph_dimension": 0}, "dimension"),
-        (REFERENCE | {"fusion": "sum"}, "Key 'fusion': Input should be 'low_rank' or 'product'."),
-        (REFERENCE | {"dimension": 0}, "greater than or equal to 1. Received: 0."),
-        (REFERENCE | {"margins": 3}, "Key 'margins': Input should be a valid dictionary."),
-        (REFERENCE | {"visual_hidden": 16}, "Key 'visual_hidden': Input should be a valid tuple."),
-        (REFERENCE | {"score_penalties": {"content": 1}}, "Key 'score_penalties.content': Input"),
-        (REFERENCE | {"margins": {"content": 4.0}}, "margins must have entries for audience, att"),
-        ({"tower": "tree"}, "Key 'tower': Input should be 'linear' or 'mlp'. Received: 'tree'."),
-        ({"temperature": 0}, "Key 'temperature': Input should be greater than or equal to 0.001."),
-        ({"csls": "yes"}, "Key 'csls': Input should be a valid boolean. Received: 'yes'."),
+        (
+            REFERENCE | {"fusion": "sum"},
+            "Key 'fusion' must be one of low_rank, product. Received: 'sum'.",
+        ),
+        (REFERENCE | {"dimension": 0}, "Key 'dimension' must be at least 1. Received: 0."),
+        (REFERENCE | {"margins": 3}, "Key 'margins' must be a mapping. Received: 3."),
+        (REFERENCE | {"visual_hidden": 16}, "Key 'visual_hidden' must be a list. Received: 16."),
+        (
+            REFERENCE | {"score_penalties": {"content": 1}},
+            "Key 'score_penalties: content' must be a list.",
+        ),
+        (REFERENCE | {"margins": {"content": 4.0}}, "Settings must have margins for audience, att"),
+        ({"tower": "tree"}, "Key 'tower' must be one of linear, mlp. Received: 'tree'."),
+        ({"temperature": 0}, "Key 'temperature' must be at least 0.001. Received: 0."),
+        ({"csls": "yes"}, "Key 'csls' must be True or False. Received: 'yes'."),
     ],
 )
 def test_wrong_values_are_named(workplace: Path, changes: dict[str, Any], message: str) -> None:
@@ -170,7 +176,7 @@ def test_settings_are_checked_before_the_graph_is_embedded(
         raise AssertionError("inputs were computed before the settings were checked")
 
     monkeypatch.setattr("recbole_mirec.model.mirec.perspective_tables", untimely)
-    with pytest.raises(UsageError, match="Key 'plda_dimension': Input should be greater than or"):
+    with pytest.raises(UsageError, match="Key 'plda_dimension' must be at least 1"):
         made(workplace, plda_dimension=0)
 
 

@@ -140,7 +140,7 @@ def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: 
     scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
     found = tables["brand"]["content_topics"].rows[0]
     assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
-    brand, influencer = (network.towers[side](table) for side, table in tables.items())
+    brand, influencer = (network.towers[side](table).rows for side, table in tables.items())
     positive, _ = scores(experiment, [("b1", "i1", "i3")])
     torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
 

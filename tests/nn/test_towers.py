@@ -13,7 +13,6 @@ from torch import Tensor
 from recbole_mirec.nn.settings import DropoutPlace, Initialisation, Modality
 from recbole_mirec.nn.towers import (
     MLP,
-    BilinearTower,
     CoAttention,
     Fusion,
     attention_weights,
@@ -304,24 +303,18 @@ def test_first_biases_of_co_attention_are_wide_in_the_reference_alone() -> None:
             assert layer.weight.std().item() == pytest.approx(expected, rel=0.01)
 
 
-def bilinear() -> BilinearTower:
-    torch.manual_seed(0)
-    widths = {"topics": (2, [5]), "visual": (3, [7])}
-    return BilinearTower(
-        {name: MLP(*given, 11, dropout_rate=0.0) for name, given in widths.items()}
+def test_the_product_of_two_towers_by_hand() -> None:
+    made = Fusion(
+        {"topics": MLP(2, [5], 11, dropout_rate=0.0), "visual": MLP(3, [7], 11, dropout_rate=0.0)}
     )
-
-
-def test_the_vector_is_the_product_of_the_branches_by_hand() -> None:
-    made, has = bilinear(), torch.tensor([True])
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.fill_(1.0)
-    topics, visual = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, -3.0, 1.0]])
+    has, topics, visual = (
+        torch.tensor([True]),
+        torch.tensor([[1.0, 2.0]]),
+        torch.tensor([[0.0, -3.0, 1.0]]),
+    )
     # topics: 5 * (1 + 2 + 1) + 1 = 21; visual: 7 * 0.01 * (-2 + 1) + 1 = 0.93
-    expected = torch.full((1, 11), 21 * 0.93)
-    given = {"topics": Modality(topics, has), "visual": Modality(visual, has)}
-    torch.testing.assert_close(made(given), expected)
-    missing = given | {"visual": Modality(visual, ~has)}
-    torch.testing.assert_close(made(missing), torch.full((1, 11), 21.0))
-    assert not made(missing | {"topics": Modality(topics, ~has)}).any()
+    vectors, _ = made({"topics": Modality(topics, has), "visual": Modality(visual, has)})
+    torch.testing.assert_close(vectors, torch.full((1, 11), 21 * 0.93))

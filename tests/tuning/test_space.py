@@ -431,7 +431,7 @@ def test_no_key_of_the_study_can_be_searched(name: str) -> None:
 
 def test_settings_that_are_wrong_themselves_are_no_fault_of_the_space() -> None:
     for fixed, message in (
-        ({"dropout_rate": 2}, "Key 'dropout_rate': Input should be less than 1. Received: 2."),
+        ({"dropout_rate": 2}, "Key 'dropout_rate' must be below 1. Received: 2."),
         ({"epochs": 0}, "Key 'epochs' must be at least 1. Received: 0."),
         ({"perspectives": None}, "Key 'perspectives' must list one to three of"),
         ({"dropuot": 1}, "Unknown key 'dropuot' for model MIRec."),
