@@ -10,11 +10,7 @@ from torch import Tensor, nn
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.settings import problems_of
-from recbole_mirec.data.accounts import (
-    check_perspectives,
-    competence_weights,
-    training_competence,
-)
+from recbole_mirec.data.accounts import competence_weights, training_competence
 from recbole_mirec.data.attributes import graph_features
 from recbole_mirec.model.base import AccountFeatures, Sides, Tables, VectorModel, perspective_tables
 from recbole_mirec.model.metric import MetricMethod, TrainingPairs
@@ -40,8 +36,7 @@ class MIRec(VectorModel):
         super().__init__(config, dataset)
         accounts = self.choose_perspectives(config, dataset)
         # before the graph is embedded, which takes its time and leaves a cache
-        check_method(config)
-        settings = _settings(config, self.perspectives)
+        settings = method_settings(config)
         pairs = dataset.pairs[schema.TRAIN]
         tables = perspective_tables(
             accounts,
@@ -51,7 +46,8 @@ class MIRec(VectorModel):
         )
         self.method: MorningMethod | MetricMethod
         if isinstance(settings, NetworkSettings):
-            self.method = MorningMethod(settings, tables)
+            used = settings.model_copy(update={"perspectives": self.perspectives})
+            self.method = MorningMethod(used, tables)
         else:
             competence = training_competence(dataset)
             weights = competence_weights(competence, settings.competence_power)
@@ -76,22 +72,15 @@ class MIRec(VectorModel):
         return self.method.all_vectors()
 
 
-def check_method(config: Any) -> None:
-    """Check the keys of the method that a configuration chooses.
+def method_settings(config: Any) -> MetricSettings | NetworkSettings:
+    """The settings of the method that a configuration chooses.
 
     Raises:
         UsageError: a key has a wrong value.
     """
-    _settings(config, check_perspectives(config["perspectives"]))
-
-
-def _settings(config: Any, perspectives: tuple[str, ...]) -> MetricSettings | NetworkSettings:
     kind = MetricSettings if config["method"] == "metric" else NetworkSettings
-    given = {name: config[name] for name in kind.model_fields}
-    if kind is NetworkSettings:
-        given["perspectives"] = perspectives
     try:
-        return kind(**given)
+        return kind(**{name: config[name] for name in kind.model_fields})
     except ValidationError as error:
         raise UsageError(problems_of(error)[0]) from None
 

@@ -25,7 +25,7 @@ from recbole_mirec.config import (
     properties_folder,
 )
 from recbole_mirec.data.accounts import LISTS, VECTOR, check_perspectives
-from recbole_mirec.model.mirec import check_method
+from recbole_mirec.model.mirec import method_settings
 from recbole_mirec.registry import find_model
 
 # RecBole's kinds of parameters: what each takes, and a line that works.
@@ -474,7 +474,7 @@ def _checked(settings: Mapping[str, Any]) -> MirecConfig:
     if "perspectives" in config.final_config_dict:
         check_perspectives(config["perspectives"])
     if config["model"] == "MIRec":
-        check_method(config)
+        method_settings(config)
         for key, words in _WORDS.items():
             if config[key] not in words:
                 raise UsageError(f"Unknown {key} '{config[key]}'.{nearest(config[key], words)}")

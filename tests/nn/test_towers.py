@@ -120,16 +120,6 @@ def test_first_values_are_of_the_seed_and_of_the_scheme() -> None:
     assert torch.equal(uniform[: 43 * 41], first.flatten())
 
 
-def test_gradients_of_an_mlp() -> None:
-    tower = MLP(
-        3, (5, 7), 2, dropout="none", dropout_rate=0.0, initialisation="normal_0.1"
-    ).double()
-    inputs = torch.randn(
-        2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    ).requires_grad_()
-    assert torch.autograd.gradcheck(tower, (inputs,))
-
-
 VISUAL = torch.tensor([[1.0, -2.0, 3.0]] * 5)
 TOPICS = torch.tensor([[5.0, 7.0, -11.0]] * 5)
 HAS_VISUAL = torch.tensor([True, True, False, False, True])
@@ -204,18 +194,6 @@ def test_missing_branches_never_leak(masks: list[tuple[bool, bool]], seed: int) 
         assert (branch.grad[~mask] == 0).all()
 
 
-def test_gradients_of_fusion() -> None:
-    module = fusion("low_rank").double()
-
-    def fused(visual: Tensor, topics: Tensor) -> Tensor:
-        given = {"visual": Modality(visual, HAS_VISUAL), "topics": Modality(topics, HAS_TOPICS)}
-        vectors: Tensor = module(given).rows
-        return vectors
-
-    rows = [values.double().requires_grad_() for values in (VISUAL, TOPICS)]
-    assert torch.autograd.gradcheck(fused, rows)
-
-
 def test_attention_weights_known_value_of_both_readings() -> None:
     # raw: exp(e o e_af) = (2, 1, 5), of 8, times 3 dimensions
     vectors = torch.tensor([[math.log(2) / 0.5, 0.0, math.log(5) / 0.25]])
@@ -280,18 +258,6 @@ def test_no_accounts_and_no_account_with_both() -> None:
         assert torch.equal(found.rows, some.rows)
     nobody = [Modality(rows[:0], mask[:0]) for rows, mask in given]
     assert module(*nobody, brands[:0])[0].rows.shape == (0, 5)
-
-
-def test_gradients_of_co_attention() -> None:
-    module = coattention(3, "separate", coattention_input="sigmoid")
-    given = both_perspectives(5, 3, [True, True, False, True, True])
-    is_brand = torch.tensor([True, False, True, False, True])
-
-    def attended(*rows: Tensor) -> tuple[Tensor, ...]:
-        modalities = [Modality(some, mask) for some, (_, mask) in zip(rows, given, strict=True)]
-        return tuple(found.rows for found in module(*modalities, is_brand))
-
-    assert torch.autograd.gradcheck(attended, [rows.requires_grad_() for rows, _ in given])
 
 
 def test_first_biases_of_co_attention_are_wide_in_the_reference_alone() -> None:
