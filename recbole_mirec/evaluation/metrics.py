@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,14 +11,10 @@ from jaxtyping import Float, Int
 
 from recbole_mirec.evaluation.paper_rules import (
     Pooled,
-    lower_median,
     paper_auc,
-    paper_average_precision,
     paper_category_auc,
-    paper_first_rank,
-    paper_recall_at,
-    paper_reciprocal_rank,
     pooled_share,
+    ties_lost,
 )
 from recbole_mirec.evaluation.ranks import TieRanks, divide_or_nan
 
@@ -201,6 +198,10 @@ class Metric:
         return {name: found}
 
 
+def _ties_lost(per_brand: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda ranks, *depth: per_brand(ties_lost(ranks), *depth)
+
+
 _RANK: dict[str, Any] = {"title": RANK_TITLE, "smaller_is_better": True}
 _STANDARD = (
     Metric("AUC", "AUC", auc),
@@ -216,13 +217,14 @@ _STANDARD = (
 _PAPER = (
     Metric("paper_auc", "AUC", paper_auc, summary=pooled_share),
     Metric("paper_cauc", "cAUC", paper_category_auc, summary=pooled_share, categories=("brand",)),
-    Metric("paper_recall", "R", paper_recall_at, "needed"),
-    Metric("paper_map", "MAP", paper_average_precision),
-    Metric("paper_mrr", "MRR", paper_reciprocal_rank),
+    Metric("paper_recall", "R", _ties_lost(recall_at), "needed"),
+    Metric("paper_map", "MAP", _ties_lost(average_precision)),
+    Metric("paper_mrr", "MRR", _ties_lost(reciprocal_rank)),
     Metric(
         "paper_medr",
-        per_brand=paper_first_rank,
-        summary=lower_median,
+        per_brand=_ties_lost(first_rank),
+        # of an even number the lower middle one
+        summary=partial(np.quantile, q=0.5, method="lower"),
         column="paper_first_rank",
         **_RANK,
     ),

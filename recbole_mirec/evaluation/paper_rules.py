@@ -8,12 +8,13 @@ it wins no comparison, and every tied candidate takes the worst rank of its bloc
 files have one pool for all brands; here a pair is compared only with candidates of its brand.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from recbole_mirec.evaluation.ranks import TieRanks, cumulative, divide_or_nan
+from recbole_mirec.evaluation.ranks import TieRanks, divide_or_nan
 
 
 class Pooled(NamedTuple):
@@ -44,33 +45,27 @@ def _quadruples(ranks: TieRanks, rivals: Bool[np.ndarray, "brand brand"]) -> Poo
     """
     weights = rivals.astype(np.float64) @ ranks.positives.astype(np.float64)
     weights = np.where(ranks.candidates, weights, 0).astype(np.int64)
-    through = cumulative(np.take_along_axis(weights, ranks.order, axis=1))
-    n_all = through[ranks.brand, -1]
-    won = n_all - through[ranks.brand, ranks.n_above + ranks.n_tied]
+    # what is no candidate stands last
+    order = np.argsort(np.where(ranks.candidates, -ranks.scores, np.nan), axis=1)
+    through = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    n_all = weights.sum(axis=1)[ranks.brand]
+    won = n_all - through[ranks.brand, ranks.n_above + ranks.n_tied - 1]
     compared = n_all - weights[ranks.brand, ranks.candidate]
     return Pooled(ranks.sums(won), ranks.sums(compared))
 
 
-def paper_recall_at(ranks: TieRanks, k: int) -> Float[np.ndarray, " brand"]:
-    """Share of a brand's positives whose worst rank is at most k; NaN without positives."""
-    return ranks.means((ranks.n_above + ranks.n_tied <= k).astype(np.int64))
-
-
-def paper_average_precision(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
-    """Mean of n / worst rank of the brand's n-th positive; NaN without positives."""
-    n_before = np.repeat(ranks.first(), ranks.n_positives[ranks.n_positives > 0])
-    nth = np.arange(len(ranks.brand)) - n_before + 1
-    return ranks.means(nth / (ranks.n_above + ranks.n_tied))
-
-
-def paper_first_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
-    """Worst rank of a brand's first positive, from 1; NaN without positives."""
-    return ranks.placed((ranks.n_above + ranks.n_tied)[ranks.first()])
-
-
-def paper_reciprocal_rank(ranks: TieRanks) -> Float[np.ndarray, " brand"]:
-    """1 / `paper_first_rank`."""
-    return np.asarray(1 / paper_first_rank(ranks))
+def ties_lost(ranks: TieRanks) -> TieRanks:
+    """The ranks in which every tied candidate takes the worst one of its block."""
+    rank = ranks.n_above + ranks.n_tied
+    alone = np.ones_like(rank)
+    first = np.repeat(ranks.first(), ranks.n_positives[ranks.n_positives > 0])
+    return replace(
+        ranks,
+        n_above=rank - 1,
+        n_tied=alone,
+        n_positives_above=np.arange(len(rank)) - first,
+        n_positives_tied=alone,
+    )
 
 
 def pooled_share(
@@ -82,11 +77,3 @@ def pooled_share(
     """All that was won over all that was compared: the published AUC. In [0, 1]; NaN of nothing."""
     total = np.asarray(compared.sum(axis=axis), dtype=np.float64)
     return divide_or_nan(np.asarray(won.sum(axis=axis), dtype=np.float64), total)
-
-
-def lower_median(
-    values: Shaped[np.ndarray, "*any brand"], *, axis: int = -1
-) -> Shaped[np.ndarray, "..."]:
-    """The median, of an even number the lower middle one: the published median rank."""
-    middle = (values.shape[axis] - 1) // 2
-    return np.asarray(np.take(np.sort(values, axis=axis), middle, axis=axis))

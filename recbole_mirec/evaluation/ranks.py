@@ -1,9 +1,9 @@
-"""Exact ranks of positives among candidates under ties, after checks of what is ranked."""
+"""Exact ranks of positives among candidates under ties."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num, Shaped
+from jaxtyping import Bool, Float, Int, Num
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +19,6 @@ class TieRanks:
         n_positives_tied: positives among `n_tied`, the positive itself included; at least 1.
         n_candidates: candidates of each brand.
         n_positives: positives of each brand; a brand may have none, and then no entry above.
-        order: columns of each brand from best to worst (by column within a tie); the columns that
-            are no candidates stand last.
         scores, positives, candidates, brand_category, candidate_category: as `tie_ranks` got them.
     """
 
@@ -32,7 +30,6 @@ class TieRanks:
     n_positives_tied: Int[np.ndarray, " positive"]
     n_candidates: Int[np.ndarray, " brand"]
     n_positives: Int[np.ndarray, " brand"]
-    order: Int[np.ndarray, "brand candidate"]
     scores: Float[np.ndarray, "brand candidate"]
     positives: Bool[np.ndarray, "brand candidate"]
     candidates: Bool[np.ndarray, "brand candidate"]
@@ -71,10 +68,11 @@ def tie_ranks(
     brand_category: Int[np.ndarray, " brand"] | None = None,
     candidate_category: Int[np.ndarray, " candidate"] | None = None,
 ) -> TieRanks:
-    """Rank every positive among its brand's candidates, in float64.
+    """Rank every positive among its brand's candidates.
 
     Args:
-        scores: any unit, higher is better; minus and plus infinity are scores like any other.
+        scores: any unit, higher is better; minus and plus infinity are scores like any other. NaN
+            is refused at a non-candidate, too: it tells of a broken model.
         positives: True where the pair is a positive; each must be a candidate.
         candidates: True where the candidate takes part in the brand's ranking. Known brands mask
             their own training positives out.
@@ -85,29 +83,35 @@ def tie_ranks(
         The counts for each positive. No brand, no candidate or no positive gives empty arrays.
 
     Raises:
-        ValueError: a wrong shape or type, a NaN score, a positive that is no candidate.
+        ValueError: a NaN score, a positive that is no candidate.
     """
-    check_ranking_inputs(scores, positives, candidates)
-    values = scores.astype(np.float64)
-    order = np.lexsort((-values, ~candidates), axis=-1)
-    start, end = _tie_blocks(
-        np.take_along_axis(values, order, axis=1), np.take_along_axis(candidates, order, axis=1)
-    )
-    ranked_positives = np.take_along_axis(positives, order, axis=1)
-    n_positives_through = cumulative(ranked_positives.astype(np.int64))
-    brand, position = np.nonzero(ranked_positives)
-    start, end = start[brand, position], end[brand, position]
-    n_positives_above = n_positives_through[brand, start]
+    for wrong, requirement in (
+        (np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"),
+        (positives & ~candidates, "Every positive must be a candidate; look at both masks"),
+    ):
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"{requirement}. Received: {wrong.sum()} such cells, the first at brand row {row}, "
+                f"candidate column {column}"
+            )
+    brand, candidate = np.nonzero(positives)
+    candidate = candidate[np.lexsort((candidate, -scores[brand, candidate], brand))]
+    n_positives = positives.sum(axis=1)
+    by_brand = np.split(scores[brand, candidate], np.cumsum(n_positives)[:-1])
+    counts = [np.zeros((4, 0), dtype=np.int64)]
+    for hits, row, kept in zip(by_brand, scores, candidates, strict=False):
+        counts.append(np.array([*_above_and_tied(hits, row[kept]), *_above_and_tied(hits, hits)]))
+    n_above, n_tied, n_positives_above, n_positives_tied = np.concatenate(counts, axis=1)
     return TieRanks(
         brand=brand,
-        candidate=order[brand, position],
-        n_above=start,
-        n_tied=end - start,
+        candidate=candidate,
+        n_above=n_above,
+        n_tied=n_tied,
         n_positives_above=n_positives_above,
-        n_positives_tied=n_positives_through[brand, end] - n_positives_above,
+        n_positives_tied=n_positives_tied,
         n_candidates=candidates.sum(axis=1),
-        n_positives=positives.sum(axis=1),
-        order=order,
+        n_positives=n_positives,
         scores=scores,
         positives=positives,
         candidates=candidates,
@@ -116,36 +120,13 @@ def tie_ranks(
     )
 
 
-def check_ranking_inputs(
-    scores: Shaped[np.ndarray, "..."],
-    positives: Shaped[np.ndarray, "..."],
-    candidates: Shaped[np.ndarray, "..."],
-) -> None:
-    """Raise unless scores and masks describe one ranking a brand.
-
-    A NaN score is refused at a non-candidate, too: it tells of a broken model.
-    """
-    masks = (positives, candidates)
-    if not (
-        scores.ndim == 2
-        and np.issubdtype(scores.dtype, np.floating)
-        and all(mask.shape == scores.shape and mask.dtype == np.bool_ for mask in masks)
-    ):
-        received = ", ".join(f"{one.dtype} {one.shape}" for one in (scores, *masks))
-        raise ValueError(
-            "The 'scores' parameter must hold floats (brand, candidate), 'positives' and "
-            f"'candidates' boolean masks of its shape. Received: {received}"
-        )
-    for wrong, requirement in (
-        (np.isnan(scores), "The 'scores' parameter must not hold NaN; look at the model's output"),
-        (positives & ~candidates, "Every positive must be a candidate; look at both masks"),
-    ):
-        if wrong.any():
-            brand, candidate = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"{requirement}. Received: {wrong.sum()} such cells, the first at brand row "
-                f"{brand}, candidate column {candidate}"
-            )
+def _above_and_tied(
+    values: Float[np.ndarray, " value"], among: Float[np.ndarray, " score"]
+) -> tuple[Int[np.ndarray, " value"], Int[np.ndarray, " value"]]:
+    """How many scores are above each value, and how many equal it."""
+    ascending = np.sort(among)
+    end = np.searchsorted(ascending, values, side="right")
+    return len(ascending) - end, end - np.searchsorted(ascending, values, side="left")
 
 
 def divide_or_nan(
@@ -155,29 +136,3 @@ def divide_or_nan(
     result = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result
-
-
-def cumulative(
-    values: Int[np.ndarray, "brand candidate"],
-) -> Int[np.ndarray, "brand candidate+1"]:
-    """Sums of the first 0, 1, ..., all values of each row."""
-    sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64)
-    np.cumsum(values, axis=1, out=sums[:, 1:])
-    return sums
-
-
-def _tie_blocks(
-    values: Float[np.ndarray, "brand candidate"],
-    candidates: Bool[np.ndarray, "brand candidate"],
-) -> tuple[Int[np.ndarray, "brand candidate"], Int[np.ndarray, "brand candidate"]]:
-    """First position of each ranked entry's tie block, and the first position after the block."""
-    n_columns = values.shape[1]
-    position = np.arange(n_columns)
-    opens = np.ones(values.shape, dtype=np.bool_)
-    # a candidate at minus infinity must not tie with the columns that are no candidates
-    opens[:, 1:] = (values[:, 1:] != values[:, :-1]) | (candidates[:, 1:] != candidates[:, :-1])
-    closes = np.ones(values.shape, dtype=np.bool_)
-    closes[:, :-1] = opens[:, 1:]
-    start = np.maximum.accumulate(np.where(opens, position, 0), axis=1)
-    end = np.where(closes, position + 1, n_columns)
-    return start, np.minimum.accumulate(end[:, ::-1], axis=1)[:, ::-1]

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import stats
 
-# (run, brand); left open, so that a wrong shape reaches the check and its message
-Layout = Float[np.ndarray, "..."]
+# (run, brand)
+Layout = Float[np.ndarray, "_ _"]
 Summary = Callable[..., Shaped[np.ndarray, "..."]]
 _BATCH = 500
 # Of tests; intervals are of its complement.
@@ -112,8 +112,7 @@ def compare(
         The comparison over the brands that both models have a value of.
 
     Raises:
-        ValueError: other brands in b than in a, a brand known in some runs only, an infinite value,
-            fewer than two brands.
+        ValueError: a brand known in some runs only, an infinite value, fewer than two brands.
     """
     left, right = _known_brands([a, b])
     difference = _brand_differences(left, right)
@@ -296,14 +295,8 @@ def _batches(n: int) -> list[int]:
 
 
 def _known_brands(layouts: Sequence[Layout]) -> list[Layout]:
-    """The layouts with the brands that all of them know; raise where they do not fit together."""
-    n_brands = layouts[0].shape[-1]
+    """The layouts with the brands that all of them know."""
     for layout in layouts:
-        if layout.ndim != 2 or layout.shape[1] != n_brands or not len(layout):
-            raise ValueError(
-                f"Values must be (run, brand) with at least one run and the same {n_brands} "
-                f"brands. Received: shape {layout.shape}"
-            )
         missing = np.isnan(layout)
         partly = missing.any(axis=0) & ~missing.all(axis=0)
         wrong = np.flatnonzero(np.isinf(layout).any(axis=0) | partly)
@@ -316,6 +309,6 @@ def _known_brands(layouts: Sequence[Layout]) -> list[Layout]:
     keep = ~np.any([np.isnan(layout[0]) for layout in layouts], axis=0)
     if keep.sum() < 2:
         raise ValueError(
-            f"At least two brands of {n_brands} must have values. Received: {keep.sum()}"
+            f"At least two brands of {len(keep)} must have values. Received: {keep.sum()}"
         )
     return [layout[:, keep] for layout in layouts]

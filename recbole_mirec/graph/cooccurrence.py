@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array, diags_array
 
 
 def cooccurrence_counts(
@@ -32,13 +32,11 @@ def cooccurrence_counts(
     influencer = influencer_attributes[pairs[:, 1]]
     either = csr_array(brand + influencer)
     both = csr_array(brand.multiply(influencer))
-    counts = coo_array(either.T @ either - both.T @ both)
-    keep = (counts.row != counts.col) & (counts.data != 0)
-    result = csr_array(
-        (counts.data[keep], (counts.row[keep], counts.col[keep])), shape=counts.shape
-    )
-    result.sort_indices()
-    return result
+    counts = csr_array(either.T @ either - both.T @ both)
+    counts = csr_array(counts - diags_array(counts.diagonal(), dtype=np.int64))
+    counts.eliminate_zeros()
+    counts.sort_indices()
+    return counts
 
 
 def edge_weights(counts: csr_array, eta: float = 2.0) -> csr_array:

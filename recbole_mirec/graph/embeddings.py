@@ -235,25 +235,20 @@ class _Steps:
         self._n_nodes = graph.shape[0]
         rows = np.repeat(np.arange(self._n_nodes), np.diff(graph.indptr))
         self._neighbours = graph.indices.astype(np.int64)
-        self._row_ends = graph.indptr[1:].astype(np.int64)
+        self._row_starts = graph.indptr.astype(np.int64)
         # of (row, neighbour), ascending, and an end that no pair of nodes reaches
         self._edge_keys = np.append(rows * self._n_nodes + self._neighbours, self._n_nodes**2)
-        probability = graph.data / np.asarray(graph.sum(axis=1))[rows]
-        running = np.cumsum(probability)
-        first = graph.indptr[rows]
-        within = running - running[first] + probability[first]
         # node + P(next node is at or before this edge's), so one sorted array serves all
-        self._cumulative = rows + np.minimum(within, 1.0)
+        self._cumulative = np.cumsum(graph.data / np.asarray(graph.sum(axis=1))[rows])
         self._bias_return, self._bias_out = 1.0 / p, 1.0 / q
         self._generator = generator
 
     def by_weight(self, current: Int[np.ndarray, " walk"]) -> Int64[np.ndarray, " walk"]:
         position = current + self._generator.random(len(current))
         edges = np.searchsorted(self._cumulative, position, side="right")
-        # node + u can round up to node + 1, which is the next node's row.
-        last = self._row_ends[current] - 1
-        chosen: Int64[np.ndarray, " walk"] = self._neighbours[np.minimum(edges, last)]
-        return chosen
+        # what sums and draws round off must not lead to another node's row
+        edges = edges.clip(self._row_starts[current], self._row_starts[current + 1] - 1)
+        return np.asarray(self._neighbours[edges])
 
     def biased(
         self, previous: Int[np.ndarray, " walk"], current: Int[np.ndarray, " walk"]

@@ -144,13 +144,13 @@ class AccountFeatures(nn.Module):
         self.widths = {name: some.rows.shape[1] for name, some in tables[schema.BRAND].items()}
         for side, table in tables.items():
             for name, (rows, mask) in table.items():
-                self.register_buffer(f"{side}_{name}_features", rows, persistent=False)
-                self.register_buffer(f"{side}_{name}_mask", mask, persistent=False)
+                self.register_buffer(f"{side} {name} features", rows, persistent=False)
+                self.register_buffer(f"{side} {name} mask", mask, persistent=False)
 
     def table(self, side: schema.Side) -> Table:
         """The features of all accounts of a side."""
         return {
-            name: Modality(*(self.get_buffer(f"{side}_{name}_{x}") for x in ("features", "mask")))
+            name: Modality(*(self.get_buffer(f"{side} {name} {x}") for x in ("features", "mask")))
             for name in self.widths
         }
 
@@ -173,19 +173,12 @@ class AccountFeatures(nn.Module):
         }
 
     def fingerprint(self) -> str:
-        """Digest of features and masks, names and shapes included: sha256 in hex."""
+        """Digest of all buffers, names and shapes included: sha256 in hex."""
         digest = hashlib.sha256()
-        for side in schema.SIDES:
-            for name, (rows, mask) in sorted(self.table(side).items()):
-                add_to(digest, f"{side} {name} features", rows)
-                add_to(digest, f"{side} {name} mask", mask)
+        for name, buffer in sorted(self.named_buffers()):
+            values = buffer.cpu().numpy()
+            digest.update(f"{name} {values.shape}".encode() + values.tobytes())
         return digest.hexdigest()
-
-
-def add_to(digest: Any, name: str, tensor: Tensor) -> None:
-    """Adds a tensor and its name to a digest."""
-    values = tensor.cpu().numpy()
-    digest.update(f"{name} {values.shape}".encode() + values.tobytes())
 
 
 def require_accounts(dataset: Any, model: str) -> AccountTables:

@@ -1,6 +1,5 @@
 """CAMERA and CATR: accounts by the concepts that matter to the other account."""
 
-import hashlib
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +10,7 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.data.attributes import account_concepts
-from recbole_mirec.model.base import AccountFeatures, MirecModel, Sides, add_to, content_tables
+from recbole_mirec.model.base import AccountFeatures, MirecModel, Sides, content_tables
 from recbole_mirec.model.two_tower import TwoTowerModel
 from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
 from recbole_mirec.nn.objective import triplet_loss, weight_matrices
@@ -36,7 +35,6 @@ class ConceptInputs(AccountFeatures):
         super().__init__(tables)
         self.n_history = sum(self.widths.values())
         arrays = account_concepts(dataset.accounts, dataset.pairs[schema.TRAIN], config)
-        self.concept_names = tuple(arrays)
         for name, values in arrays.items():
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
 
@@ -54,13 +52,6 @@ class ConceptInputs(AccountFeatures):
         one = self.take(schema.BRAND, brands)
         other = self.take(schema.INFLUENCER, influencers)
         return torch.stack([(one[x].rows * other[x].rows).sum(dim=1) for x in one], dim=1)
-
-    def fingerprint(self) -> str:
-        """Digest of contents and concepts: sha256 in hex."""
-        digest = hashlib.sha256(super().fingerprint().encode())
-        for name in self.concept_names:
-            add_to(digest, name, self.get_buffer(name))
-        return digest.hexdigest()
 
 
 class CAMERA(MirecModel):

@@ -45,7 +45,8 @@ class MIRec(VectorModel):
         )
         self.method: MorningMethod | MetricMethod
         if isinstance(settings, NetworkSettings):
-            self.method = MorningMethod(settings, tables)
+            used = settings.model_copy(update={"perspectives": self.perspectives})
+            self.method = MorningMethod(used, tables)
         else:
             competence = training_competence(dataset)
             weights = competence_weights(competence, settings.competence_power)
@@ -96,7 +97,7 @@ class MorningMethod(nn.Module):
         brands, brand_rows = torch.unique(brands, return_inverse=True)
         influencers, rows = torch.unique(torch.cat([positives, negatives]), return_inverse=True)
         # Each account once, brands and influencers in one call: one dropout mask serves both.
-        vectors, present = self._encode(brands, influencers)
+        vectors, present = self._encode({schema.BRAND: brands, schema.INFLUENCER: influencers})
         # index_select: the gradient of vectors[rows] adds up in any order under several threads.
         brand_vectors, brand_present = vectors.index_select(0, brand_rows), present[brand_rows]
         positive, negative = (rows + len(brands)).split(len(positives))
@@ -112,22 +113,15 @@ class MorningMethod(nn.Module):
 
     def all_vectors(self) -> Sides:
         """Vectors of all accounts: side -> float32 (account, perspective, dimension)."""
-        return self.accounts.encoded(
-            lambda side, ids: self._encode(
-                *((ids, ids[:0]) if side == schema.BRAND else (ids[:0], ids))
-            )[0]
-        )
+        return self.accounts.encoded(lambda side, ids: self._encode({side: ids})[0])
 
-    def _encode(self, brands: Tensor, influencers: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors and presence of accounts, brands first."""
-        tables = (
-            self.accounts.take(schema.BRAND, brands),
-            self.accounts.take(schema.INFLUENCER, influencers),
-        )
+    def _encode(self, ids: Sides) -> tuple[Tensor, Tensor]:
+        """Vectors and presence of accounts, one side after the other."""
+        tables = [self.accounts.take(side, some) for side, some in ids.items()]
         modalities = {
             name: Modality(*map(torch.cat, zip(*(table[name] for table in tables), strict=True)))
             for name in self.accounts.widths
         }
-        places = torch.arange(len(brands) + len(influencers), device=brands.device)
-        vectors, present = self.encoder(modalities, places < len(brands))
+        is_brand = [torch.full_like(some, side == schema.BRAND) for side, some in ids.items()]
+        vectors, present = self.encoder(modalities, torch.cat(is_brand).bool())
         return vectors, present

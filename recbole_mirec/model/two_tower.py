@@ -26,7 +26,7 @@ from recbole_mirec.nn.objective import (
     triplet_loss,
 )
 from recbole_mirec.nn.settings import CrossEntropy, Modality
-from recbole_mirec.nn.towers import MLP, BilinearTower
+from recbole_mirec.nn.towers import MLP, Fusion
 
 
 class TwoTowerModel(VectorModel):
@@ -114,9 +114,10 @@ class HPTR(TwoTowerModel):
 
     Source: the comparison of that name in Wang et al., IEEE TMM 25 (2023), on our inputs as `MIR`
     is: pooled topics and visual semantics, one random negative, the hinge on the positive's lead.
-    A bilinear tower for each side; the score is the mean of the vectors' elementwise product.
-    Departure: no margin is published; the mean is over the triplets whose loss is positive, as in
-    CAMERA.
+    A side's vectors are the `Fusion` of an MLP for each modality, with dropout on its first layer's
+    weights; the score is the mean of the vectors' elementwise product. Departures: a missing
+    modality is left out of the product; first values are uniform(-0.1, 0.1), since the papers name
+    none, nor a margin; the mean is over the triplets whose loss is positive, as in CAMERA.
     """
 
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
@@ -141,7 +142,7 @@ class HPTR(TwoTowerModel):
         self.dimension, rate = config["tower_dimension"], config["tower_dropout"]
         self.towers = nn.ModuleDict()
         for side in schema.SIDES:
-            self.towers[side] = BilinearTower(
+            self.towers[side] = Fusion(
                 {
                     name: MLP(width, hidden[name], self.dimension, dropout_rate=rate)
                     for name, width in self.inputs.widths.items()
@@ -151,7 +152,8 @@ class HPTR(TwoTowerModel):
     def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
         """Vectors of accounts by internal id: float32 (account, dimension)."""
         # The root on both sides makes the inner product the mean of the elementwise product.
-        vectors: Tensor = self.towers[side](self.inputs.take(side, ids)) / self.dimension**0.5
+        fused: Modality = self.towers[side](self.inputs.take(side, ids))
+        vectors: Tensor = fused.rows / self.dimension**0.5
         return vectors
 
 

@@ -90,30 +90,16 @@ class MLP(nn.Module):
         return vectors
 
 
-def masked_product(maps: nn.ModuleDict, modalities: Mapping[str, Modality]) -> Modality:
-    """Elementwise product of the mapped modalities that an account has: ``o`` of (9) and (12).
-
-    Departure: the paper knows no missing branch. Here such a branch counts as a vector of ones, so
-    that what is present is returned alone; its own values, NaN too, reach neither the result nor a
-    gradient. An account without any gets zeros.
-    """
-    masks = [modalities[name].mask for name in maps]
-    filled = [
-        torch.where(mask[:, None], module(modalities[name].rows), 1.0)
-        for (name, module), mask in zip(maps.items(), masks, strict=True)
-    ]
-    present = reduce(torch.logical_or, masks)
-    return Modality(torch.where(present[:, None], reduce(torch.mul, filled), 0.0), present)
-
-
 class Fusion(nn.Module):
-    """Joins a perspective's modality embeddings into one vector: (9) and (12).
+    """Elementwise product of the mapped modalities that an account has: ``o`` of (9) and (12).
 
     With linear maps it is low-rank bilinear pooling, ``(e^p W_p + b_p) o (e^t W_t + b_t)``; with
     none, ``e^p o e^t``, the published reference's form.
 
-    An account with one modality alone gets that branch as it would have entered the product, and
-    so does a fusion built for one modality: what an account without images gets does not depend on
+    Departure: the paper knows no missing branch. Here such a branch counts as a vector of ones; its
+    own values, NaN too, reach neither the result nor a gradient. An account without any gets
+    zeros. One with one modality alone gets that branch as it would have entered the product, and so
+    does a fusion built for one modality: what an account without images gets does not depend on
     whether others have some, and vectors of one and of two modalities live in the same space.
     """
 
@@ -121,27 +107,15 @@ class Fusion(nn.Module):
         super().__init__()
         self.maps = nn.ModuleDict(dict(maps))
 
-    def forward(self, embeddings: Mapping[str, Modality]) -> Modality:
-        """Fuses what each account has; see `masked_product`."""
-        return masked_product(self.maps, embeddings)
-
-
-class BilinearTower(nn.Module):
-    """Low-rank bilinear fusion of text and picture features of one side's accounts.
-
-    Source: Gan et al., "Seeking Micro-influencers for Brand Promotion", ACM MM 2019: an MLP with
-    one hidden layer for each modality, leaky ReLU of slope 0.01, dropout on the first layer's
-    weights, and the elementwise product of the two outputs. Departures: a missing modality is
-    left out of the product; first values are uniform(-0.1, 0.1), since the paper names none.
-    """
-
-    def __init__(self, branches: Mapping[str, MLP]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleDict(dict(branches))
-
-    def forward(self, modalities: Mapping[str, Modality]) -> Float[Tensor, "account dim"]:
-        """Vectors, zeros for accounts without any modality; all features must be finite."""
-        return masked_product(self.branches, modalities).rows
+    def forward(self, modalities: Mapping[str, Modality]) -> Modality:
+        """Fuses what each account has."""
+        masks = [modalities[name].mask for name in self.maps]
+        filled = [
+            torch.where(mask[:, None], module(modalities[name].rows), 1.0)
+            for (name, module), mask in zip(self.maps.items(), masks, strict=True)
+        ]
+        present = reduce(torch.logical_or, masks)
+        return Modality(torch.where(present[:, None], reduce(torch.mul, filled), 0.0), present)
 
 
 def attention_weights(

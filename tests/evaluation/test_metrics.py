@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from ranking_cases import Ranking, assert_same, everyone, rankings
-from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
+from sklearn.metrics import ndcg_score, roc_auc_score
 
 from recbole_mirec.evaluation.metrics import (
     METRICS,
@@ -169,7 +169,7 @@ def test_without_ties_the_metrics_of_recbole():
     positives = generator.random(scores.shape) < 0.15
     positives[:, 0] = True
     case = everyone(scores, positives)
-    hits = np.take_along_axis(positives, case.ranks().order, axis=1)
+    hits = np.take_along_axis(positives, np.argsort(-scores, axis=1), axis=1)
     for name, k in itertools.product(
         ("Recall", "NDCG", "MAP", "MRR", "Hit", "Precision"), (1, 3, 10, 31)
     ):
@@ -178,21 +178,6 @@ def test_without_ties_the_metrics_of_recbole():
         theirs = getattr(metrics, name)(config).metric_info(hits[:, :k].astype(np.int64), *lengths)
         ours = case.values([f"{name}@{k}"])[f"{name}@{k}"]
         np.testing.assert_allclose(ours, theirs[:, -1], rtol=0, atol=1e-12, err_msg=f"{name}@{k}")
-
-
-def test_against_scikit_learn_at_the_size_of_the_published_test_set():
-    generator = np.random.default_rng(3)
-    scores = generator.normal(size=(74, 797))
-    positives = generator.random(scores.shape) < 11 / 797
-    positives[:, 0] = True
-    strict, tied = (everyone(s, positives).ranks() for s in (scores, scores.round(1)))
-    for brand, hits in enumerate(positives):
-        oracle = average_precision_score(hits, scores[brand])
-        assert average_precision(strict)[brand] == pytest.approx(oracle, abs=1e-9)
-        rounded = scores[brand].round(1)
-        assert auc(tied)[brand] == pytest.approx(roc_auc_score(hits, rounded), abs=1e-9)
-        oracle = ndcg_score(hits[None], rounded[None], k=10)
-        assert ndcg_at(tied, 10)[brand] == pytest.approx(oracle, abs=1e-9)
 
 
 @pytest.mark.parametrize(("n_candidates", "n_positives"), [(797, 11), (3748, 11), (3748, 3000)])
@@ -316,6 +301,7 @@ def test_paper_values_worked_by_hand():
     assert summary["paper_auc"] == pytest.approx(4 / 12)
     assert summary["paper_cauc"] == pytest.approx(3 / 6)
     assert summary["paper_medr"] == 3
+    assert "paper_cauc" not in everyone(scores, positives).values(PAPER)  # no categories
 
 
 @settings(max_examples=200)
@@ -329,39 +315,6 @@ def test_the_papers_rules_against_a_literal_loop_over_the_definition(case):
         )
         compared = sum(b == brand for b, _, _ in quadruples(case, True))
         assert per_brand["paper_cauc_compared"][brand] == compared
-
-
-@given(rankings())
-def test_breaking_a_tie_never_lowers_a_figure_of_the_paper(case):
-    breaker = np.random.default_rng(case.scores.size).random(case.scores.shape)
-    levels = np.searchsorted(np.unique(case.scores), case.scores)
-    tied, strict = case.values(PAPER), case._replace(scores=levels + breaker / 2).values(PAPER)
-    for name in ("paper_auc", "paper_cauc", "paper_recall@2", "paper_map", "paper_mrr"):
-        known = ~np.isnan(tied[name])
-        assert (strict[name] >= tied[name] - 1e-12)[known].all(), name
-
-
-def test_without_ties_only_auc_and_the_median_differ_from_the_standard_rules():
-    generator = np.random.default_rng(7)
-    scores = generator.normal(size=(12, 83))
-    case = everyone(scores, generator.random(scores.shape) < 0.1)
-    found = case.values(
-        [*("Recall@10", "MAP", "MRR", "MedR", "AUC"), "paper_recall@10", *PAPER[:2], *PAPER[4:]]
-    )
-    for name in ("Recall@10", "MAP", "MRR"):
-        np.testing.assert_allclose(found["paper_" + name.lower()], found[name], atol=1e-13)
-    np.testing.assert_array_equal(found["paper_first_rank"], found["FirstRank"])
-    assert "paper_cauc" not in found  # no categories
-    assert (found["paper_auc"] != found["AUC"]).all()
-
-
-def test_a_constant_scorer_wins_nothing_by_the_papers_rules():
-    positives = np.array([[1, 0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0]], dtype=bool)
-    summary = figures(everyone(np.zeros((2, 7)), positives).values(PAPER))
-    assert summary["paper_auc"] == summary["paper_recall@2"] == summary["paper_recall@5"] == 0
-    assert summary["paper_mrr"] == pytest.approx(1 / 7)
-    assert summary["paper_map"] == pytest.approx(((1 / 7 + 2 / 7) / 2 + 1 / 7) / 2)
-    assert summary["paper_medr"] == 7
 
 
 # --- both ---
@@ -420,22 +373,6 @@ def test_a_subset_of_the_candidates_is_ranked_on_its_own(case):
         np.testing.assert_allclose(found[f"unseen_{name}"], deleted.values(["MAP", "MedR"])[name])
 
 
-@given(rankings())
-def test_values_stay_in_their_ranges(case):
-    per_brand = case.values(ALL)
-    has_positives = case.positives.any(axis=1)
-    for name, values in per_brand.items():
-        known = values[~np.isnan(values)]
-        if name.endswith(("_won", "_compared")):
-            continue
-        if name in ("FirstRank", "paper_first_rank"):
-            assert (np.isfinite(values) == has_positives).all()
-            assert (known >= 1).all()
-            assert (known <= case.candidates.sum(axis=1)[has_positives]).all()
-        else:
-            assert ((known >= 0) & (known <= 1 + 1e-12)).all(), name
-
-
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 3)])
 def test_without_positives_nothing_has_a_value(shape):
     none = np.zeros(shape, dtype=bool)
@@ -443,12 +380,6 @@ def test_without_positives_nothing_has_a_value(shape):
     per_brand = Ranking(np.zeros(shape), none, none, *categories).values(ALL)
     assert all(values.shape == shape[:1] for values in per_brand.values())
     assert all(math.isnan(value) for value in figures(per_brand).values())
-
-
-def test_one_class_brands_have_no_auc_but_ranks():
-    per_brand = everyone(np.array([[1.0, 2.0, 3.0]]), np.ones((1, 3), bool)).values(STANDARD)
-    assert math.isnan(per_brand["AUC"][0])
-    assert [per_brand[name][0] for name in ("MRR", "MAP", "NDCG@10", "FirstRank")] == [1, 1, 1, 1]
 
 
 # --- the table ---

@@ -96,26 +96,6 @@ def test_symmetric_without_loops_or_stored_zeros(case):
     assert counts.dtype == np.int64
 
 
-@given(collaborations(), st.randoms(use_true_random=False))
-def test_permuting_attributes_permutes_the_graph(case, random):
-    brand_lists, influencer_lists, pairs, n_attributes = case
-    new_id = list(range(n_attributes))
-    random.shuffle(new_id)
-
-    def renamed(lists):
-        return [[new_id[attribute] for attribute in attributes] for attributes in lists]
-
-    moved = count((renamed(brand_lists), renamed(influencer_lists), pairs, n_attributes))
-    np.testing.assert_array_equal(moved.toarray()[np.ix_(new_id, new_id)], count(case).toarray())
-
-
-@given(collaborations())
-def test_exchanging_the_sides_changes_nothing(case):
-    brand_lists, influencer_lists, pairs, n_attributes = case
-    exchanged = count((influencer_lists, brand_lists, pairs[:, ::-1], n_attributes))
-    np.testing.assert_array_equal(exchanged.toarray(), count(case).toarray())
-
-
 def test_weights_of_one_and_eleven_cooccurrences_are_the_published_ones():
     weights = edge_weights(csr_array(np.array([[0, 1, 11], [1, 0, 0], [11, 0, 0]]))).toarray()
     assert weights[0, 1] == pytest.approx(0.70710678, abs=1e-8)

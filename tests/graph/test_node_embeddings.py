@@ -146,21 +146,6 @@ def test_more_dimensions_than_nodes_pad_with_zeros():
     np.testing.assert_array_equal(padded[:, 6:], 0)
 
 
-def test_scaling_all_weights_changes_nothing():
-    graph = weighted(EDGES, 6)
-    one, _ = netmf(graph, dimension=2, window=4)
-    eight, _ = netmf(csr_array(graph * 8.0), dimension=2, window=4)
-    np.testing.assert_allclose(eight, one, atol=1e-5)
-
-
-def test_permuting_nodes_permutes_inner_products():
-    order = np.array([3, 0, 5, 1, 4, 2])
-    graph = weighted(EDGES, 6)
-    plain, _ = netmf(graph, dimension=6)
-    moved, _ = netmf(weighted([(*order.argsort()[[i, j]], w) for i, j, w in EDGES], 6), dimension=6)
-    np.testing.assert_allclose(moved @ moved.T, (plain @ plain.T)[np.ix_(order, order)], atol=1e-4)
-
-
 # --- random walks ---
 
 # Triangle 0-1-2 with a tail 2-3-4 and a chord 1-3.

@@ -90,11 +90,11 @@ def test_neither_padding_nor_what_is_missing_reaches_an_account(experiment: Expe
     kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
     n_missing = 0
     for name, buffer in model.named_buffers():
-        if name.endswith(("_features", "_vectors")):
+        if name.endswith((" features", "_vectors")):
             assert not buffer[0].any()
             buffer[0] = 1e6
-        if name.endswith("_features") and experiment.config["model"] == "MIRec":
-            mask = kept[name.replace("_features", "_mask")]
+        if name.endswith(" features") and experiment.config["model"] == "MIRec":
+            mask = kept[name.replace(" features", " mask")]
             assert not mask[0]
             buffer[~mask] = 1e6
             n_missing += int((~mask).sum())

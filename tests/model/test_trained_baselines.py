@@ -1,6 +1,5 @@
 """The trained baselines: scores and losses by hand or by a loop, alive, and what they refuse."""
 
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -115,19 +114,6 @@ def test_shared_towers_are_one(workplace: Path, tmp_path: Path) -> None:
     assert counts[1] == 2 * counts[0]
 
 
-def test_an_attribute_vector_is_read_where_there_are_no_lists(
-    workplace: Path, tmp_path: Path
-) -> None:
-    brands, influencers = little().brands[["brand_id"]], little().influencers[["influencer_id"]]
-    brands["brand_attribute_vector"] = vectors([1.0, 0.0], None, [3.0, 4.0], [1.0, 1.0], None)
-    influencers["influencer_attribute_vector"] = vectors(*[[0.0, 2.0]] * 7)
-    write_little(tmp_path, brands=brands, influencers=influencers)
-    experiment = made(tmp_path, "ContentTwoTower")
-    row = experiment.dataset.token2id("brand_id", "b2")
-    rows = experiment.model.inputs.take("brand", torch.tensor([row]))["inputs"].rows
-    assert rows[0].tolist() == pytest.approx([0.6, 0.8, 1.0])
-
-
 def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: Path) -> None:
     experiment = made(write_little(tmp_path), "MIR")
     network, data = experiment.model, experiment.dataset
@@ -140,7 +126,7 @@ def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: 
     scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
     found = tables["brand"]["content_topics"].rows[0]
     assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
-    brand, influencer = (network.towers[side](table) for side, table in tables.items())
+    brand, influencer = (network.towers[side](table).rows for side, table in tables.items())
     positive, _ = scores(experiment, [("b1", "i1", "i3")])
     torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
 
@@ -274,15 +260,3 @@ def test_concepts_and_content_are_needed(
     for model in models:
         with pytest.raises(UsageError, match=f"{model} {message}"):
             made(tmp_path, model)
-
-
-def test_a_list_of_one_positive_costs_the_logarithm_of_its_length(
-    workplace: Path, tmp_path: Path
-) -> None:
-    changes = {"train_neg_sample_args": NEGATIVES | {"sample_num": 1}}
-    experiment = made(write_little(tmp_path), "MIR", list_size=2, **changes)
-    with torch.no_grad():
-        for parameter in experiment.model.parameters():
-            parameter.zero_()
-    loss = experiment.model.calculate_loss(batch(experiment.dataset, ROWS))
-    assert loss.item() == pytest.approx(log(2))

@@ -50,7 +50,7 @@ NETWORK_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] =
     ("l1_weight",): ((0, 3), (math.nan, math.inf, "0.001", True)),
     ("perspectives",): (
         (("attribute",), ["content", "audience"]),
-        (("content", "atribute"), ("content", "content"), (), "content"),
+        (("content", "atribute"), (), "content"),
     ),
     ("margins",): (
         ({"content": 0, "audience": 1.5, "attribute": 2},),
