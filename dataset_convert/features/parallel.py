@@ -1,10 +1,13 @@
 """Work on a stream by several processes, with results in the stream's order."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 from dataset_convert.problems import ConversionError
@@ -27,17 +30,11 @@ def map_in_order(
 
     Raises:
         ConversionError: A process was ended from outside.
-        ValueError: `n_jobs` is below 1.
     """
-    if n_jobs < 1:
-        raise ValueError(
-            f"The 'n_jobs' parameter of map_in_order must be at least 1. Received: {n_jobs}"
-        )
     if n_jobs == 1:
         yield from map(work, items)
         return
-    # A fork would copy locks that other threads of this process may hold.
-    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+    with new_pool(n_jobs) as pool:
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
@@ -54,3 +51,21 @@ def map_in_order(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def new_pool(n_jobs: int) -> ProcessPoolExecutor:
+    """Returns processes, started when they are needed, that end with this one however it ends."""
+    # A fork would copy locks that other threads of this process may hold.
+    return ProcessPoolExecutor(n_jobs, get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Watches the parent: of one that is killed a worker gets no word."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -9,17 +9,17 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
+from dataset_convert.features.embeddings import NO_DIRECTION, EmbeddingExtractor
+from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
+from dataset_convert.features.mean_vectors import MeanVectors
+from dataset_convert.features.models.external_data import external_files
+from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor, sentence
 from onnx import TensorProto
 from PIL import Image
 from tiny_models import material
 
 from dataset_convert import schema
-from dataset_convert.features.embeddings import NO_DIRECTION, EmbeddingExtractor
-from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
-from dataset_convert.features.mean_vectors import MeanVectors
 from dataset_convert.features.models import images
-from dataset_convert.features.models.external_data import external_files
-from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor, sentence
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 

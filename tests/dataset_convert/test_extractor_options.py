@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
+from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
+from dataset_convert.features.image_labels import ImageLabelExtractor
+from dataset_convert.features.models.image_input import ImageSettings
+from dataset_convert.features.option_checks import Group
+from dataset_convert.features.options import OPTIONS
+from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor
+from dataset_convert.features.token_counts import VocabularySettings
+from dataset_convert.features.visual import LabelScoreExtractor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_convert import schema
 from dataset_convert.common.errors import closest, wanted_word
 from dataset_convert.features.attributes import AttributeExtractor
-from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
-from dataset_convert.features.image_labels import ImageLabelExtractor
-from dataset_convert.features.models.image_input import ImageSettings
-from dataset_convert.features.option_checks import Group
-from dataset_convert.features.options import OPTIONS
 from dataset_convert.features.registry import KINDS, check_extractor, make_extractor
-from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor
 from dataset_convert.features.text import TextSettings
-from dataset_convert.features.token_counts import VocabularySettings
 from dataset_convert.features.topics import TopicSettings
-from dataset_convert.features.visual import LabelScoreExtractor
 from dataset_convert.problems import ConversionError, Problems
 
 TOPICS, VISUAL, ATTRIBUTES = schema.CONTENT_TOPICS, schema.CONTENT_VISUAL, schema.ATTRIBUTES

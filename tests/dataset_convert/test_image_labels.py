@@ -10,17 +10,17 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
-from PIL import Image
-from tiny_models import material
-
-from dataset_convert import schema
 from dataset_convert.features.image_labels import ImageLabelExtractor
-from dataset_convert.features.models import images
 from dataset_convert.features.models.image_scores import NOT_FINITE
 from dataset_convert.features.models.label_files import read_labels
 from dataset_convert.features.models.onnx_model import open_model
 from dataset_convert.features.models.use_counts import UseCounts
 from dataset_convert.features.visual import LabelScoreExtractor
+from PIL import Image
+from tiny_models import material
+
+from dataset_convert import schema
+from dataset_convert.features.models import images
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import Post
 from dataset_convert.sources import tables

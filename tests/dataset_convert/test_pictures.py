@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from PIL import Image, ImageOps
-
-from dataset_convert.features.models import images
 from dataset_convert.features.models.image_input import ImageSettings, model_input
 from dataset_convert.features.models.image_processor import read_processor
 from dataset_convert.features.models.images import UnusableImage, open_image
 from dataset_convert.features.models.post_images import opened_images
 from dataset_convert.features.models.use_counts import UseCounts
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from dataset_convert.features.models import images
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 
