@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dataset_convert.features.topic_model import infer_topics, learn_topics, word_shares
 
 from dataset_convert.features.lda import (
     Trial,
