@@ -2,8 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Collection, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -26,7 +25,7 @@ from dataset_convert.features.lda import (
     try_numbers,
     word_shares,
 )
-from dataset_convert.features.parallel import new_pool
+from dataset_convert.features.parallel import started
 from dataset_convert.features.text import TextOptions
 from dataset_convert.features.words import (
     AccountCounts,
@@ -104,7 +103,7 @@ class TopicExtractor(Extractor):
     modalities = schema.TOPIC_MODALITIES
     file = "topics.json"
     _components: Numbers
-    _learning: "Future[_Learnt] | None" = None
+    _learning: "Callable[[], _Learnt] | None" = None
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
         """Learns the vocabulary and the topics of some accounts."""
@@ -148,22 +147,16 @@ class TopicExtractor(Extractor):
         }
         of_training = np.flatnonzero([name in chosen for name in counted.accounts])
         work = partial(_learn, counted, of_training, report, options.max_iter, options.seed)
-        self._fitted, self._learning = None, Future()
-        if self.n_jobs == 1:
-            self._learning.set_result(work())
-        else:
-            pool = new_pool(1)
-            self._learning = pool.submit(work)
-            pool.shutdown(wait=False)
+        self._fitted, self._learning = None, started(work, n_jobs=self.n_jobs)
         self.keep(material, counted.accounts)
 
     def transform(self, material: RawMaterial) -> dict[str, Any]:
         """Returns each account's topics, float64 and summing to 1."""
-        if (accounts := self.kept(material)) is not None and self._learning is not None:
-            topics = self._learning.result().topics
-            learnt, self._learning = self.fitted, None  # topics of all accounts can be large
-            self._fitted = learnt
-            return dict(zip(accounts, topics, strict=True))
+        accounts, learning = self.kept(material), self._learning
+        if accounts is not None and learning is not None:
+            assert self.fitted  # taken over before the rest, which can be large, is let go
+            self._learning = None
+            return dict(zip(accounts, learning().topics, strict=True))
         counted = count_words(
             self.stream(material),
             self.fitted.words,
@@ -179,7 +172,7 @@ class TopicExtractor(Extractor):
     def fitted(self) -> TopicFit:
         """What was learnt, when it is."""
         if self._fitted is None and self._learning is not None:
-            learnt = self._learning.result()
+            learnt = self._learning()
             self._fitted, self._components = learnt.fit, learnt.components
         fitted: TopicFit = super().fitted
         return fitted
