@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -524,26 +525,11 @@ def _check_parents(concepts: Mapping[str, Concept], files: Mapping[str, Path]) -
             if parent not in concepts:
                 wanted = f"a concept{_perhaps(parent, concepts)}"
                 _refuse(files[name], f"{name}.{_PARENTS}", parent, wanted)
-    settled: set[str] = set()
-    for name in concepts:
-        _check_no_cycle(name, concepts, files, settled)
-
-
-def _check_no_cycle(
-    name: str, concepts: Mapping[str, Concept], files: Mapping[str, Path], settled: set[str]
-) -> None:
-    # A stack of our own, since a chain of parents may be longer than Python's recursion allows.
-    chain = {name: iter(concepts[name].parents)}
-    while chain:
-        lowest = next(reversed(chain))
-        parent = next(chain[lowest], None)
-        if parent is None:
-            settled.add(lowest)
-            del chain[lowest]
-        elif parent in chain:
-            _refuse(files[lowest], f"{lowest}.{_PARENTS}", parent, "no ancestor of itself")
-        elif parent not in settled:
-            chain[parent] = iter(concepts[parent].parents)
+    try:
+        TopologicalSorter({name: one.parents for name, one in concepts.items()}).prepare()
+    except CycleError as error:
+        parent, name = error.args[1][:2]
+        _refuse(files[name], f"{name}.{_PARENTS}", parent, "no ancestor of itself")
 
 
 def _check_distinct(concepts: Mapping[str, Concept], files: Mapping[str, Path], key: str) -> None:
