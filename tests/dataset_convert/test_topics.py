@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.decomposition import LatentDirichletAllocation
 
+from dataset_convert import raw
+from dataset_convert.features import lda
+from dataset_convert.features.base import Extractor
 from dataset_convert.features.lda import (
     Trial,
     best_number,

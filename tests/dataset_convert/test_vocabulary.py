@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dataset_convert.features.visual import SCENE_PREFIX
+from dataset_convert.features.labels import SCENE_PREFIX
 
 from dataset_convert import schema
 from dataset_convert.features.lexicon import load_lexicon
