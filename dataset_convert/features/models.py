@@ -298,7 +298,7 @@ def read_labels(path: Path) -> list[str]:
         for label, n in Counter(labels).items():
             if n > 1 or label.startswith(SCENE_PREFIX):
                 raise ValueError(f"the label {shown(label)}" + (" twice" if n > 1 else ""))
-    except (OSError, ValueError, RecursionError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         found = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConversionError(
             f"{path}: found {found}; wanted a text file with one label a line, or JSON: a list of "
@@ -317,6 +317,9 @@ def _json_labels(text: str) -> list[str]:
         content = [content[i] for i in wanted]
     if not isinstance(content, list):
         raise ValueError("neither a list nor an object")
+    for name in content:
+        if not isinstance(name, str):
+            raise ValueError(f"the label {shown(str(name))}, which is no text")
     return content
 
 

@@ -67,7 +67,7 @@ class TopicOptions(Options):
     """
 
     n_topics: Annotated[
-        list[int],
+        list[Any],
         BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
         that(_are_numbers, "be a whole number from 2 to 10,000, or a list of several"),
     ] = Field(default=[22], strict=True)

@@ -308,7 +308,7 @@ COLOURS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.1, 0.3], "scale": 0.5, "resam
     ("changes", "wanted"),
     [
         ({}, {"size": 19, "crop": [17, 13], **COLOURS}),
-        ({"size": 19, "crop_size": 17}, {"size": 19, "crop": [17, 17], **COLOURS}),
+        ({"size": 19, "crop_size": 17}, {"size": 19, "crop": 17, **COLOURS}),
         ({"size": {"height": 5, "width": 7}, "do_center_crop": False}, {"size": [5, 7]}),
         ({"size": 5, "do_center_crop": False}, {"size": [5, 5]}),
         ({"crop_pct": 0.5}, {"size": 38, "crop": 19}),
@@ -338,8 +338,8 @@ def test_a_processor_that_says_little_leaves_the_defaults(tmp_path: Path) -> Non
         ("{", "wanted the settings of an image processor"),
         ('{"do_resize": false}', "'do_resize' false"),
         ('{"size": {"longest_edge": 5}}', "the size .*longest_edge"),
-        ('{"crop_pct": 2, "size": 5}', "'crop_pct' '2'"),
-        ('{"resample": 9}', "'resample' '9'"),
+        ('{"crop_pct": 2, "size": 5}', "'crop_pct' 2"),
+        ('{"resample": 9}', "'resample' 9"),
         ("[" * 100_000, "preprocessor_config.json: found"),
     ],
 )

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from dataset_convert.features.labels import SCENE_PREFIX
 
 from dataset_convert import schema
+from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.text import TextOptions, tokenise
 from dataset_convert.synthetic import topic_words, vocabulary
