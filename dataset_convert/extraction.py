@@ -96,28 +96,31 @@ def extract(
         ConversionError: A model or a list that an extractor needs is wrong.
     """
     features = Features(values=dict(material.vectors))
+    watched = {modality: _watched(material, modality) for modality in extractors}
     for modality, extractor in extractors.items():
         options = settings.features[modality]
         known = earlier and earlier.extractor(modality, options, marks[modality])
         if earlier and known:
             tell(f"{modality}: nothing that it depends on has changed")
             features.values[modality] = earlier.values_by_account(modality, material.accounts)
-        else:
-            known = extractor
-            started = time.monotonic()
-            watched = _watched(material, modality)
-            try:
-                extractor.fit(watched, training)
-            except TooLittleError as error:
-                tell(f"{error} It is left out.")
-                continue
-            features.values[modality] = extractor.transform(watched)
-            seconds = time.monotonic() - started
-            tell(f"{modality}: learnt from {len(training):,} accounts, {seconds:.1f} s")
-        features.extractors[modality] = known
+            features.extractors[modality] = known
+            continue
+        started = time.monotonic()
+        try:
+            extractor.fit(watched[modality], training)
+        except TooLittleError as error:
+            tell(f"{error} It is left out.")
+            continue
+        features.extractors[modality] = extractor
+        seconds = time.monotonic() - started
+        tell(f"{modality}: learnt from {len(training):,} accounts, {seconds:.1f} s")
+    # In a second round: topics are learnt beside what the others do meanwhile.
+    for modality, extractor in features.extractors.items():
+        if extractor is extractors[modality]:
+            features.values[modality] = extractor.transform(watched[modality])
         features.entries[modality] = {
-            **known.report(),
-            EXTRACTOR: extractor_name(modality, options),
+            **extractor.report(),
+            EXTRACTOR: extractor_name(modality, settings.features[modality]),
             FINGERPRINT: marks[modality],
         }
     return features

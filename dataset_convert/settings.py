@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from dataset_convert.common.errors import closest
+from dataset_convert.common.settings import problems_of
+from dataset_convert.common.values import load_yaml
 from dataset_convert.problems import ConversionError
 
 FIT_ON_TRAINING, FIT_ON_ALL = "training", "all"
@@ -40,6 +42,59 @@ class ConversionSettings:
     n_jobs: int
 
 
+def _number(size: Any) -> Any:
+    if type(size) not in (int, float) or not 0 <= size < 1e9:
+        raise ValueError("be a number of at least 0")
+    return size
+
+
+def _path(value: Any) -> Any:
+    try:
+        return None if value is None else Path(value).expanduser()
+    except (RuntimeError, TypeError):
+        raise ValueError("be a path, or ~ for the user's own") from None
+
+
+_FORBID = ConfigDict(extra="forbid")
+_Size = Annotated[Any, AfterValidator(_number)]
+_Options = dict[str, Any] | None
+
+
+class _Features(BaseModel):
+    model_config = _FORBID
+    content_topics: _Options = None
+    content_visual: _Options = None
+    audience_topics: _Options = None
+    audience_visual: _Options = None
+    attributes: _Options = None
+
+
+class _Splits(BaseModel):
+    model_config = _FORBID
+    n_valid: _Size = None
+    n_test: _Size = None
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+
+
+class _Layer(BaseModel):
+    """What one file says; the rest is what the layer below says."""
+
+    model_config = _FORBID
+    source: dict[str, Any] = {}
+    features: _Features = _Features()
+    splits: _Splits = _Splits()
+    fit_on: Literal["training", "all"] = "training"
+    pseudonyms: Annotated[bool, Field(strict=True)] = True
+    key_file: Annotated[Any, AfterValidator(_path)] = None
+    n_jobs: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+
+
+_PARTS: Mapping[str, Any] = {
+    "features": _Features.model_fields,
+    "splits": _Splits.model_fields,
+}
+
+
 def read_settings(
     path: Path | None, *, of_source: Mapping[str, Any] | None = None
 ) -> ConversionSettings:
@@ -50,18 +105,18 @@ def read_settings(
         of_source: Defaults of a source, which stand between the two.
 
     Raises:
-        ConversionError: The file cannot be read, or a key or value is wrong; says which.
+        UsageError: The file cannot be read, or a key or value is wrong; says which.
     """
-    defaults = yaml.safe_load(
-        resources.files("dataset_convert").joinpath("defaults.yaml").read_text(encoding="utf-8")
-    )
-    given = {} if path is None else _load(path)
-    content = _laid_over(_laid_over(defaults, of_source or {}, "source"), given, str(path))
-    _check_values(content, str(path))
+    text = resources.files("dataset_convert").joinpath("defaults.yaml").read_text(encoding="utf-8")
+    content = _checked(yaml.safe_load(text), "defaults.yaml")
+    own = {} if path is None else load_yaml(path)
+    for given, where in ((of_source or {}, "source"), (own, str(path))):
+        layer = _checked(given, where)
+        for section in _PARTS:
+            layer[section] = content[section] | layer.get(section, {})
+        content |= layer
     features = {
-        modality: dict(options)
-        for modality, options in content["features"].items()
-        if options is not None
+        name: options for name, options in content["features"].items() if options is not None
     }
     return ConversionSettings(
         source=content["source"],
@@ -69,75 +124,20 @@ def read_settings(
         **content["splits"],
         fit_on_all=content["fit_on"] == FIT_ON_ALL,
         pseudonyms=content["pseudonyms"],
-        key_file=_key_file(content["key_file"], str(path)),
+        key_file=content["key_file"],
         n_jobs=content["n_jobs"] or _n_cores(),
     )
 
 
-def _key_file(given: str | None, where: str) -> Path | None:
+def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
-        return None if given is None else Path(given).expanduser()
-    except RuntimeError as error:
-        raise ConversionError(f"{where}, key 'key_file': {given!r}: {error}") from None
+        return _Layer.model_validate(given).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        found = problems_of(error, known=_Layer.model_fields, parts=_PARTS)
+        raise ConversionError(f"{where}: {' '.join(found)}") from None
 
 
 def _n_cores() -> int:
     """How many cores this process may use."""
     usable = getattr(os, "sched_getaffinity", None)
     return (os.cpu_count() or 1) if usable is None else len(usable(0))
-
-
-def _laid_over(defaults: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    _check_keys(given, defaults, where)
-    content = {**defaults, **given}
-    for section in ("features", "splits"):
-        inside = given.get(section) or {}
-        if not isinstance(inside, Mapping):
-            raise ConversionError(f"{where}, key '{section}': wanted a mapping. Found: {inside!r}.")
-        _check_keys(inside, defaults[section], f"{where}, key '{section}'")
-        content[section] = {**defaults[section], **inside}
-    return content
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConversionError(f"{path} cannot be read: {error.strerror}.") from None
-    except RecursionError:
-        raise ConversionError(f"{path}: found values too deep within each other.") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConversionError(f"{path} is no YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise ConversionError(f"{path}: wanted 'key: value' lines. Found: {content!r}.")
-    return content
-
-
-def _check_keys(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
-    for key in given:
-        if key not in known:
-            near = closest(str(key), known)
-            hint = f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}."
-            raise ConversionError(f"{where}: unknown key '{key}'. {hint}")
-
-
-def _check_values(content: Mapping[str, Any], where: str) -> None:
-    wanted = {
-        "source": (isinstance(content["source"], dict), "a mapping"),
-        "fit_on": (content["fit_on"] in (FIT_ON_TRAINING, FIT_ON_ALL), "training or all"),
-        "pseudonyms": (isinstance(content["pseudonyms"], bool), "True or False"),
-        "key_file": (isinstance(content["key_file"], str | None), "a path or ~"),
-        "n_jobs": (
-            content["n_jobs"] is None or (type(content["n_jobs"]) is int and content["n_jobs"] > 0),
-            "a number above 0, or ~ for all cores",
-        ),
-    }
-    for modality, options in content["features"].items():
-        right = options is None or isinstance(options, dict)
-        wanted[f"features: {modality}"] = (right, "a mapping of options, or ~")
-    for key, value in content["splits"].items():
-        right = type(value) is int or (type(value) is float and key != "seed")
-        wanted[f"splits: {key}"] = (right and value >= 0, "a number of at least 0")
-    for key, (right, what) in wanted.items():
-        if not right:
-            raise ConversionError(f"{where}, key '{key}': wanted {what}.")

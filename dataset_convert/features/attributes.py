@@ -1,27 +1,58 @@
 """Attribute lists: what biographies, profile categories and hashtags say an account is about."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from dataset_convert import raw, schema
-from dataset_convert.common.files import write_whole
-from dataset_convert.features.concepts import Lexicon
-from dataset_convert.features.lexicon import read_saved_lexicon, save_lexicon
-from dataset_convert.features.lexicon_text import fold
-from dataset_convert.features.stop_words import STOP_WORDS
+from dataset_convert.features.base import Extractor, FilePath, Fitted, Options, Whole
+from dataset_convert.features.lexicon import (
+    BUILT_IN,
+    Lexicon,
+    extend_by_isa,
+    fold,
+    load_lexicon,
+    read_saved_lexicon,
+    save_lexicon,
+)
+from dataset_convert.features.text import stop_words
 from dataset_convert.name_checks import AccountNames, phrases
-from dataset_convert.problems import ConversionError
+from dataset_convert.problems import Problems
 from dataset_convert.raw import RawMaterial
 
 UNCOVERED_ACCOUNTS: Final = 5
 """Fewer accounts than these share no word that a report may print: it could be somebody's name."""
 
 _N_UNCOVERED: Final = 100
-_FITTED, _LEXICON = "attributes.json", "lexicon.json"
+_LEXICON: Final = "lexicon.json"
+
+
+class LexiconOptions(Options):
+    """Which attributes there are.
+
+    Attributes:
+        minimum_accounts: Training accounts that an attribute needs.
+        hashtag_posts: How many of an account's own posts must carry an attribute as a hashtag for
+            it to count; None leaves the posts unread. Hashtags are looked up in this process, as
+            handing captions to others would take longer.
+        lexicon: A folder with a lexicon; None for ours.
+        isa: An IsA file that extends it.
+        isa_minimum_count: Lines of it with a lower count are passed over.
+    """
+
+    minimum_accounts: Whole = 5
+    hashtag_posts: Whole | None = None
+    lexicon: FilePath | None = None
+    isa: FilePath | None = None
+    isa_minimum_count: Whole = 1
+
+
+class AttributeFit(Fitted):
+    """Attribute -> training accounts that have it, sorted."""
+
+    n_accounts: dict[str, int]
 
 
 @dataclass
@@ -33,7 +64,7 @@ class _Reading:
     uncovered: set[str] = field(default_factory=set)
 
 
-class AttributeExtractor:
+class AttributeExtractor(Extractor):
     """Attributes S_a of an account (Wang et al., TMM 2023, section on data and before (13)).
 
     The concepts of a lexicon that the account's biography or profile category names, with all
@@ -43,96 +74,78 @@ class AttributeExtractor:
     otherwise it is the category of the brands that they worked with, a label in disguise.
 
     Departures from the paper: its lexicon is not published; ours is another one.
-
-    Args:
-        lexicon: Of `lexicon.load_lexicon`.
-        minimum_accounts: Training accounts that an attribute needs, at least 1.
-        hashtag_posts: How many of an account's own posts must carry an attribute as a hashtag for
-            it to count, at least 1; None leaves the posts unread. Hashtags are looked up in this
-            process, as handing captions to others would take longer.
-        files: What the lexicon was read from, if it is not ours.
-
-    Raises:
-        ValueError: A parameter is out of its range.
     """
 
-    modality = schema.ATTRIBUTES
+    takes = LexiconOptions
+    learns = AttributeFit
+    modalities = (schema.ATTRIBUTES,)
+    file = "attributes.json"
+    _lexicon: Lexicon | None = None
 
-    def __init__(
-        self,
-        lexicon: Lexicon,
-        *,
-        minimum_accounts: int,
-        hashtag_posts: int | None = None,
-        files: tuple[Path, ...] = (),
-    ) -> None:
-        for name, value in (
-            ("minimum_accounts", minimum_accounts),
-            ("hashtag_posts", 1 if hashtag_posts is None else hashtag_posts),
-        ):
-            if value < 1:
-                raise ValueError(
-                    f"The '{name}' parameter of AttributeExtractor must be at least 1. "
-                    f"Received: {value}"
+    @property
+    def lexicon(self) -> Lexicon:
+        """The lexicon of the options, read when it is first asked for."""
+        if self._lexicon is None:
+            options = self.options
+            folder = BUILT_IN if options.lexicon is None else Path(options.lexicon).expanduser()
+            self._lexicon = load_lexicon(folder)
+            if options.isa is not None:
+                self._lexicon = extend_by_isa(
+                    self._lexicon,
+                    Path(options.isa).expanduser(),
+                    minimum_count=options.isa_minimum_count,
+                    problems=self.problems or Problems(),
                 )
-        self._lexicon = lexicon
-        self._minimum_accounts = minimum_accounts
-        self._hashtag_posts = hashtag_posts
-        self._files = files
-        self._n_accounts: dict[str, int] | None = None
-        self._report: dict[str, Any] = {}
+        return self._lexicon
+
+    def check_models(self) -> None:
+        """Reads the lexicon."""
+        assert self.lexicon
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns which attributes are frequent among the training accounts.
-
-        Args:
-            material: Everything the source holds.
-            training: The accounts whose texts are read. Of the others only the names are used:
-                no name of an account is among the uncovered words.
-        """
+        """Learns which attributes are frequent among the training accounts."""
         readings = self._read(material, frozenset(training))
         counts = Counter(name for reading in readings.values() for name in reading.attributes)
-        self._n_accounts = {
+        n_accounts = {
             name: counts[name]
             for name in sorted(counts)
-            if counts[name] >= self._minimum_accounts and not self._lexicon.sensitive.forbids(name)
+            if counts[name] >= self.options.minimum_accounts
+            and not self.lexicon.sensitive.forbids(name)
         }
-        self._report = self._summary(
-            readings,
-            AccountNames(material.accounts),
-            n_rare=len(counts) - len(self._n_accounts),
-        )
+        coverage = {}
+        for side in schema.SIDES:
+            ours = [reading for reading in readings.values() if reading.side == side]
+            n_covered = sum(bool(reading.attributes & n_accounts.keys()) for reading in ours)
+            coverage[side] = {"accounts": len(ours), "with_attributes": n_covered}
+        report = {
+            "coverage": coverage,
+            "n_concepts_of_lexicon": len(self.lexicon.concepts),
+            "n_left_out_as_sensitive": self.lexicon.n_left_out,
+            "n_rare_attributes": len(counts) - len(n_accounts),
+            "uncovered_words": self._uncovered(readings, AccountNames(material.accounts)),
+        }
+        self._fitted = AttributeFit(n_accounts=n_accounts, report=report)
 
     def transform(self, material: RawMaterial) -> dict[str, list[str]]:
-        """Returns the account's attributes, distinct and sorted; accounts without any are absent.
-
-        Raises:
-            ValueError: Nothing is fitted yet.
-        """
-        known = self._fitted.keys()
+        """Returns the attributes of an account, sorted; accounts without any are absent."""
+        known = self.fitted.n_accounts.keys()
         readings = self._read(material, None)
         lists = {account: sorted(one.attributes & known) for account, one in readings.items()}
         return {account: names for account, names in lists.items() if names}
 
     def files(self) -> tuple[Path, ...]:
         """Returns the files of the lexicon, if it is not ours."""
-        return self._files
+        folder, isa = self.options.lexicon, self.options.isa
+        files = () if folder is None else sorted(Path(folder).expanduser().glob("*.yaml"))
+        return (*files, *(() if isa is None else (Path(isa).expanduser(),)))
 
     def dimensions(self) -> list[str]:
-        """Returns the attributes that can occur, sorted.
-
-        Raises:
-            ValueError: Nothing is fitted yet.
-        """
-        return list(self._fitted)
+        """Returns the attributes that can occur, sorted."""
+        return list(self.fitted.n_accounts)
 
     def own_words(self) -> frozenset[str]:
-        """Returns the attributes and their words: the lexicon's, whoever bears one as a name.
-
-        Raises:
-            ValueError: Nothing is fitted yet.
-        """
-        return frozenset(found for name in self._fitted for found in phrases(name))
+        """Returns the attributes and their words: the lexicon's, whoever bears one as a name."""
+        return frozenset(found for name in self.fitted.n_accounts for found in phrases(name))
 
     def report(self) -> dict[str, Any]:
         """Returns what the fit found among the training accounts.
@@ -142,60 +155,16 @@ class AttributeExtractor:
         `uncovered_words`: accounts per word that no concept has, the most frequent 100, none with
         fewer than `UNCOVERED_ACCOUNTS` accounts, none that is sensitive and no name of an account.
         Members of audiences are not asked: so many accounts do not bear the name of one fan.
-
-        Raises:
-            ValueError: Nothing is fitted yet.
         """
-        return self._report | {"attributes": _most_frequent(self._fitted)}
+        return super().report() | {"attributes": _most_frequent(self.fitted.n_accounts)}
 
     def save(self, folder: Path) -> None:
-        """Writes the settings, the attributes, the report and the lexicon.
+        """Writes options, attributes and report, and the lexicon beside them."""
+        super().save(folder)
+        save_lexicon(self.lexicon, folder / _LEXICON)
 
-        Args:
-            folder: Made where it is missing.
-
-        Raises:
-            ValueError: Nothing is fitted yet.
-        """
-        content = {
-            "minimum_accounts": self._minimum_accounts,
-            "hashtag_posts": self._hashtag_posts,
-            "n_accounts": self._fitted,
-            "report": self._report,
-        }
-        folder.mkdir(parents=True, exist_ok=True)
-        save_lexicon(self._lexicon, folder / _LEXICON)
-        text = json.dumps(content, ensure_ascii=False, indent=1)
-        write_whole(folder / _FITTED, f"{text}\n".encode())
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Returns a fitted extractor as it was saved.
-
-        Raises:
-            ConversionError: A file is missing or not as it was written.
-        """
-        path = folder / _FITTED
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            extractor = cls(
-                read_saved_lexicon(folder / _LEXICON),
-                minimum_accounts=content["minimum_accounts"],
-                hashtag_posts=content["hashtag_posts"],
-            )
-            extractor._n_accounts = dict(content["n_accounts"])
-            extractor._report = dict(content["report"])
-        except ConversionError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConversionError(f"{path}: found {error!r}; wanted a saved extractor.") from error
-        return extractor
-
-    @property
-    def _fitted(self) -> dict[str, int]:
-        if self._n_accounts is None:
-            raise ValueError("AttributeExtractor knows no attributes yet; call fit or load first.")
-        return self._n_accounts
+    def _load_more(self, folder: Path) -> None:
+        self._lexicon = read_saved_lexicon(folder / _LEXICON)
 
     def _read(self, material: RawMaterial, only: Collection[str] | None) -> dict[str, _Reading]:
         readings: dict[str, _Reading] = {}
@@ -204,11 +173,11 @@ class AttributeExtractor:
                 continue
             reading = readings[account] = _Reading(side)
             for text in texts:
-                found = self._lexicon.find(text)
-                reading.attributes |= self._lexicon.with_ancestors(found.concepts)
+                found = self.lexicon.find(text)
+                reading.attributes |= self.lexicon.with_ancestors(found.concepts)
                 reading.uncovered |= found.uncovered
-        if self._hashtag_posts is not None:
-            self._read_hashtags(material, readings, self._hashtag_posts)
+        if self.options.hashtag_posts is not None:
+            self._read_hashtags(material, readings, self.options.hashtag_posts)
         return readings
 
     def _read_hashtags(
@@ -217,42 +186,25 @@ class AttributeExtractor:
         n_posts: dict[str, Counter[str]] = {account: Counter() for account in readings}
         for post in material.posts():
             if post.account in n_posts:
-                found = self._lexicon.find_hashtags(post.text)
-                n_posts[post.account].update(self._lexicon.with_ancestors(found))
+                found = self.lexicon.find_hashtags(post.text)
+                n_posts[post.account].update(self.lexicon.with_ancestors(found))
         for account, counts in n_posts.items():
             readings[account].attributes |= {
                 name for name, count in counts.items() if count >= minimum_posts
             }
 
-    def _summary(
-        self, readings: Mapping[str, _Reading], names: AccountNames, *, n_rare: int
-    ) -> dict[str, Any]:
-        known = self._fitted.keys()
-        coverage = {}
-        for side in schema.SIDES:
-            ours = [reading for reading in readings.values() if reading.side == side]
-            n_covered = sum(bool(reading.attributes & known) for reading in ours)
-            coverage[side] = {"accounts": len(ours), "with_attributes": n_covered}
-        return {
-            "coverage": coverage,
-            "n_concepts_of_lexicon": len(self._lexicon.concepts),
-            "n_left_out_as_sensitive": self._lexicon.n_left_out,
-            "n_rare_attributes": n_rare,
-            "uncovered_words": self._uncovered(readings, names),
-        }
-
     def _uncovered(self, readings: Mapping[str, _Reading], names: AccountNames) -> dict[str, int]:
-        stop_words = {fold(word) for words in STOP_WORDS.values() for word in words.split()}
+        say_nothing = {fold(word) for words in stop_words().values() for word in words}
         counts = Counter(word for reading in readings.values() for word in reading.uncovered)
         frequent = {
             word: count
             for word, count in counts.items()
-            if count >= max(UNCOVERED_ACCOUNTS, self._minimum_accounts)
+            if count >= max(UNCOVERED_ACCOUNTS, self.options.minimum_accounts)
             and len(word) > 2
             and not any(character.isdigit() for character in word)
-            and word not in stop_words
+            and word not in say_nothing
             and word not in names
-            and not self._lexicon.sensitive.forbids(word)
+            and not self.lexicon.sensitive.forbids(word)
         }
         return dict(list(_most_frequent(frequent).items())[:_N_UNCOVERED])
 

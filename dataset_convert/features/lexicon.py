@@ -1,40 +1,268 @@
-"""Reads a lexicon from its YAML files and extends it by an IsA file."""
+"""The lexicon: texts folded to plain words, the concepts they speak of, files that hold them."""
 
 import json
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import yaml
 
+from dataset_convert import lexicon as built_in
 from dataset_convert import schema
 from dataset_convert.common.errors import closest, shown
 from dataset_convert.common.files import write_whole
-from dataset_convert.features.concepts import Concept, Lexicon
-from dataset_convert.features.lexicon_text import fold, phrase
-from dataset_convert.features.sensitive import (
-    BUILT_IN,
-    SENSITIVE_FILE,
-    Sensitive,
-    load_sensitive,
-)
 from dataset_convert.problems import ConversionError, Problems
 
+BUILT_IN: Final = Path(built_in.__file__).parent
+SENSITIVE_FILE: Final = "sensitive.yaml"
+HASH: Final = "#"
 _PARENTS, _WORDS, _HASHTAGS, _EMOJI = _KEYS = ("parents", "words", "hashtags", "emoji")
+_DENIED: Final = ("words", "stems", "emoji")
+
+# Lengths are bounded here and below, so that no text takes more than linear time.
+_ESCAPE = re.compile(r"\\{1,4}(?:u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})|[nrt])")
+_ACCENTS_AND_VARIANTS = re.compile("[\u0300-\u036f\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+_LINK = re.compile(r"(?:https?://|www\.)\S+")
+_DOMAIN = re.compile(
+    r"\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.(?:com|net|org|info|shop|store|blog|io|ly|ee|me|tv|co)\b"
+    r"(?:/\S*)?"
+)
+_NAME_OR_MAIL = re.compile(r"[\w.+-]{0,64}@[\w.-]{1,255}")
+_APOSTROPHE = re.compile("['\u2018\u2019\u02bc`]")
+# Vowel signs of the Indic scripts, Thai and Lao are no letters to `re` but stand inside words.
+_LETTER = r"(?:[^\W_]|[\u0900-\u0dff\u0e00-\u0eff])"
+_TOKEN = re.compile(rf"#(?:{_LETTER}|_)+|{_LETTER}+|[^\w \t#-]")
+_HASHTAG = re.compile(rf"[#\uff03](?:{_LETTER}|_)+")
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, where YAML would keep the last one."""
+def fold(text: str) -> str:
+    r"""Returns a text as it is compared: lower case, plain letters, escapes decoded.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for i, key in enumerate(keys):
-            if key in keys[:i]:
-                line = node.value[i][0].start_mark.line + 1
-                raise yaml.YAMLError(f"key '{key}' a second time in line {line}")
-        return super().construct_mapping(node, deep=deep)
+    A literal `\n` becomes a line break and a literal `\ud83d\udc84` the emoji; skin tones,
+    variation selectors, Latin accents and apostrophes are left out, `&` is read as "and".
+    """
+    plain = unicodedata.normalize("NFKC", _unescaped(text)).casefold()
+    plain = _ACCENTS_AND_VARIANTS.sub("", unicodedata.normalize("NFKD", plain))
+    plain = _APOSTROPHE.sub("", unicodedata.normalize("NFC", plain))
+    return plain.replace("&", " and ")
+
+
+def segments(text: str) -> list[list[str]]:
+    """Returns the words of a folded text, in runs that no punctuation or line break divides.
+
+    Links, mentions and e-mail addresses are left out. A hashtag is a run of its own and keeps its
+    hash, its underscores are left out.
+    """
+    text = _DOMAIN.sub("\n", _LINK.sub("\n", text))
+    if "@" in text:
+        text = _NAME_OR_MAIL.sub("\n", text)
+    runs: list[list[str]] = [[]]
+    for token in _TOKEN.findall(text):
+        if token[0] == HASH:
+            runs += [[token.replace("_", "")], []]
+        elif token[0].isalnum():
+            runs[-1].append(token)
+        else:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def hashtags(text: str) -> set[str]:
+    """Returns the distinct hashtags of a text, folded, without hash and underscores."""
+    tags = fold(" ".join(_HASHTAG.findall(_unescaped(text)))).replace("_", "")
+    return {tag for tag in tags.replace(HASH, " ").split() if tag}
+
+
+def phrase(text: str) -> str | None:
+    """Returns a phrase of the lexicon as its words with spaces between; None if it is none."""
+    runs = segments(fold(text))
+    if len(runs) != 1 or runs[0][0].startswith(HASH):
+        return None
+    return " ".join(runs[0])
+
+
+def plural(words: str) -> str:
+    """Returns the regular English plural of the last word; of other words nothing sensible."""
+    if words.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{words}es"
+    if words.endswith("y") and words[-2:-1] not in ("", *"aeiou"):
+        return f"{words[:-1]}ies"
+    return f"{words}s"
+
+
+def _unescaped(text: str) -> str:
+    if "\\" not in text:
+        return text
+    decoded = _ESCAPE.sub(_character, text)
+    # Two escapes of a surrogate pair are one character; half a pair is none.
+    return decoded.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _character(escape: re.Match[str]) -> str:
+    code = escape["short"] or escape["long"]
+    if code is None:
+        return "\n"
+    return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else "\n"
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """Words and signs of sensitive attributes.
+
+    Attributes:
+        words: Words and phrases, folded, that are denied with their plurals.
+        stems: Denied wherever a word holds them, as in a hashtag that runs words together.
+        emoji: Denied signs.
+    """
+
+    words: frozenset[str]
+    stems: frozenset[str]
+    emoji: frozenset[str]
+
+    def forbids(self, text: str) -> bool:
+        """Returns whether a concept, phrase, hashtag or emoji holds anything that is denied."""
+        folded = fold(text)
+        words = [word.lstrip("#") for run in segments(folded) for word in run]
+        runs = (
+            " ".join(words[start:stop])
+            for start in range(len(words))
+            for stop in range(start + 1, len(words) + 1)
+        )
+        return (
+            any(sign in folded for sign in self.emoji)
+            or any(stem in word for word in words for stem in self.stems)
+            or any(run in self.words for run in runs)
+        )
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What speaks of a concept; everything is folded.
+
+    Attributes:
+        parents: Concepts that hold of an account wherever this one does.
+        words: Words and phrases, the concept's own name first.
+        hashtags: Without hash, beside the words written together.
+        emoji: Signs.
+    """
+
+    parents: tuple[str, ...]
+    words: tuple[str, ...]
+    hashtags: tuple[str, ...]
+    emoji: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a text.
+
+    Attributes:
+        concepts: Those that the text names itself, without ancestors.
+        uncovered: Its words and hashtags (with their hash) that no concept has.
+    """
+
+    concepts: frozenset[str]
+    uncovered: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """Concepts with nothing of the deny-list among them; made by `lexicon.load_lexicon`.
+
+    Attributes:
+        concepts: Name -> concept; every parent is among them and no concept is its own ancestor.
+        sensitive: The deny-list.
+        n_left_out: How many concepts, words, hashtags and emoji the deny-list took out.
+    """
+
+    concepts: Mapping[str, Concept]
+    sensitive: Sensitive
+    n_left_out: int
+
+    @cached_property
+    def phrases(self) -> dict[str, str]:
+        """Phrase -> concept, with regular plurals where no concept has that word itself."""
+        own = {word: name for name, concept in self.concepts.items() for word in concept.words}
+        plurals = {plural(word): own[word] for word in sorted(own, reverse=True)}
+        return plurals | own
+
+    @cached_property
+    def hashtags(self) -> dict[str, str]:
+        """Hashtag -> concept: its hashtags, and its phrases written together."""
+        own = {tag: name for name, concept in self.concepts.items() for tag in concept.hashtags}
+        together = {text.replace(" ", ""): name for text, name in self.phrases.items()}
+        return together | own
+
+    @cached_property
+    def emoji(self) -> dict[str, str]:
+        """Emoji -> concept."""
+        return {sign: name for name, concept in self.concepts.items() for sign in concept.emoji}
+
+    @cached_property
+    def _emoji_pattern(self) -> re.Pattern[str] | None:
+        signs = sorted(self.emoji, key=lambda sign: (-len(sign), sign))
+        return re.compile("|".join(map(re.escape, signs))) if signs else None
+
+    @cached_property
+    def _longest(self) -> int:
+        return max((text.count(" ") + 1 for text in self.phrases), default=0)
+
+    def with_ancestors(self, names: Iterable[str]) -> set[str]:
+        """Returns concepts and all their ancestors."""
+        reached: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += self.concepts[name].parents
+        return reached
+
+    def find(self, text: str) -> Found:
+        """Returns the concepts of a biography or a category.
+
+        Phrases are looked for within runs of words that no punctuation divides: the longest ones
+        first and from left to right, and no word is counted in two of them. So "wedding
+        photographer" is not also a wedding, unless that is a parent of it.
+
+        Args:
+            text: As the account wrote it; any length, any language, "" included.
+        """
+        folded = fold(text)
+        concepts: set[str] = set()
+        uncovered: set[str] = set()
+        if self._emoji_pattern is not None:
+            concepts |= {self.emoji[sign] for sign in self._emoji_pattern.findall(folded)}
+        for run in segments(folded):
+            if run[0].startswith(HASH):
+                name = self.hashtags.get(run[0].removeprefix(HASH))
+                named, left = ({name}, set()) if name else (set(), {run[0]})
+            else:
+                named, left = self._find_phrases(run)
+            concepts |= named
+            uncovered |= left
+        return Found(frozenset(concepts), frozenset(uncovered))
+
+    def find_hashtags(self, text: str) -> set[str]:
+        """Returns the concepts of a caption's hashtags, without ancestors."""
+        return {self.hashtags[tag] for tag in hashtags(text) if tag in self.hashtags}
+
+    def _find_phrases(self, run: list[str]) -> tuple[set[str], set[str]]:
+        named: set[str] = set()
+        taken = [False] * len(run)
+        for length in range(min(self._longest, len(run)), 0, -1):
+            for start in range(len(run) - length + 1):
+                place = slice(start, start + length)
+                name = self.phrases.get(" ".join(run[place]))
+                if name is not None and not any(taken[place]):
+                    named.add(name)
+                    taken[place] = [True] * length
+        return named, {word for word, covered in zip(run, taken, strict=True) if not covered}
 
 
 def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
@@ -57,7 +285,7 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
         raise ConversionError(f"{folder}: found no *.yaml file; wanted the folder of a lexicon.")
     entries: dict[str, tuple[Path, Any]] = {}
     for path in paths:
-        for name, value in _read(path).items():
+        for name, value in _read(path, "concepts, e.g. `lipstick: {parents: [makeup]}`").items():
             if name in entries:
                 _refuse(path, str(name), name, f"it in one file, not in {entries[name][0]} too")
             entries[name] = (path, value)
@@ -105,13 +333,7 @@ def extend_by_isa(
 
     Raises:
         ConversionError: The file cannot be read.
-        ValueError: `minimum_count` is not positive.
     """
-    if minimum_count < 1:
-        raise ValueError(
-            "The 'minimum_count' parameter of extend_by_isa must be at least 1. "
-            f"Received: {minimum_count}"
-        )
     best: dict[str, tuple[int, str]] = {}
     n_left_out = lexicon.n_left_out
     for concept, instance, count in _isa_lines(path, minimum_count, problems):
@@ -169,17 +391,71 @@ def _isa_line(line: str) -> tuple[str, str, int | None]:
     return parts[0], parts[1], int(parts[2])
 
 
-def _read(path: Path) -> dict[Any, Any]:
+def load_sensitive(folder: Path = BUILT_IN) -> Sensitive:
+    """Returns our deny-list, and what a folder's own `sensitive.yaml` adds to it.
+
+    Args:
+        folder: Of a lexicon; nothing in it can take a word off our list.
+
+    Raises:
+        ConversionError: A deny-list is not as it has to be.
+    """
+    terms: dict[str, set[str]] = {key: set() for key in _DENIED}
+    for path in dict.fromkeys((BUILT_IN / SENSITIVE_FILE, folder / SENSITIVE_FILE)):
+        if path.is_file():
+            for key, found in _terms(path).items():
+                terms[key] |= found
+    words = frozenset(terms["words"] | {plural(word) for word in terms["words"]})
+    return Sensitive(words, frozenset(terms["stems"]), frozenset(terms["emoji"]))
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Refuses a key that stands twice in a mapping, where YAML would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Returns a mapping of a document."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for i, key in enumerate(keys):
+            if key in keys[:i]:
+                line = node.value[i][0].start_mark.line + 1
+                raise yaml.YAMLError(f"key '{key}' a second time in line {line}")
+        found: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return found
+
+
+def _read(path: Path, wanted: str) -> dict[Any, Any]:
     try:
-        # _UniqueKeyLoader is a SafeLoader.
-        entries = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)
+        # A safe loader.
+        entries = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = shown(" ".join(str(error).split()), 160)
         raise ConversionError(f"{path}: found {said}; wanted YAML in UTF-8.") from error
     if not isinstance(entries, dict):
-        wanted = "concepts, e.g. `lipstick: {parents: [makeup]}`"
         raise ConversionError(f"{path}: found {shown(str(entries))}; wanted {wanted}.")
     return entries
+
+
+def _terms(path: Path) -> dict[str, set[str]]:
+    terms: dict[str, set[str]] = {key: set() for key in _DENIED}
+    groups = _read(path, "groups of denied words, e.g. `religion: {words: [church]}`")
+    for group, lists in groups.items():
+        if not isinstance(lists, dict) or not lists.keys() <= set(_DENIED):
+            _refuse(path, str(group), lists, f"lists under some of {', '.join(_DENIED)}")
+        for key, entries in lists.items():
+            where = f"{group}.{key}"
+            if not isinstance(entries, list):
+                _refuse(path, where, entries, "a list")
+            terms[key] |= {_term(path, where, key, entry) for entry in entries}
+    return terms
+
+
+def _term(path: Path, where: str, key: str, entry: object) -> str:
+    term = None
+    if isinstance(entry, str):
+        term = fold(entry).strip() if key == "emoji" else phrase(entry)
+    if not term or (key == "stems" and " " in term):
+        _refuse(path, where, entry, "one sign" if key == "emoji" else "a word in quotes")
+    return term
 
 
 def _checked(entries: Mapping[str, tuple[Path, Any]], sensitive: Sensitive) -> Lexicon:
@@ -249,26 +525,11 @@ def _check_parents(concepts: Mapping[str, Concept], files: Mapping[str, Path]) -
             if parent not in concepts:
                 wanted = f"a concept{_perhaps(parent, concepts)}"
                 _refuse(files[name], f"{name}.{_PARENTS}", parent, wanted)
-    settled: set[str] = set()
-    for name in concepts:
-        _check_no_cycle(name, concepts, files, settled)
-
-
-def _check_no_cycle(
-    name: str, concepts: Mapping[str, Concept], files: Mapping[str, Path], settled: set[str]
-) -> None:
-    # A stack of our own, since a chain of parents may be longer than Python's recursion allows.
-    chain = {name: iter(concepts[name].parents)}
-    while chain:
-        lowest = next(reversed(chain))
-        parent = next(chain[lowest], None)
-        if parent is None:
-            settled.add(lowest)
-            del chain[lowest]
-        elif parent in chain:
-            _refuse(files[lowest], f"{lowest}.{_PARENTS}", parent, "no ancestor of itself")
-        elif parent not in settled:
-            chain[parent] = iter(concepts[parent].parents)
+    try:
+        TopologicalSorter({name: one.parents for name, one in concepts.items()}).prepare()
+    except CycleError as error:
+        parent, name = error.args[1][:2]
+        _refuse(files[name], f"{name}.{_PARENTS}", parent, "no ancestor of itself")
 
 
 def _check_distinct(concepts: Mapping[str, Concept], files: Mapping[str, Path], key: str) -> None:

@@ -1,50 +1,32 @@
 """The extractors by name, so that a configuration can choose between them."""
 
-import importlib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol, cast, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Final
 
-from dataset_convert import schema
 from dataset_convert.common.errors import shown, wanted_word
+from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.base import STREAMS, Extractor
-from dataset_convert.features.options import check_options
+from dataset_convert.features.labels import LabelExtractor
+from dataset_convert.features.models import (
+    ImageEmbeddingExtractor,
+    ImageLabelExtractor,
+    SentenceEmbeddingExtractor,
+)
+from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.problems import ConversionError, Problems
 
 EXTRACTOR: Final = "extractor"
 """The key of a modality's options that names its extractor."""
-MINIMUM_ACCOUNTS: Final = 5
-"""Training accounts that an attribute needs, where nothing is said."""
 
-Make = Callable[[str, Mapping[str, Any], int, Problems], Extractor]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of extractor.
-
-    Attributes:
-        modalities: What it can make; the first kind that can is the default.
-        class_name: Module of this package and class.
-        make: Stream, options, processes and problems -> a new extractor.
-        runs_models: Whether it runs models, whose last digits depend on the number of threads.
-        reads_images: Whether it opens the pictures of posts.
-    """
-
-    modalities: Collection[str]
-    class_name: tuple[str, str]
-    make: Make
-    runs_models: bool = False
-    reads_images: bool = False
-
-    def load(self, folder: Path) -> Extractor:
-        """Returns a fitted extractor as it was saved.
-
-        Raises:
-            ConversionError: There is none, or it is broken.
-        """
-        return cast(Extractor, _class(self.class_name).load(folder))
+KINDS: Final[Mapping[str, type[Extractor]]] = {
+    "lda": TopicExtractor,
+    "sentence-embeddings": SentenceEmbeddingExtractor,
+    "labels": LabelExtractor,
+    "image-labels": ImageLabelExtractor,
+    "image-embeddings": ImageEmbeddingExtractor,
+    "lexicon": AttributeExtractor,
+}
+"""The first one that can make a modality is its default."""
 
 
 def extractor_name(modality: str, options: Mapping[str, Any]) -> str:
@@ -77,16 +59,12 @@ def make_extractor(
     Raises:
         ConversionError: A wrong name or option.
     """
-    name = extractor_name(modality, options)
-    own = {key: value for key, value in options.items() if key != EXTRACTOR}
-    try:
-        check_options(modality, name, own)
-        return KINDS[name].make(stream_of(modality), own, n_jobs, problems)
-    except ConversionError:
-        raise
-    except ValueError as error:
-        # Options that do not go together.
-        raise ConversionError(f"features: {modality}: {str(error).rstrip('.')}.") from None
+    kind = KINDS[extractor_name(modality, options)]
+    own = {str(key): value for key, value in options.items() if key != EXTRACTOR}
+    for key in ("n_jobs", "problems", "modality"):
+        if key in own:
+            raise ConversionError(f"features: {modality}: Unknown key '{key}'; leave it out.")
+    return kind(modality, n_jobs=n_jobs, problems=problems, **own)
 
 
 def check_extractor(extractor: Extractor) -> None:
@@ -102,107 +80,15 @@ def check_extractor(extractor: Extractor) -> None:
         for path in extractor.files():
             with path.open("rb") as file:
                 file.read(1)
-    except ConversionError:
-        raise
     except OSError as error:
         raise ConversionError(
             f"{extractor.modality}: {error.filename}: found {error.strerror}; wanted a file that "
             f"can be read."
         ) from None
-    if isinstance(extractor, _WithModels):
-        extractor.check_models()
-
-
-@runtime_checkable
-class _WithModels(Protocol):
-    def check_models(self) -> None: ...
+    extractor.check_models()
 
 
 def stream_of(modality: str) -> str:
     """Returns "content", "audience", or "" for a modality of profiles."""
     stream = modality.partition("_")[0]
     return stream if stream in STREAMS else ""
-
-
-def _class(name: tuple[str, str]) -> Any:
-    module, class_name = name
-    return getattr(importlib.import_module(f"dataset_convert.features.{module}"), class_name)
-
-
-def _with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(x) if isinstance(x, list) else x for key, x in options.items()}
-
-
-def _topics(stream: str, options: Mapping[str, Any], n_jobs: int, _: Problems) -> Extractor:
-    from dataset_convert.features.text import TextSettings
-    from dataset_convert.features.token_counts import VocabularySettings
-    from dataset_convert.features.topics import TopicExtractor, TopicSettings
-
-    own = _with_tuples(options) | {
-        "text": TextSettings(**_with_tuples(options.get("text") or {})),
-        "vocabulary": VocabularySettings(**(options.get("vocabulary") or {})),
-    }
-    return TopicExtractor(TopicSettings(of=stream, **own), n_jobs=n_jobs)
-
-
-def _labels(stream: str, options: Mapping[str, Any], _: int, __: Problems) -> Extractor:
-    from dataset_convert.features.visual import LabelScoreExtractor
-
-    return LabelScoreExtractor(of=stream, **options)
-
-
-def _lexicon(_: str, options: Mapping[str, Any], __: int, problems: Problems) -> Extractor:
-    from dataset_convert.features.attributes import AttributeExtractor
-    from dataset_convert.features.lexicon import extend_by_isa, load_lexicon
-    from dataset_convert.features.sensitive import BUILT_IN
-
-    own = {"minimum_accounts": MINIMUM_ACCOUNTS, **options}
-    folder, isa = (own.pop(key, None) for key in ("lexicon", "isa"))
-    minimum_count = own.pop("isa_minimum_count", 1)
-    lexicon = load_lexicon(BUILT_IN if folder is None else Path(folder).expanduser())
-    files = () if folder is None else tuple(sorted(Path(folder).expanduser().glob("*.yaml")))
-    if isa is not None:
-        path = Path(isa).expanduser()
-        lexicon = extend_by_isa(lexicon, path, minimum_count=minimum_count, problems=problems)
-        files += (path,)
-    return AttributeExtractor(lexicon, files=files, **own)
-
-
-def _with_a_model(name: tuple[str, str]) -> Make:
-    """A maker of the extractors that run the user's own models; these are loaded when they run."""
-
-    def make(stream: str, options: Mapping[str, Any], n_jobs: int, _: Problems) -> Extractor:
-        return cast(Extractor, _class(name)(of=stream, n_jobs=n_jobs, **_with_tuples(options)))
-
-    return make
-
-
-_IMAGE_LABELS: Final = ("image_labels", "ImageLabelExtractor")
-_IMAGE_EMBEDDINGS: Final = ("image_embeddings", "ImageEmbeddingExtractor")
-_SENTENCE_EMBEDDINGS: Final = ("sentence_embeddings", "SentenceEmbeddingExtractor")
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "lda": Kind(schema.TOPIC_MODALITIES, ("topics", "TopicExtractor"), _topics),
-    "sentence-embeddings": Kind(
-        schema.TOPIC_MODALITIES,
-        _SENTENCE_EMBEDDINGS,
-        _with_a_model(_SENTENCE_EMBEDDINGS),
-        runs_models=True,
-    ),
-    "labels": Kind(schema.VISUAL_MODALITIES, ("visual", "LabelScoreExtractor"), _labels),
-    "image-labels": Kind(
-        schema.VISUAL_MODALITIES,
-        _IMAGE_LABELS,
-        _with_a_model(_IMAGE_LABELS),
-        runs_models=True,
-        reads_images=True,
-    ),
-    "image-embeddings": Kind(
-        schema.VISUAL_MODALITIES,
-        _IMAGE_EMBEDDINGS,
-        _with_a_model(_IMAGE_EMBEDDINGS),
-        runs_models=True,
-        reads_images=True,
-    ),
-    "lexicon": Kind((schema.ATTRIBUTES,), ("attributes", "AttributeExtractor"), _lexicon),
-}

@@ -3,12 +3,18 @@
 import html
 import re
 import unicodedata
-from dataclasses import dataclass
+from array import array
+from collections import Counter
+from collections.abc import Container
 from functools import cache
+from importlib import resources
 from itertools import pairwise
-from typing import Final
+from typing import Annotated, Final, NamedTuple, Self
 
-from dataset_convert.features.stop_words import STOP_WORDS
+import yaml
+from pydantic import AfterValidator, Field, model_validator
+
+from dataset_convert.features.base import Flag, Options, Whole
 
 MAX_CHARACTERS: Final = 10_000
 """Of a caption that are read: several times what the platforms allow, so only junk is cut."""
@@ -56,45 +62,48 @@ _HASHTAG = re.compile(r"#\w+")
 _ASCII_PIECE = re.compile("[a-z0-9]+")
 
 
-@dataclass(frozen=True)
-class TextSettings:
+@cache
+def stop_words() -> dict[str, frozenset[str]]:
+    """Returns language -> its stop words, folded like captions."""
+    text = resources.files("dataset_convert").joinpath("stop_words.yaml").read_text("utf-8")
+    lists: dict[str, str] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {language: frozenset(fold(words).split()) for language, words in lists.items()}
+
+
+def _are_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
+    if not stop_words().keys() >= set(languages):
+        raise ValueError(f"be a list of {', '.join(stop_words())}")
+    return languages
+
+
+class TextOptions(Options):
     """How captions become words.
 
     Attributes:
         split_camel_case: Whether #NewYork gives two words, new and york, and not newyork.
         keep_emoji: Whether an emoji is a word of its own; otherwise emoji are dropped.
-        languages: Whose stop words are dropped; names of `stop_words.STOP_WORDS`.
+        languages: Whose stop words are dropped; of `stop_words`.
         min_length: Of a word, in characters; emoji and characters of scripts without spaces are
             exempt, because one of them can be a word.
         max_length: Of a word, in characters.
     """
 
-    split_camel_case: bool = False
-    keep_emoji: bool = True
-    languages: tuple[str, ...] = tuple(STOP_WORDS)
-    min_length: int = 2
-    max_length: int = 30
+    split_camel_case: Flag = False
+    keep_emoji: Flag = True
+    languages: Annotated[tuple[str, ...], AfterValidator(_are_languages)] = Field(
+        default_factory=lambda: tuple(stop_words())
+    )
+    min_length: Whole = 2
+    max_length: Whole = 30
 
-    def __post_init__(self) -> None:
-        """Raises where a setting is out of its range.
-
-        Raises:
-            ValueError: An unknown language, or lengths that admit no word.
-        """
-        unknown = [language for language in self.languages if language not in STOP_WORDS]
-        if unknown:
-            raise ValueError(
-                f"The 'languages' parameter of TextSettings must be among {', '.join(STOP_WORDS)}. "
-                f"Received: {', '.join(unknown)}"
-            )
-        if not 1 <= self.min_length <= self.max_length:
-            raise ValueError(
-                "The 'min_length' and 'max_length' parameters of TextSettings must be at least 1, "
-                f"the maximum no smaller. Received: {self.min_length} and {self.max_length}"
-            )
+    @model_validator(mode="after")
+    def _admits_a_word(self) -> Self:
+        if self.min_length > self.max_length:
+            raise ValueError("have a max_length that is no smaller than its min_length")
+        return self
 
 
-def tokenise(text: str, settings: TextSettings) -> list[str]:
+def tokenise(text: str, settings: TextOptions) -> list[str]:
     """Cuts a caption into words.
 
     URLs, e-mail addresses and mentions are removed; a hashtag is a word like any other; `_`, `-`
@@ -110,7 +119,7 @@ def tokenise(text: str, settings: TextSettings) -> list[str]:
         The words in order, in NFKC and case folded; never with white space in them.
     """
     text = fold(_without_addresses(text[:MAX_CHARACTERS], settings))
-    dropped = _stop_words(settings.languages)
+    dropped = _dropped(settings.languages)
     shortest, longest = settings.min_length, settings.max_length
     tokens: list[str] = []
     # Hardly any function is called for a word: there are millions of them.
@@ -122,6 +131,53 @@ def tokenise(text: str, settings: TextSettings) -> list[str]:
     return tokens
 
 
+class BlockCounts(NamedTuple):
+    """How often each account of a block uses each word; flat, because it travels far faster so.
+
+    Attributes:
+        accounts: Those with words.
+        words: Those that are used.
+        account_of, word_of: Of each pair, a place in `accounts` and in `words`.
+        times: Of each pair, at least 1.
+        n_tokens: How many words the block has, of any kind.
+    """
+
+    accounts: list[str]
+    words: list[str]
+    account_of: "array[int]"
+    word_of: "array[int]"
+    times: "array[int]"
+    n_tokens: int
+
+
+def count_block(
+    block: list[tuple[str, str]], *, settings: TextOptions, known: Container[str] | None
+) -> BlockCounts:
+    """Counts the words of each account's captions: what one process of several does.
+
+    Args:
+        block: Account and caption of posts in any order.
+        settings: How captions become words.
+        known: The words that count; None counts all.
+    """
+    counts: dict[str, Counter[str]] = {}
+    n_tokens = 0
+    for account, caption in block:
+        tokens = tokenise(caption, settings)
+        n_tokens += len(tokens)
+        if known is not None:
+            tokens = [token for token in tokens if token in known]
+        if tokens:
+            counts.setdefault(account, Counter()).update(tokens)
+    numbers: dict[str, int] = {}
+    account_of, word_of, times = array("i"), array("i"), array("i")
+    for number, found in enumerate(counts.values()):
+        account_of.extend([number] * len(found))
+        word_of.extend([numbers.setdefault(word, len(numbers)) for word in found])
+        times.extend(found.values())
+    return BlockCounts(list(counts), list(numbers), account_of, word_of, times, n_tokens)
+
+
 def fold(text: str) -> str:
     """Returns a text with case and ways of writing the same character removed."""
     if text.isascii():
@@ -130,7 +186,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text.casefold()).replace("i\u0307", "i")
 
 
-def _without_addresses(text: str, settings: TextSettings) -> str:
+def _without_addresses(text: str, settings: TextOptions) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     if not text.isascii():
@@ -152,7 +208,7 @@ def _split_camel_case(tag: str) -> str:
     return "".join(parts)
 
 
-def _special(piece: str, settings: TextSettings) -> list[str]:
+def _special(piece: str, settings: TextOptions) -> list[str]:
     """Returns the words of a piece that may be an emoji, or of a script without spaces."""
     if _emoji().fullmatch(piece):
         return [piece] if settings.keep_emoji else []
@@ -165,8 +221,8 @@ def _special(piece: str, settings: TextSettings) -> list[str]:
 
 
 @cache
-def _stop_words(languages: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(word for name in languages for word in fold(STOP_WORDS[name]).split())
+def _dropped(languages: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*(stop_words()[language] for language in languages))
 
 
 @cache

@@ -2,157 +2,122 @@
 
 import hashlib
 import io
-import json
-from collections.abc import Collection, Iterator, Mapping
-from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BeforeValidator, Field
 from scipy import sparse
 
 from dataset_convert import schema
 from dataset_convert.common.files import write_whole
-from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS
-from dataset_convert.features.text import TextSettings
-from dataset_convert.features.token_counts import (
-    AccountCounts,
-    Vocabulary,
-    VocabularySettings,
-    count_words,
-    learn_vocabulary,
-)
-from dataset_convert.features.topic_model import infer_topics, learn_topics, word_shares
-from dataset_convert.features.topic_quality import npmi_coherence
-from dataset_convert.features.topic_selection import (
+from dataset_convert.features.base import AUDIENCE, Extractor, Fitted, Options, Whole, that
+from dataset_convert.features.lda import (
     N_TOP_WORDS,
-    as_rows,
     best_number,
+    infer_topics,
+    learn_topics,
+    npmi_coherence,
     top_words,
     try_numbers,
+    word_shares,
+)
+from dataset_convert.features.parallel import started
+from dataset_convert.features.text import TextOptions
+from dataset_convert.features.words import (
+    AccountCounts,
+    VocabularyOptions,
+    count_words,
+    learn_words,
 )
 from dataset_convert.name_checks import AccountNames, phrases
-from dataset_convert.problems import ConversionError, TooLittleError
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.problems import TooLittleError
+from dataset_convert.raw import RawMaterial
 
-MODALITY: Final = {CONTENT: schema.CONTENT_TOPICS, AUDIENCE: schema.AUDIENCE_TOPICS}
 N_NAMING_WORDS: Final = 3
-SETTINGS_FILE: Final = "topics.json"
 COMPONENTS_FILE: Final = "components.npy"
 
+Numbers = npt.NDArray[np.float64]
 
-@dataclass(frozen=True)
-class TopicSettings:
+
+def _are_numbers(numbers: Any) -> bool:
+    return (
+        isinstance(numbers, list)
+        and bool(numbers)
+        and all(type(number) is int and 2 <= number <= 10_000 for number in numbers)
+    )
+
+
+class TopicOptions(Options):
     """How topics are made.
 
     Attributes:
-        of: "content" or "audience".
-        n_topics: Their number, 2 or more, or several numbers of which the one with the lowest
-            held-out perplexity is taken.
+        n_topics: Their number, or several numbers of which the one with the lowest held-out
+            perplexity is taken.
         held_out_share: Of the training accounts, on which perplexity is measured where there are
             several numbers.
-        min_members: Distinct members with posts below which an audience's topics are missing; not
-            used for "content".
+        min_members: Distinct members with posts below which an audience's topics are missing.
         max_iter: Passes over the training accounts.
         seed: Of the model and of the choice of held-out accounts.
         text: How captions become words.
         vocabulary: Which words are counted.
     """
 
-    of: str = CONTENT
-    n_topics: int | tuple[int, ...] = 22
-    held_out_share: float = 0.1
-    min_members: int = 5
-    max_iter: int = 20
-    seed: int = 2026
-    text: TextSettings = field(default_factory=TextSettings)
-    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
-
-    def __post_init__(self) -> None:
-        """Raises where a setting is out of its range.
-
-        Raises:
-            ValueError: Says which.
-        """
-        checks = {
-            "of": (self.of in STREAMS, f"one of {', '.join(STREAMS)}"),
-            "n_topics": (
-                bool(self.candidates)
-                and all(isinstance(number, int) and number >= 2 for number in self.candidates),
-                "a whole number of at least 2, or a tuple of several",
-            ),
-            "held_out_share": (0 < self.held_out_share < 1, "between 0 and 1"),
-            "min_members": (self.min_members >= 1, "at least 1"),
-            "max_iter": (self.max_iter >= 1, "at least 1"),
-        }
-        for name, (fits, wanted) in checks.items():
-            if not fits:
-                raise ValueError(
-                    f"The '{name}' parameter of TopicSettings must be {wanted}. "
-                    f"Received: {getattr(self, name)}"
-                )
-
-    @property
-    def candidates(self) -> tuple[int, ...]:
-        """The numbers of topics to choose from."""
-        return self.n_topics if isinstance(self.n_topics, tuple) else (self.n_topics,)
+    n_topics: Annotated[
+        list[Any],
+        BeforeValidator(lambda given: given if isinstance(given, list) else [given]),
+        that(_are_numbers, "be a whole number from 2 to 10,000, or a list of several"),
+    ] = Field(default=[22], strict=True)
+    held_out_share: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.1
+    min_members: Whole = 5
+    max_iter: Whole = 20
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)] = 2026
+    text: TextOptions = TextOptions()
+    vocabulary: VocabularyOptions = VocabularyOptions()
 
 
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """What was learnt: all that a transform and a report need."""
+class TopicFit(Fitted):
+    """The vocabulary, and which file of topics belongs to it."""
 
     words: tuple[str, ...]
-    components: npt.NDArray[np.float64]
-    report: Mapping[str, Any]
+    components_sha256: str
 
 
-class TopicExtractor:
+class TopicExtractor(Extractor):
     """An account's distribution over topics, all its captions being one document.
 
     The paper's X^t and Y^t. The paper learnt them on all accounts; here on the training accounts.
     Names are no words, also where their own words are run together: neither those of accounts,
     test accounts too, nor, in the topics of audiences, those of their members.
+
+    Posts are read once, for the transform of the same material too; those of audiences a second
+    time for their members' names. Topics are learnt in a process of their own where there may be
+    several: what needs them waits for it.
     """
 
-    def __init__(self, settings: TopicSettings, *, n_jobs: int = 1) -> None:
-        """Prepares an extractor.
-
-        Args:
-            settings: How topics are made.
-            n_jobs: Processes; the topics do not depend on it.
-        """
-        self.settings = settings
-        self.modality: str = MODALITY[settings.of]
-        self._n_jobs = n_jobs
-        self._fitted: _Fit | None = None
-        self._counted: tuple[RawMaterial, AccountCounts] | None = None
+    takes = TopicOptions
+    learns = TopicFit
+    modalities = schema.TOPIC_MODALITIES
+    file = "topics.json"
+    _components: Numbers
+    _learning: "Callable[[], _Learnt] | None" = None
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns the vocabulary and the topics of some accounts, in two passes over the posts.
-
-        Args:
-            material: Everything the source holds.
-            training: The accounts to learn from; of all others nothing but their names is used,
-                which are left out.
-
-        Raises:
-            TooLittleError: The accounts say too little for topics.
-        """
-        chosen = frozenset(training)
-        vocabulary = learn_vocabulary(
-            self._posts(material),
+        """Learns the vocabulary and the topics of some accounts."""
+        options, chosen = self.options, frozenset(training)
+        counted = learn_words(
+            self.stream(material),
             chosen,
-            text=self.settings.text,
-            settings=self.settings.vocabulary,
+            text=options.text,
+            vocabulary=options.vocabulary,
             names=AccountNames(material.accounts),
-            min_members=self._min_members,
-            n_jobs=self._n_jobs,
+            members=self.stream(material) if self.of == AUDIENCE else (),
+            min_members=self.min_members,
+            n_jobs=self.n_jobs,
         )
-        is_audience = self.settings.of == AUDIENCE
-        counted = self._count(material, vocabulary.words, without_members=is_audience)
         counts = counted.rows_of(chosen)
         if len(counted.words) < N_NAMING_WORDS or counts.shape[0] < 2:
             raise TooLittleError(
@@ -161,181 +126,120 @@ class TopicExtractor:
                 f"{N_NAMING_WORDS} words. Loosen min_share, max_share or min_members, or leave "
                 f"the modality out."
             )
-        self._fitted = self._learn(vocabulary, counted, counts)
-        # Kept for the transform that follows: it saves a third pass over the posts.
-        self._counted = (material, counted)
+        numbers, trials = options.n_topics, []
+        if len(numbers) > 1:
+            trials = try_numbers(
+                counts,
+                numbers,
+                held_out_share=options.held_out_share,
+                max_iter=options.max_iter,
+                seed=options.seed,
+                n_jobs=self.n_jobs,
+            )
+        report = {
+            "of": self.of,
+            "n_topics": best_number(trials) if trials else numbers[0],
+            "n_accounts": counts.shape[0],
+            "n_words": len(counted.words),
+            "n_uncounted": counted.n_uncounted,
+            "known_share": counted.known_share,
+            "trials": [trial._asdict() for trial in trials],
+        }
+        of_training = np.flatnonzero([name in chosen for name in counted.accounts])
+        work = partial(_learn, counted, of_training, report, options.max_iter, options.seed)
+        self._fitted, self._learning = None, started(work, n_jobs=self.n_jobs)
+        self.keep(material, counted.accounts)
 
     def transform(self, material: RawMaterial) -> dict[str, Any]:
-        """Returns each account's topics, float64 and summing to 1.
+        """Returns each account's topics, float64 and summing to 1."""
+        accounts, learning = self.kept(material), self._learning
+        if accounts is not None and learning is not None:
+            assert self.fitted  # taken over before the rest, which can be large, is let go
+            self._learning = None
+            return dict(zip(accounts, learning().topics, strict=True))
+        counted = count_words(
+            self.stream(material),
+            self.fitted.words,
+            text=self.options.text,
+            min_members=self.min_members,
+            n_jobs=self.n_jobs,
+        )
+        return dict(
+            zip(counted.accounts, infer_topics(self._components, counted.matrix), strict=True)
+        )
 
-        An account without any known word, or with too few members in its audience, is absent.
-
-        Raises:
-            ValueError: The extractor was neither fitted nor loaded.
-        """
-        fit = self._fit
-        # Taken and let go: accounts times words can be large.
-        kept, self._counted = self._counted, None
-        if kept is not None and kept[0] is material:
-            counted = kept[1]
-        else:
-            counted = self._count(material, fit.words)
-        topics = infer_topics(fit.components, counted.matrix)
-        return dict(zip(counted.accounts, topics, strict=True))
-
-    def files(self) -> tuple[Path, ...]:
-        """Returns nothing: all that the result depends on is in the material and the settings."""
-        return ()
+    @property
+    def fitted(self) -> TopicFit:
+        """What was learnt, when it is."""
+        if self._fitted is None and self._learning is not None:
+            learnt = self._learning()
+            self._fitted, self._components = learnt.fit, learnt.components
+        fitted: TopicFit = super().fitted
+        return fitted
 
     def dimensions(self) -> list[str]:
         """Returns the topics' names, number and top words, e.g. `3-coffee-roast-bean`."""
-        return [topic["name"] for topic in self._fit.report["topics"]]
+        return [topic["name"] for topic in self.fitted.report["topics"]]
 
     def own_words(self) -> frozenset[str]:
         """Returns the words of a topic that stand beside each other, which may look like a name.
 
         No word of them is a name by itself: a name of several words is there by chance.
         """
-        lists = (" ".join(word for word, _ in one["words"]) for one in self._fit.report["topics"])
+        topics = self.fitted.report["topics"]
+        lists = (" ".join(word for word, _ in topic["words"]) for topic in topics)
         return frozenset(found for one in lists for found in phrases(one, n_words=2))
 
-    def report(self) -> dict[str, Any]:
-        """Returns what was learnt: sizes, how the number of topics was chosen, each topic's words.
-
-        `known_share` is of the words of all accounts' captions without stop words; a topic's
-        `share` is its mean over the training accounts, its `coherence` see `npmi_coherence`.
-        """
-        return deepcopy(dict(self._fit.report))
-
     def save(self, folder: Path) -> None:
-        """Writes settings, vocabulary, report and topics; each file whole or not at all.
+        """Writes options, vocabulary and report, and the topics beside them."""
+        super().save(folder)
+        write_whole(folder / COMPONENTS_FILE, _bytes(self._components))
 
-        Args:
-            folder: Made where it does not exist.
-
-        Raises:
-            ValueError: The extractor was neither fitted nor loaded.
-        """
-        fit = self._fit
-        folder.mkdir(parents=True, exist_ok=True)
-        array = io.BytesIO()
-        np.save(array, fit.components, allow_pickle=False)
-        saved = {
-            "settings": asdict(self.settings),
-            "words": fit.words,
-            "report": fit.report,
-            "components_sha256": hashlib.sha256(array.getvalue()).hexdigest(),
-        }
-        write_whole(folder / COMPONENTS_FILE, array.getvalue())
-        text = json.dumps(saved, ensure_ascii=False, indent=1)
-        write_whole(folder / SETTINGS_FILE, f"{text}\n".encode())
-
-    @classmethod
-    def load(cls, folder: Path, *, n_jobs: int = 1) -> Self:
-        """Returns a fitted extractor as it was saved.
-
-        Args:
-            folder: Where it was saved.
-            n_jobs: Processes.
-
-        Raises:
-            ConversionError: The files are missing, or are not what `save` wrote.
-        """
-        try:
-            saved = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-            array = (folder / COMPONENTS_FILE).read_bytes()
-            if hashlib.sha256(array).hexdigest() != saved["components_sha256"]:
-                raise ValueError(f"{COMPONENTS_FILE} belongs to another {SETTINGS_FILE}")
-            components = np.load(io.BytesIO(array), allow_pickle=False)
-            extractor = cls(_settings(saved["settings"]), n_jobs=n_jobs)
-            extractor._fitted = _Fit(tuple(saved["words"]), components, saved["report"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConversionError(
-                f"{folder}: found no saved topics ({error}); wanted {SETTINGS_FILE} and "
-                f"{COMPONENTS_FILE} of one conversion. Convert the data set again."
-            ) from None
-        return extractor
-
-    @property
-    def _fit(self) -> _Fit:
-        if self._fitted is None:
-            raise ValueError("A TopicExtractor must be fitted or loaded before it is used.")
-        return self._fitted
-
-    @property
-    def _min_members(self) -> int:
-        return self.settings.min_members if self.settings.of == AUDIENCE else 1
-
-    def _posts(self, material: RawMaterial) -> Iterator[Post]:
-        return material.posts() if self.settings.of == CONTENT else material.audience_posts()
-
-    def _count(
-        self, material: RawMaterial, words: tuple[str, ...], *, without_members: bool = False
-    ) -> AccountCounts:
-        return count_words(
-            self._posts(material),
-            words,
-            text=self.settings.text,
-            min_members=self._min_members,
-            n_jobs=self._n_jobs,
-            without_members=without_members,
-        )
-
-    def _learn(
-        self, vocabulary: Vocabulary, counted: AccountCounts, counts: sparse.csr_matrix
-    ) -> _Fit:
-        settings = self.settings
-        n_topics, trials = settings.candidates[0], []
-        if len(settings.candidates) > 1:
-            trials = try_numbers(
-                counts,
-                settings.candidates,
-                held_out_share=settings.held_out_share,
-                max_iter=settings.max_iter,
-                seed=settings.seed,
-                n_jobs=self._n_jobs,
-            )
-            n_topics = best_number(trials)
-        components = learn_topics(counts, n_topics, max_iter=settings.max_iter, seed=settings.seed)
-        report = {
-            "of": settings.of,
-            "n_topics": n_topics,
-            "n_accounts": counts.shape[0],
-            "n_words": len(counted.words),
-            "n_uncounted": vocabulary.n_uncounted,
-            "known_share": counted.known_share,
-            "trials": as_rows(trials),
-            "topics": _described(counted.words, components, counts),
-        }
-        return _Fit(counted.words, components, report)
+    def _load_more(self, folder: Path) -> None:
+        array = (folder / COMPONENTS_FILE).read_bytes()
+        if hashlib.sha256(array).hexdigest() != self.fitted.components_sha256:
+            raise ValueError(f"{COMPONENTS_FILE} belongs to another {self.file}")
+        self._components = np.load(io.BytesIO(array), allow_pickle=False)
 
 
-def _described(
-    words: tuple[str, ...], components: npt.NDArray[np.float64], counts: sparse.csr_matrix
-) -> list[dict[str, Any]]:
-    top = top_words(components, N_TOP_WORDS)
-    shares = word_shares(components)
+class _Learnt(NamedTuple):
+    fit: TopicFit
+    components: Numbers
+    topics: Numbers
+
+
+def _learn(
+    counted: AccountCounts,
+    of_training: npt.NDArray[np.int64],
+    report: Mapping[str, Any],
+    max_iter: int,
+    seed: int,
+) -> _Learnt:
+    """Learns topics from some rows of counts, and describes them and every account by them."""
+    counts: sparse.csr_matrix = counted.matrix[of_training]
+    components = learn_topics(counts, report["n_topics"], max_iter=max_iter, seed=seed)
+    topics = infer_topics(components, counted.matrix)
+    top, shares = top_words(components, N_TOP_WORDS), word_shares(components)
     coherence = npmi_coherence(counts, top)
-    weight = infer_topics(components, counts).mean(axis=0)
-    return [
+    weight = topics[of_training].mean(axis=0)
+    described = [
         {
-            "name": "-".join([str(topic), *(words[word] for word in best[:N_NAMING_WORDS])]),
-            "words": [[words[word], float(shares[topic, word])] for word in best],
+            "name": "-".join(
+                [str(topic), *(counted.words[word] for word in best[:N_NAMING_WORDS])]
+            ),
+            "words": [[counted.words[word], float(shares[topic, word])] for word in best],
             "share": float(weight[topic]),
             "coherence": float(coherence[topic]),
         }
         for topic, best in enumerate(top)
     ]
+    digest = hashlib.sha256(_bytes(components)).hexdigest()
+    told = {**report, "topics": described}
+    fit = TopicFit(words=counted.words, components_sha256=digest, report=told)
+    return _Learnt(fit, components, topics)
 
 
-def _settings(saved: dict[str, Any]) -> TopicSettings:
-    n_topics = saved["n_topics"]
-    text = {**saved["text"], "languages": tuple(saved["text"]["languages"])}
-    return TopicSettings(
-        **{
-            **saved,
-            "n_topics": n_topics if isinstance(n_topics, int) else tuple(n_topics),
-            "text": TextSettings(**text),
-            "vocabulary": VocabularySettings(**saved["vocabulary"]),
-        }
-    )
+def _bytes(array: Numbers) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
-from dataset_convert.features.visual import BLOCKS, SCENE_PREFIX, token_label
+from dataset_convert.features.labels import BLOCKS, SCENE_PREFIX, token_label
 from dataset_convert.page.markup import Child, append, element
 from dataset_convert.report import statistics
 from dataset_convert.report.bins import count_whole

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.features.visual import SCENE_PREFIX
+from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.synthetic import attribute_words, topic_words
 
 NO_NICHE = -1

@@ -26,7 +26,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from dataset_convert import schema
-from dataset_convert.features.visual import SCENE_PREFIX, token_label
+from dataset_convert.features.labels import SCENE_PREFIX, token_label
 from recbole_mirec.data.attributes import training_graph
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
-from dataset_convert.features.option_checks import Group
-from dataset_convert.features.options import OPTIONS
+from dataset_convert.features.base import parts_of
 from dataset_convert.features.registry import KINDS
 
 COLUMNS = {
@@ -230,12 +229,12 @@ def feature_options(draw: st.DrawFn) -> dict[str, Any]:
     for modality in draw(st.sets(st.sampled_from(MODALITIES), min_size=1, max_size=2)):
         able = [name for name, kind in KINDS.items() if modality in kind.modalities]
         extractor = draw(st.sampled_from([*able, able[0]]))
-        known = OPTIONS[extractor].options
+        known = KINDS[extractor].takes.model_fields
         names = st.sampled_from([*known, *known, "of", "n_jobs", "x"])
         options = draw(st.dictionaries(names, OPTION_VALUES, max_size=2))
-        for name, inside in known.items():
-            if isinstance(inside, Group) and (name in options or draw(st.integers(0, 3)) == 3):
-                within = st.sampled_from([*inside.options, "x"])
+        for name, inside in parts_of(KINDS[extractor].takes).items():
+            if name in options or draw(st.integers(0, 3)) == 3:
+                within = st.sampled_from([*inside, "x"])
                 options[name] = draw(st.dictionaries(within, OPTION_VALUES, max_size=2))
         features[modality] = {"extractor": extractor, **options}
     return features

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_convert.problems import ConversionError
+from dataset_convert.common.errors import UsageError
 from dataset_convert.settings import read_settings
 
 
@@ -29,7 +29,7 @@ def test_a_sources_defaults_stand_between_ours_and_the_users(tmp_path: Path) -> 
     settings = read_settings(written(tmp_path, "splits: {n_test: 7}"), of_source=of_source)
     assert not settings.pseudonyms
     assert (settings.n_valid, settings.n_test, settings.seed) == (9, 7, 2026)
-    with pytest.raises(ConversionError, match=r"^source, key 'splits': unknown key 'n_tset'"):
+    with pytest.raises(UsageError, match=r"^source: Unknown key 'splits: n_tset'. Did"):
         read_settings(None, of_source={"splits": {"n_tset": 1}})
 
 
@@ -54,30 +54,31 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("feature: {}", "convert.yaml: unknown key 'feature'. Did you mean 'features'?"),
-        ("features: {topics: {}}", "key 'features': unknown key 'topics'. "),
-        ("features: [1]", "key 'features': wanted a mapping. Found: [1]."),
-        ("features: {attributes: 3}", "key 'features: attributes': wanted a mapping of options"),
-        ("splits: {n_valid: many}", "key 'splits: n_valid': wanted a number of at least 0."),
-        ("splits: {seed: 0.5}", "key 'splits: seed': wanted a number of at least 0."),
-        ("fit_on: test", "key 'fit_on': wanted training or all."),
-        ("pseudonyms: 1", "key 'pseudonyms': wanted True or False."),
-        ("key_file: [a]", "key 'key_file': wanted a path or ~."),
-        ("n_jobs: 0", "key 'n_jobs': wanted a number above 0, or ~ for all cores."),
-        ("source: [a]", "key 'source': wanted a mapping."),
-        ("- a", "wanted 'key: value' lines. Found: ['a']."),
-        ("a: [", "convert.yaml is no YAML: "),
-        ("source: " + "[" * 3000, "convert.yaml: found values too deep within each other."),
-        ("key_file: ~nobody-here/key", "key 'key_file': '~nobody-here/key': "),
+        ("feature: {}", "convert.yaml: Unknown key 'feature'. Did you mean 'features'?"),
+        ("features: {topics: {}}", "Unknown key 'features: topics'."),
+        ("features: [1]", "Key 'features' must be a mapping. Received: [1]."),
+        ("features: {attributes: 3}", "Key 'features: attributes' must be a mapping. Received: 3."),
+        ("splits: {n_valid: many}", "Key 'splits: n_valid' must be a number of at least 0."),
+        ("splits: {seed: 0.5}", "Key 'splits: seed' must be a whole number."),
+        ("fit_on: test", "Key 'fit_on' must be one of training, all."),
+        ("pseudonyms: 1", "Key 'pseudonyms' must be True or False."),
+        ("key_file: [a]", "Key 'key_file' must be a path, or ~ for"),
+        ("n_jobs: 0", "Key 'n_jobs' must be at least 1."),
+        ("source: [a]", "Key 'source' must be a mapping."),
+        ("- a", "must map keys to values ('key: value' lines). Received: list."),
+        ("a: [", "convert.yaml', line 1: "),
+        ("n_jobs: 1\nn_jobs: 2", "key 'n_jobs' is set twice"),
+        ("source: " + "[" * 3000, "more than 40 levels deep"),
+        ("key_file: ~nobody-here/key", "Key 'key_file' must be a path"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(ConversionError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_settings(written(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match=r"none\.yaml cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"none\.yaml' cannot be read: No such file"):
         read_settings(tmp_path / "none.yaml")

@@ -7,38 +7,24 @@ from typing import Any
 import pytest
 import yaml
 
-from dataset_convert.features.base import Extractor
-from dataset_convert.features.image_embeddings import ImageEmbeddingExtractor
-from dataset_convert.features.image_labels import ImageLabelExtractor
-from dataset_convert.features.registry import make_extractor, stream_of
-from dataset_convert.features.sentence_embeddings import SentenceEmbeddingExtractor
+from dataset_convert.features.registry import KINDS, make_extractor
 from dataset_convert.problems import Problems
 
 PAGE = Path(__file__).parents[2] / "docs" / "convert_features.md"
-WITH_MODELS = {
-    "image-labels": ImageLabelExtractor,
-    "image-embeddings": ImageEmbeddingExtractor,
-    "sentence-embeddings": SentenceEmbeddingExtractor,
-}
 EXAMPLES = [
     (modality, options)
     for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for modality, options in yaml.safe_load(block).get("features", {}).items()
-    if options is not None and "lexicon" not in options
+    if options is not None
 ]
 
 
 @pytest.mark.parametrize(("modality", "options"), EXAMPLES)
 def test_examples_are_taken(modality: str, options: dict[str, Any]) -> None:
-    own = {key: value for key, value in options.items() if key != "extractor"}
-    made: Extractor
-    if options["extractor"] in WITH_MODELS:
-        made = WITH_MODELS[options["extractor"]](of=stream_of(modality), **own)
-    else:
-        made = make_extractor(modality, options, n_jobs=1, problems=Problems())
+    made = make_extractor(modality, options, n_jobs=1, problems=Problems())
     assert made.modality == modality
 
 
 def test_every_extractor_has_an_example() -> None:
     named = {options["extractor"] for _, options in EXAMPLES}
-    assert named == {"lda", "labels", "lexicon", *WITH_MODELS}
+    assert named == set(KINDS)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,22 +16,24 @@ from PIL import Image
 from dataset_convert import raw
 from dataset_convert.__main__ import main
 from dataset_convert.features.attributes import AttributeExtractor
-from dataset_convert.features.concepts import Concept, Lexicon
-from dataset_convert.features.image_labels import ImageLabelExtractor
-from dataset_convert.features.sensitive import load_sensitive
-from dataset_convert.features.text import TextSettings
-from dataset_convert.features.token_counts import VocabularySettings, count_words
-from dataset_convert.features.topics import TopicExtractor, TopicSettings
-from dataset_convert.features.visual import LabelScoreExtractor
+from dataset_convert.features.labels import LabelExtractor
+from dataset_convert.features.lexicon import Concept, Lexicon, load_sensitive
+from dataset_convert.features.models import ImageLabelExtractor
+from dataset_convert.features.text import TextOptions
+from dataset_convert.features.topics import TopicExtractor
+from dataset_convert.features.words import VocabularyOptions, learn_words
 from dataset_convert.name_checks import AccountNames, MemberNames, find_names, phrases
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post, RawMaterial
 
 THEMES = (["coffee", "roast", "latte", "beans"], ["sneaker", "laces", "trail", "marathon"])
 TRAINING = [f"acc{i}" for i in range(11)]
-TOPICS = TopicSettings(
-    n_topics=2, max_iter=5, min_members=2, vocabulary=VocabularySettings(0, 1), text=TextSettings()
-)
+TOPICS: dict[str, Any] = {
+    "n_topics": 2,
+    "max_iter": 5,
+    "min_members": 2,
+    "vocabulary": {"min_share": 0, "max_share": 1},
+}
 
 
 def accounts(ids: Sequence[str], names: Sequence[str | None] = ()) -> pd.DataFrame:
@@ -145,12 +148,16 @@ def test_a_vocabulary_is_counted_as_if_it_never_held_a_members_name() -> None:
         Post("b", "tea", member="t.e.a"),
         Post("c", "bread milk", member="lu"),
     ]
-    found = count_words(posts, ("bread", "tea"), text=TextSettings(), without_members=True)
+    options: dict[str, Any] = {
+        "text": TextOptions(),
+        "vocabulary": VocabularyOptions(min_share=0, max_share=1),
+    }
+    found = learn_words(posts, "abc", members=posts, **options)
     assert found.words == ("bread",)
     assert found.accounts == ("a", "c")
     np.testing.assert_array_equal(found.matrix.toarray(), [[1], [1]])
     assert found.known_share == pytest.approx(2 / 6)
-    kept = count_words(posts, ("bread", "tea"), text=TextSettings())
+    kept = learn_words(posts, "abc", **options)
     assert (kept.words, kept.accounts) == (("bread", "tea"), ("a", "b", "c"))
     assert kept.known_share == pytest.approx(5 / 6)
 
@@ -160,7 +167,7 @@ def test_a_vocabulary_is_counted_as_if_it_never_held_a_members_name() -> None:
 
 def saved_words(extractor: TopicExtractor, folder: Path) -> list[str]:
     extractor.save(folder)
-    return list(json.loads((folder / "topics.json").read_text())["words"])
+    return list(json.loads((folder / "topics.json").read_text())["fitted"]["words"])
 
 
 @pytest.mark.parametrize("name", ["influ.3.xx", "bmw", "all.streetwear"])
@@ -168,15 +175,15 @@ def test_no_name_is_a_topic_word_even_of_an_account_that_teaches_nothing(
     tmp_path: Path, name: str
 ) -> None:
     tag = name.replace(".", "")
-    extractor = TopicExtractor(TOPICS)
+    extractor = TopicExtractor("content_topics", **TOPICS)
     extractor.fit(material([*TRAINING, name], captions(f"#{tag} cozy")), TRAINING)
     assert "cozy" in saved_words(extractor, tmp_path / "named")
     assert tag not in (tmp_path / "named" / "topics.json").read_text()
     # The name is all that a fit takes from an account that is not among the training accounts.
-    without = TopicExtractor(TOPICS)
+    without = TopicExtractor("content_topics", **TOPICS)
     without.fit(material(TRAINING, captions("cozy")), TRAINING)
     assert without.dimensions() == extractor.dimensions()
-    unnamed = TopicExtractor(TOPICS)
+    unnamed = TopicExtractor("content_topics", **TOPICS)
     unnamed.fit(material(TRAINING, captions(f"#{tag} cozy")), TRAINING)
     assert tag in saved_words(unnamed, tmp_path / "unnamed")
 
@@ -191,14 +198,14 @@ def test_no_member_of_an_audience_is_a_topic_word_of_audiences(tmp_path: Path) -
         return iter(posts)
 
     heard = replace(material(TRAINING), audience_posts=stream)
-    extractor = TopicExtractor(replace(TOPICS, of="audience"))
+    extractor = TopicExtractor("audience_topics", **TOPICS)
     extractor.fit(heard, TRAINING)
     values = extractor.transform(heard)
     assert n_read == 2
     assert "cozy" in saved_words(extractor, tmp_path)
     assert "teafan77" not in (tmp_path / "topics.json").read_text()
     clean = material(TRAINING, audience=captions("cozy"))
-    other = TopicExtractor(replace(TOPICS, of="audience"))
+    other = TopicExtractor("audience_topics", **TOPICS)
     other.fit(clean, TRAINING)
     for account, topics in other.transform(clean).items():
         np.testing.assert_array_equal(values[account], topics)
@@ -209,14 +216,14 @@ def test_no_member_of_an_audience_is_a_topic_word_of_audiences(tmp_path: Path) -
 
 def test_what_accounts_say_themselves_is_not_held_against_their_audience() -> None:
     posts = captions("#teafan77")
-    extractor = TopicExtractor(TOPICS)
+    extractor = TopicExtractor("content_topics", **TOPICS)
     silent = replace(material(TRAINING, posts), audience_posts=lambda: pytest.fail("is not read"))
     extractor.fit(silent, TRAINING)
     assert "teafan77" in json.dumps(extractor.report())
 
 
 def test_a_topics_words_that_look_like_a_name_together() -> None:
-    extractor = TopicExtractor(TOPICS)
+    extractor = TopicExtractor("content_topics", **TOPICS)
     extractor.fit(material(TRAINING, captions()), TRAINING)
     own = extractor.own_words()
     first, second, third = (word for word, _ in extractor.report()["topics"][0]["words"][:3])
@@ -231,8 +238,8 @@ def labelled(account: str, *labels: str, member: str = "") -> Post:
     return Post(account, "", member=member, labels=dict.fromkeys(labels, 0.5))
 
 
-def fitted(posts: Sequence[Post], training: Collection[str], of: str) -> LabelScoreExtractor:
-    extractor = LabelScoreExtractor(of=of)
+def fitted(posts: Sequence[Post], training: Collection[str], of: str) -> LabelExtractor:
+    extractor = LabelExtractor(f"{of}_visual")
     extractor.fit(material(["acc0", "acc1", "brand.name4", "bmw"], posts, posts), training)
     return extractor
 
@@ -277,18 +284,9 @@ def test_a_dropped_label_makes_no_audience_larger() -> None:
         labelled("acc1", "cup", member="teafan77"),
     ]
     whole = material(["acc0", "acc1", "bmw"], audience=posts)
-    extractor = LabelScoreExtractor(of="audience", min_members=2)
+    extractor = LabelExtractor("audience_visual", min_members=2)
     extractor.fit(whole, ["acc0", "acc1"])
     assert set(extractor.transform(whole)) == {"acc1"}
-
-
-def test_labels_of_a_classifier_stay() -> None:
-    posts = [labelled("acc0", "bmw", "scene:bmw", member="cup"), labelled("acc0", "cup")]
-    whole = material(["acc0", "bmw"], posts, posts)
-    for of in ("content", "audience"):
-        extractor = LabelScoreExtractor(of=of)
-        extractor.fit(whole, ["acc0"], own_labels={"bmw", "cup"})
-        assert extractor.dimensions() == ["bmw", "cup"]
 
 
 def test_labels_of_images_stay_and_those_of_tables_beside_them_do_not(tmp_path: Path) -> None:
@@ -303,7 +301,7 @@ def test_labels_of_images_stay_and_those_of_tables_beside_them_do_not(tmp_path: 
     whole = material(["acc0", "bmw", "brand.name4"], audience=posts)
     objects = {"model": str(tmp_path / "o.onnx"), "labels": str(tmp_path / "o.txt")}
     extractor = ImageLabelExtractor(
-        of="audience", objects=objects, object_threshold=0.4, min_members=3
+        "audience_visual", objects=objects, object_threshold=0.4, min_members=3
     )
     extractor.fit(whole, ["acc0"])
     assert extractor.dimensions() == ["bmw", "hat"]
@@ -331,7 +329,8 @@ def test_no_name_run_together_is_an_uncovered_word() -> None:
     source.accounts[raw.BIOGRAPHY] = "guitar of #allstreetwear or bmw, cozy"
     words = ("acoustic guitar", "guitar")
     lexicon = Lexicon({"acoustic-guitar": Concept((), words, (), ())}, load_sensitive(), 0)
-    extractor = AttributeExtractor(lexicon, minimum_accounts=1)
+    extractor = AttributeExtractor("attributes", minimum_accounts=1)
+    extractor._lexicon = lexicon
     extractor.fit(source, ids)
     assert extractor.report()["uncovered_words"] == {"cozy": 13}
     assert extractor.own_words() == {"acoustic", "guitar", "acoustic guitar"}

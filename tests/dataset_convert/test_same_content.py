@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from dataset_convert import raw
-from dataset_convert.features.image_labels import ImageLabelExtractor
+from dataset_convert.features.models import ImageLabelExtractor
 from dataset_convert.pipeline import convert
 from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
@@ -128,8 +128,8 @@ def with_scores(material: RawMaterial, models: dict[str, Any]) -> RawMaterial:
 
     def scored(of: str) -> Iterator[Post]:
         posts = material.posts() if of == "content" else material.audience_posts()
-        extractor = ImageLabelExtractor(of=of, **models)
-        return (replace(post, image=None) for post in extractor.score_images(posts))
+        extractor = ImageLabelExtractor(f"{of}_visual", **models)
+        return (replace(post, image=None) for post in extractor.scored(posts))
 
     return replace(
         material, posts=lambda: scored("content"), audience_posts=lambda: scored("audience")

@@ -10,7 +10,7 @@ import pytest
 
 from dataset_convert import raw, schema
 from dataset_convert.features.lexicon import load_lexicon
-from dataset_convert.features.text import TextSettings, tokenise
+from dataset_convert.features.text import TextOptions, tokenise
 from dataset_convert.privacy import scrub
 from dataset_convert.raw import RawMaterial
 from dataset_convert.synthetic.accounts import SIDE_SIGN, vocabularies
@@ -85,7 +85,7 @@ def test_captions_speak_of_the_planted_topics(material: RawMaterial) -> None:
     row = {account: i for i, account in enumerate(posts.accounts)}
     n_topics, n_common, n_words = Counter(), 0, 0
     for post in posts():
-        words = tokenise(post.text, TextSettings(keep_emoji=False))
+        words = tokenise(post.text, TextOptions(keep_emoji=False))
         known = [topic_of[word] for word in words if word in topic_of]
         assert 4 <= len(words) <= 8
         assert set(words) <= topic_of.keys() | set(COMMON_WORDS)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dataset_convert import schema
+from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.features.lexicon import load_lexicon
-from dataset_convert.features.text import TextSettings, tokenise
-from dataset_convert.features.visual import SCENE_PREFIX
+from dataset_convert.features.text import TextOptions, tokenise
 from dataset_convert.synthetic import topic_words, vocabulary
 from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
 
@@ -60,8 +60,8 @@ def test_every_topic_has_ten_words_of_its_own(made: Vocabulary) -> None:
 def test_captions_lose_none_of_their_words() -> None:
     words = [word for words in vocabulary.topic_word_lists().values() for word in words]
     words += topic_words.COMMON_WORDS.split()
-    assert tokenise(" ".join(words), TextSettings()) == words
-    assert tokenise(" ".join(f"#{word}" for word in words), TextSettings()) == words
+    assert tokenise(" ".join(words), TextOptions()) == words
+    assert tokenise(" ".join(f"#{word}" for word in words), TextOptions()) == words
 
 
 def test_the_lexicon_knows_every_attribute_by_its_name() -> None:

@@ -1,1 +1,0 @@
-"""The user's own models on pictures and captions, run by ONNX Runtime."""
