@@ -144,6 +144,7 @@ def categories(data: AtomicData) -> pd.DataFrame:
     if schema.BRAND_CATEGORY not in data.brands:
         return pd.DataFrame(columns=["brands", "collaborations"])
     of_brand = data.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY].dropna()
+    of_brand = of_brand[of_brand != ""]
     counts = {
         "brands": Counter(of_brand),
         "collaborations": Counter(data.interactions[schema.BRAND_ID].map(of_brand).dropna()),
@@ -193,9 +194,9 @@ def presence(data: AtomicData) -> dict[schema.Side, pd.DataFrame]:
         table = accounts_of(data, side)
         for modality in schema.MODALITIES:
             fields = schema.account_field(side, modality), schema.labels_field(side, modality)
-            columns = [table[field].notna() for field in fields if field in table]
-            if columns:
-                masks[side][modality] = np.any(columns, axis=0)
+            found = [table[field].notna() for field in fields if field in table]
+            if found:
+                masks[side][modality] = np.any(found, axis=0)
     known = [name for name in schema.MODALITIES if any(name in found for found in masks.values())]
     frames = {}
     for side in schema.SIDES:
@@ -365,6 +366,13 @@ def _categories(data: AtomicData) -> Iterator[Finding]:
             "The brands have no categories.",
             "The split of brands is drawn without them, so that parts may differ in kind, and "
             "there is no cAUC: give every brand a category.",
+        )
+    n = len(data.brands) - int(found["brands"].sum())
+    if n and not found.empty:
+        yield Finding(
+            f"{counted(n, 'brand')} {plural('has', n)} no category.",
+            "They are drawn for the split beside the others, and cAUC leaves them out: give them "
+            "one where it is known.",
         )
     n = int((found["brands"] == 1).sum())
     if n:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -40,10 +41,12 @@ _SHA256, _SHOWN_DIGITS = re.compile("[0-9a-f]{64}"), 12
 # HTML has no way to write these, escaped or not.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # What matplotlib draws with, and the variables of the style sheet that take their place.
-_COLOURS: Final = {"#000001": "ink", "#000002": "soft", "#000003": "line", "#000004": "blue"}
-_COLOURS |= {"#000005": "orange", "#000006": "page"}
-_INK, _SOFT, _LINE, _BLUE, _ORANGE, _PAGE = _COLOURS
-_STYLE: Final[dict[str, Any]] = {
+_COLOURS: Final = {
+    f"#00000{place}": name
+    for place, name in enumerate(("soft", "line", "blue", "orange", "page"), start=1)
+}
+_SOFT, _LINE, _BLUE, _ORANGE, _PAGE = _COLOURS
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "text.parse_math": False,
@@ -196,7 +199,7 @@ def bin_edges(values: npt.NDArray[Any], *, log: bool = False) -> npt.NDArray[np.
     steps = (factor * 10**exponent for exponent in range(20) for factor in (1, 2, 5))
     width = next(step for step in steps if high // step - low // step < MOST_BINS)
     n_bins = max(FEWEST_BINS, high // width - low // width + 1)
-    return width * (low // width + np.arange(n_bins + 1, dtype=np.float64))
+    return np.asarray(width * (low // width + np.arange(n_bins + 1)), dtype=np.float64)
 
 
 def trial_plot(points: Sequence[tuple[int, float]], chosen: int, label: str) -> Markup:
@@ -250,7 +253,8 @@ def _axes() -> "Axes":
     import matplotlib
     from matplotlib.figure import Figure as Drawing
 
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE}):
+    defaults: Any = matplotlib.rcParamsDefault
+    with matplotlib.rc_context({**defaults, **_STYLE}):
         return Drawing(figsize=(420 / 72, 200 / 72)).add_axes((0.1, 0.22, 0.88, 0.68))
 
 
@@ -317,7 +321,7 @@ def _categories(data: AtomicData) -> list[list[Any]]:
     found = findings.categories(data)
     sides = {"brands": schema.BRAND, "collaborations": "pair", "influencers": schema.INFLUENCER}
     return [["category", *found.columns]] + [
-        [name, *(_bar(n, found[what].max(), sides[what]) for what, n in row.items())]
+        [name, *(_bar(n, found[what].max(), sides[str(what)]) for what, n in row.items())]
         for name, row in found.iterrows()
     ]
 
@@ -327,9 +331,7 @@ def _presence(data: AtomicData) -> dict[str, list[list[Any]]]:
     sides = findings.presence(data)
     names = list(sides[schema.BRAND].columns)
     combinations = {
-        side: has.apply(lambda row: tuple(row.index[row]), axis=1).value_counts().to_dict()
-        if len(has)
-        else {}
+        side: Counter(tuple(has.columns[row]) for row in has.to_numpy(dtype=bool))
         for side, has in sides.items()
     }
     ordered = sorted(
