@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, check_target, read_atomic
 from dataset_convert.checks import read_manifest
+from dataset_convert.findings import find_all
 from dataset_convert.pipeline import convert, make_plan, split_lines
-from dataset_convert.privacy import Pseudonyms, forget
+from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, write_ids
 from dataset_convert.problems import Problems
-from dataset_convert.pseudonyms import DEFAULT_KEY_FILE, MANIFEST_KEY, write_ids
 from dataset_convert.raw import RawMaterial
-from dataset_convert.report.findings import find_all
-from dataset_convert.report.page import REPORT_FILE
+from dataset_convert.report import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
@@ -67,7 +67,7 @@ def _forget(options: argparse.Namespace) -> None:
     _refuse(options, *useless, of="--forget")
     folder = options.output / options.name
     hidden = None
-    if MANIFEST_KEY in read_manifest(folder):
+    if schema.PSEUDONYMS in read_manifest(folder):
         key_file = read_settings(options.config).key_file
         # Without the key an account can still be named as it stands in the files.
         if (key_file or DEFAULT_KEY_FILE).expanduser().exists():

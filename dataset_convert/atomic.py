@@ -5,18 +5,20 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from dataset_convert import checks, schema, split_checks
+from dataset_convert import checks, schema
+from dataset_convert.checks import AtomicFileError, Table
+from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.common.files import folder_in_the_making
-from dataset_convert.errors import AtomicFileError
-from dataset_convert.tables import Table, parse_table
 
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
@@ -179,11 +181,11 @@ def _read_splits(
     folder: Path, name: str, manifest: Mapping[str, Any], interactions: Table
 ) -> dict[str, dict[str, pd.DataFrame]]:
     splits = {}
-    for protocol, parts in split_checks.find_splits(folder, name, manifest).items():
+    for protocol, parts in checks.find_splits(folder, name, manifest).items():
         tables = {
             part: _read_pairs(folder / schema.split_file(name, protocol, part)) for part in parts
         }
-        split_checks.check_split(protocol, tables, interactions)
+        checks.check_split(protocol, tables, interactions)
         for part, table in tables.items():
             checks.check_rows(manifest, f"{protocol}.{part}", table)
         splits[protocol] = {part: table.frame for part, table in tables.items()}
@@ -221,7 +223,7 @@ def check_target(folder: Path, name: str) -> None:
 
 def _write_tables(data: AtomicData, folder: Path) -> dict[str, int]:
     """Writes all but the manifest and returns key of the manifest -> number of rows."""
-    tables = _tables_to_write(data)
+    tables = tables_of(data)
     for file, (frame, types, _) in tables.items():
         with (folder / file).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(_format_table(frame, types, file))
@@ -245,7 +247,7 @@ def _write_manifest(data: AtomicData, folder: Path, rows: dict[str, int]) -> Non
     (folder / schema.MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _tables_to_write(
+def tables_of(
     data: AtomicData,
 ) -> dict[str, tuple[pd.DataFrame, dict[str, schema.FieldType], str]]:
     """Returns file name -> (rows, column types, key of the row count in the manifest)."""
@@ -310,21 +312,22 @@ def fingerprint(folder: Path | str) -> str:
     The manifest is left out because it holds the versions of the libraries that wrote the files;
     so are `EXTRAS`, which say nothing of the data.
     """
-    digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and path.name not in (schema.MANIFEST_FILE, *EXTRAS):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    there = sorted(path for path in Path(folder).iterdir() if path.is_file())
+    return _digest(folder, [p for p in there if p.name not in (schema.MANIFEST_FILE, *EXTRAS)])
 
 
 def extras_fingerprint(folder: Path | str) -> str:
     """Returns the SHA-256 of the `EXTRAS` of a data set's folder, names included."""
-    folder = Path(folder)
+    there = [Path(folder, extra) for extra in EXTRAS]
+    files = [path for one in there for path in sorted([one, *one.rglob("*")]) if path.is_file()]
+    return _digest(folder, files)
+
+
+def _digest(folder: Path | str, files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for extra in EXTRAS:
-        for path in sorted([folder / extra, *(folder / extra).rglob("*")]):
-            if path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    for path in files:
+        name = str(path.relative_to(folder)).encode()
+        digest.update(name + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -332,3 +335,220 @@ def is_untouched(folder: Path, manifest: Mapping[str, Any]) -> bool:
     """Returns whether all files of a data set are as they were written with its manifest."""
     now = (fingerprint(folder), extras_fingerprint(folder))
     return (manifest.get("fingerprint"), manifest.get(_EXTRAS_KEY)) == now
+
+
+def parse_table(
+    path: Path, types: Mapping[str, schema.FieldType], required: Sequence[str]
+) -> Table:
+    """Reads one tab-separated file with `name:type` headers.
+
+    Args:
+        path: The file.
+        types: Every column that the file may carry, with its type.
+        required: The columns that it must carry.
+
+    Returns:
+        The rows in file order. `token` columns are strings, `float` columns float64 with NaN where
+        the cell is empty, sequences are arrays or lists with None where the cell is empty.
+
+    Raises:
+        AtomicFileError: The file, its header or a value is not as wanted.
+    """
+    table = Table(path, pd.DataFrame())
+    lines = _lines(path)
+    names = _parse_header(path, next(lines), types, required)
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    # Line by line: the text of the largest file is many times what it says.
+    for row, line in enumerate(lines):
+        cells = line.split(schema.FIELD_SEPARATOR)
+        if len(cells) != len(names):
+            raise table.error(
+                row=row,
+                found="an empty line" if cells == [""] else f"{len(cells)} fields",
+                wanted=f"{len(names)} fields, as in the header",
+                remedy="Remedy: separate fields by one tab; leave a missing value empty.",
+            )
+        for name, cell in zip(names, cells, strict=True):
+            columns[name].append(_parse_cell(table, name, row, cell, types[name]))
+    if not columns[names[0]]:
+        raise _empty(path, "a header without rows")
+    for name in required:
+        if types[name] == "token":
+            table.refuse(
+                [cell == "" for cell in columns[name]],
+                name,
+                found="an empty cell",
+                wanted="an id",
+                remedy="Remedy: fill it in or remove the row.",
+            )
+    return Table(path, pd.DataFrame({n: _column(v, types[n]) for n, v in columns.items()}))
+
+
+def _column(values: list[Any], kind: schema.FieldType) -> Any:
+    if kind == "float":
+        return np.array(values, np.float64)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return pd.Series(array, dtype=object)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    if not path.is_file():
+        raise AtomicFileError(
+            path,
+            found="no such file",
+            wanted="a tab-separated atomic file",
+            remedy="Remedy: check the folder and the data set's name, or convert it again.",
+        )
+    is_empty = True
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for line in stream:
+                is_empty = False
+                yield line.removesuffix("\n")
+    except UnicodeDecodeError:
+        raise AtomicFileError(
+            path,
+            found=f"byte {_first_bad_byte(path)} that is not UTF-8",
+            wanted="UTF-8 text",
+            remedy="Remedy: save the file as UTF-8.",
+        ) from None
+    if is_empty:
+        raise _empty(path, "an empty file")
+
+
+def _first_bad_byte(path: Path) -> int:
+    try:
+        path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
+
+
+def _empty(path: Path, found: str) -> AtomicFileError:
+    wanted = "a header and at least one row"
+    return AtomicFileError(path, found=found, wanted=wanted, remedy=checks.CONVERT_AGAIN)
+
+
+def _parse_header(
+    path: Path, line: str, types: Mapping[str, schema.FieldType], required: Sequence[str]
+) -> list[str]:
+    wanted = schema.headers(dict(types))
+    headers = line.split(schema.FIELD_SEPARATOR)
+    for header in headers:
+        if header in wanted:
+            continue
+        raise AtomicFileError(
+            path,
+            line=1,
+            field=header,
+            found="an unknown header",
+            wanted=wanted_word(header, wanted),
+            remedy=_header_remedy(header),
+        )
+    names = [header.partition(":")[0] for header in headers]
+    for name in required:
+        if name not in names:
+            raise AtomicFileError(
+                path,
+                line=1,
+                field=name,
+                found="no such header",
+                wanted=f"'{name}:{types[name]}'",
+                remedy="Remedy: add the column; fields are separated by one tab.",
+            )
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise AtomicFileError(
+                path,
+                line=1,
+                field=name,
+                found="the header twice",
+                wanted="every header once",
+                remedy="Remedy: remove one of the two columns.",
+            )
+    return names
+
+
+def _header_remedy(header: str) -> str:
+    if header.startswith(f"{schema.INFLUENCER}_{schema.CATEGORY}"):
+        return (
+            "Remedy: move it to the side file '<name>.influencer_category': a category known from "
+            "collaborations is a label, never an input."
+        )
+    return "Remedy: rename or remove the column; headers read 'name:type'."
+
+
+def _parse_cell(table: Table, name: str, row: int, cell: str, kind: schema.FieldType) -> Any:
+    if kind == "token":
+        return cell
+    if kind == "float":
+        return np.nan if cell == "" else _parse_numbers(table, name, row, [cell])[0]
+    parse = _parse_tokens if kind == "token_seq" else _parse_vector
+    return parse(table, name, row, cell)
+
+
+def _parse_numbers(table: Table, name: str, row: int, parts: list[str]) -> npt.NDArray[np.float64]:
+    try:
+        values = np.array(parts, dtype=np.float64)
+    except ValueError:
+        values = np.array([_number_or_nan(part) for part in parts])
+    if not np.isfinite(values).all():
+        raise table.error(
+            row=row,
+            field=name,
+            found=shown(parts[int(np.argmin(np.isfinite(values)))]),
+            wanted="finite numbers",
+            remedy="Remedy: leave the whole cell empty where the value is missing.",
+        )
+    return values
+
+
+def _number_or_nan(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _parse_vector(table: Table, name: str, row: int, cell: str) -> npt.NDArray[np.float64] | None:
+    if cell == "":
+        return None
+    values = _parse_numbers(table, name, row, cell.split(schema.SEQUENCE_SEPARATOR))
+    if not values.any():
+        raise table.error(
+            row=row,
+            field=name,
+            found="a vector of zeros",
+            wanted="values, or an empty cell where the modality is missing",
+            remedy="Remedy: leave the cell empty; zeros would look like data.",
+        )
+    return values
+
+
+def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str] | None:
+    if cell == "":
+        return None
+    # Interned: the same few words come again in thousands of lists.
+    tokens = [sys.intern(token) for token in cell.split(schema.SEQUENCE_SEPARATOR)]
+    for token in tokens:
+        bad = next((c for c in schema.FORBIDDEN_IN_TOKENS if c in token), None)
+        if bad is None and token != "":
+            continue
+        raise table.error(
+            row=row,
+            field=name,
+            found="two spaces together" if bad is None else f"{bad!r} in {shown(token)}",
+            wanted="a list separated by single spaces",
+            remedy="Remedy: separate the names by one space and join the words of a name by '-'.",
+        )
+    if len(set(tokens)) < len(tokens):
+        twice = next(token for i, token in enumerate(tokens) if token in tokens[:i])
+        raise table.error(
+            row=row,
+            field=name,
+            found=f"{shown(twice)} twice",
+            wanted="every name once in a list",
+            remedy="Remedy: remove the repetition.",
+        )
+    return tokens

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dataset_convert import schema
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import (
     EXTRACTOR,
@@ -16,7 +17,7 @@ from dataset_convert.features.registry import (
 from dataset_convert.problems import Problems, TooLittleError
 from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reuse import FINGERPRINT, Earlier, feature_fingerprint
+from dataset_convert.reuse import Earlier, feature_fingerprint
 from dataset_convert.settings import ConversionSettings
 
 Tell = Callable[[str], None]
@@ -121,7 +122,7 @@ def extract(
         features.entries[modality] = {
             **extractor.report(),
             EXTRACTOR: extractor_name(modality, settings.features[modality]),
-            FINGERPRINT: marks[modality],
+            schema.FINGERPRINT: marks[modality],
         }
     return features
 

@@ -6,11 +6,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Container, Iterable, Iterator
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 import pandas as pd
+import yaml
 
 from dataset_convert import raw, schema
 from dataset_convert.common.errors import shown
@@ -24,9 +26,10 @@ MIN_NUMBER_LENGTH: Final = 10
 
 _WORD = re.compile(r"[^\W_]+")
 _ARRAY_FILES = (".npy", ".npz")
-_WORD_LISTS = ("lexicon.json",)
+WORD_LISTS = ("lexicon.json",)
 """Came with the conversion or from its user, not from the accounts."""
-_EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=]+")
+_MARKUP = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
+"""Of pages, ours alone: what data say stands between tags."""
 
 Words = tuple[str, ...]
 
@@ -46,7 +49,7 @@ class AccountNames:
 
     def __contains__(self, text: object) -> bool:
         """Returns whether a name stands in a word or label, as `find_names` says of a cell."""
-        return isinstance(text, str) and self._wanted.first(_words(text), whole=True) is not None
+        return isinstance(text, str) and self._wanted.first(words_of(text), whole=True) is not None
 
 
 class MemberNames:
@@ -59,7 +62,7 @@ class MemberNames:
     """
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._keys = {_key(_words(word)) for word in words} - {""}
+        self._keys = {_key(words_of(word)) for word in words} - {""}
         self._found: set[str] = set()
 
     def watch(self, posts: Iterable[Post]) -> Iterator[Post]:
@@ -69,19 +72,19 @@ class MemberNames:
             # Those of one member often stand together.
             if post.member != before:
                 before = post.member
-                key = _key(_words(before))
+                key = _key(words_of(before))
                 if key in self._keys:
                     self._found.add(key)
             yield post
 
     def __contains__(self, word: object) -> bool:
         """Returns whether a word was the name of a member that has passed by."""
-        return isinstance(word, str) and _key(_words(word)) in self._found
+        return isinstance(word, str) and _key(words_of(word)) in self._found
 
 
 def phrases(text: str, *, n_words: int = 1) -> Iterator[str]:
     """Yields every run of at least so many words of a text, words that a name may be, too."""
-    words = _words(text)
+    words = words_of(text)
     for start in range(len(words)):
         for stop in range(start + n_words, len(words) + 1):
             yield " ".join(words[start:stop])
@@ -94,8 +97,8 @@ def assert_no_names(folder: Path, names: Collection[str], *, allowed: Collection
     with their words run together, as hashtags are: a name of two words is found as one word, but
     no name is found within a longer word. In JSON and in columns of words a whole value is
     compared without its signs as well. Columns of numbers are not looked at, nor arrays or the
-    saved lexicon; nor names that are a word of our own code, such as 'audience': a file that held
-    names would show it by others.
+    saved lexicon; nor names that are a word of `our_words`, such as 'audience', which our files
+    write whatever the accounts are called.
 
     Names of fewer than `MIN_LENGTH` characters are looked for only as a whole value of JSON or of
     a column of words: in a text, or beside other words, they are words of their own too often.
@@ -122,11 +125,11 @@ def find_names(
     folder: Path, names: Collection[str], *, allowed: Collection[str] = ()
 ) -> Iterator[tuple[Path, str]]:
     """Yields the files that hold a name, each with the first one; see `assert_no_names`."""
-    allowed_keys = {_key(_words(name)) for name in allowed}
-    kept = [name for name in names if _key(_words(name)) not in allowed_keys]
-    wanted = _Wanted.of(kept, passed_over=_our_words())
+    allowed_keys = {_key(words_of(name)) for name in allowed}
+    kept = [name for name in names if _key(words_of(name)) not in allowed_keys]
+    wanted = _Wanted.of(kept, passed_over=our_words())
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in _WORD_LISTS:
+        if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in WORD_LISTS:
             found = _first_name(path, wanted)
             if found is not None:
                 yield path, found
@@ -158,7 +161,7 @@ class _Wanted(NamedTuple):
         """
         wanted = cls({}, {}, {})
         for name in names:
-            words = _words(name)
+            words = words_of(name)
             key = _key(words)
             if len(words) > 1 and len(name) >= MIN_LENGTH:
                 wanted._add(words, name)
@@ -194,10 +197,10 @@ class _Wanted(NamedTuple):
 
 
 def _first_name(path: Path, wanted: _Wanted) -> str | None:
-    is_text, parts = _readable(path)
+    is_text, parts = readable(path)
     shortest_number = MIN_NUMBER_LENGTH if is_text else 0
     for part in parts:
-        name = wanted.first(_words(part), whole=not is_text, shortest_number=shortest_number)
+        name = wanted.first(words_of(part), whole=not is_text, shortest_number=shortest_number)
         if name is not None:
             return name
     return None
@@ -207,19 +210,19 @@ def _key(words: Words) -> str:
     return "".join(words)
 
 
-def _words(text: str) -> Words:
+def words_of(text: str) -> Words:
+    """Returns the words of a text as they are compared: without capitals and signs."""
     return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 @cache
-def _our_words() -> frozenset[str]:
-    """Every single word of our own code: keys of JSON files, headers, names of sources."""
-    code = Path(__file__).parent.rglob("*.py")
-    texts = (path.read_text(encoding="utf-8") for path in code)
-    return frozenset(word for text in texts for word in _words(text))
+def our_words() -> frozenset[str]:
+    """Returns the words that our own files write; a name among them is passed over."""
+    text = resources.files("dataset_convert").joinpath("own_words.yaml").read_text("utf-8")
+    return frozenset(yaml.safe_load(text)["own_words"].split())
 
 
-def _readable(path: Path) -> tuple[bool, Iterable[str]]:
+def readable(path: Path) -> tuple[bool, Iterable[str]]:
     """Returns whether a file is text without cells, and its parts without escapes.
 
     No name lies in two parts: words that stand beside each other in a list are no name of two.
@@ -232,7 +235,9 @@ def _readable(path: Path) -> tuple[bool, Iterable[str]]:
             return False, map(unquote_plus, _distinct(_strings(json.loads(text))))
         except ValueError:
             return True, [text]
-    return True, [html.unescape(_EMBEDDED.sub("", text))]
+    if path.suffix == ".html":
+        text = html.unescape(_MARKUP.sub(" ", text))
+    return True, [text]
 
 
 def _distinct(parts: Iterable[str]) -> Iterator[str]:

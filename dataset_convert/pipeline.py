@@ -14,13 +14,12 @@ from dataset_convert.atomic import AtomicData, check_target, write_atomic
 from dataset_convert.common.files import write_whole
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
-from dataset_convert.name_checks import AccountNames
+from dataset_convert.findings import Finding, name_warnings
+from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.report.findings import Finding
-from dataset_convert.report.name_patterns import name_warnings
-from dataset_convert.report.page import REPORT_FILE, WARNINGS, data_report
-from dataset_convert.reuse import CONVERSION, FEATURES, Earlier, conversion_fingerprint
+from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
+from dataset_convert.reuse import Earlier, conversion_fingerprint
 from dataset_convert.settings import ConversionSettings
 
 Tell = Callable[[str], None]
@@ -70,7 +69,7 @@ def convert(
     marks = fingerprints(plan.material, plan.training, settings, plan.extractors)
     mark = conversion_fingerprint(material, settings, marks, hidden)
     earlier = None if force else Earlier.find(folder, name, hidden)
-    if earlier is not None and earlier.data.manifest.get(CONVERSION) == mark:
+    if earlier is not None and earlier.data.manifest.get(schema.CONVERSION) == mark:
         tell("Nothing has changed since it was written; --force makes everything anew.")
         return earlier.data
     features = extract(
@@ -91,7 +90,7 @@ def convert(
         "skipped": problems.counts(conceal),
         "noted": problems.noted_counts(conceal),
     }
-    data = replace(data, manifest={**manifest, CONVERSION: mark})
+    data = replace(data, manifest={**manifest, schema.CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
     written = write_atomic(
         data,
@@ -216,7 +215,7 @@ def _manifest(
         "dimensions": {
             modality: extractor.dimensions() for modality, extractor in features.extractors.items()
         },
-        FEATURES: features.entries,
+        schema.FEATURES: features.entries,
         WARNINGS: [asdict(finding) for finding in _warnings(material)],
     }
 
@@ -235,7 +234,7 @@ def _add_extras(
     data: AtomicData, features: Features, problems: Problems, conceal: Concealment, building: Path
 ) -> None:
     for modality, extractor in features.extractors.items():
-        place = building / FEATURES / modality
+        place = building / schema.FEATURES / modality
         place.mkdir(parents=True)
         extractor.save(place)
     if len(problems):
@@ -247,4 +246,4 @@ def _refuse_names(material: RawMaterial, features: Features, building: Path) -> 
     words = {word for one in features.extractors.values() for word in one.own_words()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
-    privacy.assert_no_names(building, names, allowed=words | categories)
+    assert_no_names(building, names, allowed=words | categories)

@@ -1,8 +1,436 @@
-"""What keeps people out of a data set: the one place from which the conversion takes it."""
+"""What keeps people out of a data set: pseudonyms, biographies without addresses, forgetting.
 
-from dataset_convert.forgetting import forget
-from dataset_convert.name_checks import assert_no_names
-from dataset_convert.pseudonyms import Pseudonyms, apply
-from dataset_convert.scrubbing import scrub
+Pseudonyms are a keyed hash in place of every id, the key kept outside the data set.
+"""
 
-__all__ = ["Pseudonyms", "apply", "assert_no_names", "forget", "scrub"]
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pandas as pd
+
+from dataset_convert import raw, schema
+from dataset_convert.atomic import AtomicData, read_atomic, replace_atomic, tables_of
+from dataset_convert.common.errors import shown
+from dataset_convert.common.files import write_whole
+from dataset_convert.name_checks import find_names
+from dataset_convert.problems import ConversionError
+from dataset_convert.report import REPORT_FILE, data_report
+
+DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")
+N_DIGITS: Final = 16
+
+_N_KEY_BYTES = 32
+_MAX_DIGITS = 2 * hashlib.sha256().digest_size
+
+_CONVERT_AGAIN = "Take the account out of the source and convert again."
+# A line break: what stood before and after a removed address must not meet and look like one.
+_GAP = "\n"
+
+_WEB_ADDRESS = re.compile(r"(?:\bhttps?://|\bwww\.)\S*", re.IGNORECASE)
+# Lookbehinds and possessive quantifiers keep the time linear in the length of any text.
+_E_MAIL = re.compile(
+    r"""
+    (?<![\w.%+-]) [\w.%+-]++
+    (?: [@\uff20] | [ \t]{0,3} [\[({<] [ \t]{0,3} (?:at|@) [ \t]{0,3} [\])}>] [ \t]{0,3} )
+    [\w-]++
+    (?: (?: \. | [ \t]{0,3} [\[({<] [ \t]{0,3} (?:dot|punkt|\.) [ \t]{0,3} [\])}>] [ \t]{0,3} )
+        [\w-]++ )++
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_COMMON_ENDINGS = (
+    "com|net|org|info|biz|edu|gov|int|app|art|bio|blog|cafe|club|coach|dev|fashion|fit|life|link|"
+    "live|love|media|mobi|name|online|page|photo|photography|pro|shop|site|space|store|studio|"
+    "style|tech|travel|world|xyz"
+)
+# Words joined by a full stop ("coach.mother") are no domain, so a bare one needs a known ending
+# (two letters are a country's) or a path.
+_BARE_DOMAIN = re.compile(
+    rf"(?<![\w@\uff20.-])(?:[\w-]+\.)+(?:(?:{_COMMON_ENDINGS}|[a-z]{{2}})(?!\w)(?:[/?#:]\S*)?|\w+/\S+)",
+    re.IGNORECASE,
+)
+# Digits may be emoji keycaps, which are a digit and two marks.
+_TELEPHONE = re.compile(
+    r"(?<!\d)[+\uff0b]?\(?\d(?:[ \t\u00a0\u202f().\-/\u2010-\u2015\ufe0f\u20e3]{0,4}\d){6,}+"
+)
+
+
+class Pseudonyms:
+    """Ids from a keyed hash (HMAC-SHA256): without the key nobody can try names out.
+
+    The same key gives the same ids in every run and every data set.
+
+    Args:
+        key: 32 bytes that stay secret.
+        n_digits: Hexadecimal digits of an id, 1 to 64.
+
+    Raises:
+        ValueError: A key of another length, or too few or too many digits.
+    """
+
+    def __init__(self, key: bytes, *, n_digits: int = N_DIGITS) -> None:
+        if len(key) != _N_KEY_BYTES:
+            raise ValueError(
+                f"The 'key' parameter of Pseudonyms must be {_N_KEY_BYTES} bytes long. "
+                f"Received: {len(key)} bytes"
+            )
+        if not 1 <= n_digits <= _MAX_DIGITS:
+            raise ValueError(
+                f"The 'n_digits' parameter of Pseudonyms must be 1 to {_MAX_DIGITS}. "
+                f"Received: {n_digits}"
+            )
+        self._key = key
+        self._n_digits = n_digits
+
+    @classmethod
+    def from_file(
+        cls, path: Path | None, *, outside: Path, tell: Callable[[str], None] | None
+    ) -> Self:
+        """Returns the pseudonyms of a key file.
+
+        Args:
+            path: The key file; None for the user's own, `DEFAULT_KEY_FILE`.
+            outside: The data set's folder, which must not hold the key.
+            tell: Called with a line where a key is made; None makes none.
+
+        Raises:
+            ConversionError: The file lies in the data set, is not its owner's alone, or is no key.
+        """
+        return cls(read_key(path, outside=outside, tell=tell))
+
+    def of(self, side: schema.Side, account: str) -> str:
+        """Returns the pseudonym of one account, e.g. `brand-` and 16 hexadecimal digits."""
+        return f"{side}-{self._digest(f'{side}:{account}')}"
+
+    def of_all(self, side: schema.Side, accounts: Collection[str]) -> dict[str, str]:
+        """Returns account -> pseudonym.
+
+        Raises:
+            ConversionError: Two accounts have the same pseudonym.
+        """
+        pseudonyms = {account: self.of(side, account) for account in accounts}
+        n_shared = len(pseudonyms) - len(set(pseudonyms.values()))
+        if n_shared:
+            raise ConversionError(
+                f"{n_shared} of {len(pseudonyms)} {side}s share their pseudonym of "
+                f"{self._n_digits} digits with another one; use more digits or another key."
+            )
+        return pseudonyms
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what the manifest tells: the method, and whether two keys are the same."""
+        return {
+            "method": "HMAC-SHA256",
+            "digits": self._n_digits,
+            "key_fingerprint": self._digest("fingerprint of the key")[:8],
+        }
+
+    def _digest(self, text: str) -> str:
+        message = text.encode(errors="surrogatepass")
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[: self._n_digits]
+
+
+def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:
+    """Returns a data set under pseudonyms, every table sorted by the new ids.
+
+    The order of rows would tell names as well: files are often sorted, and cut, by name. Nothing
+    but ids is replaced; `name_checks.assert_no_names` looks at everything that was written.
+
+    Args:
+        data: A data set under the accounts' own ids.
+        pseudonyms: Of the accounts.
+
+    Returns:
+        The data set with `pseudonyms` in its manifest.
+
+    Raises:
+        ConversionError: Two accounts have the same pseudonym.
+        ValueError: A pair or a category is of an account that the data set does not hold.
+    """
+    tables = {schema.BRAND: data.brands, schema.INFLUENCER: data.influencers}
+    new = {
+        side: pseudonyms.of_all(side, list(tables[side][schema.ACCOUNT_ID[side]]))
+        for side in schema.SIDES
+    }
+    categories = data.influencer_category
+    if categories is not None:
+        ids = _renamed(categories.index.to_series(), new[schema.INFLUENCER])
+        categories = categories.set_axis(pd.Index(ids, name=schema.INFLUENCER_ID)).sort_index()
+    return replace(
+        data,
+        brands=_renamed_table(data.brands, new),
+        influencers=_renamed_table(data.influencers, new),
+        interactions=_renamed_table(data.interactions, new),
+        influencer_category=categories,
+        splits={
+            protocol: {part: _renamed_table(pairs, new) for part, pairs in parts.items()}
+            for protocol, parts in data.splits.items()
+        },
+        manifest={**data.manifest, schema.PSEUDONYMS: pseudonyms.settings()},
+    )
+
+
+def _renamed_table(table: pd.DataFrame, new: dict[schema.Side, dict[str, str]]) -> pd.DataFrame:
+    fields = {schema.ACCOUNT_ID[side]: new[side] for side in schema.SIDES}
+    present = [field for field in fields if field in table.columns]
+    columns = {field: _renamed(table[field], fields[field]) for field in present}
+    return table.assign(**columns).sort_values(present, ignore_index=True)
+
+
+def _renamed(ids: "pd.Series[str]", new: dict[str, str]) -> list[str]:
+    unknown = next((account for account in ids if account not in new), None)
+    if unknown is not None:
+        raise ValueError(
+            "The 'data' parameter of apply must hold a row for every account that it names. "
+            f"Received: pairs or categories of {shown(unknown)}"
+        )
+    return [new[account] for account in ids]
+
+
+def write_ids(path: Path, accounts: pd.DataFrame, pseudonyms: Pseudonyms) -> None:
+    """Writes which account has which pseudonym, as CSV that its owner alone can read.
+
+    Args:
+        path: New, or to be replaced.
+        accounts: `account_id` and `role`.
+        pseudonyms: Of the accounts.
+    """
+    sides = zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True)
+    rows = [(pseudonyms.of(side, account), side, account) for account, side in sides]
+    table = pd.DataFrame(sorted(rows), columns=["pseudonym", raw.ROLE, raw.ACCOUNT])
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        table.to_csv(file, index=False, lineterminator="\n")
+
+
+def read_key(path: Path | None, *, outside: Path, tell: Callable[[str], None] | None) -> bytes:
+    """Reads the key, or makes one where there is none.
+
+    A key is made whole or not at all, and never over another one: runs that start together end
+    with the same key.
+
+    Args:
+        path: The key file; None for the user's own, `DEFAULT_KEY_FILE`.
+        outside: A folder that must not hold the key.
+        tell: Called with a line where a key is made; None makes none.
+
+    Returns:
+        32 bytes.
+
+    Raises:
+        ConversionError: The file lies in `outside`, is not its owner's alone, or is no key.
+    """
+    try:
+        path = (path or DEFAULT_KEY_FILE).expanduser()
+        if path.resolve().is_relative_to(outside.expanduser().resolve()):
+            raise ConversionError(
+                f"{path}: the key must lie outside the data set {outside}, or whoever is given the "
+                f"data set is given the names; name another key_file in the configuration."
+            )
+        if tell is not None and not path.exists() and _make_key(path):
+            tell(f"Made a new key for pseudonyms: {path}. Other data sets need it for equal ids.")
+        return _read_private(path)
+    except (OSError, RuntimeError) as error:
+        raise ConversionError(
+            f"{path or DEFAULT_KEY_FILE}: the key cannot be read or made ({error}); name another "
+            f"key_file in the configuration."
+        ) from error
+
+
+def _make_key(path: Path) -> bool:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp gives a file that only its owner can read from its first moment on.
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_N_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, does not replace the key of a run that was faster.
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return False
+    finally:
+        Path(partial).unlink()
+    return True
+
+
+def _read_private(path: Path) -> bytes:
+    with path.open("rb") as file:
+        # The open file is asked, not the path, which may change in between.
+        status = os.fstat(file.fileno())
+        content = file.read(4 * _N_KEY_BYTES)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o077 or status.st_uid != os.geteuid():
+        raise ConversionError(
+            f"{path}: found a key with mode {mode:04o} of user {status.st_uid}; wanted one that "
+            f"its owner, user {os.geteuid()}, alone can read: chmod 600 '{path}', and make a new "
+            f"key if others may have read this one."
+        )
+    try:
+        key = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != _N_KEY_BYTES:
+        raise ConversionError(
+            f"{path}: found no key; wanted {2 * _N_KEY_BYTES} hexadecimal digits. Put the key "
+            f"back, or name a new key_file; all pseudonyms will be other ones."
+        )
+    return key
+
+
+def scrub(text: str) -> str:
+    """Returns a text without e-mail addresses, telephone numbers and URLs.
+
+    Seven digits or more with single separators between them count as a telephone number, so long
+    numbers of other kinds go too: losing a number costs nothing, keeping a telephone number does.
+    E-mail addresses written with `(at)` and `[dot]` are found. Each removal leaves a line break.
+    Takes time linear in the length of the text.
+
+    Args:
+        text: A biography, in any script.
+    """
+    for pattern in (_WEB_ADDRESS, _E_MAIL, _BARE_DOMAIN, _TELEPHONE):
+        text = pattern.sub(_GAP, text)
+    return text
+
+
+def forget(
+    folder: Path, name: str, account: str, *, pseudonyms: Pseudonyms | None = None
+) -> list[str]:
+    """Removes an account from all atomic files of a data set: its row, its pairs, its category.
+
+    The files are written beside the folder, checked, and put in its place at once; other files of
+    the folder are kept as they are.
+
+    Args:
+        folder: The data set's own folder.
+        name: The data set's name.
+        account: Its id as it stands in the files, or, with `pseudonyms`, its original id.
+        pseudonyms: Of a data set under pseudonyms.
+
+    Returns:
+        Lines for the person who asked: what was removed, and what is left to do.
+
+    Raises:
+        ConversionError: There is no such account; or without it a part of a split, or a category,
+            would be empty. The data set is left as it was.
+        AtomicFileError: The data set is not as the contract wants it.
+    """
+    data = read_atomic(folder, name)
+    side, account_id = _find(data, account, pseudonyms)
+    left = _without(data, side, account_id)
+    _refuse_gaps(data, left, account)
+    others = _other_files(folder, left)
+
+    def add_others(building: Path) -> None:
+        for file in others:
+            (building / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, building / file)
+        if (folder / REPORT_FILE).exists():
+            write_whole(building / REPORT_FILE, data_report(left))
+
+    replace_atomic(left, folder, extra=add_others)
+    n_pairs = len(data.interactions) - len(left.interactions)
+    lines = [
+        f"Removed one {side} and {n_pairs} {'pair' if n_pairs == 1 else 'pairs'} from {folder}.",
+        "Models, checkpoints and results made from this data set have learnt from the account: "
+        "train them again and delete the old ones.",
+        "Take it out of the source too, or the next conversion brings it back.",
+    ]
+    if others:
+        lines.append(
+            f"Written when the account was still there, and kept: {', '.join(others)}. Convert "
+            "again without the account to renew them."
+        )
+    named = [str(path.relative_to(folder)) for path, _ in find_names(folder, {account, account_id})]
+    if named:
+        lines.append(f"Its id, or a word like it, stands in {', '.join(named)}: look at them.")
+    return lines
+
+
+def _find(data: AtomicData, account: str, pseudonyms: Pseudonyms | None) -> tuple[schema.Side, str]:
+    for side, table in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers)):
+        known = set(table[schema.ACCOUNT_ID[side]])
+        for candidate in [account, *([pseudonyms.of(side, account)] if pseudonyms else [])]:
+            if candidate in known:
+                return side, candidate
+    raise ConversionError(
+        f"Data set '{data.name}' holds no account {shown(account)}; give the id as it stands in "
+        f"its files, or the key file of its pseudonyms."
+    )
+
+
+def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
+    field = schema.ACCOUNT_ID[side]
+
+    def kept(table: pd.DataFrame) -> pd.DataFrame:
+        if field not in table.columns:
+            return table
+        return table[table[field] != account].reset_index(drop=True)
+
+    entries = {
+        modality: {key: value for key, value in entry.items() if key != schema.FINGERPRINT}
+        for modality, entry in _features(data).items()
+    }
+    # Without them no later conversion takes this data set for what the source makes.
+    manifest = {key: value for key, value in data.manifest.items() if key != schema.CONVERSION}
+    manifest |= {schema.FEATURES: entries} if entries else {}
+    categories = data.influencer_category
+    if categories is not None and side == schema.INFLUENCER:
+        categories = categories[categories.index != account]
+    return replace(
+        data,
+        brands=kept(data.brands),
+        influencers=kept(data.influencers),
+        interactions=kept(data.interactions),
+        influencer_category=categories,
+        manifest=manifest,
+        splits={
+            protocol: {part: kept(pairs) for part, pairs in parts.items()}
+            for protocol, parts in data.splits.items()
+        },
+    )
+
+
+def _features(data: AtomicData) -> dict[str, dict[str, Any]]:
+    found = data.manifest.get(schema.FEATURES)
+    whole = isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())
+    return dict(found) if whole and isinstance(found, dict) else {}
+
+
+def _refuse_gaps(data: AtomicData, left: AtomicData, account: str) -> None:
+    """Raises where a part of a split, or a category on one side, would be empty."""
+    sizes = {"the interactions": len(left.interactions)}
+    for protocol, parts in left.splits.items():
+        sizes |= {f"part '{part}' of '{protocol}'": len(pairs) for part, pairs in parts.items()}
+    for place, size in sizes.items():
+        if size == 0:
+            raise ConversionError(
+                f"Without {shown(account)} nothing is left of {place} of '{data.name}', which must "
+                f"be split anew. {_CONVERT_AGAIN}"
+            )
+    if left.influencer_category is None:
+        return
+    lost = set(left.brands[schema.BRAND_CATEGORY]) ^ set(left.influencer_category)
+    if lost:
+        raise ConversionError(
+            f"{shown(account)} is the last account of category {shown(min(lost))} on its side of "
+            f"'{data.name}'. {_CONVERT_AGAIN}"
+        )
+
+
+def _other_files(folder: Path, data: AtomicData) -> list[str]:
+    atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(data)}
+    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(file for file in files if file not in atomic)

@@ -14,25 +14,22 @@ import pandas as pd
 
 from dataset_convert import raw, schema
 from dataset_convert.atomic import AtomicData, is_untouched, read_atomic
+from dataset_convert.checks import AtomicFileError
 from dataset_convert.common.files import sha256_of
-from dataset_convert.errors import AtomicFileError
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
+from dataset_convert.privacy import Pseudonyms
 from dataset_convert.problems import ConversionError
 from dataset_convert.progress import track
-from dataset_convert.pseudonyms import MANIFEST_KEY, Pseudonyms
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings
-
-CONVERSION, FEATURES, FINGERPRINT = "conversion", "features", "fingerprint"
-"""Keys of the manifest."""
 
 _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "openpyxl", "xlrd"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
 )
-_OTHERS: Final = ("page", "report", "synthetic", "writing")
-"""Folders whose code has no say in what the value of a modality is."""
+_OTHERS: Final = ("findings.py", "report.py", "synthesize.py", "synthetic", "templates")
+"""Code that has no say in what the value of a modality is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +55,7 @@ class Earlier:
             return None
         now = None if pseudonyms is None else pseudonyms.settings()
         known = is_untouched(folder, data.manifest)
-        if not known or data.manifest.get(MANIFEST_KEY) != now:
+        if not known or data.manifest.get(schema.PSEUDONYMS) != now:
             return None
         return cls(folder, data, pseudonyms)
 
@@ -70,13 +67,13 @@ class Earlier:
             options: Of its extractor.
             mark: What `feature_fingerprint` gives now.
         """
-        entries = self.data.manifest.get(FEATURES)
+        entries = self.data.manifest.get(schema.FEATURES)
         entry = entries.get(modality) if isinstance(entries, dict) else None
-        if not isinstance(entry, dict) or entry.get(FINGERPRINT) != mark:
+        if not isinstance(entry, dict) or entry.get(schema.FINGERPRINT) != mark:
             return None
         try:
             kind = KINDS[extractor_name(modality, options)]
-            return kind.load(self.folder / FEATURES / modality)
+            return kind.load(self.folder / schema.FEATURES / modality)
         except (ConversionError, OSError):
             return None
 

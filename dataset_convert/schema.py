@@ -85,6 +85,9 @@ INFLUENCER_CATEGORY_TYPES: Final[dict[str, FieldType]] = {
 }
 
 MANIFEST_FILE: Final = "manifest.json"
+CONVERSION, FEATURES, FINGERPRINT = "conversion", "features", "fingerprint"
+PSEUDONYMS: Final = "pseudonyms"
+"""Keys of the manifest; the last one is there where ids are pseudonyms."""
 
 
 def account_field(side: Side, modality: str) -> str:

@@ -15,7 +15,6 @@ from recbole.data.interaction import Interaction
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.files import write_csv
-from dataset_convert.pseudonyms import MANIFEST_KEY as PSEUDONYMS
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import Experiment, prepare
 from recbole_mirec.results import (
@@ -115,7 +114,7 @@ def _brand_id(dataset: Any, brand: str) -> int:
         return int(brands[brand])
     hidden = (
         " Its ids are pseudonyms: the conversion's --ids lists whose they are."
-        if isinstance(dataset, MirecDataset) and PSEUDONYMS in dataset.atomic.manifest
+        if isinstance(dataset, MirecDataset) and schema.PSEUDONYMS in dataset.atomic.manifest
         else ""
     )
     raise UsageError(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from dataset_convert.checks import AtomicFileError
 from dataset_convert.common.commands import CommandParser, count, run_command
 from dataset_convert.common.errors import DivergedError, UsageError
-from dataset_convert.errors import AtomicFileError
 from recbole_mirec.cli import COMMANDS, config_paths, parse
 
 

@@ -98,10 +98,6 @@ CELL_FAULTS = {
         *("toy.item", 5, "runner cook", "cook cook", "influencer_attributes", "'cook' twice"),
         "remove the repetition",
     ),
-    "brand without category": (
-        *("toy.user", 3, "food", "", "brand_category", "an empty cell"),
-        "drop the column",
-    ),
     "influencer category of no brand": (
         *("toy.influencer_category", 5, "shoes", "shoe", "category", "'shoe', which no brand has"),
         "correct the spelling",
@@ -314,11 +310,20 @@ def test_declared_split_is_missing(toy: Path) -> None:
     assert "toy.new-brand.test.inter: found no such file" in str(fault_of(toy))
 
 
-def test_split_without_validation(toy: Path) -> None:
-    (toy / VALID).unlink()
+def test_split_without_training(toy: Path) -> None:
+    (toy / VALID.replace("valid", "train")).unlink()
     error = fault_of(toy)
-    assert error.path == toy / VALID
-    assert "found no 'valid' part beside the other parts of 'new-brand'" in str(error)
+    assert error.path == toy / VALID.replace("valid", "train")
+    assert "found no 'train' part beside the other parts of 'new-brand'" in str(error)
+
+
+def test_splits_without_validation_and_brands_without_category_are_normal(toy: Path) -> None:
+    (toy / VALID).unlink()
+    users = (toy / "toy.user").read_text()
+    (toy / "toy.user").write_text(users.replace("food", "", 1))
+    data = read_atomic(toy, "toy")
+    assert "valid" not in data.splits["new-brand"]
+    assert "" in set(data.brands["brand_category"])
 
 
 def test_unknown_protocol(toy: Path) -> None:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_convert import raw, schema
+from dataset_convert.atomic import parse_table
 from dataset_convert.features.labels import LabelExtractor, label_token, token_label
 from dataset_convert.features.means import LabelSums, LabelWeights
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.tables import parse_table
 
 
 def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
