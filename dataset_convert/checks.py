@@ -85,8 +85,6 @@ def check_accounts(table: Table, side: schema.Side) -> None:
             labels and weights that do not belong together.
     """
     _check_unique_id(table, schema.ACCOUNT_ID[side])
-    if schema.BRAND_CATEGORY in table.frame:
-        _check_complete_category(table)
     _check_non_negative(table, schema.account_field(side, schema.FOLLOWERS))
     for modality in schema.VISUAL_MODALITIES:
         _check_labels_and_weights(table, side, modality)
@@ -106,18 +104,6 @@ def _check_unique_id(table: Table, field: str) -> None:
         wanted="every id once",
         remedy="Remedy: remove one of the rows or rename the id.",
     )
-
-
-def _check_complete_category(table: Table) -> None:
-    empty = (table.frame[schema.BRAND_CATEGORY] == "").to_numpy()
-    if empty.any():
-        raise table.error(
-            row=int(empty.argmax()),
-            field=schema.BRAND_CATEGORY,
-            found="an empty cell",
-            wanted="a category for every brand, or no such column",
-            remedy="Remedy: fill it in or drop the column.",
-        )
 
 
 def _check_non_negative(table: Table, field: str) -> None:
@@ -328,7 +314,7 @@ def check_influencer_categories(categories: Table, brands: Table, influencers: T
             remedy="Remedy: add the row or remove the file.",
         )
     of_brands = brands.frame[schema.BRAND_CATEGORY]
-    used = of_brands.isin(categories.frame[schema.CATEGORY]).to_numpy()
+    used = ((of_brands == "") | of_brands.isin(categories.frame[schema.CATEGORY])).to_numpy()
     if not used.all():
         row = int((~used).argmax())
         raise brands.error(

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -37,7 +38,8 @@ ONE_DELIMITER: Final = "one delimiter throughout, or the right one in option 'de
 AN_OBJECT: Final = "one JSON object a line"
 
 _PREFIX: Final = "recbole-mirec-"
-_BATCH: Final = 8192
+BATCH: Final = 8192
+"""Rows that Python holds at once."""
 _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
 _SEP: Final = re.compile(r"sep=(.)$")
 
@@ -98,8 +100,8 @@ class Engine:
         engine = Engine(folder, memory="2GB", threads=2)
         n_rows = engine.load("posts", files, how, problems, needed={"account"}, nested={"labels"})
         engine.query("SELECT file, row, account FROM posts WHERE ...")   # a list of tuples
-        for rows in engine.batches("posts_in_order"): ...                # bounded
-        engine.map_values("posts", "likes", values.count, "DOUBLE", tell)
+        for row in engine.rows("SELECT ...", "file, row"): ...           # any number of them
+        engine.translate("posts", "likes", values.count, "DOUBLE")       # text -> value, wanted
 
     A loaded table has the columns `file` (as a person finds it in the folder), `row` (as a person
     counts: a CSV header is row 1), and VARCHAR columns by our names, all that `how.columns` names;
@@ -107,27 +109,31 @@ class Engine:
     be read are told to `problems`. The order of a loaded table is not defined.
     """
 
-    def __init__(self, folder: Path, *, memory: str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, memory: str | None = None, threads: int | None = None
+    ) -> None:
         """Opens a database in a scratch folder that goes with the process.
 
         Args:
             folder: Where the files are, resolved; names in messages are relative to it.
             memory: E.g. `2GB`; None takes half of what is free.
-            threads: Of the database.
+            threads: Of the database; None: as many as there are cores.
 
         Raises:
             ConversionError: No such amount of memory, or no space.
         """
         self.folder = folder
+        self._n_spools = 0
         _sweep()
         self.scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         limit = memory or f"{max(256, psutil.virtual_memory().available // 2**21)}MiB"
+        given = {} if threads is None else {"threads": threads}
         try:
             self._con = duckdb.connect(
                 str(self.scratch / "tables.duckdb"),
                 config={
+                    **given,
                     "memory_limit": limit,
-                    "threads": threads,
                     "temp_directory": str(self.scratch / "spilled"),
                     "preserve_insertion_order": True,
                     "autoinstall_known_extensions": False,
@@ -156,26 +162,52 @@ class Engine:
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise _no_space(error) from None
 
-    def batches(self, table: str, columns: str = "*", size: int = _BATCH) -> Iterator[list[Any]]:
+    def batches(self, table: str, columns: str = "*") -> Iterator[list[tuple[Any, ...]]]:
         """Yields the rows of a table that has a column `n` from 1 on, in that order.
 
-        The rows of an `n` may be several; every call reads anew, and calls may take turns.
+        Every call reads anew, and calls may take turns.
         """
-        cursor = self._con.cursor()
-        last = cursor.execute(f"SELECT max(n) FROM {table}").fetchall()[0][0] or 0
-        for begin in range(1, last + 1, size):
-            yield cursor.execute(
-                f"SELECT {columns} FROM {table} WHERE n BETWEEN ? AND ? ORDER BY n",
-                [begin, begin + size - 1],
-            ).fetchall()
+        last = self.query(f"SELECT max(n) FROM {table}")[0][0] or 0
+        for begin in range(1, last + 1, BATCH):
+            yield self.query(
+                f"SELECT {columns} FROM {table} WHERE n >= {begin} AND n < {begin + BATCH} ORDER BY n"
+            )
 
-    def store(self, table: str, rows: Mapping[str, Sequence[Any]], types: Sequence[str]) -> None:
-        """Appends rows, given as columns, to a temporary table that is made where there is none."""
-        names = [f'"{name}" {kind}' for name, kind in zip(rows, types, strict=True)]
-        self.query(f"CREATE TEMP TABLE IF NOT EXISTS {table} ({', '.join(names)})")
-        frame = pd.DataFrame({name: pd.Series(list(x), dtype=object) for name, x in rows.items()})
-        if len(frame):
-            self._con.register("given", frame)
+    def rows(self, select: str, order: str) -> Iterator[tuple[Any, ...]]:
+        """Yields the rows of any query, however many there are.
+
+        Args:
+            select: The query, whose columns have names.
+            order: Those that its rows are ordered by.
+        """
+        found = self.query(f"{select} ORDER BY {order} LIMIT {BATCH}")
+        if len(found) < BATCH:
+            yield from found
+            return
+        self._n_spools += 1
+        spool = f"spool_{self._n_spools}"
+        self.query(
+            f"CREATE TEMP TABLE {spool} AS SELECT row_number() OVER (ORDER BY {order}) AS n, * "
+            f"FROM ({select}) ORDER BY n"
+        )
+        for batch in self.batches(spool, "* EXCLUDE n"):
+            yield from batch
+        self.query(f"DROP TABLE {spool}")
+
+    def store(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+        """Makes a temporary table of rows, which come in batches.
+
+        Args:
+            table: Its name, which replaces an earlier one.
+            columns: Name -> SQL type.
+            rows: Any number of them.
+        """
+        kinds = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        self.query(f"CREATE OR REPLACE TEMP TABLE {table} ({kinds})")
+        stream = iter(rows)
+        while batch := list(islice(stream, BATCH)):
+            given = pd.DataFrame(batch, columns=list(columns), dtype=object)
+            self._con.register("given", given)
             self.query(f"INSERT INTO {table} SELECT * FROM given")
             self._con.unregister("given")
 
@@ -240,26 +272,12 @@ class Engine:
             A temporary table of `text`, `value`, and `wanted` where the text cannot be read.
         """
         name = f"{table}_{column}"
-        self.query(f"DROP TABLE IF EXISTS {name}")
-        self.query(
-            f"CREATE OR REPLACE TEMP TABLE texts AS SELECT row_number() OVER () AS n, text FROM "
-            f'(SELECT DISTINCT "{column}" AS text FROM {table} WHERE "{column}" IS NOT NULL '
-            f"AND {where})"
+        texts = self.rows(
+            f"SELECT DISTINCT {column} AS text FROM {table} WHERE {column} IS NOT NULL AND {where}",
+            "text",
         )
-        types = ("VARCHAR", kind, "VARCHAR")
-        self.store(name, {"text": [], "value": [], "wanted": []}, types)
-        for rows in self.batches("texts", "text"):
-            found: dict[str, list[Any]] = {"text": [], "value": [], "wanted": []}
-            for (text,) in rows:
-                value, wanted = None, None
-                try:
-                    value = read(text)
-                except BadValue as bad:
-                    wanted = bad.wanted
-                found["text"].append(text)
-                found["value"].append(None if value != value else value)
-                found["wanted"].append(wanted)
-            self.store(name, found, types)
+        columns = {"text": "VARCHAR", "value": kind, "wanted": "VARCHAR"}
+        self.store(name, columns, (_read(text, read) for (text,) in texts))
         return name
 
 
@@ -472,9 +490,8 @@ class _Loading:
             # Row numbers without the rows that are not there become those that a person counts.
             before, shift = gaps - np.arange(len(gaps)), np.arange(1, len(gaps) + 1)
             last = np.append(np.diff(before) > 0, True)
-            engine.query("DROP TABLE IF EXISTS gaps")
-            found = {"before": before[last].tolist(), "shift": shift[last].tolist()}
-            engine.store("gaps", found, ("BIGINT", "BIGINT"))
+            found = zip(before[last].tolist(), shift[last].tolist(), strict=True)
+            engine.store("gaps", {"before": "BIGINT", "shift": "BIGINT"}, found)
             engine.query(
                 "CREATE OR REPLACE TEMP TABLE lines AS SELECT row + coalesce(shift, 0) AS row"
                 + kept
@@ -829,6 +846,14 @@ def _no_space(error: Exception) -> ConversionError:
         f"The tables do not fit: {reason} Free some space in {tempfile.gettempdir()}, name another "
         "folder in TMPDIR, or give more in option 'memory'."
     )
+
+
+def _read(text: str, read: Callable[[str], Any]) -> tuple[str, Any, str | None]:
+    try:
+        value = read(text)
+    except BadValue as bad:
+        return text, None, bad.wanted
+    return text, None if value != value else value, None
 
 
 def _close(connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:

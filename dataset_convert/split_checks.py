@@ -16,8 +16,8 @@ def find_splits(folder: Path, name: str, manifest: Mapping[str, Any]) -> dict[st
     """Finds the parts of each protocol: those in the folder and those the manifest declares.
 
     Raises:
-        AtomicFileError: A file of an unknown protocol or part, or a protocol without training or
-            validation part.
+        AtomicFileError: A file of an unknown protocol or part, or a protocol without training
+            part.
     """
     names = {
         schema.split_file(name, protocol, part): (protocol, part)
@@ -39,14 +39,13 @@ def find_splits(folder: Path, name: str, manifest: Mapping[str, Any]) -> dict[st
         if file in there or f"{protocol}.{part}" in rows:
             parts.setdefault(protocol, []).append(part)
     for protocol, found in parts.items():
-        for part in (schema.TRAIN, schema.VALID):
-            if part not in found:
-                raise AtomicFileError(
-                    folder / schema.split_file(name, protocol, part),
-                    found=f"no '{part}' part beside the other parts of '{protocol}'",
-                    wanted="a training and a validation part in every protocol",
-                    remedy=CONVERT_AGAIN,
-                )
+        if schema.TRAIN not in found:
+            raise AtomicFileError(
+                folder / schema.split_file(name, protocol, schema.TRAIN),
+                found=f"no '{schema.TRAIN}' part beside the other parts of '{protocol}'",
+                wanted="a training part in every protocol",
+                remedy=CONVERT_AGAIN,
+            )
     return parts
 
 

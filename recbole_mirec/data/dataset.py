@@ -362,7 +362,7 @@ class MirecDataset(SplitDataset):
         return self._category_codes(known, self.field2id_token[self.uid_field])
 
     def _category_codes(self, known: "pd.Series[Any]", tokens: Any) -> NDArray[np.int64]:
-        names = sorted(set(self.atomic.brands[schema.BRAND_CATEGORY]))
+        names = sorted({*self.atomic.brands[schema.BRAND_CATEGORY]} - {""})
         return pd.Categorical(known.reindex(tokens), categories=names).codes.astype(np.int64)
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:
