@@ -71,7 +71,9 @@ def make_splits(
     try:
         splits[schema.KNOWN_BRAND] = known_brand_split(interactions, seed=settings.seed)
     except ValueError:
-        tell(f"No brand has three collaborations, so that there is no protocol {schema.KNOWN_BRAND}.")
+        tell(
+            f"No brand has three collaborations, so that there is no protocol {schema.KNOWN_BRAND}."
+        )
     return splits
 
 

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,9 +20,9 @@ from dataset_convert.reading.files import WITHIN, find_files, fingerprint, insid
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019_rows import (
     FOLDERS,
-    MAX_TEXT,
     Images,
     LeftOut,
+    POST_COLUMNS,
     Names,
     PostReader,
     Row,
@@ -87,9 +87,12 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "categories": ("brand", "category"),
     TEST_LIST: ("brand", "influencer", "label"),
+    **POST_COLUMNS,
 }
 """Kind -> its columns in the order of a workbook without header."""
-_NOT_NEEDED: Final = frozenset({"competence", "followers"})
+_NOT_NEEDED: Final = frozenset(
+    {"competence", "followers", "path1", "path2", "timestamp", "comments", "likes"}
+)
 _CONTENT: Final = ("brand_posts", "influencer_posts")
 _TRUTH: Final = ("pairs", "training_pairs", "test_pairs")
 
@@ -133,7 +136,9 @@ class Settings(BaseModel):
         if not isinstance(value, dict):
             return value
         lists = {kind: tuple(x) if isinstance(x, list) else (x,) for kind, x in value.items()}
-        if not all(names and all(isinstance(x, str) and x for x in names) for names in lists.values()):
+        if not all(
+            names and all(isinstance(x, str) and x for x in names) for names in lists.values()
+        ):
             raise ValueError("hold a file's name, a pattern, or a list of them for every kind")
         return lists
 
@@ -188,11 +193,11 @@ class _Release:
             (_CONTENT, 1, self.settings.max_posts),
             (("audience_posts",), self.settings.max_members, self.settings.max_member_posts),
         ):
-            reader = PostReader(engine, self.names, hash_of, max_members, max_posts)
-            for kind in kinds:
-                if kind in self.files:
-                    reader.read(kind, self.images[kind], self.root, self.files[kind], self.problems)
-            streams.append(reader.stream(f"{kinds[-1]}_chosen", self.problems))
+            reader = PostReader(self.names, hash_of, max_members, max_posts)
+            there = {
+                kind: (self._rows(kind), self.images[kind]) for kind in kinds if kind in self.files
+            }
+            streams.append(reader.read(there, engine, kinds[-1], self.problems))
         return RawMaterial(
             accounts=accounts,
             collaborations=self._collaborations(),
@@ -210,7 +215,7 @@ class _Release:
     def _rows(self, kind: str) -> Rows:
         columns = COLUMNS[kind]
         needed = set(columns) - _NOT_NEEDED
-        if kind == "influencer_biographies":
+        if kind in ("influencer_biographies", "influencer_posts"):
             needed.remove("brand")
         return Rows(self.root, self.files[kind], columns, frozenset(needed), self.problems)
 
@@ -336,9 +341,7 @@ class _Release:
         for row, (account, biography, n_followers) in self._rows(kind).parsed(
             parse, spellings=(role,)
         ):
-            if len(biography) > MAX_TEXT:
-                row.note_cut("biography", len(biography))
-                biography = biography[:MAX_TEXT]
+            biography = row.cut("biography", biography)
             differs = bool(biography) and biographies.setdefault(account, biography) != biography
             if n_followers is not None:
                 differs |= followers.setdefault(account, n_followers) != n_followers
@@ -376,7 +379,9 @@ class _Release:
         if repeated:
             repeated[0].note("", f"{len(repeated)} repeated rows from here on", "every row once")
         brands = {brand for brand, _ in labels}
-        others = sum(brand in brands and not labels.get((brand, one)) for brand, one in self.competence)
+        others = sum(
+            brand in brands and not labels.get((brand, one)) for brand, one in self.competence
+        )
         file = name_in(self.root, self.files[TEST_LIST][0])
         if others:
             self.problems.note(

@@ -61,7 +61,16 @@ _KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("followers", "likes", "comments", "competence", "timestamp"), NUMBER),
     "": OWN,
 }
-_BATCH: Final = 8192
+OFFERED: Final = {
+    "place": "BIGINT",
+    "file": "VARCHAR",
+    "sheet": "VARCHAR",
+    "row": "BIGINT",
+    **dict.fromkeys(("account", "member", "text"), "VARCHAR"),
+    **dict.fromkeys(("timestamp", "likes", "comments"), "DOUBLE"),
+    "image": "VARCHAR",
+}
+"""Columns of posts that may be chosen, in the order in which they were read."""
 _N_CACHED: Final = 256
 _ESCAPE: Final = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|://|\0")
 """An absolute path, a drive, a step up with slashes of either kind, or an address."""
@@ -470,34 +479,68 @@ class PostReader:
     What cannot be chosen any more is forgotten at once: memory holds a number a chosen post.
 
     Args:
-        engine: Gets the posts that may be chosen.
         names: The accounts of the ground truth.
         hash_of: Of the choice.
         max_members: Members an account; 1 for an account's own posts.
         max_posts: Posts a member.
     """
 
-    def __init__(
-        self, engine: Engine, names: Names, hash_of: Hash, max_members: int, max_posts: int
-    ) -> None:
-        self._engine, self._names, self._hash_of = engine, names, hash_of
+    def __init__(self, names: Names, hash_of: Hash, max_members: int, max_posts: int) -> None:
+        self._names, self._hash_of = names, hash_of
         self._max_members, self._max_posts = max_members, max_posts
         self._members: dict[str, Smallest] = {}
-        self._waiting: list[tuple[Any, ...]] = []
         self._n_offered = 0
-        engine.query(f"CREATE OR REPLACE TABLE offered ({', '.join(_OFFERED)})")
 
-    def read(self, kind: str, images: Images, rows: Rows) -> None:
-        """Reads workbooks of one kind.
+    def read(
+        self,
+        kinds: Mapping[str, tuple[Rows, Images]],
+        engine: Engine,
+        table: str,
+        problems: Problems,
+    ) -> PostStream:
+        """Returns the chosen posts.
+
+        Args:
+            kinds: Kind of posts -> its rows and images.
+            engine: Keeps the posts.
+            table: Where they are to stand in it.
+            problems: Told of missing images, in one line a file.
 
         Raises:
-            ConversionError: A workbook that cannot be trusted, or no row of it can be used.
+            ConversionError: A workbook that cannot be trusted, no row of it can be used, or there
+                is no space left for the posts.
         """
+        rows = (
+            row
+            for kind, (rows, images) in kinds.items()
+            for row in self._offered(kind, rows, images)
+        )
+        numbered = ((place, *row) for place, row in enumerate(rows))
+        engine.store("offered", OFFERED, numbered)
+        chosen = sorted(
+            place
+            for members in self._members.values()
+            for posts in members.kept.values()
+            for place in posts.kept.values()
+        )
+        engine.store("chosen", {"n": "BIGINT", "place": "BIGINT"}, enumerate(chosen, start=1))
+        engine.query(
+            f"CREATE TABLE {table} AS SELECT * FROM chosen JOIN offered USING (place) ORDER BY n"
+        )
+        for file, sheet, number, n_missing in engine.query(
+            f"SELECT file, arg_min(sheet, n), arg_min(row, n), count(*) FROM {table} "
+            "WHERE image = '' GROUP BY file ORDER BY min(n)"
+        ):
+            first = Row(file, sheet, number, {}, problems)
+            first.note("path2", f"{n_missing} missing images from here on", AN_IMAGE, OWN)
+        return PostStream(engine, table, len(chosen))
+
+    def _offered(self, kind: str, rows: Rows, images: Images) -> Iterator[tuple[Any, ...]]:
+        """Yields what may be chosen, as `OFFERED` without `place`."""
         repeated: dict[str, tuple[Row, int]] = {}
         spellings = [name for name in FOLDERS[kind] if name != "member"]
-        for row, (account, member, content, place, values) in rows.parsed(
-            lambda row: self._parse(kind, row), spellings=spellings
-        ):
+        for row, post in rows.parsed(lambda row: self._parse(kind, row), spellings=spellings):
+            account, member, content, place, (text, *values) = post
             members = self._members.setdefault(account, Smallest(self._max_members))
             who = self._hash_of(account, member)
             if who not in members.kept and not members.offer(who, Smallest(self._max_posts)):
@@ -506,80 +549,32 @@ class PostReader:
             if content in posts.kept:
                 first, number = repeated.get(row.file, (row, 0))
                 repeated[row.file] = first, number + 1
-            elif posts.offer(content, self._n_offered + 1):
+            elif posts.offer(content, self._n_offered):
                 self._n_offered += 1
-                image = images.find(*place) or "" if place else None
-                text = row.cut("text", values[0])
-                where = (self._n_offered, row.file, row.sheet, row.row)
-                self._waiting.append((*where, account, member, text, *values[1:], image))
-                if len(self._waiting) == _BATCH:
-                    self._store()
+                image = (images.find(*place) or "") if place else None
+                text = row.cut("text", text)
+                yield row.file, row.sheet, row.row, account, member, text, *values, image
         for row, number in repeated.values():
             row.note("text", f"{number} repeated rows from here on", ONCE, OWN)
 
-    def stream(self, table: str, problems: Problems) -> PostStream:
-        """Returns the chosen posts.
-
-        Args:
-            table: Where they are to stand.
-            problems: Told of missing images, in one line a file.
-
-        Raises:
-            ConversionError: There is no space left for them.
-        """
-        self._store()
-        chosen = sorted(
-            place
-            for members in self._members.values()
-            for posts in members.kept.values()
-            for place in posts.kept.values()
-        )
-        query = self._engine.query
-        query("CREATE OR REPLACE TEMP TABLE chosen (place BIGINT, n BIGINT)")
-        for begin in range(0, len(chosen), _BATCH):
-            places = chosen[begin : begin + _BATCH]
-            numbers = range(begin + 1, begin + len(places) + 1)
-            self._engine.store("chosen", {"place": places, "n": numbers}, ("BIGINT", "BIGINT"))
-        query(f"CREATE OR REPLACE TABLE {table} AS SELECT n, * EXCLUDE (n) FROM offered JOIN chosen USING (place) ORDER BY n")
-        for file, sheet, row, number in query(
-            f"SELECT file, arg_min(sheet, n), arg_min(row, n), count(*) FROM {table} "
-            "WHERE image = '' GROUP BY file ORDER BY min(n)"
-        ):
-            value = f"{number} missing images from here on"
-            where = {"sheet": sheet, "row": row, "column": "path2"}
-            problems.note(file, **where, value=value, wanted=AN_IMAGE, kind=OWN)
-        return PostStream(self._engine, table, len(chosen))
-
-    def _store(self) -> None:
-        names = [column.partition(" ")[0] for column in _OFFERED]
-        types = [column.partition(" ")[2] for column in _OFFERED]
-        if self._waiting:
-            self._engine.store("offered", dict(zip(names, zip(*self._waiting), strict=True)), types)
-        self._waiting.clear()
-
     def _parse(self, kind: str, row: Row) -> tuple[str, str, int, Any, tuple[Any, ...]]:
+        """Account, member, hash of the content, folders and name of the image, other values."""
         member = ""
         if kind == "audience_posts":
             account, member = self._names.known(row, "account"), row.name("member")
         else:
             side = schema.BRAND if kind == "brand_posts" else schema.INFLUENCER
             account = self._names.known(row, side, side)
-        *folders, path1, path2 = (self._path(row, name) for name in (*FOLDERS[kind], "path1", "path2"))
+        *folders, path1, path2 = (_path(row, name) for name in (*FOLDERS[kind], "path1", "path2"))
         text, seconds = row.text("text"), row.moment("timestamp")
         content = self._hash_of(account, member, text, repr(seconds), path1, path2)
         place = (tuple(folders), f"{path1}/{path2}".lstrip("/")) if path2 else None
         values = (text, seconds, row.number("likes", count), row.number("comments", count))
         return account, member, content, place, values
 
-    def _path(self, row: Row, column: str) -> str:
-        name = row.text(column).strip()
-        if _ESCAPE.search(name):
-            raise LeftOut(column, name, WITHIN)
-        return name
 
-
-_OFFERED: Final = (
-    *("place BIGINT", "file VARCHAR", "sheet VARCHAR", "row BIGINT", "account VARCHAR"),
-    *("member VARCHAR", "text VARCHAR", "timestamp DOUBLE", "likes DOUBLE", "comments DOUBLE"),
-    "image VARCHAR",
-)
+def _path(row: Row, column: str) -> str:
+    name = row.text(column).strip()
+    if _ESCAPE.search(name):
+        raise LeftOut(column, name, WITHIN)
+    return name
