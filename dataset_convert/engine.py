@@ -10,13 +10,13 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import duckdb
 import numpy as np
 import pandas as pd
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from dataset_convert.common.errors import closest
 from dataset_convert.common.files import is_running
@@ -44,6 +44,18 @@ _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
 _SEP: Final = re.compile(r"sep=(.)$")
 
 
+def _encoding(value: str) -> str:
+    try:
+        "a".encode(value)
+    except (LookupError, ValueError):
+        raise ValueError("be the name of an encoding, e.g. 'utf-8' or 'cp1252'") from None
+    return value
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+"""An option: the name of an encoding."""
+
+
 class How(BaseModel):
     """How the files of one table are read; keys of the configuration.
 
@@ -64,7 +76,7 @@ class How(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     columns: dict[str, str] = {}
-    encoding: str | None = None
+    encoding: Encoding | None = None
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     sheet: str | None = None
     header_row: int | None = Field(default=None, ge=0)
@@ -79,16 +91,6 @@ class How(BaseModel):
             return {
                 k: [str(x) for x in (v if isinstance(v, list) else [v])] for k, v in value.items()
             }
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                "a".encode(value)
-        except (LookupError, ValueError):
-            raise ValueError("be the name of an encoding, e.g. 'utf-8' or 'cp1252'") from None
         return value
 
 
