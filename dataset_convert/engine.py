@@ -386,7 +386,7 @@ class _Loading:
             ]
             some = f"coalesce({', '.join(gathered)}) IS NOT NULL"
         self.engine.query(
-            f"INSERT INTO {self.table} SELECT ?, row + {text.first_row - 1}, {', '.join(values)} "
+            f"INSERT INTO {self.table} SELECT ?, row, {', '.join(values)} "
             f"FROM ({source}) WHERE {some}",
             [text.file],
         )
@@ -429,9 +429,9 @@ class _Loading:
         if given == 0:
             return 0, [str(i + 1) for i in range(max(map(len, rows)))]
         if given is not None:
-            place = given - text.first_row
+            place = given - 1
             if not 0 <= place < len(rows):
-                value = f"{len(rows)} rows from row {text.first_row} on"
+                value = f"{len(rows)} rows"
                 wanted = f"a header in row {given}, as option 'header_row' says"
                 self.problems.refuse(text.file, sheet=text.sheet, value=value, wanted=wanted)
             return place + 1, numbered(rows[place])
@@ -452,7 +452,7 @@ class _Loading:
                 self.problems.note(
                     text.file,
                     sheet=text.sheet,
-                    row=number + text.first_row - 1,
+                    row=number,
                     column=names[i],
                     value=f"{n_same} columns of this name",
                     wanted=f"every column once: the first is read; '{names[i]}[2]' names the next",
@@ -502,12 +502,11 @@ class _Loading:
         last_row = engine.query("SELECT coalesce(max(row), 0) FROM lines")[0][0]
         if text.open_row > last_row and not any("QUOTE" in reason for _, reason, _ in rejected):
             rejected.append((text.open_row, "QUOTE", "the rest of the file"))
-        for line, reason, cells in rejected:
-            row = line + text.first_row - 1
+        for row, reason, cells in rejected:
             if "QUOTE" in reason:
                 wanted = "cells quoted as in CSV, every quote closed"
                 self.problems.refuse(text.file, row=row, value=cells, wanted=wanted)
-            if line <= header or not cells.strip():
+            if row <= header or not cells.strip():
                 continue
             n_cells = _n_cells(cells, delimiter)
             others = [other for other in DELIMITERS if other != delimiter]

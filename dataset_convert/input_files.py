@@ -12,12 +12,12 @@ import zipfile
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from dataset_convert.problems import OWN, Problems
+from dataset_convert.workbooks import Sheet, cell_text, read_sheets
 
 Kind = Literal["csv", "lines", "json", "parquet"]
 
@@ -41,8 +41,7 @@ MAX_OBJECT: Final = 16 * 2**20
 MAX_DEPTH: Final = 128
 """Levels of JSON within JSON."""
 MAX_UNPACKED: Final = 2**33
-MAX_WORKBOOK: Final = 2**30
-"""Bytes of what an archive or a workbook unpacks to."""
+"""Bytes of what an archive unpacks to."""
 MAX_RATIO, FREE_BYTES = 200, 2**26
 """How many times its size a file may unpack to, beyond bytes that are unpacked in any case."""
 
@@ -71,7 +70,6 @@ class Text:
         file: Its name as a person finds it.
         kind: How it is read.
         sheet: Of a workbook.
-        first_row: As a person counts the first row.
         blank: Which rows of a CSV file, counted from 1, are blank lines, which the database drops.
         longest: Bytes of the longest row.
         open_row: The row whose quotes seem not to be closed; 0 where there is none.
@@ -81,7 +79,6 @@ class Text:
     file: str
     kind: Kind
     sheet: str = ""
-    first_row: int = 1
     blank: "array[int]" = field(default_factory=lambda: array("q"))
     longest: int = 0
     open_row: int = 0
@@ -164,7 +161,8 @@ class InputFiles:
         self, path: Path, file: str, suffix: str, encoding: str | None, sheet: str | None
     ) -> Iterator[Text]:
         if suffix in WORKBOOKS:
-            yield from self._sheets(path, file, sheet)
+            for one in read_sheets(path, file, self._problems, sheet):
+                yield self._sheet_as_text(one, file)
         elif suffix not in KINDS:
             wanted = f"a file ending in {', '.join(SUFFIXES)}, or such a file packed"
             self._problems.refuse(file, value=suffix, wanted=wanted)
@@ -246,39 +244,14 @@ class InputFiles:
 
     # --- workbooks
 
-    def _sheets(self, path: Path, file: str, wanted_sheet: str | None) -> Iterator[Text]:
-        import python_calamine
-
-        refuse = self._problems.refuse
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                n_bytes = sum(one.file_size for one in archive.infolist())
-            bound = min(MAX_WORKBOOK, FREE_BYTES + MAX_RATIO * path.stat().st_size)
-            if n_bytes > bound:
-                refuse(file, value=f"{n_bytes:,} bytes unpacked", wanted=f"at most {bound:,} bytes")
-        try:
-            book = python_calamine.CalamineWorkbook.from_path(path)
-            names = book.sheet_names
-            if wanted_sheet is not None and wanted_sheet not in names:
-                value = f"the sheets {', '.join(map(repr, names))}"
-                refuse(
-                    file, value=value, wanted=f"a sheet {wanted_sheet!r}, as option 'sheet' says"
-                )
-            for name in names if wanted_sheet is None else [wanted_sheet]:
-                yield self._sheet_as_text(book.get_sheet_by_name(name), file, name)
-        except (python_calamine.CalamineError, python_calamine.PasswordError) as error:
-            refuse(file, value=error, wanted="a workbook that is whole and has no password")
-
-    def _sheet_as_text(self, sheet: Any, file: str, name: str) -> Text:
-        text = Text(self._copy(".csv"), file, "csv", sheet=name)
+    def _sheet_as_text(self, sheet: Sheet, file: str) -> Text:
+        text = Text(self._copy(".csv"), file, "csv", sheet=sheet.name)
         merged = _merged_below(sheet)
-        top = (sheet.start or (0, 0))[0]
-        text.first_row = 1 + top
         above: dict[int, str] = {}
         with text.path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
-            for number, row in enumerate(sheet.iter_rows(), start=top):
-                cells = [_cell(value) for value in row]
+            for number, row in enumerate(sheet.rows):
+                cells = [cell_text(cell).replace("\r\n", "\n") for cell in row]
                 for column, cell in enumerate(cells):
                     if (number, column) in merged:
                         cells[column] = above.get(column, "")
@@ -289,24 +262,13 @@ class InputFiles:
         return text
 
 
-def _merged_below(sheet: Any) -> set[tuple[int, int]]:
+def _merged_below(sheet: Sheet) -> set[tuple[int, int]]:
     """Cells that are merged with the one above."""
     found: set[tuple[int, int]] = set()
-    for (top, left), (bottom, _) in sheet.merged_cell_ranges or ():
+    for top, left, bottom, _ in sheet.merged:
         if bottom - top <= 2**20:
             found.update((row, left) for row in range(top + 1, bottom + 1))
     return found
-
-
-def _cell(value: Any) -> str:
-    """A workbook's value as text: whole numbers without '.0', dates as ISO."""
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n")
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat()
-    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _codec_of(path: Path, encoding: str | None) -> tuple[str, bool]:
