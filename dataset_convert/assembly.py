@@ -71,9 +71,7 @@ def make_splits(
     try:
         splits[schema.KNOWN_BRAND] = known_brand_split(interactions, seed=settings.seed)
     except ValueError:
-        tell(
-            f"No brand has three collaborations, so that there is no protocol {schema.KNOWN_BRAND}."
-        )
+        tell(f"{schema.KNOWN_BRAND}: left out, because no brand has three collaborations")
     return splits
 
 
@@ -130,8 +128,8 @@ def _accounts(
         if unknown.any():
             tell(f"{int(unknown.sum()):,} of {len(rows):,} brands have no category.")
         if not unknown.all():
-            table[schema.BRAND_CATEGORY] = rows[raw.CATEGORY].to_numpy(dtype=object)
-            table.loc[unknown.to_numpy(), schema.BRAND_CATEGORY] = None
+            cells = [known if isinstance(known, str) else None for known in rows[raw.CATEGORY]]
+            table[schema.BRAND_CATEGORY] = _objects(cells)
     followers = rows[raw.FOLLOWERS].to_numpy(dtype=np.float64)
     if not np.isnan(followers).all():
         table[schema.account_field(side, schema.FOLLOWERS)] = (

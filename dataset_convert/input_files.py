@@ -10,7 +10,7 @@ import lzma
 import re
 import zipfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -353,13 +353,3 @@ class _Scan:
     def _refuse(self, value: str, wanted: str) -> None:
         row = self._n_rows if self._text.kind == "lines" else None
         self._problems.refuse(self._text.file, row=row, value=value, wanted=wanted)
-
-
-def numbered(names: Sequence[str]) -> list[str]:
-    """Returns column names without space around them, the second of a name as `name[2]`."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in (name.strip().strip("\ufeff") for name in names):
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name}[{seen[name]}]")
-    return found

@@ -1,4 +1,4 @@
-"""The options of the source `tables`: which files and columns are which table, and how it is read."""
+"""The options of the source `tables`: which files and columns are which table, and how read."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -122,9 +122,9 @@ _OF_ALL = ("encoding", "delimiter", "decimal", "dates", "handles")
 def read_settings(options: Mapping[str, Any]) -> Settings:
     """Checks the options.
 
-    `files: {posts: x}` and `columns: {posts: ...}` are short for `tables: {posts: ...}`; `encoding`,
-    `delimiter`, `decimal`, `dates` and `handles` beside them hold for every table that says nothing
-    else.
+    `files: {posts: x}` and `columns: {posts: ...}` are short for `tables: {posts: ...}`;
+    `encoding`, `delimiter`, `decimal`, `dates` and `handles` beside them hold for every table that
+    says nothing else.
 
     Args:
         options: The mapping `source` of the configuration, without the source's name.

@@ -15,7 +15,7 @@ from dataset_convert import raw, schema
 from dataset_convert.dates import find_date_order, moment, odd_moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import handle, split_handles
-from dataset_convert.input_files import SUFFIXES
+from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.reading.files import WITHIN, find_default, find_files, fingerprint, inside
@@ -42,8 +42,8 @@ from dataset_convert.values import (
 
 DESCRIPTION = (
     "tables in CSV, JSON, Parquet or workbooks: accounts (or brands and influencers), "
-    "collaborations and, where there are any, posts, audience, splits and .npy vectors; columns are "
-    "mapped in YAML"
+    "collaborations and, where there are any, posts, audience, splits and .npy vectors; columns "
+    "are mapped in YAML"
 )
 
 MAX_TEXT: Final = 10_000
@@ -248,17 +248,16 @@ class _Tables:
         self._load(name)
         self._drop_unknown(name, "account", None)
         self._refuse_unused(name)
-        has = COLUMNS[name]
-        columns = {
-            "member": "member" if "member" in has else "''",
-            "likes": "likes" if "likes" in has else "NULL::DOUBLE",
-            "comments": "comments" if "comments" in has else "NULL::DOUBLE",
-        }
+        member, likes, comments = (
+            column if column in COLUMNS[name] else f"{none} AS {column}"
+            for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
+        )
+        columns = f"account, timestamp, text, {member}, {likes}, {comments}, labels, image"
         self._run(
             f"CREATE TABLE {name}_in_order AS SELECT row_number() OVER (ORDER BY account, "
-            "timestamp, text, member, likes, comments, labels, image) AS n, * FROM (SELECT account, timestamp, coalesce(text, '') AS text, "
-            + ", ".join(f"{value} AS {column}" for column, value in columns.items())
-            + f", labels, image FROM {name}) ORDER BY n"
+            "timestamp, text, member, likes, comments, labels, image) AS n, "
+            "* REPLACE (coalesce(text, '') AS text) "
+            f"FROM (SELECT {columns} FROM {name}) ORDER BY n"
         )
         self._run(f"DROP TABLE {name}")
         return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])
@@ -295,7 +294,7 @@ class _Tables:
             joins.append(f"LEFT JOIN {found} AS m_{ours} ON t.{ours} = m_{ours}.text")
             value = f"m_{ours}.value"
             if ours == "text":
-                value = f"CASE WHEN m_text.text IS NULL THEN left(t.text, {MAX_TEXT}) ELSE m_text.value END"
+                value = f"if(m_text.text IS NULL, left(t.text, {MAX_TEXT}), m_text.value)"
             elif ours == "biography":
                 value = f"left({value}, {MAX_TEXT})"
             elif kind == "VARCHAR[]":
@@ -307,7 +306,8 @@ class _Tables:
                 self._tell(
                     name,
                     ours,
-                    f"FROM {name} AS t JOIN {found} AS m ON t.{ours} = m.text WHERE m.wanted IS NOT NULL",
+                    f"FROM {name} AS t JOIN {found} AS m ON t.{ours} = m.text "
+                    "WHERE m.wanted IS NOT NULL",
                     "m.text",
                     f"m.wanted || '{STAYS}'",
                     note=True,
@@ -395,7 +395,8 @@ class _Tables:
             odd = [
                 found
                 for value, n in self._run(
-                    f"SELECT value, count(*) FROM {name} AS t JOIN {name}_timestamp AS m ON t.timestamp = m.text GROUP BY value"
+                    f"SELECT value, count(*) FROM {name} AS t JOIN {name}_timestamp AS m "
+                    "ON t.timestamp = m.text GROUP BY value"
                 )
                 if value is not None and (found := odd_moment(value, now))
                 for _ in range(n)
@@ -428,26 +429,29 @@ class _Tables:
         """Makes a table of one row a key, chosen by content, and tells of the others."""
         key, order = ", ".join(keys), ", ".join(columns)
         filled = " + ".join(f"(coalesce({c}::VARCHAR, '') <> '')::INTEGER" for c in columns)
-        first = "role = 'brand' DESC, " if "role" in columns else ""
-        origin = "origin" if table == "all_accounts" else f"'{table}'"
-        self._run(
-            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, row_number() OVER w AS place, "
-            f"first_value([{', '.join(f'{c}::VARCHAR' for c in columns)}]) OVER w AS best FROM {table} "
-            f"WINDOW w AS (PARTITION BY {key} ORDER BY {first}{filled} DESC, {order}, file, row)"
-        )
-        self._run(
-            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order} FROM ranked WHERE place = 1"
-        )
         own = f"[{', '.join(f'{c}::VARCHAR' for c in columns)}]"
-        role = f"WHEN role IS DISTINCT FROM best[1] THEN '{ONE_ROLE}' " if "role" in columns else ""
-        column, otherwise = why
-        for name in [name for name in self.files if name in (*ACCOUNT_TABLES, table)]:
+        of_accounts = table == "all_accounts"
+        origin = "origin" if of_accounts else f"'{table}'"
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, "
+            f"row_number() OVER w AS place, first_value({own}) OVER w AS best FROM {table} "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {'role, ' * of_accounts}{filled} DESC, "
+            f"{order}, file, row)"
+        )
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order} FROM ranked "
+            "WHERE place = 1"
+        )
+        column, wanted = why
+        role = f"WHEN role IS DISTINCT FROM best[1] THEN '{ONE_ROLE}' " * of_accounts
+        for name in self.files:
             self._tell(
                 name,
                 column,
                 f"FROM ranked AS t WHERE place > 1 AND of_table = '{name}'",
                 f"t.{column}_given",
-                f"CASE WHEN {own} IS NOT DISTINCT FROM best THEN '{MERGED}' {role}ELSE '{otherwise}' END",
+                f"CASE WHEN {own} IS NOT DISTINCT FROM best THEN '{MERGED}' {role}"
+                f"ELSE '{wanted}' END",
             )
 
     def _refuse_unused(self, name: str) -> None:
@@ -582,12 +586,8 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
     return {name: found[name] for name in COLUMNS if name in found}
 
 
-DEFAULT_SUFFIXES: Final = tuple(
-    suffix + packed
-    for suffix in SUFFIXES
-    if suffix != ".txt"
-    for packed in ("", ".gz", ".zip", ".bz2", ".xz")
-) + (".zip",)
+_DEFAULT: Final = [suffix for suffix in SUFFIXES if suffix != ".txt"]
+DEFAULT_SUFFIXES: Final = (*_DEFAULT, ".zip", *(f"{x}{y}" for x in _DEFAULT for y in PACKED))
 
 
 def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:
