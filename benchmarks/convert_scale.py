@@ -31,7 +31,9 @@ import psutil
 
 from dataset_convert.problems import Problems
 from dataset_convert.sources.tables import read
-from dataset_convert.writing.release import write_release
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "dataset_convert"))
+from written_release import write_release
 
 N_BRANDS, N_INFLUENCERS, N_POSTS = 360, 3_748, 50
 N_MEMBERS, N_MEMBER_POSTS = 25, 2

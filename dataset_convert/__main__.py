@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 from dataset_convert.atomic import AtomicData, check_target, read_atomic
 from dataset_convert.checks import read_manifest
+from dataset_convert.findings import find_all
 from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import Pseudonyms, forget
 from dataset_convert.problems import Problems
 from dataset_convert.pseudonyms import DEFAULT_KEY_FILE, MANIFEST_KEY, write_ids
 from dataset_convert.raw import RawMaterial
-from dataset_convert.report.findings import find_all
-from dataset_convert.report.page import REPORT_FILE
+from dataset_convert.report import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic

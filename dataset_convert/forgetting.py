@@ -14,7 +14,7 @@ from dataset_convert.common.files import write_whole
 from dataset_convert.name_checks import find_names
 from dataset_convert.problems import ConversionError
 from dataset_convert.pseudonyms import Pseudonyms
-from dataset_convert.report.page import REPORT_FILE, data_report
+from dataset_convert.report import REPORT_FILE, data_report
 from dataset_convert.reuse import CONVERSION, FEATURES, FINGERPRINT
 
 _CONVERT_AGAIN = "Take the account out of the source and convert again."

@@ -14,12 +14,11 @@ from dataset_convert.atomic import AtomicData, check_target, write_atomic
 from dataset_convert.common.files import write_whole
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
+from dataset_convert.findings import Finding, name_warnings
 from dataset_convert.name_checks import AccountNames
 from dataset_convert.problems import Concealment, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.report.findings import Finding
-from dataset_convert.report.name_patterns import name_warnings
-from dataset_convert.report.page import REPORT_FILE, WARNINGS, data_report
+from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
 from dataset_convert.reuse import CONVERSION, FEATURES, Earlier, conversion_fingerprint
 from dataset_convert.settings import ConversionSettings
 

@@ -1,27 +1,20 @@
-"""The embedded synthetic data sets: seeded, made in seconds, never downloaded.
+"""The embedded synthetic data sets: seeded, made in seconds, never downloaded."""
 
-They take the way of every other data set: raw tables are generated, read by the source `tables`
-and converted; only the tables are not kept.
-"""
-
-import hashlib
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData
 from dataset_convert.pipeline import convert
 from dataset_convert.problems import Problems
 from dataset_convert.settings import ConversionSettings, read_settings
-from dataset_convert.sources import tables
-from dataset_convert.synthetic.accounts import vocabularies
 from dataset_convert.synthetic.material import synthetic_material
 from dataset_convert.synthetic.spec import SPECS, SyntheticSpec
-from dataset_convert.writing.tables import CONFIG_FILE, write_tables
+from dataset_convert.synthetic.vocabulary import vocabularies
 
-__all__ = ["DEFAULT_SEED", "SPECS", "generate", "tables_fingerprint", "write_synthetic"]
+__all__ = ["DEFAULT_SEED", "SPECS", "generate", "write_synthetic"]
 
 DEFAULT_SEED: Final = 2026
 DESCRIPTION: Final = (
@@ -32,8 +25,8 @@ DESCRIPTION: Final = (
 
 def write_synthetic(
     name: str, folder: Path | str, *, seed: int = DEFAULT_SEED, force: bool = False
-) -> None:
-    """Generates raw tables and converts them to a data set.
+) -> AtomicData:
+    """Generates raw material and converts it to a data set, as any source's is.
 
     Args:
         name: `mirec-demo` or `mirec-tiny`.
@@ -41,10 +34,31 @@ def write_synthetic(
         seed: The same seed gives the same bytes on the same platform.
         force: Whether to make again what stands there already.
 
+    Returns:
+        The data as it was read back.
+
     Raises:
         ValueError: An unknown name, or a folder that holds something else.
     """
-    _convert(name, Path(folder), seed, force=force)
+    if name not in SPECS:
+        raise ValueError(
+            f"The 'name' of a synthetic data set must be one of {', '.join(SPECS)}. "
+            f"Received: {name}"
+        )
+    spec = SPECS[name]
+    material = synthetic_material(spec, seed=seed)
+    # Drawn once: every extractor goes through them, and they are small.
+    posts, audience_posts = list(material.posts()), list(material.audience_posts())
+    return convert(
+        replace(material, posts=lambda: iter(posts), audience_posts=lambda: iter(audience_posts)),
+        name,
+        _settings(spec, seed),
+        folder=Path(folder),
+        problems=Problems(),
+        tell=lambda _: None,
+        force=force,
+        about={"source": "synthetic", "description": DESCRIPTION, "generator": asdict(spec)},
+    )
 
 
 def generate(name: str, *, seed: int = DEFAULT_SEED) -> AtomicData:
@@ -58,64 +72,12 @@ def generate(name: str, *, seed: int = DEFAULT_SEED) -> AtomicData:
         ValueError: An unknown name.
     """
     with tempfile.TemporaryDirectory() as parent:
-        return _convert(name, Path(parent) / name, seed)
+        return write_synthetic(name, Path(parent) / name, seed=seed)
 
 
-def tables_fingerprint(name: str, *, seed: int = DEFAULT_SEED) -> str:
-    """Returns the SHA-256 of the raw tables, before anything is learnt from them.
-
-    Raises:
-        ValueError: An unknown name.
-    """
-    digest = hashlib.sha256()
-    with tempfile.TemporaryDirectory() as folder:
-        _write_tables(_spec(name), Path(folder), seed)
-        for path in sorted(Path(folder).iterdir()):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _convert(name: str, folder: Path, seed: int, *, force: bool = False) -> AtomicData:
-    spec = _spec(name)
-    with tempfile.TemporaryDirectory() as parent:
-        config = _write_tables(spec, Path(parent), seed)
-        settings = _settings(spec, read_settings(config), seed)
-        problems = Problems()
-        material = tables.read(Path(parent), settings.source, problems)
-        return convert(
-            material,
-            name,
-            settings,
-            folder=folder,
-            problems=problems,
-            tell=lambda _: None,
-            force=force,
-            about=_origin(spec),
-        )
-
-
-def _spec(name: str) -> SyntheticSpec:
-    if name not in SPECS:
-        raise ValueError(
-            f"The 'name' of a synthetic data set must be one of {', '.join(SPECS)}. "
-            f"Received: {name}"
-        )
-    return SPECS[name]
-
-
-def _write_tables(spec: SyntheticSpec, folder: Path, seed: int) -> Path:
-    write_tables(synthetic_material(spec, seed=seed), folder, format="csv")
-    return folder / CONFIG_FILE
-
-
-def _settings(spec: SyntheticSpec, defaults: ConversionSettings, seed: int) -> ConversionSettings:
-    known = vocabularies(spec)
+def _settings(spec: SyntheticSpec, seed: int) -> ConversionSettings:
+    defaults, known = read_settings(None), vocabularies(spec)
     features = {modality: dict(options) for modality, options in defaults.features.items()}
     for modality in schema.TOPIC_MODALITIES:
-        n_topics = len(known[modality][0].names)
-        features[modality] |= {"n_topics": n_topics, "seed": seed}
+        features[modality] |= {"n_topics": len(known[modality][0].names), "seed": seed}
     return replace(defaults, features=features, seed=seed, pseudonyms=False, n_jobs=1)
-
-
-def _origin(spec: SyntheticSpec) -> dict[str, Any]:
-    return {"source": "synthetic", "description": DESCRIPTION, "generator": asdict(spec)}

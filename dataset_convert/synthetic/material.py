@@ -1,8 +1,8 @@
-"""A synthetic release as raw material: what the conversion would read of a real one."""
+"""A synthetic release as raw material: what its accounts say of themselves, and who they are."""
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +12,21 @@ from dataset_convert import raw, schema
 from dataset_convert.raw import RawMaterial
 from dataset_convert.splits import new_brand_split
 from dataset_convert.synthetic import vocabulary
-from dataset_convert.synthetic.accounts import Accounts, make_accounts, make_speakers, vocabularies
-from dataset_convert.synthetic.biographies import biography
-from dataset_convert.synthetic.population import Population, make_population
-from dataset_convert.synthetic.posts import PostDraws
-from dataset_convert.synthetic.spec import PostSpec, SyntheticSpec
+from dataset_convert.synthetic.population import (
+    Floats,
+    Population,
+    make_population,
+    spread_directions,
+)
+from dataset_convert.synthetic.posts import Mask, PostDraws
+from dataset_convert.synthetic.spec import ExpressionSpec, SyntheticSpec
+from dataset_convert.synthetic.vocabulary import Vocabulary, vocabularies
 
 _POPULATION, _ACCOUNTS, _COMPETENCE, _CONTENT, _AUDIENCE, _BIOGRAPHIES = range(6)
 """What is drawn from generators of their own, so that none disturbs another."""
+SIDE_SIGN = {schema.BRAND: vocabulary.BRAND_WORD, schema.INFLUENCER: vocabulary.PERSONAL_WORD}
+FOLLOWER_RANGE = {schema.BRAND: (20_000, 5_000_000), schema.INFLUENCER: (5_000, 100_000)}
+SEPARATORS = (" | ", "\n", ", ")
 
 
 def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
@@ -40,7 +47,13 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
         spec.population, perspectives, np.random.default_rng([seed, _POPULATION])
     )
     rng = np.random.default_rng([seed, _ACCOUNTS])
-    speakers = make_speakers(spec, rng)
+    speakers = {
+        modality: [
+            Speaker(words, getattr(spec, modality), spec.population.n_latent, rng)
+            for words in blocks
+        ]
+        for modality, blocks in vocabularies(spec).items()
+    }
     brands = make_accounts(spec, schema.BRAND, population.brand_taste, speakers, rng)
     influencers = make_accounts(spec, schema.INFLUENCER, population.influencer_taste, speakers, rng)
     pairs = _pairs(population, brands, influencers, np.random.default_rng([seed, _COMPETENCE]))
@@ -61,6 +74,147 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
         n_posts=len(posts),
         n_audience_posts=len(audience_posts),
     )
+
+
+class Speaker:
+    """One vocabulary's use, the same for both sides but for their accents.
+
+    Attributes:
+        names: The vocabulary's names.
+    """
+
+    def __init__(
+        self, words: Vocabulary, spec: ExpressionSpec, n_latent: int, rng: np.random.Generator
+    ) -> None:
+        directions = spread_directions(words.n_niches, n_latent, rng)
+        in_niche = words.niche >= 0
+        popularity = spec.popularity * rng.standard_normal(len(words.names))
+        self.names = words.names
+        self._gain = np.where(in_niche[:, None], spec.gain * directions[words.niche], 0.0)
+        self._base = popularity + np.where(in_niche, 0.0, spec.frequent)
+        self._accent = spec.accent * words.accent
+        self._noise = spec.noise
+
+    def logits(self, taste: Floats, side_sign: int, rng: np.random.Generator) -> Floats:
+        """Returns (account, dimension) log-propensities.
+
+        Args:
+            taste: (account, latent).
+            side_sign: 1 for brands, -1 for influencers: the sign of the words they prefer.
+            rng: Draws what accounts say by chance.
+        """
+        expected = taste @ self._gain.T + self._base + side_sign * self._accent
+        return np.asarray(expected + self._noise * rng.standard_normal(expected.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Accounts:
+    """What one side's accounts would say and show, before they post anything.
+
+    Attributes:
+        ids: Numbered names.
+        followers: (account,) NaN where unknown.
+        shares: Modality -> (account, dimension) of each of its vocabularies, rows summing to 1;
+            objects, then scenes. Attributes are not among them.
+        attributes: The attributes that each account names.
+        lacking: Modality -> (account,) whether the account has nothing of it.
+    """
+
+    ids: tuple[str, ...]
+    followers: Floats
+    shares: dict[str, tuple[Floats, ...]]
+    attributes: list[list[str]]
+    lacking: dict[str, Mask]
+
+
+def make_accounts(
+    spec: SyntheticSpec,
+    side: schema.Side,
+    taste: dict[str, Floats],
+    speakers: dict[str, list[Speaker]],
+    rng: np.random.Generator,
+) -> Accounts:
+    """Draws one side's accounts.
+
+    Args:
+        spec: The generator's constants.
+        side: Whose words are preferred.
+        taste: Perspective -> (account, latent).
+        speakers: Modality -> its vocabularies in use.
+        rng: Draws everything.
+    """
+    n_accounts = len(taste["content"])
+    width = len(str(n_accounts))
+    low, high = np.log(FOLLOWER_RANGE[side])
+    followers = np.rint(np.exp(rng.uniform(low, high, n_accounts)))
+    followers[rng.random(n_accounts) < spec.missing.followers] = np.nan
+    lacking = _lacking(spec, n_accounts, rng)
+    shares: dict[str, tuple[Floats, ...]] = {}
+    for perspective, modalities in schema.PERSPECTIVES.items():
+        for modality in modalities:
+            logits = [
+                speaker.logits(taste[perspective], SIDE_SIGN[side], rng)
+                for speaker in speakers.get(modality, ())
+            ]
+            if modality == schema.ATTRIBUTES:
+                chosen = _chosen_attributes(logits[0], spec.n_attributes, rng)
+            elif logits:
+                shares[modality] = tuple(_softmax(block) for block in logits)
+    names = speakers[schema.ATTRIBUTES][0].names
+    return Accounts(
+        ids=tuple(f"{side}_{i:0{width}d}" for i in range(1, n_accounts + 1)),
+        followers=followers,
+        shares=shares,
+        attributes=[[names[i] for i in row] for row in chosen],
+        lacking=lacking,
+    )
+
+
+def biography(account: str, attributes: list[str], rng: np.random.Generator) -> str:
+    r"""Returns a biography that names every attribute by its own name.
+
+    Args:
+        account: Whose it is; a third of the biographies hold a made-up e-mail address.
+        attributes: Names of concepts of the lexicon, e.g. `coffee-shop`; none gives a biography
+            that says nothing.
+        rng: Of the order and the ornaments.
+    """
+    all_emoji = vocabulary.words("emoji")
+    emoji = all_emoji[rng.integers(len(all_emoji))]
+    parts = [attributes[i].replace("-", " ").capitalize() for i in rng.permutation(len(attributes))]
+    if rng.random() < 1 / 3:
+        parts.append(f"{account}@mail.example")
+    if rng.random() < 0.5 or not parts:
+        parts.append(emoji)
+    return SEPARATORS[rng.integers(len(SEPARATORS))].join(parts)
+
+
+def _lacking(spec: SyntheticSpec, n_accounts: int, rng: np.random.Generator) -> dict[str, Mask]:
+    def mask(share: float) -> Mask:
+        return rng.random(n_accounts) < share
+
+    audience = mask(spec.missing.audience)
+    return {
+        schema.CONTENT_TOPICS: np.zeros(n_accounts, dtype=bool),
+        schema.CONTENT_VISUAL: mask(spec.missing.content_visual),
+        schema.AUDIENCE_TOPICS: audience,
+        schema.AUDIENCE_VISUAL: audience | mask(spec.missing.audience_visual),
+        schema.ATTRIBUTES: mask(spec.missing.attributes),
+    }
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _chosen_attributes(
+    logits: Floats, mean_count: float, rng: np.random.Generator
+) -> list[list[int]]:
+    """Draws each account's attributes without replacement, at least one, by Gumbel top-k."""
+    counts = 1 + rng.poisson(mean_count - 1, size=len(logits))
+    order = np.argsort(-(logits + rng.gumbel(size=logits.shape)), axis=1, kind="stable")
+    return [sorted(row[:n].tolist()) for row, n in zip(order, counts, strict=True)]
 
 
 def _pairs(
@@ -88,7 +242,7 @@ def _competence(
 def _accounts(
     population: Population, brands: Accounts, influencers: Accounts, seed: int
 ) -> pd.DataFrame:
-    names = np.array(vocabulary.CATEGORIES, dtype=object)
+    names = np.array(vocabulary.words("categories"), dtype=object)
     # An influencer's category is that of the first brand that it was found through.
     brand, influencer = population.pairs.T
     first = brand[np.unique(influencer, return_index=True)[1]]
@@ -133,14 +287,13 @@ def _post_draws(
         if is_audience
         else (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL)
     )
-    size: PostSpec = spec.audience if is_audience else spec.content
     words, known = vocabulary.topic_word_lists(), vocabularies(spec)
     both = (brands, influencers)
     objects, scenes = (
         np.vstack([side.shares[visual][block] for side in both]) for block in range(2)
     )
     return PostDraws(
-        spec=size,
+        spec=spec.audience if is_audience else spec.content,
         seed=seed,
         accounts=(*brands.ids, *influencers.ids),
         topics=np.vstack([side.shares[topics][0] for side in both]),

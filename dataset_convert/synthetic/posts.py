@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from dataset_convert.raw import Post
-from dataset_convert.synthetic import topic_words
-from dataset_convert.synthetic.accounts import Mask
 from dataset_convert.synthetic.population import Floats, Ints
 from dataset_convert.synthetic.spec import PostSpec
+from dataset_convert.synthetic.vocabulary import words as words_of
 
-COMMON_WORDS: Final = tuple(topic_words.COMMON_WORDS.split())
-EMOJI: Final = tuple(topic_words.EMOJI.split())
+Mask = npt.NDArray[np.bool_]
 N_TOPICS: Final = 2
 """Of a caption, one after the other; they may be the same."""
 COMMON_SHARE: Final = 0.2
@@ -92,14 +91,15 @@ class PostDraws:
         low, high = self.spec.n_words
         topics = draw(self.topics[number], (n_posts, N_TOPICS), rng).tolist()
         word = draw(1 / np.arange(2, 2 + len(self.words[0])), (n_posts, high), rng).tolist()
-        common = rng.integers(len(COMMON_WORDS), size=(n_posts, high)).tolist()
+        common = rng.integers(len(words_of("common_words")), size=(n_posts, high)).tolist()
         is_common = (rng.random((n_posts, high)) < COMMON_SHARE).tolist()
         n_words = rng.integers(low, high + 1, n_posts).tolist()
         ornament = rng.integers(1000, size=n_posts).tolist()
+        common_words = words_of("common_words")
         captions = []
         for i, n in enumerate(n_words):
             said = [
-                COMMON_WORDS[common[i][j]]
+                common_words[common[i][j]]
                 if is_common[i][j]
                 else self.words[topics[i][j * N_TOPICS // n]][word[i][j]]
                 for j in range(n)
@@ -141,5 +141,6 @@ def _ornamented(words: list[str], number: int) -> str:
     if number % 7 == 0:
         words.append(f"https://shop.example/{number}")
     if number % 3 == 0:
-        words.append(EMOJI[number % len(EMOJI)])
+        emoji = words_of("emoji")
+        words.append(emoji[number % len(emoji)])
     return " ".join(words)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from written_release import N_PADDING, write_release, write_workbook, write_xls
 
 from dataset_convert import raw
 from dataset_convert.problems import ConversionError, Problems
@@ -27,8 +28,6 @@ from dataset_convert.reading.gan2019.choice import Choice, keyed_hash
 from dataset_convert.reading.gan2019.spool import Spool
 from dataset_convert.reading.gan2019.truth import CATEGORY_NAMES
 from dataset_convert.sources import find_source, gan2019, source_names
-from dataset_convert.writing.release import N_PADDING, write_release
-from dataset_convert.writing.sheets import write_workbook, write_xls
 
 Rows = Iterable[Sequence[Any]]
 
@@ -768,24 +767,6 @@ def test_a_release_of_the_published_size_needs_no_table_of_categories(tmp_path: 
     found, _ = read(tmp_path / "release", split="none")
     brands = found.accounts[found.accounts["role"] == "brand"]
     assert dict(zip(brands["account_id"], brands["category"], strict=True)) == order
-
-
-def test_what_no_release_can_hold(tmp_path: Path) -> None:
-    material = material_of(3, 1)
-    with pytest.raises(
-        ValueError, match=r"'split' parameter .* one of morning, gan2019\. Received: 'x'"
-    ):
-        write_release(material, tmp_path / "x", split="x")
-    lonely = RawMaterial(**(vars(material) | {"collaborations": material.collaborations[1:]}))
-    with pytest.raises(ValueError, match=r"every account in a pair\. Received: 'm0' without one"):
-        write_release(lonely, tmp_path / "x")
-    bare = material.accounts.assign(category=None)
-    with pytest.raises(ValueError, match=r"category for every brand\. Received: 'b0' without one"):
-        write_release(RawMaterial(**(vars(material) | {"accounts": bare})), tmp_path / "x")
-    assert not (tmp_path / "x").exists()
-    write_release(material, tmp_path / "there")
-    with pytest.raises(FileExistsError):
-        write_release(material, tmp_path / "there")
 
 
 def test_memory_does_not_grow_with_posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

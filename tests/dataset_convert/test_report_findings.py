@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from dataset_convert.atomic import AtomicData
+from dataset_convert.findings import REPEATED, find_all, name_warnings
 from dataset_convert.reading import accounts, vectors
-from dataset_convert.report.findings import REPEATED, find_all
-from dataset_convert.report.name_patterns import name_warnings
 
 Pairs = Sequence[tuple[str, str]]
 VECTOR = np.ones(2)

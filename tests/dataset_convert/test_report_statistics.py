@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset_convert import findings
 from dataset_convert.atomic import AtomicData
-from dataset_convert.report import statistics
-from dataset_convert.report.bins import Bins, count_log, count_whole, place
-from dataset_convert.report.statistics import Category, OddRows, Part
-from dataset_convert.report.words import counted, part_of, percent
+from dataset_convert.common.words import counted, part_of, percent
+from dataset_convert.findings import Part, Problem
+from dataset_convert.report import bin_edges
 
 TOPICS = np.array([0.25, 0.75])
 PAIRS = [
@@ -70,67 +70,51 @@ def little(**changes: Any) -> AtomicData:
 
 
 def test_degrees_count_accounts_without_pairs_too() -> None:
-    assert statistics.degrees(little(), "brand").tolist() == [4, 3, 2, 2, 0]
-    assert statistics.degrees(little(), "influencer").tolist() == [4, 2, 2, 1, 1, 1, 0]
-
-
-def test_the_largest_share_is_of_the_most_popular_influencer() -> None:
-    assert statistics.largest_share(little()) == (4, pytest.approx(4 / 11))
-    assert statistics.largest_share(little(interactions=table_of([]))) == (0, 0.0)
+    assert findings.degrees(little(), "brand").tolist() == [4, 3, 2, 2, 0]
+    assert findings.degrees(little(), "influencer").tolist() == [4, 2, 2, 1, 1, 1, 0]
 
 
 def test_followers_are_those_known() -> None:
-    assert statistics.followers(little(), "brand").tolist() == [2000, 0, 30_000]
-    assert statistics.followers(little(), "influencer").tolist() == []
+    assert findings.followers(little(), "brand").tolist() == [2000, 0, 30_000]
+    assert findings.followers(little(), "influencer").tolist() == []
 
 
 def test_categories_have_brands_pairs_and_influencers_the_largest_first() -> None:
-    assert statistics.categories(little()) == [
-        Category("auto", brands=2, pairs=2, influencers=3),
-        Category("food", brands=2, pairs=7, influencers=3),
-        Category("shoes", brands=1, pairs=2, influencers=1),
-    ]
-    unknown = statistics.categories(little(influencer_category=None))
-    assert [category.influencers for category in unknown] == [None] * 3
-    assert statistics.categories(little(brands=little().brands[["brand_id"]])) == []
+    found = findings.categories(little())
+    assert list(found.index) == ["auto", "food", "shoes"]
+    assert found.to_numpy().tolist() == [[2, 2, 3], [2, 7, 3], [1, 2, 1]]
+    unknown = findings.categories(little(influencer_category=None))
+    assert list(unknown.columns) == ["brands", "collaborations"]
+    assert findings.categories(little(brands=little().brands[["brand_id"]])).empty
 
 
 def test_parts_tell_what_training_has_seen_of_them() -> None:
-    train, valid, test = statistics.parts(little().splits["new-brand"])
+    train, valid, test = findings.parts(little().splits["new-brand"])
     assert train == Part("train", 2, 5, 7, 2, 5, 7, 7)
     # Of b3's m1 and m6 training knows m1; of b4's m1 and m3 both.
     assert valid == Part("valid", 1, 2, 2, 0, 1, 1, 0)
     assert test == Part("test", 1, 2, 2, 0, 2, 2, 0)
     leaking = {"train": table_of(PAIRS[:7]), "test": table_of(PAIRS[5:9])}
-    assert statistics.parts(leaking)[1] == Part("test", 2, 4, 4, 1, 3, 3, 2)
+    assert findings.parts(leaking)[1] == Part("test", 2, 4, 4, 1, 3, 3, 2)
 
 
-def test_presence_counts_modalities_and_their_combinations() -> None:
-    brands, influencers = statistics.presence(little())
-    assert brands.present == {"content_topics": 3, "content_visual": 0, "attributes": 3}
-    assert influencers.present == {"content_topics": 6, "content_visual": 1, "attributes": 3}
-    assert brands.combinations == {("content_topics", "attributes"): 3, (): 2}
-    assert list(influencers.combinations.items()) == [
-        (("content_topics",), 3),
-        (("content_topics", "attributes"), 2),
-        (("content_topics", "content_visual", "attributes"), 1),
-        ((), 1),
-    ]
-    assert (brands.n_without_any, influencers.n_without_any) == (2, 1)
-
-
-def test_without_features_there_are_no_modalities() -> None:
+def test_presence_tells_which_account_has_what() -> None:
+    found = findings.presence(little())
+    names = ["content_topics", "content_visual", "attributes"]
+    assert [list(has.columns) for has in found.values()] == [names, names]
+    assert found["brand"].to_numpy(int).tolist() == [
+        [1, 0, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 1]
+    ]  # fmt: skip
+    assert found["influencer"].sum().tolist() == [6, 1, 3]
     bare = little(
         brands=little().brands[["brand_id"]], influencers=little().influencers[["influencer_id"]]
     )
-    assert [found.present for found in statistics.presence(bare)] == [{}, {}]
-    assert [found.combinations for found in statistics.presence(bare)] == [{(): 5}, {(): 7}]
+    assert [has.shape for has in findings.presence(bare).values()] == [(5, 0), (7, 0)]
 
 
 def test_attributes_are_counted_by_account_and_by_attribute() -> None:
-    assert statistics.attribute_counts(little(), "brand").tolist() == [2, 1, 1]
-    assert statistics.attribute_counts(little(), "influencer").tolist() == [1, 3, 1]
-    assert list(statistics.attribute_accounts(little()).items()) == [
+    assert findings.attribute_lists(little(), "brand") == [["cake", "tea"], ["tea"], ["car"]]
+    assert list(findings.attribute_accounts(little()).items()) == [
         ("tea", {"brand": 2, "influencer": 2}),
         ("cake", {"brand": 1, "influencer": 1}),
         ("wine", {"brand": 0, "influencer": 2}),
@@ -138,78 +122,61 @@ def test_attributes_are_counted_by_account_and_by_attribute() -> None:
     ]
 
 
-def test_odd_rows_come_by_file_those_left_out_first() -> None:
+def test_problems_are_those_left_out_first_the_most_frequent_before_others() -> None:
     manifest = {
         "skipped": {"b.csv: wanted a date: not a time": 2, "a.csv: wanted x": 3, "b.csv": 5},
         "noted": {"a.csv: wanted y": 70},
     }
-    assert statistics.odd_rows(manifest) == [
-        OddRows("a.csv", "x", 3, kept=False),
-        OddRows("a.csv", "y", 70, kept=True),
-        OddRows("b.csv", "", 5, kept=False),
-        OddRows("b.csv", "a date: not a time", 2, kept=False),
+    assert findings.problems(manifest) == [
+        Problem("b.csv", "", 5),
+        Problem("a.csv", "x", 3),
+        Problem("b.csv", "a date: not a time", 2),
+        Problem("a.csv", "y", 70, kept=True),
     ]
-    assert statistics.odd_rows({}) == []
+    assert findings.problems({}) == []
+    told = {"file": "p.csv", "what": "z", "n_rows": 4, "of": 8, "remedy": "Do it."}
+    (one,) = findings.problems(manifest | {"problems": [told]})
+    assert one == Problem("p.csv", "z", 4, of=8, remedy="Do it.")
 
 
 def test_few_whole_numbers_have_a_bin_each_from_0_on() -> None:
-    found = count_whole(np.array([1, 1, 4, 2, 1]))
-    assert found == Bins(tuple(map(float, range(9))), (0, 3, 1, 0, 1, 0, 0, 0))
-    assert found.single
-    assert place(2.0, found) == 0.25
+    assert bin_edges(np.array([1, 1, 4, 2, 1])).tolist() == list(range(9))
 
 
 @pytest.mark.parametrize(
-    ("values", "first", "width", "counts"),
+    ("values", "first", "width", "n_bins"),
     [
-        ([0, 29], 0, 1, {0: 1, 29: 1}),
-        ([0, 30, 31], 0, 2, {0: 1, 15: 2}),
-        ([17, 90, 94, 95], 15, 5, {0: 1, 15: 2, 16: 1}),
-        ([1_000_001], 1_000_001, 1, {0: 1}),
+        ([0, 29], 0, 1, 30),
+        ([0, 30, 31], 0, 2, 16),
+        ([17, 90, 94, 95], 15, 5, 17),
+        ([1_000_001], 1_000_001, 1, 8),
     ],
 )
 def test_many_whole_numbers_share_round_bins(
-    values: list[int], first: int, width: int, counts: dict[int, int]
+    values: list[int], first: int, width: int, n_bins: int
 ) -> None:
-    found = count_whole(np.array(values))
-    assert found.edges[:2] == (first, first + width)
-    assert {place: n for place, n in enumerate(found.counts) if n} == counts
+    found = bin_edges(np.array(values))
+    assert found[:2].tolist() == [first, first + width]
+    assert len(found) == n_bins + 1
 
 
-def test_logarithmic_bins_are_five_to_a_decade_and_hold_their_lower_edge() -> None:
-    found = count_log(np.array([1000.0, 1584.0, 1585.0, 9999.0]))
-    assert found.edges == pytest.approx([1000, 1584.893, 2511.886, 3981.072, 6309.573, 10_000])
-    assert found.counts == (2, 1, 0, 0, 1)
-    assert place(10 ** (3 + 2 / 5), found) == pytest.approx(2 / 5)
-    assert not found.single
+def test_logarithmic_bins_are_five_to_a_decade() -> None:
+    found = bin_edges(np.array([1000.0, 1584.0, 1585.0, 9999.0]), log=True)
+    assert found == pytest.approx([1000, 1584.893, 2511.886, 3981.072, 6309.573, 10_000])
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1))
 def test_bins_of_whole_numbers_hold_every_value_and_are_few(values: list[int]) -> None:
-    found = count_whole(np.array(values))
-    assert sum(found.counts) == len(values)
-    assert found.edges[0] <= min(values) <= max(values) < found.edges[-1]
-    assert len(found.edges) == len(found.counts) + 1 <= 31
+    found = bin_edges(np.array(values))
+    assert found[0] <= min(values) <= max(values) < found[-1]
+    assert len(found) <= 31
 
 
 @given(st.lists(st.floats(0.1, 1e12), min_size=1))
 def test_logarithmic_bins_hold_every_value(values: list[float]) -> None:
-    found = count_log(np.array(values))
-    assert sum(found.counts) == len(values)
-    assert found.edges[0] <= min(values) * (1 + 1e-9)
-    assert max(values) <= found.edges[-1] * (1 + 1e-9)
-
-
-@pytest.mark.parametrize("values", [[], [-1, 2]])
-def test_whole_numbers_must_be_there_and_not_negative(values: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"'values' parameter of count_whole .* Received: \["):
-        count_whole(np.array(values, dtype=np.int64))
-
-
-@pytest.mark.parametrize("values", [[], [0.0, 1.0], [np.nan]])
-def test_logarithms_need_numbers_above_0(values: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"'values' parameter of count_log .* Received: \["):
-        count_log(np.array(values, dtype=np.float64))
+    found = bin_edges(np.array(values), log=True)
+    assert found[0] <= min(values) * (1 + 1e-9)
+    assert max(values) <= found[-1] * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest
 import tiny_models
 import yaml
 from PIL import Image
+from written_release import write_release
+from written_tables import write_tables
 
 from dataset_convert import raw
 from dataset_convert.features.image_labels import ImageLabelExtractor
@@ -21,8 +23,6 @@ from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import gan2019, tables
-from dataset_convert.writing.release import write_release
-from dataset_convert.writing.tables import write_tables
 
 CATEGORIES = ("food", "shoes", "auto")
 COLOURS = {"food": (255, 0, 0), "shoes": (0, 255, 0), "auto": (0, 0, 255)}

@@ -13,11 +13,11 @@ from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.text import TextSettings, tokenise
 from dataset_convert.privacy import scrub
 from dataset_convert.raw import RawMaterial
-from dataset_convert.synthetic.accounts import SIDE_SIGN, vocabularies
-from dataset_convert.synthetic.biographies import biography
-from dataset_convert.synthetic.material import synthetic_material
-from dataset_convert.synthetic.posts import COMMON_WORDS, PostDraws, draw
+from dataset_convert.synthetic.material import SIDE_SIGN, biography, synthetic_material
+from dataset_convert.synthetic.posts import PostDraws, draw
 from dataset_convert.synthetic.spec import SPECS, PostSpec
+from dataset_convert.synthetic.vocabulary import vocabularies
+from dataset_convert.synthetic.vocabulary import words as words_of
 
 TINY = SPECS["mirec-tiny"]
 
@@ -88,7 +88,7 @@ def test_captions_speak_of_the_planted_topics(material: RawMaterial) -> None:
         words = tokenise(post.text, TextSettings(keep_emoji=False))
         known = [topic_of[word] for word in words if word in topic_of]
         assert 4 <= len(words) <= 8
-        assert set(words) <= topic_of.keys() | set(COMMON_WORDS)
+        assert set(words) <= topic_of.keys() | set(words_of("common_words"))
         n_topics[len(set(known))] += 1
         n_common += len(words) - len(known)
         n_words += len(words)

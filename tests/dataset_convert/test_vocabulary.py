@@ -7,18 +7,18 @@ from dataset_convert import schema
 from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.text import TextSettings, tokenise
 from dataset_convert.features.visual import SCENE_PREFIX
-from dataset_convert.synthetic import topic_words, vocabulary
+from dataset_convert.synthetic import vocabulary
 from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
 
 
 @pytest.mark.parametrize(
     ("made", "n_niches", "per_niche", "of_no_niche"),
     [
-        (vocabulary.content_topics(9), 9, [1, -1], 4),
-        (vocabulary.audience_topics(8), 8, [1, -1], 5),
-        (vocabulary.audience_topics(3), 3, [1, -1], 5),
-        (vocabulary.objects(18), 18, [1, 1, 0, 0, -1, -1], 12),
-        (vocabulary.scenes(18), 18, [1, 0, -1], 6),
+        (vocabulary.topics("content_topics", 9), 9, [1, -1], 4),
+        (vocabulary.topics("audience_topics", 8), 8, [1, -1], 5),
+        (vocabulary.topics("audience_topics", 3), 3, [1, -1], 5),
+        (vocabulary.labels(18)[0], 18, [1, 1, 0, 0, -1, -1], 12),
+        (vocabulary.labels(18)[1], 18, [1, 0, -1], 6),
         (vocabulary.attributes(36), 36, [1, 1, 1, 0, -1, -1, -1], 30),
         (vocabulary.attributes(7), 7, [1, 1, 1, 0, -1, -1, -1], 30),
     ],
@@ -37,29 +37,31 @@ def test_vocabulary(
 
 
 def test_scenes_are_known_from_objects() -> None:
-    assert all(name.startswith(SCENE_PREFIX) for name in vocabulary.scenes(18).names)
-    assert not any(name.startswith(SCENE_PREFIX) for name in vocabulary.objects(18).names)
+    assert all(name.startswith(SCENE_PREFIX) for name in vocabulary.labels(18)[1].names)
+    assert not any(name.startswith(SCENE_PREFIX) for name in vocabulary.labels(18)[0].names)
 
 
 def test_a_topic_pair_stands_in_one_niche() -> None:
-    made = vocabulary.content_topics(9)
+    made = vocabulary.topics("content_topics", 9)
     niche = dict(zip(made.names, made.niche, strict=True))
     assert niche["product-launch"] == niche["unboxing"] == 1
     assert niche["weather"] == NO_NICHE
 
 
-@pytest.mark.parametrize("made", [vocabulary.content_topics(9), vocabulary.audience_topics(8)])
+@pytest.mark.parametrize(
+    "made", [vocabulary.topics("content_topics", 9), vocabulary.topics("audience_topics", 8)]
+)
 def test_every_topic_has_ten_words_of_its_own(made: Vocabulary) -> None:
     lists = vocabulary.topic_word_lists()
     words = [word for name in made.names for word in lists[name]]
     assert [len(lists[name]) for name in made.names] == [10] * len(made.names)
-    common = topic_words.COMMON_WORDS.split()
+    common = list(vocabulary.words("common_words"))
     assert len({*words, *common}) == len(words) + len(common)
 
 
 def test_captions_lose_none_of_their_words() -> None:
     words = [word for words in vocabulary.topic_word_lists().values() for word in words]
-    words += topic_words.COMMON_WORDS.split()
+    words += list(vocabulary.words("common_words"))
     assert tokenise(" ".join(words), TextSettings()) == words
     assert tokenise(" ".join(f"#{word}" for word in words), TextSettings()) == words
 
@@ -69,7 +71,7 @@ def test_the_lexicon_knows_every_attribute_by_its_name() -> None:
     for name in vocabulary.attributes(36).names:
         found = lexicon.find(name.replace("-", " ").capitalize())
         assert (found.concepts, found.uncovered) == ({name}, frozenset())
-    assert lexicon.find(topic_words.EMOJI).concepts == frozenset()
+    assert lexicon.find(" ".join(vocabulary.words("emoji"))).concepts == frozenset()
 
 
 def test_an_account_is_told_by_more_than_one_word() -> None:

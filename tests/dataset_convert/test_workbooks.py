@@ -19,6 +19,7 @@ import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.styles import Font
+from written_release import write_workbook, write_xls
 
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.reading.scratch import Scratch
@@ -27,7 +28,6 @@ from dataset_convert.reading.workbooks import xls as workbooks_xls
 from dataset_convert.reading.workbooks import xlsx as workbooks_xlsx
 from dataset_convert.reading.workbooks import xml_stream as xml
 from dataset_convert.reading.workbooks.reader import SheetRow, read_workbook
-from dataset_convert.writing.sheets import Workbook, write_workbook, write_xls
 
 MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 SHEET = "xl/worksheets/sheet1.xml"
@@ -578,21 +578,3 @@ def test_scratch_keeps_bytes_in_a_file_without_name(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(ConversionError, match=r"cannot be written to: No space left.*TMPDIR"):
         scratch.read(0, 1)
-
-
-def test_written_texts_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["=1+1", "a\r\nb\tc\x07", "_x000D_", "_x", "'=x", '&lt;<>"', "🍞"]
-    book = Workbook(tmp_path / "book.xlsx", ("text", "number"))
-    for text in texts:
-        book.append((text, 1.5))
-    book.close()
-    assert values_of(tmp_path / "book.xlsx") == [["text", "number"], *([t, 1.5] for t in texts)]
-    monkeypatch.setattr("dataset_convert.writing.sheets.SHEET_ROWS", 3)
-    write_workbook(tmp_path / "two.xlsx", [(n,) for n in range(5)], ("n",))
-    rows, _ = rows_of(tmp_path / "two.xlsx")
-    assert [(row.sheet, row.row, row.cells[0]) for row in rows] == [
-        *(("Sheet", 1, "n"), ("Sheet", 2, 0), ("Sheet", 3, 1), ("Sheet", 4, 2)),
-        *(("Sheet1", 1, "n"), ("Sheet1", 2, 3), ("Sheet1", 3, 4)),
-    ]
-    with pytest.raises(ValueError, match=r"at most 32,767 characters\. Received: 32,768"):
-        write_workbook(tmp_path / "long.xlsx", [("x" * 32768,)])

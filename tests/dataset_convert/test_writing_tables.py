@@ -3,7 +3,7 @@
 import csv
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from written_tables import CONFIG_FILE, write_tables
 
 from dataset_convert import raw, schema
 from dataset_convert.problems import Problems
@@ -21,7 +22,6 @@ from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import tables
 from dataset_convert.synthetic.material import synthetic_material
 from dataset_convert.synthetic.spec import SPECS
-from dataset_convert.writing.tables import CONFIG_FILE, write_tables
 
 FORMATS = ("csv", "jsonl", "parquet")
 ACCOUNTS = [
@@ -164,14 +164,6 @@ def test_formats_of_a_synthetic_release_agree(tmp_path: Path, format_: Any) -> N
     assert_same(read_back(tmp_path), wanted)
 
 
-def test_tables_without_rows_are_not_written(tmp_path: Path) -> None:
-    write_tables(made(), tmp_path, format="csv")
-    write_tables(made([], [], brand_parts={}), tmp_path, format="csv")
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["accounts.csv", "collaborations.csv", "convert.yaml"]
-    assert_same(read_back(tmp_path), made([], [], brand_parts={}))
-
-
 def test_what_a_person_sees(tmp_path: Path) -> None:
     write_tables(made(), tmp_path, format="csv")
     write_tables(made(), tmp_path, format="jsonl")
@@ -196,75 +188,3 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
             "labels": {"{cup": 0.5},
         }
     ]
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-def test_posts_are_streamed(tmp_path: Path, format_: Any) -> None:
-    n_ahead = []
-
-    def stream() -> Iterator[Post]:
-        for number in range(9000):
-            n_ahead.append(number)
-            yield Post("b1", "x" * 400)
-
-    written_at = []
-    part = tmp_path / f".posts.{format_}.part"
-
-    def watched() -> Iterator[Post]:
-        for post in stream():
-            if len(n_ahead) == 9000:
-                written_at.append(part.stat().st_size)
-            yield post
-
-    write_tables(replace(made(), posts=watched), tmp_path, format=format_)
-    # Before the last post is asked for, most of the others are in the file; Parquet compresses.
-    assert written_at[0] > (1_000 if format_ == "parquet" else 2_000_000)
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-def test_what_fails_leaves_the_old_table(tmp_path: Path, format_: Any) -> None:
-    def broken() -> Iterator[Post]:
-        yield POSTS[0]
-        raise OSError("gone")
-
-    write_tables(made(), tmp_path, format=format_)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(OSError, match="gone"):
-        write_tables(replace(made(), posts=broken), tmp_path, format=format_)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_an_unknown_format(tmp_path: Path) -> None:
-    message = "'format' parameter of write_tables must be one of csv, jsonl, parquet. Received: 'x"
-    with pytest.raises(ValueError, match=message):
-        write_tables(made(), tmp_path, format="xml")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("post", "message"),
-    [
-        (Post("b1", "x", labels={"a cup": 0.5}), "labels without space in them. Received: 'a cup'"),
-        (Post("b1", "x" * 10_001), "texts of at most 10,000 characters. Received: '10,001 ch"),
-        (Post("b1", "x", image=Path("/elsewhere/1.jpg")), "pictures within the folder. Received"),
-        (Post("b1", "half \ud83d"), "surrogates not allowed"),
-    ],
-)
-def test_posts_that_tables_cannot_hold(tmp_path: Path, post: Post, message: str) -> None:
-    for format_ in FORMATS:
-        with pytest.raises(ValueError, match=message):
-            write_tables(made([post]), tmp_path, format=format_)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("column", "value"), [(raw.ACCOUNT, " b1"), (raw.NAME, "a "), (raw.CATEGORY, "\tfood")]
-)
-def test_accounts_that_tables_cannot_hold(tmp_path: Path, column: str, value: str) -> None:
-    wanted = made()
-    wanted.accounts.loc[0, column] = value
-    with pytest.raises(ValueError, match="without space around it"):
-        write_tables(wanted, tmp_path, format="csv")
-
-
-def test_members_that_tables_cannot_hold(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"member without space around it\. Received: 'fan '"):
-        write_tables(made(audience=[Post("b1", "x", member="fan ")]), tmp_path, format="csv")

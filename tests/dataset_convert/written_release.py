@@ -3,18 +3,19 @@
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import openpyxl
 import pandas as pd
+import xlwt
+from openpyxl.cell import WriteOnlyCell
 
 from dataset_convert import raw, schema
-from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.reading.gan2019.settings import MORNING, TEST_LISTS
 from dataset_convert.reading.gan2019.truth import BRANDS_A_CATEGORY, CATEGORY_NAMES
-from dataset_convert.writing.sheets import Value, Workbook, write_workbook, write_xls
 
 N_PADDING: Final = 30
 """Rows that the published test list of the split `morning` repeats at its end."""
@@ -28,6 +29,59 @@ _AUDIENCE_HEADER: Final = ("account", "member", "path1", "path2", "text", "times
 _FILE_OF: Final = {schema.BRAND: "brand_post_v1", schema.INFLUENCER: "in_post_v1"}
 
 Pairs = list[tuple[str, str, float | None]]
+Value = str | float | int | None
+
+ESCAPED: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+NOT_XML: Final = re.compile(r"[\x00-\x08\x0b-\x1f]")
+
+
+class Workbook:
+    """An .xlsx file that grows by rows; memory does not."""
+
+    def __init__(self, path: Path, header: Sequence[str] | None = None) -> None:
+        self._path = path
+        self._book = openpyxl.Workbook(write_only=True)
+        self._sheet = self._book.create_sheet()
+        if header is not None:
+            self._sheet.append(list(header))
+
+    def append(self, row: Iterable[Value]) -> None:
+        """Adds a row."""
+        self._sheet.append([self._cell(value) for value in row])
+
+    def close(self) -> None:
+        """Writes the file."""
+        self._book.save(self._path)
+
+    def _cell(self, value: Value) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = ESCAPED.sub("_x005F_", value)
+        cell = WriteOnlyCell(self._sheet, NOT_XML.sub(lambda m: f"_x{ord(m[0]):04X}_", text))
+        # What starts with = would become a formula.
+        cell.data_type = "s"
+        return cell
+
+
+def write_workbook(
+    path: Path, rows: Iterable[Iterable[Value]], header: Sequence[str] | None = None
+) -> None:
+    """Writes an .xlsx file of at least one row."""
+    book = Workbook(path, header)
+    for row in rows:
+        book.append(row)
+    book.close()
+
+
+def write_xls(path: Path, rows: Iterable[Iterable[Value]]) -> None:
+    """Writes an .xls file of one sheet."""
+    book = xlwt.Workbook(encoding="utf-8")
+    sheet = book.add_sheet("Sheet1")
+    for number, row in enumerate(rows):
+        for column, value in enumerate(row):
+            if value is not None:
+                sheet.write(number, column, value)
+    book.save(str(path))
 
 
 def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) -> None:
@@ -37,25 +91,9 @@ def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) 
     the difference between training and validation brands: these are left out. Where the brands are
     not the published number in every category, `brand_categories.xlsx` tells theirs, which no
     release has. Posts are streamed from the material to the workbooks; their images are copied.
-
-    Args:
-        material: Every account in a pair; audiences' images in folders of their own.
-        folder: A new one.
-        split: Whose test list is written, `morning` or `gan2019`; the parts are the material's.
-
-    Raises:
-        FileExistsError: The folder is there already.
-        ValueError: An unknown split, an account without pair, a brand without category, or a text
-            too long for a cell.
     """
-    if split not in TEST_LISTS or not TEST_LISTS[split]:
-        names = ", ".join(name for name, files in TEST_LISTS.items() if files)
-        raise ValueError(
-            f"The 'split' parameter of write_release must be one of {names}. Received: {split!r}"
-        )
     category_of = _categories(material)
     pairs = _pairs(material)
-    _refuse_lonely(material, pairs)
     folder.mkdir(parents=True)
     if _is_of_published_size(category_of):
         order = {name: place for place, name in enumerate(CATEGORY_NAMES)}
@@ -74,12 +112,6 @@ def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) 
 
 def _categories(material: RawMaterial) -> dict[str, str]:
     rows = material.accounts[material.accounts[raw.ROLE] == schema.BRAND]
-    for brand, category in zip(rows[raw.ACCOUNT], rows[raw.CATEGORY], strict=True):
-        if not isinstance(category, str):
-            raise ValueError(
-                "The 'material' parameter of write_release must have a category for every brand. "
-                f"Received: {brand!r} without one"
-            )
     return dict(zip(rows[raw.ACCOUNT], rows[raw.CATEGORY], strict=True))
 
 
@@ -94,16 +126,6 @@ def _pairs(material: RawMaterial) -> Pairs:
 
 def _is_of_published_size(category_of: Mapping[str, str]) -> bool:
     return Counter(category_of.values()) == dict.fromkeys(CATEGORY_NAMES, BRANDS_A_CATEGORY)
-
-
-def _refuse_lonely(material: RawMaterial, pairs: Pairs) -> None:
-    known = {account for pair in pairs for account in pair[:2]}
-    for account in material.accounts[raw.ACCOUNT]:
-        if account not in known:
-            raise ValueError(
-                "The 'material' parameter of write_release must have every account in a pair. "
-                f"Received: {account!r} without one"
-            )
 
 
 def _write_pairs(folder: Path, pairs: Pairs, parts: Mapping[str, str]) -> None:
@@ -170,7 +192,7 @@ def _write_posts(folder: Path, material: RawMaterial, pairs: Pairs) -> None:
     brand_of = {influencer: brand for brand, influencer, _ in reversed(pairs)}
     numbers: Counter[str] = Counter()
     books: dict[str, Workbook] = {}
-    for post in _stream(material.posts, "posts", material.n_posts):
+    for post in material.posts():
         numbers[post.account] += 1
         brand = brand_of.get(post.account)
         role = schema.BRAND if brand is None else schema.INFLUENCER
@@ -188,17 +210,13 @@ def _write_posts(folder: Path, material: RawMaterial, pairs: Pairs) -> None:
 def _write_audience(folder: Path, material: RawMaterial) -> None:
     numbers: Counter[str] = Counter()
     book = Workbook(folder / "audience_posts.xlsx", _AUDIENCE_HEADER)
-    for post in _stream(material.audience_posts, "audience posts", material.n_audience_posts):
+    for post in material.audience_posts():
         numbers[post.account] += 1
         owners = (post.account, post.member)
         paths = _copied(post, folder.joinpath("audience", *owners), numbers[post.account])
         book.append((*owners, *paths, post.text, post.timestamp))
     if numbers:
         book.close()
-
-
-def _stream(posts: Callable[[], Iterator[Post]], what: str, n_posts: int | None) -> Iterator[Post]:
-    yield from track(posts(), f"writing {what}", unit="posts", total=n_posts)
 
 
 def _copied(post: Post, place: Path, number: int) -> tuple[int, str | None]:

@@ -1,0 +1,418 @@
+"""The numbers of a data set, and what a reader is warned about; every threshold stands here."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dataset_convert import schema
+from dataset_convert.atomic import AtomicData
+from dataset_convert.common.words import counted, percent, plural
+from dataset_convert.settings import FIT_ON_ALL
+
+SKIPPED, NOTED = "skipped", "noted"
+"""Keys of the manifest: "file: wanted reason" -> rows that were left out, or stayed."""
+PROBLEMS: Final = "problems"
+"""Key of the manifest: problems in groups, each with the fields of a `Problem`."""
+PART_TITLES: Final = {schema.TRAIN: "training", schema.VALID: "validation", schema.TEST: "test"}
+
+MIN_BRANDS_OF_PART: Final = 20
+"""Fewer validation or test brands give a mean over brands that is mostly noise."""
+POPULAR_SHARE: Final = 0.1
+"""An influencer with a larger share of the collaborations is extremely popular."""
+POPULAR_PAIRS: Final = 5
+"""In tiny data any influencer has a large share; with fewer collaborations it says nothing."""
+HEAVY_TOPIC: Final = 0.5
+"""A topic with a larger share of the weight hides the others."""
+RARE_MODALITY: Final = 0.5
+"""A modality that a smaller share of a side has is rare."""
+REPEATED: Final = (
+    *("every row once", "every pair once: the first", "the same content"),
+    *("the same vectors", "one vector an account"),
+)
+"""Beginnings of the reasons that tell of repeated rows."""
+MIN_MISSING: Final = 8
+"""Names to be expected before or behind the letters found; a whole list lacks so many by chance
+once in 3,000 times."""
+MIN_LETTERS: Final = 5
+"""Fewer different first letters are the pattern of ids rather than of names."""
+MAX_NUMBERED: Final = 0.1
+"""A larger share that begins with a digit is the pattern of ids too."""
+# Rough shares of first letters in names of accounts, in percent.
+_SHARES = (7, 6, 7, 5, 4, 4, 4, 4, 3, 5, 5, 5, 9, 3, 2, 4, 0.3, 3, 8, 5, 1, 2, 2, 0.3, 0.7, 0.7)
+_EXPECTED: Final = {
+    letter: share / 100 for letter, share in zip(ascii_lowercase, _SHARES, strict=True)
+}
+_WITHOUT: Final = {
+    schema.VALID: "Settings cannot be chosen honestly without them: name some in the source's "
+    "split, or raise n_valid.",
+    schema.TEST: "Figures on validation brands flatter what was chosen on them: keep brands for "
+    "the test in the source's split or by n_test, or say beside results that there were none.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A warning.
+
+    Attributes:
+        text: What was found, one sentence.
+        remedy: What to do about it, or how to read figures because of it.
+    """
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows of the input with the same problem.
+
+    Attributes:
+        file: Where they stand.
+        what: What was wanted.
+        n_rows: How many they are.
+        kept: Whether they stayed; otherwise they were left out.
+        of: Rows of the table; None where nobody counted.
+        example: One of them.
+        remedy: What would mend them.
+    """
+
+    file: str
+    what: str
+    n_rows: int
+    kept: bool = False
+    of: int | None = None
+    example: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a protocol's split, and what training shares with it.
+
+    Attributes:
+        name: train, valid or test.
+        brands, influencers, pairs: How many it has.
+        brands_in_training: Its brands that have training pairs.
+        influencers_in_training: Its influencers that have training pairs.
+        pairs_of_these: Its pairs that have such an influencer.
+        pairs_in_training: Its pairs that are training pairs as well; there must be none.
+    """
+
+    name: str
+    brands: int
+    influencers: int
+    pairs: int
+    brands_in_training: int
+    influencers_in_training: int
+    pairs_of_these: int
+    pairs_in_training: int
+
+
+def accounts_of(data: AtomicData, side: schema.Side) -> pd.DataFrame:
+    """Returns the table of one side's accounts."""
+    return data.brands if side == schema.BRAND else data.influencers
+
+
+def degrees(data: AtomicData, side: schema.Side) -> npt.NDArray[np.int64]:
+    """Returns every account's number of collaborations, 0 included, in the table's order."""
+    field = schema.ACCOUNT_ID[side]
+    counts = data.interactions[field].value_counts()
+    found = accounts_of(data, side)[field].map(counts).fillna(0)
+    return np.array(found, dtype=np.int64)
+
+
+def followers(data: AtomicData, side: schema.Side) -> npt.NDArray[np.float64]:
+    """Returns the known follower counts of one side; empty where none is known."""
+    table, field = accounts_of(data, side), schema.account_field(side, schema.FOLLOWERS)
+    found = table[field].dropna() if field in table else ()
+    return np.array(found, dtype=np.float64)
+
+
+def categories(data: AtomicData) -> pd.DataFrame:
+    """Returns how many of each category there are, those with most brands first.
+
+    Columns are `brands`, `collaborations` of these and, where theirs are known, `influencers`; the
+    table is empty where brands have none.
+    """
+    if schema.BRAND_CATEGORY not in data.brands:
+        return pd.DataFrame(columns=["brands", "collaborations"])
+    of_brand = data.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY].dropna()
+    counts = {
+        "brands": Counter(of_brand),
+        "collaborations": Counter(data.interactions[schema.BRAND_ID].map(of_brand).dropna()),
+    }
+    if data.influencer_category is not None:
+        counts["influencers"] = Counter(data.influencer_category.dropna())
+    names = sorted(counts["brands"], key=lambda name: (-counts["brands"][name], name))
+    columns = {what: [number[name] for name in names] for what, number in counts.items()}
+    return pd.DataFrame(columns, index=pd.Index(names, dtype=object))
+
+
+def parts(splits: Mapping[str, pd.DataFrame]) -> list[Part]:
+    """Returns the parts of one protocol in the order train, valid, test.
+
+    Args:
+        splits: Part -> its pairs.
+    """
+    pairs = {
+        name: list(splits[name][[schema.BRAND_ID, schema.INFLUENCER_ID]].itertuples(index=False))
+        for name in schema.PARTS
+        if name in splits
+    }
+    training = set(pairs.get(schema.TRAIN, []))
+    brands, influencers = ({pair[place] for pair in training} for place in (0, 1))
+    return [
+        Part(
+            name=name,
+            brands=len({brand for brand, _ in found}),
+            influencers=len({influencer for _, influencer in found}),
+            pairs=len(found),
+            brands_in_training=len({brand for brand, _ in found} & brands),
+            influencers_in_training=len({influencer for _, influencer in found} & influencers),
+            pairs_of_these=sum(influencer in influencers for _, influencer in found),
+            pairs_in_training=sum(pair in training for pair in found),
+        )
+        for name, found in pairs.items()
+    ]
+
+
+def presence(data: AtomicData) -> dict[schema.Side, pd.DataFrame]:
+    """Returns side -> account x modality: whether the account has it.
+
+    A modality counts where either side has a column of it.
+    """
+    masks: dict[schema.Side, dict[str, npt.NDArray[np.bool_]]] = {side: {} for side in schema.SIDES}
+    for side in schema.SIDES:
+        table = accounts_of(data, side)
+        for modality in schema.MODALITIES:
+            fields = schema.account_field(side, modality), schema.labels_field(side, modality)
+            columns = [table[field].notna() for field in fields if field in table]
+            if columns:
+                masks[side][modality] = np.any(columns, axis=0)
+    known = [name for name in schema.MODALITIES if any(name in found for found in masks.values())]
+    frames = {}
+    for side in schema.SIDES:
+        n_accounts = len(accounts_of(data, side))
+        columns = {name: masks[side].get(name, np.zeros(n_accounts, dtype=bool)) for name in known}
+        frames[side] = pd.DataFrame(columns, index=range(n_accounts), dtype=bool)
+    return frames
+
+
+def attribute_lists(data: AtomicData, side: schema.Side) -> list[list[str]]:
+    """Returns the attributes of the accounts of a side that have some."""
+    table, field = accounts_of(data, side), schema.account_field(side, schema.ATTRIBUTES)
+    return list(table[field].dropna()) if field in table else []
+
+
+def attribute_accounts(data: AtomicData) -> dict[str, dict[schema.Side, int]]:
+    """Returns attribute -> side -> accounts that have it, the most frequent attributes first."""
+    counts = {
+        side: Counter(name for names in attribute_lists(data, side) for name in names)
+        for side in schema.SIDES
+    }
+    total = sum(counts.values(), Counter[str]())
+    ordered = sorted(total, key=lambda name: (-total[name], name))
+    return {name: {side: counts[side][name] for side in schema.SIDES} for name in ordered}
+
+
+def problems(manifest: Mapping[str, Any]) -> list[Problem]:
+    """Returns the rows with problems that a manifest tells of, left out before kept, most first."""
+    if PROBLEMS in manifest:
+        found = [Problem(**one) for one in manifest[PROBLEMS]]
+    else:
+        found = [
+            Problem(file, what, int(n_rows), kept)
+            for key, kept in ((SKIPPED, False), (NOTED, True))
+            for told, n_rows in manifest.get(key, {}).items()
+            for file, _, what in [told.partition(": wanted ")]
+        ]
+    return sorted(found, key=lambda one: (one.kept, -one.n_rows, one.file, one.what))
+
+
+def find_all(data: AtomicData) -> list[Finding]:
+    """Returns every warning about a data set, those that endanger results most first."""
+    return [
+        *_leaks(data),
+        *_parts(data),
+        *_repeated(data.manifest),
+        *_pairs(data),
+        *_categories(data),
+        *_modalities(data),
+        *_topics(data.manifest.get("features", {})),
+    ]
+
+
+def name_warnings(names: Collection[str], side: str) -> list[Finding]:
+    """Returns a warning where all names of a side begin with a part of the alphabet only.
+
+    Exports and file listings are sorted by name; one that was cut holds the first letters, or the
+    last. To be called before pseudonyms take the names' place; the warning holds none of them.
+
+    Args:
+        names: Of one side's accounts.
+        side: brand or influencer.
+    """
+    signs = [name.strip().lstrip("@_.")[:1].casefold() for name in names]
+    initials = [sign for sign in signs if sign in _EXPECTED]
+    n_names, n_numbered = len(initials), sum(sign.isdecimal() for sign in signs)
+    # Numbered ids (b1, b2, ...) and hexadecimal ones are no names.
+    if len(set(initials)) < MIN_LETTERS or n_numbered > MAX_NUMBERED * len(signs):
+        return []
+    first, last = min(initials), max(initials)
+    n_before = n_names * sum(share for letter, share in _EXPECTED.items() if letter < first)
+    n_behind = n_names * sum(share for letter, share in _EXPECTED.items() if letter > last)
+    if max(n_before, n_behind) < MIN_MISSING:
+        return []
+    return [
+        Finding(
+            f"The names of {counted(n_names, side)} all begin with letters from {first} to "
+            f"{last}: the list seems to be cut in alphabetical order.",
+            "Look whether an export stopped at a number of rows or pages, and get the rest: "
+            "collaborations with the missing ones count as none.",
+        )
+    ]
+
+
+def _leaks(data: AtomicData) -> Iterator[Finding]:
+    for protocol, splits in data.splits.items():
+        for part in parts(splits):
+            if part.name == schema.TRAIN:
+                continue
+            title = PART_TITLES[part.name]
+            if part.pairs_in_training:
+                n_pairs = part.pairs_in_training
+                yield Finding(
+                    f"{protocol}: {counted(n_pairs, f'{title} pair')} {plural('is', n_pairs)} in "
+                    f"training as well.",
+                    "Do not use this split: whatever learns from training knows these answers. "
+                    "Take the pairs out of the source's split and convert again.",
+                )
+            if protocol == schema.NEW_BRAND and part.brands_in_training:
+                n_brands = part.brands_in_training
+                yield Finding(
+                    f"{protocol}: {counted(n_brands, f'{title} brand')} "
+                    f"{plural('has', n_brands)} training pairs.",
+                    "Name each brand in one part of the source's split only; new brands must be "
+                    "unknown in training.",
+                )
+    if data.manifest.get("fit_on") == FIT_ON_ALL and data.manifest.get("features"):
+        yield Finding(
+            "Topics, labels and attributes were fitted on all accounts (fit_on: all), those of "
+            "validation and test brands included.",
+            "Use it only to repeat the paper's habit, and say so beside results; otherwise set "
+            "fit_on: training and convert again.",
+        )
+
+
+def _parts(data: AtomicData) -> Iterator[Finding]:
+    known = {part.name: part for part in parts(data.splits.get(schema.NEW_BRAND, {}))}
+    for name, without in _WITHOUT.items():
+        n_brands = known[name].brands if name in known else 0
+        words = f"{PART_TITLES[name]} brand"
+        if not n_brands:
+            yield Finding(f"The protocol {schema.NEW_BRAND} has no {words}s.", without)
+        elif n_brands < MIN_BRANDS_OF_PART:
+            yield Finding(
+                f"The protocol {schema.NEW_BRAND} has only {counted(n_brands, words)}.",
+                f"Means over so few brands are mostly noise: below {MIN_BRANDS_OF_PART} trust only "
+                f"large differences, or give more brands (n_{name}).",
+            )
+
+
+def _repeated(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    n_rows = sum(one.n_rows for one in problems(manifest) if one.what.startswith(REPEATED))
+    if n_rows:
+        yield Finding(
+            f"{counted(n_rows, 'row')} repeated an account, a pair or a vector; one was kept.",
+            "Look in problems.csv whether exports were joined twice, or whether two different "
+            "things have the same id.",
+        )
+
+
+def _pairs(data: AtomicData) -> Iterator[Finding]:
+    for side in schema.SIDES:
+        n_without = int((degrees(data, side) == 0).sum())
+        if n_without:
+            yield Finding(
+                f"{counted(n_without, side)} {plural('has', n_without)} no collaboration.",
+                "No evaluation asks for such a brand, and nothing is learnt from it; check "
+                "whether its collaborations were lost on the way."
+                if side == schema.BRAND
+                else "Such influencers only make the candidates more; check whether their "
+                "collaborations were lost on the way.",
+            )
+    most, n_pairs = int(degrees(data, schema.INFLUENCER).max(initial=0)), len(data.interactions)
+    if most > POPULAR_SHARE * n_pairs and most >= POPULAR_PAIRS:
+        yield Finding(
+            f"One influencer has {most:,} of {counted(n_pairs, 'collaboration')} "
+            f"({percent(most, n_pairs)}).",
+            "A model that always names it scores well: compare with the baseline Pop, and check "
+            "whether several accounts share that id.",
+        )
+
+
+def _categories(data: AtomicData) -> Iterator[Finding]:
+    found = categories(data)
+    if found.empty:
+        yield Finding(
+            "The brands have no categories.",
+            "The split of brands is drawn without them, so that parts may differ in kind, and "
+            "there is no cAUC: give every brand a category.",
+        )
+    n = int((found["brands"] == 1).sum())
+    if n:
+        yield Finding(
+            f"{counted(n, 'category')} {plural('has', n)} a single brand.",
+            "It stands in one part of the split only, and cAUC compares within it over one brand: "
+            "merge it with a related category.",
+        )
+
+
+def _modalities(data: AtomicData) -> Iterator[Finding]:
+    sides = presence(data)
+    if not len(sides[schema.BRAND].columns):
+        yield Finding(
+            "The accounts have no features at all.",
+            "MIRec needs at least one modality; only collaborative filtering can use this data, "
+            "and it knows nothing of new brands. Give posts, biographies or vectors.",
+        )
+        return
+    for side, has in sides.items():
+        for modality, n_present in has.sum().items():
+            if n_present < RARE_MODALITY * len(has):
+                yield Finding(
+                    f"Only {n_present:,} of {counted(len(has), side)} {plural('has', len(has))} "
+                    f"{str(modality).replace('_', ' ')} ({percent(n_present, len(has))}).",
+                    "A model learns little from it; leave its perspective out, or find the "
+                    "missing material.",
+                )
+        n_without = int((~has.any(axis=1)).sum())
+        if n_without:
+            yield Finding(
+                f"{counted(n_without, side)} {plural('has', n_without)} no modality at all.",
+                "MIRec scores them all alike: give them posts, a biography or vectors, or leave "
+                "them out of the source.",
+            )
+
+
+def _topics(features: Mapping[str, Any]) -> Iterator[Finding]:
+    for modality, report in features.items():
+        # Of two topics one always has half of the weight.
+        topics = report.get("topics", [])
+        if len(topics) < 3:
+            continue
+        shares = [float(topic["share"]) for topic in topics]
+        if max(shares) > HEAVY_TOPIC:
+            yield Finding(
+                f"{modality.replace('_', ' ').capitalize()}: topic {shares.index(max(shares))} "
+                f"holds {percent(max(shares), 1)} of the weight.",
+                "Words that everybody uses were probably kept: lower max_share, add stop words or "
+                "languages, or try other numbers of topics.",
+            )

@@ -1,1 +1,0 @@
-"""The data report: one page that a person reads before trusting a data set."""

@@ -1,1 +1,0 @@
-"""Raw material written in the formats that the sources read."""
