@@ -16,9 +16,9 @@ import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from dataset_convert.common.files import is_running
+from dataset_convert.folders import name_in
 from dataset_convert.input_files import InputFiles
 from dataset_convert.problems import ConversionError, Problems
-from dataset_convert.reading.files import name_in
 from dataset_convert.values import BadValue
 
 _PREFIX: Final = "recbole-mirec-"

@@ -13,7 +13,6 @@ from dataset_convert.common.settings import problems_of
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
 
-
 Options = TypeVar("Options", bound=BaseModel)
 
 

@@ -16,15 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from dataset_convert import raw, schema
 from dataset_convert.engine import Encoding, Engine, How
+from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reading.files import WITHIN, find_files, fingerprint, inside, name_in
-from dataset_convert.reading.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019_rows import ONE_ROLE
 from dataset_convert.values import tidy
+from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
 from dataset_convert.workbooks import cell_text, read_sheets
 
 DESCRIPTION = (

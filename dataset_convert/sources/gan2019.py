@@ -14,15 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dataset_convert import raw, schema
 from dataset_convert.engine import Engine
+from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.problems import NAME, OWN, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.reading.files import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019_rows import (
     FOLDERS,
+    POST_COLUMNS,
     Images,
     LeftOut,
-    POST_COLUMNS,
     Names,
     PostReader,
     Row,
@@ -186,7 +186,7 @@ class _Release:
         accounts = self._accounts()
         parts = self._parts(halves) if TEST_LIST in self.files else {}
         # The choice bounds what is kept, so that little memory is enough.
-        engine = Engine(self.root, memory="256MB", threads=1)
+        engine = Engine(self.root, memory="128MB", threads=1)
         hash_of = keyed_hash(self.settings.seed)
         streams = []
         for kinds, max_members, max_posts in (
@@ -231,12 +231,12 @@ class _Release:
                 raise LeftOut("influencer", influencer, wanted)
             admit = self.names.admit
             pair = admit(brand, schema.BRAND), admit(influencer, schema.INFLUENCER)
-            return pair, row.number("competence", number)
+            return pair, row.value("competence", number)
 
         for row, (pair, competence) in rows.parsed(parse, spellings=("brand", "influencer")):
             if pair in self.competence:
                 is_same = self.competence[pair] == competence
-                row.skip(LeftOut("influencer", pair[1], MERGED if is_same else ONE_PAIR))
+                row.skip("influencer", pair[1], MERGED if is_same else ONE_PAIR)
             else:
                 self.competence[pair] = competence
 
@@ -253,7 +253,7 @@ class _Release:
             pair = self._known_pair(row)
             if pair not in self.competence:
                 raise LeftOut("influencer", pair[1], "a pair of the ground truth")
-            return pair, row.number("competence", number)
+            return pair, row.value("competence", number)
 
         brands = set()
         for row, (pair, competence) in self._rows(kind).parsed(
@@ -278,7 +278,7 @@ class _Release:
             for row, (brand, category) in self._rows("categories").parsed(parse):
                 if self.categories.setdefault(brand, category) != category:
                     wanted = "one category a brand: the first stays"
-                    row.skip(LeftOut("category", category, wanted))
+                    row.skip("category", category, wanted)
             return
         brands, n_brands = self.names.of_role(schema.BRAND), len(CATEGORY_NAMES) * BRANDS_A_CATEGORY
         if len(brands) != n_brands:
@@ -335,7 +335,7 @@ class _Release:
 
         def parse(row: Row) -> tuple[str, str, float | None]:
             account = self.names.known(row, role, role)
-            return account, unescaped(row.text("biography")), row.number("followers", count)
+            return account, unescaped(row.text("biography")), row.value("followers", count)
 
         contradicted = set()
         for row, (account, biography, n_followers) in self._rows(kind).parsed(
@@ -361,7 +361,7 @@ class _Release:
         repeated: list[Row] = []
 
         def parse(row: Row) -> tuple[Pair, bool]:
-            pair, label = self._known_pair(row), row.number("label", number)
+            pair, label = self._known_pair(row), row.value("label", number)
             if label not in (0, 1):
                 raise LeftOut("label", row.text("label"), "0 or 1")
             if label and pair not in self.competence:
@@ -375,7 +375,7 @@ class _Release:
             elif labels[pair] == label:
                 repeated.append(row)
             else:
-                row.skip(LeftOut("label", int(label), "one label a pair: the first row stays"))
+                row.skip("label", int(label), "one label a pair: the first row stays")
         if repeated:
             repeated[0].note("", f"{len(repeated)} repeated rows from here on", "every row once")
         brands = {brand for brand, _ in labels}

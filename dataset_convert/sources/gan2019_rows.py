@@ -7,25 +7,20 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from dataset_convert import schema
-from dataset_convert.dates import A_DATE, moment
+from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
+from dataset_convert.folders import WITHIN, inside, name_in
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.progress import track
-from dataset_convert.raw import Post
-from dataset_convert.reading.files import WITHIN, inside, name_in
-from dataset_convert.values import A_NUMBER, BadValue, count, tidy
+from dataset_convert.sources.tables import CUT, MAX_TEXT, PostStream
+from dataset_convert.values import BadValue, count, tidy
 from dataset_convert.workbooks import Cell, cell_text, read_sheets
 
-MAX_TEXT: Final = 10_000
-"""Characters of a caption or biography that are kept: several times what platforms allow."""
-CUT: Final = f"at most {MAX_TEXT:,} characters: the rest was cut off, the row stays"
-STAYS: Final = ": the row stays without it"
 ONE_ROLE: Final = "one role an account, brand or influencer: the first row stays"
 ONE_CASE: Final = "one spelling of a name in a file: letter case makes no other account"
 ONCE: Final = "every post once: repeated rows were merged"
@@ -127,51 +122,20 @@ class Row:
             raise LeftOut(column, "", "a value in every row")
         return name
 
-    def number(self, column: str, read: Callable[[str], float]) -> float | None:
-        """Returns a number; None where it is missing.
+    def value(self, column: str, read: Callable[[str], float]) -> float | None:
+        """Returns a number or a time; None where it is missing or cannot be read.
 
         Args:
             column: Ours.
-            read: Of `values`: what a text means.
+            read: Of `values` or `dates`: what a text means.
         """
-        cell = self.cells.get(column, "")
-        if type(cell) is int:
-            return float(cell) if cell >= 0 or read is not count else None
-        if isinstance(cell, bool | date | time):
-            return self._unread(column, A_NUMBER)
-        return self._read(column, read)
-
-    def moment(self, column: str) -> float | None:
-        """Returns seconds since 1970; None where it is missing. A time without zone is UTC."""
-        cell = self.cells.get(column, "")
-        if isinstance(cell, datetime):
-            seconds = cell.replace(tzinfo=UTC).timestamp()
-            return seconds if seconds >= 0 else self._unread(column, A_DATE)
-        # Ten or eleven digits are seconds, whatever else fewer or more of them may be.
-        if type(cell) is int and 10**8 <= cell < 10**11:
-            return float(cell)
-        return self._read(column, moment)
-
-    def _read(self, column: str, read: Callable[[str], float]) -> float | None:
         text = self.text(column)
-        if not text:
-            return None
         try:
-            found = read(text)
+            found = read(text) if text else math.nan
         except BadValue as bad:
-            return self._unread(column, bad.wanted)
+            self.note(column, text, f"{bad.wanted}: the row stays without it")
+            return None
         return None if math.isnan(found) else found
-
-    def _unread(self, column: str, wanted: str) -> None:
-        self.note(column, self.text(column), wanted + STAYS)
-
-    def note(self, column: str, value: object, wanted: str, kind: Kind | None = None) -> None:
-        """Notes what is odd about the row, which stays."""
-        self._tell(self.problems.note, column, value, wanted, kind)
-
-    def skip(self, why: LeftOut) -> None:
-        """Notes that the row is left out."""
-        self._tell(self.problems.skip, why.column, why.found, why.wanted, None)
 
     def cut(self, column: str, text: str) -> str:
         """Returns the beginning of a text that is too long, which is told of."""
@@ -179,14 +143,23 @@ class Row:
             self.note(column, f"{len(text):,} characters", CUT, OWN)
         return text[:MAX_TEXT]
 
-    def _tell(
+    def note(self, column: str, value: object, wanted: str, kind: Kind | None = None) -> None:
+        """Notes what is odd about the row, which stays."""
+        self.tell(self.problems.note, column, value, wanted, kind)
+
+    def skip(self, column: str, value: object, wanted: str) -> None:
+        """Notes that the row is left out."""
+        self.tell(self.problems.skip, column, value, wanted)
+
+    def tell(
         self,
         tell: Callable[..., None],
         column: str,
         value: object,
         wanted: str,
-        kind: Kind | None,
+        kind: Kind | None = None,
     ) -> None:
+        """Tells of the row by a method of `Problems`."""
         kind = kind or _KINDS.get(column, TEXT)
         place = {"sheet": self.sheet, "row": self.row, "column": column}
         tell(self.file, **place, value=value, wanted=wanted, kind=kind)
@@ -229,7 +202,7 @@ class Rows:
             try:
                 found = parse(row)
             except LeftOut as why:
-                row.skip(why)
+                row.skip(why.column, why.found, why.wanted)
                 continue
             for column in spellings:
                 name = tidy(row.text(column))
@@ -387,22 +360,22 @@ class Images:
     def _resolved(self, accounts: tuple[str, ...]) -> str | None:
         place = self._folder
         for account in accounts:
-            names = self._names(place)
-            there = names.get(account) or names.get(account.casefold())
-            if there is None:
+            there = self._names(place)
+            # Of several spellings the sheet's own, or the first.
+            found = account if account in there else there.get(account.casefold())
+            if found is None:
                 return None
-            place = f"{place}/{there}"
+            place = f"{place}/{found}"
         return place
 
     def _names_in(self, place: str) -> dict[str, str]:
         """Names, and names in small letters -> the folder's own name."""
-        if inside(self._root, place) is None:
-            return {}
         try:
-            names = sorted(path.name for path in Path(f"{self._root}/{place}").iterdir())
+            paths = [*(self._root / place).iterdir()] if inside(self._root, place) else []
         except OSError:
-            return {}
-        return {name.casefold(): name for name in reversed(names)} | {name: name for name in names}
+            paths = []
+        names = sorted((path.name for path in paths), reverse=True)
+        return {name.casefold(): name for name in names} | {name: name for name in names}
 
 
 def keyed_hash(seed: int) -> Hash:
@@ -449,28 +422,6 @@ class Smallest:
             del self.kept[-heapq.heapreplace(self._heap, -number)]
         self.kept[number] = item
         return True
-
-
-@dataclass(frozen=True)
-class PostStream:
-    """Posts as a stream that can be read again and again, also by several readers in turns.
-
-    Attributes:
-        engine: Has the posts.
-        table: In which they stand.
-        n_posts: How many there are.
-    """
-
-    engine: Engine
-    table: str
-    n_posts: int
-
-    def __call__(self) -> Iterator[Post]:
-        """Yields the posts in the order of the workbooks."""
-        columns = "account, text, member, timestamp, likes, comments, image"
-        for rows in self.engine.batches(self.table, columns) if self.n_posts else ():
-            for *values, image in rows:
-                yield Post(*values, image=self.engine.folder / image if image else None)
 
 
 class PostReader:
@@ -525,14 +476,16 @@ class PostReader:
         )
         engine.store("chosen", {"n": "BIGINT", "place": "BIGINT"}, enumerate(chosen, start=1))
         engine.query(
-            f"CREATE TABLE {table} AS SELECT * FROM chosen JOIN offered USING (place) ORDER BY n"
+            f"CREATE TABLE {table}_in_order AS SELECT * REPLACE (nullif(image, '') AS image), "
+            "NULL AS labels FROM chosen JOIN offered USING (place) ORDER BY n"
         )
         for file, sheet, number, n_missing in engine.query(
-            f"SELECT file, arg_min(sheet, n), arg_min(row, n), count(*) FROM {table} "
-            "WHERE image = '' GROUP BY file ORDER BY min(n)"
+            "SELECT file, arg_min(sheet, n), arg_min(row, n), count(*) FROM chosen JOIN offered "
+            "USING (place) WHERE image = '' GROUP BY file ORDER BY min(n)"
         ):
             first = Row(file, sheet, number, {}, problems)
             first.note("path2", f"{n_missing} missing images from here on", AN_IMAGE, OWN)
+        engine.query("DROP TABLE offered")
         return PostStream(engine, table, len(chosen))
 
     def _offered(self, kind: str, rows: Rows, images: Images) -> Iterator[tuple[Any, ...]]:
@@ -566,10 +519,10 @@ class PostReader:
             side = schema.BRAND if kind == "brand_posts" else schema.INFLUENCER
             account = self._names.known(row, side, side)
         *folders, path1, path2 = (_path(row, name) for name in (*FOLDERS[kind], "path1", "path2"))
-        text, seconds = row.text("text"), row.moment("timestamp")
+        text, seconds = row.text("text"), row.value("timestamp", moment)
         content = self._hash_of(account, member, text, repr(seconds), path1, path2)
         place = (tuple(folders), f"{path1}/{path2}".lstrip("/")) if path2 else None
-        values = (text, seconds, row.number("likes", count), row.number("comments", count))
+        values = (text, seconds, row.value("likes", count), row.value("comments", count))
         return account, member, content, place, values
 
 

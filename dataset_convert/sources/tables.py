@@ -14,12 +14,11 @@ import pandas as pd
 from dataset_convert import raw, schema
 from dataset_convert.dates import find_date_order, moment, odd_moment
 from dataset_convert.engine import Engine
+from dataset_convert.folders import WITHIN, find_default, find_files, fingerprint, inside
 from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reading.files import WITHIN, find_default, find_files, fingerprint, inside
-from dataset_convert.reading.vectors import read_vectors, vector_paths
 from dataset_convert.sources.table_settings import (
     ACCOUNT_TABLES,
     COLUMNS,
@@ -39,6 +38,7 @@ from dataset_convert.values import (
     number,
     tidy,
 )
+from dataset_convert.vectors import read_vectors, vector_paths
 
 DESCRIPTION = (
     "tables in CSV, JSON, Parquet or workbooks: accounts (or brands and influencers), "

@@ -21,7 +21,7 @@ from pyarrow import parquet
 from dataset_convert.problems import OWN, ConversionError, Problems
 from dataset_convert.reading import delimited, lines, values
 from dataset_convert.reading import parquet as reading_parquet
-from dataset_convert.reading.files import find_default, find_files, fingerprint, inside, name_in
+from dataset_convert.folders import find_default, find_files, fingerprint, inside, name_in
 from dataset_convert.reading.json_lines import parse_json, read_json_lines
 from dataset_convert.reading.parquet import BATCH, read_parquet
 from dataset_convert.reading.posts import PostStream

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_convert.engine import Engine, How
+from dataset_convert.folders import find_files, name_in
 from dataset_convert.handles import handle
 from dataset_convert.problems import NAME, ConversionError, Problem, Problems
-from dataset_convert.reading.files import find_files, name_in
 from dataset_convert.sources.table_settings import Settings, VectorFiles
 from dataset_convert.values import BadValue
 
