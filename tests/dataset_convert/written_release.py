@@ -38,14 +38,17 @@ class Workbook:
     """An .xlsx file that grows by rows; memory does not."""
 
     def __init__(self, path: Path, header: Sequence[str] | None = None) -> None:
-        self._path = path
+        self._path, self._header = path, header
         self._book = openpyxl.Workbook(write_only=True)
-        self._sheet = self._book.create_sheet()
-        if header is not None:
-            self._sheet.append(list(header))
+        self._sheet: Any = None
 
     def append(self, row: Iterable[Value]) -> None:
         """Adds a row."""
+        # A sheet that is begun must be saved.
+        if self._sheet is None:
+            self._sheet = self._book.create_sheet()
+            if self._header is not None:
+                self._sheet.append(list(self._header))
         self._sheet.append([self._cell(value) for value in row])
 
     def close(self) -> None:
