@@ -63,7 +63,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _HALF: Final = re.compile(
     r"(\\\\)|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]\w\w"
 )
-_OPENS: Final = re.compile(rb'(?:^|[,;\t|])\s*"')
+_OPENS: Final = re.compile(rb'(?:^|[^\w\s.()"\x80-\xff]) *"|\t"')
 
 
 @dataclass

@@ -19,6 +19,7 @@ from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.reading.accounts import CUT, MAX_TEXT, MERGED
 from dataset_convert.reading.files import WITHIN, find_default, find_files, fingerprint, inside
 from dataset_convert.reading.vectors import read_vectors, vector_paths
 from dataset_convert.sources.table_settings import (
@@ -47,12 +48,8 @@ DESCRIPTION = (
     "are mapped in YAML"
 )
 
-MAX_TEXT: Final = 10_000
-"""Characters of a caption or biography that are kept: several times what platforms allow."""
-CUT: Final = f"at most {MAX_TEXT:,} characters: the rest was cut off, the row stays"
-MERGED: Final = "every row once: an identical row was merged"
 ONE_CONTENT: Final = "the same content in every row of an account: the fullest row stays"
-ONE_ROLE: Final = "one role an account, brand or influencer: the row as a brand stays"
+ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row stays"
 ONE_PAIR: Final = "every pair once: the fullest row stays"
 STAYS: Final = ": the row stays without it"
 A_VALUE: Final = "a value in every row"
@@ -445,7 +442,7 @@ class _Tables:
         self._run(
             f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, "
             f"row_number() OVER w AS place, first_value({own}) OVER w AS best FROM {table} "
-            f"WINDOW w AS (PARTITION BY {key} ORDER BY {'role, ' * of_accounts}{filled} DESC, "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {filled} DESC, "
             f"{order}, file, row)"
         )
         self._run(
