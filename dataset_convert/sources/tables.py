@@ -605,7 +605,11 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
 
 
 _DEFAULT: Final = [suffix for suffix in SUFFIXES if suffix != ".txt"]
-DEFAULT_SUFFIXES: Final = (*_DEFAULT, ".zip", *(f"{x}{y}" for x in _DEFAULT for y in PACKED))
+DEFAULT_SUFFIXES: Final = (
+    *_DEFAULT,
+    ".zip",
+    *(f"{x}{y}" for x in _DEFAULT for y in (*PACKED, ".zip")),
+)
 
 
 def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:
