@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -21,6 +22,7 @@ from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.reading.files import name_in
 from dataset_convert.values import BadValue
 
+_FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk")
 _PREFIX: Final = "recbole-mirec-"
 BATCH: Final = 8192
 """Rows that Python holds at once."""
@@ -142,6 +144,8 @@ class Engine:
         try:
             return self._con.execute(sql, list(values)).fetchall()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            if isinstance(error, duckdb.IOException) and not _FULL.search(str(error)):
+                raise
             raise _no_space(error) from None
 
     def batches(self, table: str, columns: str = "*") -> Iterator[list[tuple[Any, ...]]]:
