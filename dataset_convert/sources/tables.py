@@ -271,11 +271,11 @@ class _Tables:
             column if column in COLUMNS[name] else f"{none} AS {column}"
             for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
         )
-        columns = f"account, timestamp, text, {member}, {likes}, {comments}, labels, image"
+        own = "account, timestamp, coalesce(text, '') AS text"
+        columns = f"{own}, {member}, {likes}, {comments}, labels, image"
         self._run(
             f"CREATE TABLE {name}_in_order AS SELECT row_number() OVER (ORDER BY account, "
-            "timestamp, text, member, likes, comments, labels, image) AS n, "
-            "* REPLACE (coalesce(text, '') AS text) "
+            "timestamp, text, member, likes, comments, labels, image) AS n, * "
             f"FROM (SELECT {columns} FROM {name}) ORDER BY n"
         )
         self._run(f"DROP TABLE {name}")

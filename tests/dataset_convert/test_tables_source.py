@@ -19,6 +19,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dataset_convert import engine
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import find_source, source_names, tables
@@ -459,8 +460,11 @@ def test_values_as_people_write_them(folder: Path) -> None:
         ("", 1200, 1698345960),
         ("a", None, 1761504360),
     ]
-    exact, problems = read(folder, handles="exact", tables={"posts": {"handles": "exact"}})
+    (folder / "collaborations.csv").write_text("brand,influencer\nAcme,@Cyan\nACME,dora\n")
+    exact, problems = read(folder, handles="exact")
     assert set(exact.accounts["account_id"]) == {"Acme", "bolt", "Cyan", "dora"}
+    assert exact.collaborations.to_numpy().tolist()[0][:2] == ["Acme", "Cyan"]
+    assert "found 'ACME'; wanted the id of a known brand" in problems.lines()[0]
 
 
 def test_long_captions_are_cut_and_counted(folder: Path) -> None:
@@ -633,9 +637,10 @@ def test_fingerprints_are_of_each_parts_bytes_and_options(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_posts_are_streamed(tmp_path: Path, suffix: str) -> None:
+def test_posts_are_streamed(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BATCH", 500)
     peaks = []
-    for n_posts in (3_000, 30_000):
+    for n_posts in (1_500, 9_000):
         posts: Rows = [{"account": "cyan", "text": f"{i} " * 20} for i in range(n_posts)]
         write_tables(tmp_path, suffix, posts=posts)
         material, _ = read(tmp_path)
@@ -739,7 +744,7 @@ FUZZED = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.data())
 def test_random_tables_are_read_or_refused(folder: Path, data: st.DataObject) -> None:
     write_tables(folder)
@@ -763,7 +768,7 @@ def test_random_tables_are_read_or_refused(folder: Path, data: st.DataObject) ->
         path.unlink()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.binary(max_size=200), st.booleans())
 def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: bool) -> None:
     options = partial_data(tmp_path)
@@ -775,7 +780,7 @@ def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: 
 KEYS = st.sampled_from(["files", "columns", "encoding", "delimiter", "vectors", "synthetic"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(options=st.dictionaries(KEYS | ANY_TEXT, NESTED, max_size=3))
 def test_random_options_are_refused_in_one_line(folder: Path, options: Mapping[str, Any]) -> None:
     try:
