@@ -274,9 +274,8 @@ class _Tables:
         own = "account, timestamp, coalesce(text, '') AS text"
         columns = f"{own}, {member}, {likes}, {comments}, labels, image"
         self._run(
-            f"CREATE TABLE {name}_in_order AS SELECT row_number() OVER (ORDER BY account, "
-            "timestamp, text, member, likes, comments, labels, image) AS n, * "
-            f"FROM (SELECT {columns} FROM {name}) ORDER BY n"
+            f"CREATE TABLE {name}_in_order AS SELECT {columns} FROM {name} "
+            "ORDER BY account, timestamp, text, member, likes, comments, labels, image"
         )
         self._run(f"DROP TABLE {name}")
         return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])

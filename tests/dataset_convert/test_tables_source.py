@@ -777,6 +777,40 @@ def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: 
     assert "brand_visual" in refusal(tmp_path, **options)
 
 
+WRONG: list[tuple[dict[Any, Any], str]] = [
+    ({"fils": {}}, "Unknown key 'fils'. Did you mean 'files'?"),
+    ({"zzz": {}}, "Unknown key 'zzz'. Valid: category_of_influencers, columns"),
+    ({3: {}}, "Keys should be strings"),
+    ({"files": []}, r"Option 'files': found \[\]; wanted a mapping"),
+    ({"files": {"post": "a"}}, "Received: 'post'. Did you mean 'posts'?"),
+    ({"files": {"posts": 5}}, "'tables: posts: files' must be a file's name, a pattern"),
+    ({"files": {"posts": []}}, "'tables: posts: files' must be a file's name, a pattern"),
+    ({"columns": {"posts": {"like": "x"}}}, "columns': found 'like'; wanted 'likes'"),
+    ({"columns": {"posts": {"likes": ""}}}, "must have a name in quotes for every column"),
+    ({"columns": {"posts": "x"}}, "'tables: posts: columns' must be a mapping"),
+    ({"encoding": "utf-9"}, "'source': Key 'encoding' must be the name of an encoding"),
+    ({"encoding": "a\0b"}, "'source': Key 'encoding' must be the name of an encoding"),
+    ({"encoding": 8}, "'source': Key 'encoding' must be a text. Received: 8"),
+    ({"delimiter": "tab"}, "'source': Key 'delimiter' must be one character"),
+    ({"category_of_influencers": True}, "must be one of profile, collaborations"),
+    ({"synthetic": "no"}, "Key 'synthetic' must be True or False"),
+    ({"vectors": {"attributes": {"x": 1}}}, "Did you mean 'attribute_vector'?"),
+    ({"vectors": {"content_topics": []}}, "be a mapping of matrix and ids, or a list"),
+    ({"vectors": {"content_topics": {"ids": "x"}}}, r"content_topics\[0\]: matrix' is missing"),
+    ({"vectors": {"content_topics": [{"id": "x"}]}}, "id'. Did you mean 'ids'"),
+    ({"tables": {"posts": {"shet": "x"}}}, "'tables: posts: shet'. Did you mean 'sheet'?"),
+    ({"tables": {"posts": {"where": 5}}}, "'tables: posts: where' must be a mapping"),
+    ({"decimal": "x"}, "Key 'decimal' must be one of"),
+    ({"memory": "x"}, "Option 'memory': found 'x'; wanted an amount such as '2GB'"),
+]
+
+
+@pytest.mark.parametrize(("options", "match"), WRONG)
+def test_wrong_options_are_refused(folder: Path, options: dict[Any, Any], match: str) -> None:
+    with pytest.raises(ConversionError, match=match):
+        tables.read(folder, options, Problems())
+
+
 KEYS = st.sampled_from(["files", "columns", "encoding", "delimiter", "vectors", "synthetic"])
 
 
