@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -21,6 +22,7 @@ from dataset_convert.input_files import InputFiles
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.values import BadValue
 
+_FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk")
 _PREFIX: Final = "recbole-mirec-"
 BATCH: Final = 8192
 """Rows that Python holds at once."""
@@ -36,6 +38,16 @@ def _encoding(value: str) -> str:
 
 Encoding = Annotated[str, AfterValidator(_encoding)]
 """An option: the name of an encoding."""
+
+
+def _delimiter(value: str) -> str:
+    if len(value) != 1 or value in '"\r\n':
+        raise ValueError("be one character, such as ';' or '\\t'")
+    return value
+
+
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+"""An option: what separates the cells of CSV files."""
 
 
 class How(BaseModel):
@@ -59,7 +71,7 @@ class How(BaseModel):
 
     columns: dict[str, str] = {}
     encoding: Encoding | None = None
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: Delimiter | None = None
     sheet: str | None = None
     header_row: int | None = Field(default=None, ge=0)
     path: str | None = None
@@ -75,6 +87,13 @@ class How(BaseModel):
             }
         return value
 
+    @field_validator("columns")
+    @classmethod
+    def _named(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(value.values()):
+            raise ValueError("have a name in quotes for every column")
+        return value
+
 
 class Engine:
     """Tables of text in a database on disk, in bounded memory.
@@ -85,7 +104,7 @@ class Engine:
         n_rows = engine.load("posts", files, how, problems, needed={"account"}, nested={"labels"})
         engine.query("SELECT file, row, account FROM posts WHERE ...")   # a list of tuples
         for row in engine.rows("SELECT ...", "file, row"): ...           # any number of them
-        engine.translate("posts", "likes", values.count, "DOUBLE")       # text -> value, wanted
+        engine.translate("posts", "likes", count, "DOUBLE", "TRUE")      # text -> value, wanted
 
     A loaded table has the columns `file` (as a person finds it in the folder), `row` (as a person
     counts: a CSV header is row 1), and VARCHAR columns by our names, all that `how.columns` names;
@@ -144,18 +163,20 @@ class Engine:
         try:
             return self._con.execute(sql, list(values)).fetchall()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            if isinstance(error, duckdb.IOException) and not _FULL.search(str(error)):
+                raise
             raise _no_space(error) from None
 
-    def batches(self, table: str, columns: str = "*") -> Iterator[list[tuple[Any, ...]]]:
-        """Yields the rows of a table that has a column `n` from 1 on, in that order.
+    def batches(self, table: str, columns: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yields the rows of a table in the order in which they were put in.
 
         Every call reads anew, and calls may take turns.
         """
-        last = self.query(f"SELECT max(n) FROM {table}")[0][0] or 0
-        for begin in range(1, last + 1, BATCH):
+        n_rows = self.query(f"SELECT count(*) FROM {table}")[0][0]
+        for begin in range(0, n_rows, BATCH):
             yield self.query(
-                f"SELECT {columns} FROM {table} WHERE n BETWEEN {begin} AND {begin + BATCH - 1} "
-                "ORDER BY n"
+                f"SELECT {columns} FROM {table} WHERE rowid >= {begin} "
+                f"AND rowid < {begin + BATCH} ORDER BY rowid"
             )
 
     def rows(self, select: str, order: str) -> Iterator[tuple[Any, ...]]:
@@ -165,17 +186,15 @@ class Engine:
             select: The query, whose columns have names.
             order: Those that its rows are ordered by.
         """
-        found = self.query(f"{select} ORDER BY {order} LIMIT {BATCH}")
+        ordered = f"SELECT * FROM ({select}) ORDER BY {order}"
+        found = self.query(f"{ordered} LIMIT {BATCH}")
         if len(found) < BATCH:
             yield from found
             return
         self._n_spools += 1
         spool = f"spool_{self._n_spools}"
-        self.query(
-            f"CREATE TEMP TABLE {spool} AS SELECT row_number() OVER (ORDER BY {order}) AS n, * "
-            f"FROM ({select}) ORDER BY n"
-        )
-        for batch in self.batches(spool, "* EXCLUDE n"):
+        self.query(f"CREATE TEMP TABLE {spool} AS {ordered}")
+        for batch in self.batches(spool, "*"):
             yield from batch
         self.query(f"DROP TABLE {spool}")
 
@@ -244,21 +263,21 @@ class Engine:
         return n_rows
 
     def translate(
-        self, table: str, column: str, read: Callable[[str], Any], kind: str, where: str = "TRUE"
+        self, table: str, column: str, read: Callable[[str], Any], kind: str, where: str
     ) -> str:
         """Reads every different text of a column once; returns the name of a table of them.
 
         Args:
-            table: A loaded one.
+            table: A loaded one, and what `where` calls it.
             column: Of it.
             read: What a text means; raises `values.BadValue` where it means nothing.
             kind: SQL type of what it means.
-            where: Which rows matter.
+            where: Of which rows, in SQL.
 
         Returns:
             A temporary table of `text`, `value`, and `wanted` where the text cannot be read.
         """
-        name = f"{table}_{column}"
+        name = f"{table.partition(' ')[0]}_{column}"
         texts = self.rows(
             f"SELECT DISTINCT {column} AS text FROM {table} WHERE {column} IS NOT NULL AND {where}",
             "text",

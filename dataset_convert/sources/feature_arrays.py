@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from dataset_convert import raw, schema
-from dataset_convert.engine import Encoding, Engine, How
+from dataset_convert.engine import Delimiter, Encoding, Engine, How
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
@@ -122,7 +122,7 @@ class Settings(_Checked):
     attributes: AttributeFiles | None = None
     columns: Columns = Columns()
     encoding: Encoding | None = None
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: Delimiter | None = None
     synthetic: bool = False
 
     @field_validator("arrays")

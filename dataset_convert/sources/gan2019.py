@@ -16,7 +16,7 @@ from dataset_convert import raw, schema
 from dataset_convert.engine import Engine
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.problems import NAME, OWN, Problems
-from dataset_convert.raw import RawMaterial
+from dataset_convert.raw import MERGED, RawMaterial
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019_rows import (
     FOLDERS,
@@ -75,8 +75,8 @@ CATEGORY_NAMES: Final = (
 )
 BRANDS_A_CATEGORY: Final = 30
 
-MERGED: Final = "every row once: an identical row was merged"
 ONE_PAIR: Final = "every pair once: the first row stays"
+ONE_CONTENT: Final = "the same content in every row of an account: the first row stays"
 IN_BOTH: Final = "every brand in training or in test: the test list decides"
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -347,8 +347,7 @@ class _Release:
                 differs |= followers.setdefault(account, n_followers) != n_followers
             if differs and account not in contradicted:
                 contradicted.add(account)
-                wanted = "the same content in every row of an account: the first row stays"
-                row.note(role, account, wanted)
+                row.note(role, account, ONE_CONTENT)
 
     def _parts(self, halves: Mapping[str, set[str]]) -> dict[str, str]:
         """Brand -> train or test, by the test list of the split.

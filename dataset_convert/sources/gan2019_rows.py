@@ -17,7 +17,8 @@ from dataset_convert.engine import Engine
 from dataset_convert.folders import WITHIN, inside, name_in
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.progress import track
-from dataset_convert.sources.tables import CUT, MAX_TEXT, PostStream
+from dataset_convert.raw import CUT, MAX_TEXT
+from dataset_convert.sources.tables import PostStream
 from dataset_convert.values import BadValue, count, tidy
 from dataset_convert.workbooks import Cell, cell_text, read_sheets
 

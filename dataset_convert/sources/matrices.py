@@ -63,7 +63,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         # Its ids are no names of people, whose capitals make no difference.
         "handles": "exact",
     }
-    return tables.read(folder, {**options, **layout}, problems)
+    return tables.read(folder, {**options, **layout}, problems, pairs_as_they_stand=True)
 
 
 def _vectors(folder: Path, problems: Problems) -> dict[str, list[dict[str, str]]]:

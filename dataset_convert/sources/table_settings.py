@@ -112,6 +112,8 @@ class Settings(_Checked):
     def _lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if not all(value.values()):
+            raise ValueError("be a mapping of matrix and ids, or a list of them")
         return {name: tuple(x) if isinstance(x, list) else (x,) for name, x in value.items()}
 
 
@@ -144,9 +146,13 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     for name, part in given.items():
         tables[name] = {**tables.get(name, {}), **_mapping(f"tables: {name}", part)}
     try:
+        TableOptions.model_validate(of_all)
         settings = Settings.model_validate({**rest, "tables": tables})
     except ValidationError as error:
-        parts = {"tables": [*TableOptions.model_fields, *COLUMNS], "vectors": [*Modality.__args__]}
+        parts = {
+            "tables": [*TableOptions.model_fields, *COLUMNS],
+            "vectors": VectorFiles.model_fields,
+        }
         lines = problems_of(error, known=known, parts=parts)
         raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
     for name, table in settings.tables.items():

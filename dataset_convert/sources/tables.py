@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from dataset_convert.folders import WITHIN, find_default, find_files, fingerprin
 from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.raw import CUT, MAX_TEXT, MERGED, Post, RawMaterial
 from dataset_convert.sources.table_settings import (
     ACCOUNT_TABLES,
     COLUMNS,
@@ -46,15 +47,12 @@ DESCRIPTION = (
     "are mapped in YAML"
 )
 
-MAX_TEXT: Final = 10_000
-"""Characters of a caption or biography that are kept: several times what platforms allow."""
-CUT: Final = f"at most {MAX_TEXT:,} characters: the rest was cut off, the row stays"
-MERGED: Final = "every row once: an identical row was merged"
 ONE_CONTENT: Final = "the same content in every row of an account: the fullest row stays"
-ONE_ROLE: Final = "one role an account, brand or influencer: the row as a brand stays"
+ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row stays"
 ONE_PAIR: Final = "every pair once: the fullest row stays"
 STAYS: Final = ": the row stays without it"
 A_VALUE: Final = "a value in every row"
+FILLED: Final = "; where it stands in the cell above, option 'fill_down: [{}]' says so"
 LABELS: Final = (
     "labels with scores from 0 to 1, as 'cup:0.8 plate:0.3' or as an object, every label once"
 )
@@ -67,17 +65,33 @@ _KINDS: Final[dict[str, Kind]] = {
 _SQL_TYPES: Final = dict.fromkeys(
     ("followers", "likes", "comments", "competence", "timestamp"), "DOUBLE"
 )
+_COUNTED: Final = "if(regexp_full_match({0}, '\\d{{1,15}}'), {0}::DOUBLE, NULL)"
+_PLAIN: Final = {
+    **dict.fromkeys(("followers", "likes", "comments"), _COUNTED),
+    "timestamp": "if(regexp_full_match({0}, '[12]\\d{{9}}(\\.\\d+)?'), {0}::DOUBLE, "
+    "if(regexp_full_match({0}, '(19[7-9]|20)\\d+-\\d\\d-\\d\\d(T[012]\\d:\\d\\d:\\d\\d"
+    "(\\.\\d{{1,6}})?(Z|[+-]\\d\\d:?\\d\\d)?)?'), epoch(TRY_CAST({0} AS TIMESTAMPTZ)), NULL))",
+}
+"""What the database reads by itself, which is far faster; NULL for all else."""
 _LONGEST_MISSING: Final = 40
 _MOJIBAKE: Final = "[\u0080-\u00ffâ€\ufffd]"
 
 
-def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
+def read(
+    folder: Path,
+    options: Mapping[str, Any],
+    problems: Problems,
+    *,
+    pairs_as_they_stand: bool = False,
+) -> RawMaterial:
     """Reads a folder of tables; `docs/convert_tables.md` tells the tables and the options.
 
     Args:
         folder: Where the files are; nothing outside of it is read.
         options: The mapping `source` of the configuration, without the source's name.
         problems: Told of rows that are left out.
+        pairs_as_they_stand: Whether pairs keep the order of the rows, for releases whose files
+            have one order only; otherwise it is that of the ids, whatever the rows' order.
 
     Raises:
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or none of
@@ -93,7 +107,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     engine = Engine(root, memory=settings.memory)
     tables = _Tables(engine, settings, files, problems)
     accounts = tables.accounts()
-    collaborations = tables.collaborations()
+    collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
     parts = tables.parts()
     n_posts = {name: tables.posts(name) for name in (raw.POSTS, raw.AUDIENCE)}
     known = frozenset(accounts[raw.ACCOUNT])
@@ -133,7 +147,10 @@ class PostStream:
         columns = "account, text, member, timestamp, likes, comments, labels, image"
         for rows in self.engine.batches(f"{self.table}_in_order", columns):
             for *values, labels, image in rows:
-                yield Post(*values, _scores(labels), image and self.engine.folder / image)
+                account, text, member, timestamp, likes, comments = values
+                picture = image and self.engine.folder / image
+                scores = _scores(labels)
+                yield Post(account, text, member, timestamp, likes, comments, scores, picture)
 
 
 class _Tables:
@@ -187,8 +204,8 @@ class _Tables:
                 self.problems.refuse(found, value=f"no {side}", wanted="brands and influencers")
         return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
 
-    def collaborations(self) -> pd.DataFrame:
-        """Reads the pairs, sorted; of several rows of a pair the fullest stays.
+    def collaborations(self, *, as_they_stand: bool) -> pd.DataFrame:
+        """Reads the pairs; of several rows of a pair the fullest stays.
 
         Raises:
             ConversionError: A file that cannot be trusted, or no pair in it that can be used.
@@ -206,7 +223,8 @@ class _Tables:
             ("influencer", ONE_PAIR),
         )
         rows = self._run(
-            "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY brand, influencer"
+            "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY "
+            + ("file, row, influencer" if as_they_stand else "brand, influencer")
         )
         frame = pd.DataFrame(rows, columns=list(schema.INTERACTION_TYPES), dtype=object)
         numbers = (schema.COMPETENCE, schema.TIMESTAMP)
@@ -252,12 +270,11 @@ class _Tables:
             column if column in COLUMNS[name] else f"{none} AS {column}"
             for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
         )
-        columns = f"account, timestamp, text, {member}, {likes}, {comments}, labels, image"
+        own = "account, timestamp, coalesce(text, '') AS text"
+        columns = f"{own}, {member}, {likes}, {comments}, labels, image"
         self._run(
-            f"CREATE TABLE {name}_in_order AS SELECT row_number() OVER (ORDER BY account, "
-            "timestamp, text, member, likes, comments, labels, image) AS n, "
-            "* REPLACE (coalesce(text, '') AS text) "
-            f"FROM (SELECT {columns} FROM {name}) ORDER BY n"
+            f"CREATE TABLE {name}_in_order AS SELECT {columns} FROM {name} "
+            "ORDER BY account, timestamp, text, member, likes, comments, labels, image"
         )
         self._run(f"DROP TABLE {name}")
         return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])
@@ -289,10 +306,13 @@ class _Tables:
                 columns.append(f"t.{ours}")
                 continue
             kind = "VARCHAR[]" if self._is_parted(name, ours) else _SQL_TYPES.get(ours, "VARCHAR")
-            where = f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else "TRUE"
-            found = self.engine.translate(name, ours, read, kind, where)
+            plain = _PLAIN.get(ours, "NULL").format(f"t.{ours}")
+            where = (
+                f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else f"{plain} IS NULL"
+            )
+            found = self.engine.translate(f"{name} AS t", ours, read, kind, where)
             joins.append(f"LEFT JOIN {found} AS m_{ours} ON t.{ours} = m_{ours}.text")
-            value = f"m_{ours}.value"
+            value = f"coalesce({plain}, m_{ours}.value)" if ours in _PLAIN else f"m_{ours}.value"
             if ours == "text":
                 value = f"if(m_text.text IS NULL, left(t.text, {MAX_TEXT}), m_text.value)"
             elif ours == "biography":
@@ -321,14 +341,16 @@ class _Tables:
         self._run(f"ALTER TABLE {name}_read RENAME TO {name}")
         for ours in mapped:
             if ours in IDS or ours == "role":
+                hint = FILLED.format(mapped[ours]).replace("'", "''") * (ours == "brand")
                 self._tell(
                     name,
                     ours,
                     f"FROM {name} AS t WHERE t.{ours} IS NULL",
                     f"coalesce(t.{ours}_given, '')",
-                    f"coalesce(t.{ours}_wanted, '{A_VALUE}')",
+                    f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
                 )
                 self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
+        self._note_dates(name)
 
     def _reader(self, name: str, ours: str) -> Callable[[str], Any] | None:
         """What a cell of a column means."""
@@ -361,11 +383,13 @@ class _Tables:
         return name == raw.COLLABORATIONS and ours == "influencer"
 
     def _texts(self, name: str, ours: str) -> Iterator[str]:
-        select = f"SELECT DISTINCT {ours} AS text FROM {name} WHERE {ours} IS NOT NULL"
+        plain = _PLAIN.get(ours, "NULL").format(ours)
+        rows = f"FROM {name} WHERE {ours} IS NOT NULL AND {plain} IS NULL"
+        select = f"SELECT DISTINCT {ours} AS text {rows}"
         return (text for (text,) in self.engine.rows(select, "text"))
 
     def _note_texts(self, name: str) -> None:
-        """Tells of texts that are cut, or were read in a wrong encoding, and of odd dates."""
+        """Tells of texts that are cut, or were read in a wrong encoding."""
         for ours in ("text", "biography", "name"):
             if ours not in COLUMNS[name]:
                 continue
@@ -390,24 +414,16 @@ class _Tables:
                     "letters as they were written, not 'Ã©' for 'é'; option 'encoding' may help"
                 )
                 self._note(name, ours, f"{n_odd:,} texts in a wrong encoding", wanted)
+
+    def _note_dates(self, name: str) -> None:
+        """Tells of the earliest and the latest date, where they cannot be right."""
         if "timestamp" in COLUMNS[name]:
-            now = time.time()
-            odd = [
-                found
-                for value, n in self._run(
-                    f"SELECT value, count(*) FROM {name} AS t JOIN {name}_timestamp AS m "
-                    "ON t.timestamp = m.text GROUP BY value"
-                )
-                if value is not None and (found := odd_moment(value, now))
-                for _ in range(n)
-            ]
-            for words in dict.fromkeys(odd):
-                self._note(
-                    name,
-                    "timestamp",
-                    f"{odd.count(words):,} dates {words}",
-                    "dates of posts and collaborations; options 'dates' and 'columns' may help",
-                )
+            for seconds in self._run(f"SELECT min(timestamp), max(timestamp) FROM {name}")[0]:
+                words = seconds is not None and odd_moment(seconds, time.time())
+                if words:
+                    found = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}, {words}"
+                    wanted = "dates of posts or collaborations; option 'dates' may help"
+                    self._note(name, "timestamp", found, wanted)
 
     # --- rows that are left out
 
@@ -435,11 +451,11 @@ class _Tables:
         self._run(
             f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, "
             f"row_number() OVER w AS place, first_value({own}) OVER w AS best FROM {table} "
-            f"WINDOW w AS (PARTITION BY {key} ORDER BY {'role, ' * of_accounts}{filled} DESC, "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {filled} DESC, "
             f"{order}, file, row)"
         )
         self._run(
-            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order} FROM ranked "
+            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order}, file, row FROM ranked "
             "WHERE place = 1"
         )
         column, wanted = why
@@ -587,7 +603,11 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
 
 
 _DEFAULT: Final = [suffix for suffix in SUFFIXES if suffix != ".txt"]
-DEFAULT_SUFFIXES: Final = (*_DEFAULT, ".zip", *(f"{x}{y}" for x in _DEFAULT for y in PACKED))
+DEFAULT_SUFFIXES: Final = (
+    *_DEFAULT,
+    ".zip",
+    *(f"{x}{y}" for x in _DEFAULT for y in (*PACKED, ".zip")),
+)
 
 
 def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:

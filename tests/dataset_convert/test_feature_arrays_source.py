@@ -14,6 +14,7 @@ import openpyxl
 import pandas as pd
 import pytest
 import yaml
+from dataset_convert.reading.array_settings import read_array_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.reading.array_settings import read_array_settings
 from dataset_convert.sources import feature_arrays, find_source, source_names
 
 WIDTHS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_convert.folders import find_default, find_files, fingerprint, inside, name_in
+from dataset_convert.folders import find_default, find_files, inside, name_in
 from dataset_convert.problems import ConversionError, Problems
 
 

@@ -22,11 +22,10 @@ from written_release import N_PADDING, write_release, write_workbook, write_xls
 
 from dataset_convert import raw
 from dataset_convert.problems import ConversionError, Problems
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.raw import MAX_TEXT, Post, RawMaterial
 from dataset_convert.sources import find_source, gan2019, source_names
 from dataset_convert.sources.gan2019 import CATEGORY_NAMES, unescaped
 from dataset_convert.sources.gan2019_rows import Smallest, keyed_hash
-from dataset_convert.sources.tables import MAX_TEXT
 
 Rows = Iterable[Sequence[Any]]
 
