@@ -502,8 +502,11 @@ class _Release:
         for where, row, *cells in rows:
             pair = [tidy(cell or "").lower() for cell in cells]
             if not all(pair):
-                wanted = "the names of brand and influencer" + " in columns A and B" * is_workbook
-                self.problems.refuse(where, row=row, value="", wanted=wanted)
+                theirs = self.settings.columns.pairs
+                columns = ("A", "B") if is_workbook else (theirs.brand, theirs.influencer)
+                column = columns[pair.index("")]
+                wanted = f"the names of brand and influencer in columns {' and '.join(columns)}"
+                self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
             names.append((pair[0], pair[1]))
         n_pairs = len(next(iter(self.arrays[part][schema.BRAND].values())).rows) // 2
         if len(names) != n_pairs:

@@ -6,7 +6,7 @@ import tempfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ SHEET = "xl/worksheets/sheet1.xml"
 
 
 def rows_of(path: Path, problems: Problems | None = None) -> dict[str, list[list[Any]]]:
-    problems = problems or Problems()
+    problems = Problems() if problems is None else problems
     return {sheet.name: list(sheet.rows) for sheet in read_sheets(path, path.name, problems)}
 
 
@@ -117,6 +117,11 @@ cell_values = st.one_of(
 )
 
 
+def _plain(value: Any) -> Any:
+    is_day = isinstance(value, datetime) and value.time() == time()
+    return "" if value is None else value.date() if is_day else value
+
+
 @settings(max_examples=25)
 @given(rows=st.lists(st.lists(cell_values, max_size=5), min_size=1, max_size=7))
 def test_what_openpyxl_wrote_is_read_as_openpyxl_reads_it(rows: list[list[Any]]) -> None:
@@ -126,7 +131,7 @@ def test_what_openpyxl_wrote_is_read_as_openpyxl_reads_it(rows: list[list[Any]])
         written.active.append(row)
     written.save(stream)
     oracle = openpyxl.load_workbook(io.BytesIO(stream.getvalue()), read_only=True).active
-    expected = [["" if x is None else x for x in row] for row in oracle.iter_rows(values_only=True)]
+    expected = [[_plain(x) for x in row] for row in oracle.iter_rows(values_only=True)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "book.xlsx")
         path.write_bytes(stream.getvalue())
@@ -251,7 +256,7 @@ def test_a_directory_that_lies_of_sizes_is_refused(book: Path) -> None:
     content = book.read_bytes()
     assert content.count(size) >= 2
     book.write_bytes(content.replace(size, (1000).to_bytes(4, "little")))
-    assert "found 'Bad CRC-32" in refusal(book)
+    assert "Bad CRC-32" in refusal(book)
 
 
 def test_passwords(book: Path, tmp_path: Path) -> None:
@@ -265,7 +270,7 @@ def test_passwords(book: Path, tmp_path: Path) -> None:
     binary = (tmp_path / "book.xls").read_bytes()
     # A record of the same length as the one for the width of the date window becomes a password.
     begin = binary.index(b"\x22\x00\x02\x00")
-    (tmp_path / "book.xls").write_bytes(binary[:begin] + b"\x2f" + binary[begin + 1 :])
+    (tmp_path / "book.xls").write_bytes(binary[:begin] + b"\x2f\0\2\0\1" + binary[begin + 5 :])
     assert "wanted a workbook that is whole and has no password" in refusal(tmp_path / "book.xls")
     # With a password, the newer format is put into a container of the older one.
     name = "EncryptedPackage".encode("utf-16-le")
