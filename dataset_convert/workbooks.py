@@ -80,8 +80,7 @@ def read_sheets(
     """
     try:
         _check(path, file, problems)
-        with path.open("rb") as stream:
-            book = python_calamine.CalamineWorkbook.from_filelike(stream)
+        book = _open(path)
         names = [
             one.name
             for one in book.sheets_metadata
@@ -100,6 +99,15 @@ def read_sheets(
         problems.refuse(file, value=error, wanted=_A_WORKBOOK)
     except OSError as error:
         problems.refuse(file, value=error.strerror or error, wanted="a readable file")
+
+
+def _open(path: Path) -> python_calamine.CalamineWorkbook:
+    try:
+        return python_calamine.CalamineWorkbook.from_path(path)
+    except python_calamine.CalamineError:
+        # Its name may say something else than its content, which is read into memory then.
+        with path.open("rb") as stream:
+            return python_calamine.CalamineWorkbook.from_filelike(stream)
 
 
 def _rows(sheet: python_calamine.CalamineSheet, left: int) -> Iterator[list[Cell]]:

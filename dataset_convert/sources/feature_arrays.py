@@ -197,7 +197,9 @@ class _Release:
         self.engine = Engine(root, memory="256MB", threads=1)
 
     def read(self) -> RawMaterial:
-        names = {part: self._names(part, file) for part, file in self.settings.pairs.items()}
+        names: dict[str, list[Pair]] = {
+            part: self._names(part, file) for part, file in self.settings.pairs.items()
+        }
         places, pairs, parts = self._accounts(names)
         vectors: dict[str, dict[str, Vector]] = {}
         for side, of_side in places.items():
@@ -246,7 +248,7 @@ class _Release:
 
     def _find_arrays(self) -> dict[str, dict[str, dict[str, NamedArray]]]:
         """Part -> side -> modality -> array, mapped; every part has the same modalities."""
-        patterns = PATTERNS | self.settings.arrays
+        patterns: dict[str, str | None] = {**PATTERNS, **self.settings.arrays}
         if self.settings.attributes is not None:
             # What is made from the attributes takes the place of the arrays.
             patterns[schema.ATTRIBUTE_VECTOR] = None
@@ -255,9 +257,9 @@ class _Release:
         }
         for modality, pattern in patterns.items():
             n_found = len(self.paths)
-            for part in _PARTS if pattern else ():
-                for side in schema.SIDES:
-                    name = pattern.replace("{part}", part).replace("{side}", _WORD_OF[side])
+            for part in _PARTS:
+                for side in schema.SIDES if pattern else ():
+                    name = (pattern or "").replace("{part}", part).replace("{side}", _WORD_OF[side])
                     path = self._find(name, modality)
                     if path is not None:
                         file = name_in(self.root, path)
@@ -348,7 +350,7 @@ class _Release:
             else:
                 influencer_rows.append(row)
         influencer_of, influencers = self._named(influencer_rows, schema.INFLUENCER, brands)
-        places = {schema.BRAND: brands, schema.INFLUENCER: influencers}
+        places: dict[str, dict[str, Place]] = {schema.BRAND: brands, schema.INFLUENCER: influencers}
         return places, self._pairs(brand_of, influencer_of), self._parts(brand_of)
 
     def _identities(self, arrays: Mapping[str, NamedArray], what: str) -> list[bytes]:

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from dataset_convert import raw, schema
+from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.engine import Engine
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.problems import NAME, OWN, Problems
@@ -38,19 +39,6 @@ DESCRIPTION = (
 
 PUBLISHED_SPLITS = ("morning", "gan2019")
 """The published ones, of `--split`."""
-
-Kind = Literal[
-    "brand_biographies",
-    "influencer_biographies",
-    "brand_posts",
-    "influencer_posts",
-    "audience_posts",
-    "pairs",
-    "training_pairs",
-    "test_pairs",
-    "categories",
-]
-PostKind = Literal["brand_posts", "influencer_posts", "audience_posts"]
 
 FILES: Final[dict[str, str]] = {
     "brand_biographies": "brand_biography.xls*",
@@ -94,7 +82,7 @@ _NOT_NEEDED: Final = frozenset(
     {"competence", "followers", "path1", "path2", "timestamp", "comments", "likes"}
 )
 _CONTENT: Final = ("brand_posts", "influencer_posts")
-_TRUTH: Final = ("pairs", "training_pairs", "test_pairs")
+_TRUTH: Final[tuple[str, ...]] = ("pairs", "training_pairs", "test_pairs")
 
 _ESCAPE = re.compile(
     r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([nrt\\]))", re.ASCII
@@ -121,8 +109,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    files: dict[Kind, tuple[str, ...]] = {}
-    images: dict[PostKind, str] = {}
+    files: dict[str, tuple[str, ...]] = {}
+    images: dict[str, str] = {}
     split: Literal["morning", "gan2019", "none"] = "morning"
     max_posts: int = Field(default=50, ge=1)
     max_members: int = Field(default=25, ge=1)
@@ -142,6 +130,15 @@ class Settings(BaseModel):
             raise ValueError("hold a file's name, a pattern, or a list of them for every kind")
         return lists
 
+    @field_validator("files", "images")
+    @classmethod
+    def _of_kinds(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        known = FILES if info.field_name == "files" else FOLDERS
+        for kind in value:
+            if kind not in known:
+                raise ValueError(f"have the key {wanted_word(kind, known)}, not {shown(kind)}")
+        return value
+
 
 def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
     """Reads a release; `docs/convert_gan2019.md` tells the files and the options.
@@ -157,8 +154,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or one of
             which no row can be used.
     """
-    parts = {"files": [*FILES], "images": [*PostKind.__args__]}
-    settings = check_options(Settings, options, parts)
+    settings = check_options(Settings, options, {})
     root = Path(folder).resolve()
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="the folder of a release")
@@ -172,8 +168,7 @@ class _Release:
         self.root, self.settings, self.problems = root, settings, problems
         self.files = _find_workbooks(root, settings, problems)
         self.images = {
-            kind: Images(root, _image_folder(root, settings, kind, problems))
-            for kind in PostKind.__args__
+            kind: Images(root, _image_folder(root, settings, kind, problems)) for kind in FOLDERS
         }
         self.names = Names()
         self.competence: dict[Pair, float | None] = {}
@@ -446,7 +441,7 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
     patterns = FILES | ({} if settings.split == "none" else {TEST_LIST: TEST_LISTS[settings.split]})
     found: dict[str, list[Path]] = {}
     for kind, default in patterns.items():
-        given = settings.files.get(kind)  # type: ignore[call-overload]
+        given = settings.files.get(kind)
         # Spreadsheets keep a file with ~$ beside a workbook that is open.
         there = [path.name for path in root.glob(default) if path.is_file()]
         names = given or [name for name in there if not name.startswith("~$")]
@@ -460,13 +455,13 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
         # Their pattern fits the workbooks of all posts.
         others = {path for kind, paths in found.items() if kind != "brand_posts" for path in paths}
         found["brand_posts"] = [path for path in found["brand_posts"] if path not in others]
-    wanted = {"pairs": "the ground truth pre_dataset.xls"}
+    missing = {"pairs": "the ground truth pre_dataset.xls"}
     if TEST_LIST in patterns:
         file = patterns[TEST_LIST].replace("*", "x")
-        wanted[TEST_LIST] = (
+        missing[TEST_LIST] = (
             f"{file}, the test list of the split '{settings.split}', or another 'split'"
         )
-    for kind, what in wanted.items():
+    for kind, what in missing.items():
         if not found[kind]:
             there = sorted(path.name for path in root.iterdir())
             what = f"{what}, or its name in option 'files.{kind}'" if kind in FILES else what
@@ -474,7 +469,7 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
     return {kind: paths for kind, paths in found.items() if paths}
 
 
-def _image_folder(root: Path, settings: Settings, kind: PostKind, problems: Problems) -> str:
+def _image_folder(root: Path, settings: Settings, kind: str, problems: Problems) -> str:
     folder = settings.images.get(kind, "audience" if kind == "audience_posts" else ".")
     if inside(root, folder) is None:
         problems.refuse(f"option 'images.{kind}'", value=folder, wanted=WITHIN)

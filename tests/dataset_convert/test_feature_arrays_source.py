@@ -421,7 +421,7 @@ def test_attributes_as_lists(tmp_path: Path) -> None:
     )
     material, problems = read(folder, with_attributes(folder, lines, "lists.jsonl"))
     assert material.vectors["attribute_vector"]["pia"].tolist() == [0.75, 1.125]
-    assert "lists.jsonl, row 2, column 'attributes': found 'a list of lists'; wanted te" in problems[1]
+    assert "row 2, column 'attributes': found 'a list of lists'; wanted text" in problems[1]
 
 
 @pytest.mark.parametrize(
