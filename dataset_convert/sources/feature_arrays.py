@@ -32,7 +32,10 @@ DESCRIPTION = (
     "trainset/brand_text_train.npy; accounts get their names from lists of pairs, where there are"
 )
 
-PATTERNS: Final = {
+Modality = Literal[
+    "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector"
+]
+PATTERNS: Final[dict[Modality, str]] = {
     schema.CONTENT_TOPICS: "{part}set/{side}_text_{part}.npy",
     schema.CONTENT_VISUAL: "{part}set/{side}_image_{part}.npy",
     schema.AUDIENCE_TOPICS: "audience_{part}set/{side}_text_{part}.npy",
@@ -55,9 +58,6 @@ _WORD_OF: Final[dict[str, str]] = {schema.BRAND: "brand", schema.INFLUENCER: "in
 """Side -> what the arrays' names call it."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
-Modality = Literal[
-    "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector"
-]
 Pair = tuple[str, str]
 """Brand and influencer."""
 Place = tuple[str, int]
@@ -248,7 +248,8 @@ class _Release:
 
     def _find_arrays(self) -> dict[str, dict[str, dict[str, NamedArray]]]:
         """Part -> side -> modality -> array, mapped; every part has the same modalities."""
-        patterns: dict[str, str | None] = {**PATTERNS, **self.settings.arrays}
+        given = self.settings.arrays
+        patterns = {modality: given.get(modality, name) for modality, name in PATTERNS.items()}
         if self.settings.attributes is not None:
             # What is made from the attributes takes the place of the arrays.
             patterns[schema.ATTRIBUTE_VECTOR] = None
@@ -269,6 +270,10 @@ class _Release:
             if pattern and len(self.paths) == n_found and modality in self.settings.arrays:
                 wanted = "a pattern that names files of the folder"
                 self.problems.refuse(f"option 'arrays.{modality}'", value=pattern, wanted=wanted)
+        self._refuse_missing(found)
+        return {part: sides for part, sides in found.items() if any(sides.values())}
+
+    def _refuse_missing(self, found: Mapping[str, Mapping[str, Mapping[str, NamedArray]]]) -> None:
         for side in schema.SIDES:
             train, test = found[schema.TRAIN][side], found[schema.TEST][side]
             if not train:
@@ -282,9 +287,8 @@ class _Release:
                     f"the {modality} of the {side}s for train and test, or "
                     f"'arrays: {{{modality}: ~}}' to leave it out"
                 )
-                one = (train | test)[modality].file
+                one = {**train, **test}[modality].file
                 self.problems.refuse(one, value="no such array of the other part", wanted=wanted)
-        return {part: sides for part, sides in found.items() if any(sides.values())}
 
     def _find(self, name: str, modality: str) -> Path | None:
         option = f"arrays.{modality}"
