@@ -169,10 +169,10 @@ def _check_package(path: Path, file: str, problems: Problems) -> None:
             if is_sheet and member.filename.endswith(".xml"):
                 has_formulas |= _check_sheet(archive, member, file, problems)
             elif member.filename.endswith((".xml", ".bin")):
-                for _ in _blocks(archive, member):
-                    pass
+                for block in _blocks(archive, member):
+                    has_formulas = has_formulas or b"table:formula=" in block
     if has_formulas:
-        wanted = "values typed in: the results count that the spreadsheet saved"
+        wanted = "values: of formulas the results that the file holds are read"
         problems.note(file, row=None, column="", value="formulas", wanted=wanted, kind=OWN)
 
 

@@ -273,10 +273,15 @@ def test_workbooks(tmp_path: Path) -> None:
     sheet.append([None, "y", 1.5])
     sheet.append(["b", pd.Timestamp("2025-10-26 18:46"), None])
     sheet.merge_cells("A4:A5")
+    sheet["D4"] = "=1+1"
     book.create_sheet("Other").append(["account", "text"])
     book.create_sheet("Notes").append(["x"])
     book.save(tmp_path / "x.xlsx")
-    rows, _ = load(tmp_path, "x.xlsx", sheet="Sheet")
+    rows, told = load(tmp_path, "x.xlsx", sheet="Sheet")
+    assert told == [
+        "x.xlsx: found 'formulas'; "
+        "wanted values: of formulas the results that the file holds are read"
+    ]
     expected = [(4, "a", "x", "12400"), (5, "a", "y", "1.5"), (6, "b", "2025-10-26T18:46:00", None)]
     assert rows == expected
     del book["Other"]

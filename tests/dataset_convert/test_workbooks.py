@@ -164,8 +164,8 @@ def test_formulas_are_told_once_and_their_saved_results_read(book: Path, formula
     problems = Problems()
     assert [row[-1] for row in rows_of(book, problems)["Sheet"]] == [3]
     assert problems.lines() == [
-        "book.xlsx: found 'formulas'; wanted values typed in: the results count that the "
-        "spreadsheet saved"
+        "book.xlsx: found 'formulas'; wanted values: of formulas the results that the file holds "
+        "are read"
     ]
     replace_rows(book, '<row><c t="inlineStr"><is><t>:face &lt;f&gt; f</t></is></c></row>')
     assert rows_of(book, problems)["Sheet"] == [[":face <f> f"]]
