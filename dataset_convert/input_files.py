@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from dataset_convert.problems import OWN, Problems
-from dataset_convert.workbooks import Sheet, cell_text, read_sheets
+from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO, Sheet, cell_text, read_sheets
 
 Kind = Literal["csv", "lines", "json", "parquet"]
 
@@ -46,8 +46,6 @@ MAX_DEPTH: Final = 128
 """Levels of JSON within JSON."""
 MAX_UNPACKED: Final = 2**33
 """Bytes of what an archive unpacks to."""
-MAX_RATIO, FREE_BYTES = 200, 2**26
-"""How many times its size a file may unpack to, beyond bytes that are unpacked in any case."""
 
 _BLOCK: Final = 2**20
 _BOMS: Final = (

@@ -11,8 +11,9 @@ import duckdb
 import numpy as np
 
 from dataset_convert.common.errors import closest
-from dataset_convert.input_files import FREE_BYTES, MAX_OBJECT, MAX_RATIO, MAX_UNPACKED, Text
+from dataset_convert.input_files import MAX_OBJECT, MAX_UNPACKED, Text
 from dataset_convert.problems import OWN, Problems
+from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO
 
 if TYPE_CHECKING:
     from dataset_convert.engine import Engine, How

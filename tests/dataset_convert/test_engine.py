@@ -17,7 +17,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from dataset_convert import input_files, loading
+from dataset_convert import input_files, loading, workbooks
 from dataset_convert.engine import Engine, How
 from dataset_convert.problems import ConversionError, Problems
 
@@ -321,7 +321,8 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_files, "MAX_LINE", 5_000)
     monkeypatch.setattr(input_files, "MAX_OBJECT", 3_000)
     monkeypatch.setattr(loading, "MAX_OBJECT", 3_000)
-    monkeypatch.setattr(input_files, "FREE_BYTES", 10_000)
+    for module in (input_files, workbooks):
+        monkeypatch.setattr(module, "FREE_BYTES", 10_000)
     monkeypatch.setattr(input_files, "_BLOCK", 1_000)
     (tmp_path / "x.csv").write_bytes(b"account,text\na,b" + b"x" * 9_000 + b"\n")
     assert "a row of more than 5,000 bytes" in refusal(tmp_path, "x.csv")

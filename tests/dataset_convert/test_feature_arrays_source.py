@@ -590,7 +590,7 @@ def test_list_of_pairs_without_arrays_or_names(tmp_path: Path) -> None:
     for row in (["ada", "pia"], ["bob"], ["ada", "pia"], ["bob", "ros"]):
         book.worksheets[0].append(row)
     book.save(folder / "train.xlsx")
-    message = "train.xlsx, sheet 'Sheet', row 2: found ''; wanted the names of brand and influencer"
+    message = "train.xlsx, sheet 'Sheet', row 2, column 'B': found ''; wanted the names of"
     assert message in refusal(folder, {"pairs": {"train": "train.xlsx"}})
 
 
