@@ -65,10 +65,14 @@ def make_splits(
     Raises:
         ConversionError: There are too few brands.
     """
-    return {
-        schema.NEW_BRAND: _new_brand(material.brand_parts, brands, interactions, settings, tell),
-        schema.KNOWN_BRAND: known_brand_split(interactions, seed=settings.seed),
+    splits = {
+        schema.NEW_BRAND: _new_brand(material.brand_parts, brands, interactions, settings, tell)
     }
+    try:
+        splits[schema.KNOWN_BRAND] = known_brand_split(interactions, seed=settings.seed)
+    except ValueError:
+        tell(f"{schema.KNOWN_BRAND}: left out, because no brand has three collaborations")
+    return splits
 
 
 def training_accounts(splits: Splits) -> set[str]:
@@ -85,7 +89,7 @@ def influencer_category(
     known = rows.set_index(raw.ACCOUNT)[raw.CATEGORY].sort_index()
     if schema.BRAND_CATEGORY not in brands or known.isna().any():
         return None
-    if set(known) != set(brands[schema.BRAND_CATEGORY]):
+    if set(known) != set(brands[schema.BRAND_CATEGORY].dropna()):
         tell("Brands and influencers have different categories, so that there is no cAUC.")
         return None
     return known
@@ -120,11 +124,12 @@ def _accounts(
     rows = material.accounts[material.accounts[raw.ROLE] == side].sort_values(raw.ACCOUNT)
     table = pd.DataFrame({schema.ACCOUNT_ID[side]: rows[raw.ACCOUNT].to_numpy(dtype=object)})
     if side == schema.BRAND:
-        n_unknown = int(rows[raw.CATEGORY].isna().sum())
-        if n_unknown:
-            tell(f"{n_unknown} brands have no category, so that no category is used for brands.")
-        else:
-            table[schema.BRAND_CATEGORY] = rows[raw.CATEGORY].to_numpy(dtype=object)
+        unknown = rows[raw.CATEGORY].isna()
+        if unknown.any():
+            tell(f"{int(unknown.sum()):,} of {len(rows):,} brands have no category.")
+        if not unknown.all():
+            cells = [known if isinstance(known, str) else None for known in rows[raw.CATEGORY]]
+            table[schema.BRAND_CATEGORY] = _objects(cells)
     followers = rows[raw.FOLLOWERS].to_numpy(dtype=np.float64)
     if not np.isnan(followers).all():
         table[schema.account_field(side, schema.FOLLOWERS)] = (
@@ -146,7 +151,7 @@ def _new_brand(
 ) -> dict[str, pd.DataFrame]:
     pool = brands if not named else brands[brands[schema.BRAND_ID].map(named.get) == schema.TRAIN]
     drawn: dict[str, pd.DataFrame] = {}
-    if schema.VALID not in named.values():
+    if schema.VALID not in named.values() and not (named and settings.n_valid == 0):
         n_test = 0 if named else settings.n_test
         of_pool = interactions[interactions[schema.BRAND_ID].isin(pool[schema.BRAND_ID])]
         try:
@@ -157,7 +162,8 @@ def _new_brand(
             raise ConversionError(
                 f"The brands cannot be split: {len(pool)} can be drawn from, which do not give "
                 f"validation brands for n_valid {settings.n_valid} and test brands for n_test "
-                f"{n_test} and leave one for training. Change 'splits' in the configuration."
+                f"{n_test} and leave one for training. Change 'splits' in the configuration, e.g. "
+                "to 'n_valid: 0' and 'n_test: 0', so that all brands are learnt from."
             ) from None
     parts = dict(named) | {
         brand: part for part, pairs in drawn.items() for brand in pairs[schema.BRAND_ID]
@@ -169,7 +175,7 @@ def _new_brand(
     part_of = ordered[schema.BRAND_ID].map(parts.get)
     split = {part: ordered[part_of == part].reset_index(drop=True) for part in schema.PARTS}
     for part in (schema.TRAIN, schema.VALID):
-        if split[part].empty:
+        if split[part].empty and (part == schema.TRAIN or settings.n_valid):
             raise ConversionError(
                 f"The brands cannot be split: no pair is of a brand of the part '{part}'."
             )

@@ -32,7 +32,7 @@ HEAVY_TOPIC: Final = 0.5
 RARE_MODALITY: Final = 0.5
 """A modality that a smaller share of a side has is rare."""
 REPEATED: Final = (
-    *("every row once", "every pair once: the first", "the same content"),
+    *("every row once", "every pair once", "the same content"),
     *("the same vectors", "one vector an account"),
 )
 """Beginnings of the reasons that tell of repeated rows."""

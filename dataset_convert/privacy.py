@@ -422,7 +422,7 @@ def _refuse_gaps(data: AtomicData, left: AtomicData, account: str) -> None:
             )
     if left.influencer_category is None:
         return
-    lost = set(left.brands[schema.BRAND_CATEGORY]) ^ set(left.influencer_category)
+    lost = ({*left.brands[schema.BRAND_CATEGORY]} - {""}) ^ set(left.influencer_category)
     if lost:
         raise ConversionError(
             f"{shown(account)} is the last account of category {shown(min(lost))} on its side of "

@@ -14,6 +14,11 @@ ACCOUNTS, COLLABORATIONS, POSTS = "accounts", "collaborations", "posts"
 AUDIENCE, SPLITS, VECTORS = "audience", "splits", "vectors"
 ACCOUNT_COLUMNS = (ACCOUNT, ROLE, NAME, BIOGRAPHY, CATEGORY, FOLLOWERS)
 
+MAX_TEXT = 10_000
+"""Characters of a caption or biography that are kept: several times what platforms allow."""
+CUT = f"at most {MAX_TEXT:,} characters: the rest was cut off, the row stays"
+MERGED = "every row once: an identical row was merged"
+
 
 @dataclass(frozen=True, slots=True)
 class Post:

@@ -23,8 +23,9 @@ def new_brand_split(
     Args:
         brands: `brand_id` and, where known, `brand_category`; one stratum without it.
         interactions: The positive pairs.
-        n_valid: Validation brands: their number, or as a float in (0, 1) their share of all.
-        n_test: Test brands, likewise; 0 gives a split without test part.
+        n_valid: Validation brands: their number, or as a float in (0, 1) their share of all; 0
+            gives a split without validation part.
+        n_test: Test brands, likewise.
         seed: Of the draw.
 
     Returns:
@@ -38,7 +39,7 @@ def new_brand_split(
         schema.TEST: _count(n_test, len(categories), "n_test"),
         schema.VALID: _count(n_valid, len(categories), "n_valid"),
     }
-    if counts[schema.VALID] < 1 or sum(counts.values()) >= len(categories):
+    if (counts[schema.VALID] < 1 and n_valid) or sum(counts.values()) >= len(categories):
         raise ValueError(
             "The 'n_valid' and 'n_test' parameters of new_brand_split must give at least one "
             f"validation brand and leave one of {len(categories)} for training. "
@@ -112,7 +113,7 @@ def _categories(brands: pd.DataFrame, interactions: pd.DataFrame) -> "pd.Series[
     """Categories of the brands that have a pair, by id, sorted by id."""
     active = brands[brands[schema.BRAND_ID].isin(interactions[schema.BRAND_ID])]
     if schema.BRAND_CATEGORY in brands:
-        categories = active.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+        categories = active.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY].fillna("")
     else:
         categories = pd.Series("", index=active[schema.BRAND_ID])
     return categories.sort_index()

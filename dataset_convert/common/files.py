@@ -151,7 +151,7 @@ def recover(folder: Path) -> None:
     """Clears away what killed processes left of a folder, and puts it back if it stood aside."""
     for kind in (_ASIDE, _MAKING):
         for left in folder.parent.glob(f".{folder.name}.{kind}-*"):
-            if _is_running(left.name.rpartition("-")[2]):
+            if is_running(left.name.rpartition("-")[2]):
                 continue
             if kind == _ASIDE and not folder.exists():
                 left.rename(folder)
@@ -159,7 +159,8 @@ def recover(folder: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_running(process: str) -> bool:
+def is_running(process: str) -> bool:
+    """Whether a process of this number runs that is not this one; True where it is no number."""
     if not process.isdecimal():
         return True
     try:

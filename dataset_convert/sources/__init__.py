@@ -2,13 +2,18 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
 
 from dataset_convert.common.errors import wanted_word
+from dataset_convert.common.settings import problems_of
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class Source(Protocol):
@@ -50,6 +55,26 @@ def find_source(name: str) -> Source:
             f"Unknown source {name!r}; wanted {wanted_word(name, source_names())}."
         )
     return source
+
+
+def check_options(
+    model: type[Options], options: Mapping[str, Any], parts: Mapping[str, Collection[str]]
+) -> Options:
+    """Returns the options of a source, checked.
+
+    Args:
+        model: Has a field an option.
+        options: The mapping `source` of the configuration, without the source's name.
+        parts: Option that is a mapping -> its keys, of which a wrong one is told the nearest.
+
+    Raises:
+        ConversionError: An unknown key, or a value that is none.
+    """
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        lines = problems_of(error, known=[*model.model_fields], parts=parts)
+        raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
 
 
 def _module_names() -> list[str]:

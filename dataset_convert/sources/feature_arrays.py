@@ -1,45 +1,158 @@
 """Released per-pair feature arrays, brought back to accounts and the pairs that worked together."""
 
+import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from dataset_convert import raw, schema
-from dataset_convert.problems import Problems
+from dataset_convert.engine import Delimiter, Encoding, Engine, How
+from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
+from dataset_convert.input_files import WORKBOOKS
+from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
+from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reading import values as v
-from dataset_convert.reading.accounts import known_account
-from dataset_convert.reading.array_settings import (
-    ATTRIBUTES,
-    CATEGORIES,
-    COLUMNS,
-    PAIRS,
-    ArraySettings,
-    AttributeFiles,
-    read_array_settings,
-)
-from dataset_convert.reading.files import find_files, fingerprint, name_in
-from dataset_convert.reading.node_means import read_embedding, read_node_means
-from dataset_convert.reading.options import refuse_option
-from dataset_convert.reading.pair_accounts import Pair, PairAccounts, find_accounts
-from dataset_convert.reading.pair_arrays import PairArrays, find_arrays
-from dataset_convert.reading.records import Table
-from dataset_convert.reading.values import BadValue, Values
-from dataset_convert.reading.vectors import Alignment, Vector
-from dataset_convert.reading.workbooks.reader import read_workbook
+from dataset_convert.sources import check_options
+from dataset_convert.sources.gan2019_rows import ONE_ROLE
+from dataset_convert.values import tidy
+from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
+from dataset_convert.workbooks import cell_text, read_sheets
 
 DESCRIPTION = (
     "the released feature arrays, a positive and a negative row a pair, such as "
     "trainset/brand_text_train.npy; accounts get their names from lists of pairs, where there are"
 )
 
-WORKBOOKS = (".xlsx", ".xls")
-ONE_CATEGORY = "one category a brand: the first row stays"
+Modality = Literal[
+    "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector"
+]
+PATTERNS: Final[dict[Modality, str]] = {
+    schema.CONTENT_TOPICS: "{part}set/{side}_text_{part}.npy",
+    schema.CONTENT_VISUAL: "{part}set/{side}_image_{part}.npy",
+    schema.AUDIENCE_TOPICS: "audience_{part}set/{side}_text_{part}.npy",
+    schema.AUDIENCE_VISUAL: "audience_{part}set/{side}_image_{part}.npy",
+    schema.ATTRIBUTE_VECTOR: "attribute_{part}set_n2v/{side}_attribute_{part}_n2v*.npy",
+}
+"""Modality -> names of its arrays in the release. `*` leaves out the other test arrays, whose names
+have another word before `n2v`: they pair every test brand with every test influencer."""
+
+ONE_CATEGORY: Final = "one category a brand: the first row stays"
+SAME_BRAND: Final = "the same brand in both rows of a pair: the positive row stays"
+MERGED_PAIRS: Final = "every pair once: rows of the same pair were merged"
+ONE_PART: Final = "a brand in train or in test: it stays in test, with all its pairs"
+ONE_VECTOR: Final = "the same vectors in every row of an account: the most frequent ones stay"
+A_NODE: Final = "a node of the embedding: it counts for nothing"
+A_HEADER: Final = "the number of nodes and the dimension in line 1, as word2vec writes them"
+
+_PARTS: Final = (schema.TRAIN, schema.TEST)
+_WORD_OF: Final[dict[str, str]] = {schema.BRAND: "brand", schema.INFLUENCER: "in"}
+"""Side -> what the arrays' names call it."""
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+Pair = tuple[str, str]
+"""Brand and influencer."""
+Place = tuple[str, int]
+"""Part and row, counted from 0, of an account's vectors."""
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AttributeFiles(_Checked):
+    """What attribute vectors are made from: accounts with attributes, and node embeddings."""
+
+    table: str
+    embedding: str
+
+
+class Columns(_Checked):
+    """Table -> our column -> theirs."""
+
+    class Pairs(_Checked):
+        """Of lists of pairs."""
+
+        brand: str = "brand"
+        influencer: str = "influencer"
+
+    class Categories(_Checked):
+        """Of a table of brands."""
+
+        brand: str = "brand"
+        category: str = "category"
+
+    class Attributes(_Checked):
+        """Of a table of accounts."""
+
+        account: str = "account"
+        attributes: str = "attributes"
+
+    pairs: Pairs = Pairs()
+    categories: Categories = Categories()
+    attributes: Attributes = Attributes()
+
+
+class Settings(_Checked):
+    """The mapping `source` of the configuration.
+
+    Attributes:
+        arrays: Modality -> pattern; None for a modality that is left out.
+        positive: Which row of a pair is the positive one.
+        pairs: Part -> name of a table of the positive pairs in order.
+        categories: Name of a table of brands and categories.
+        attributes: Instead of arrays of attribute vectors.
+        columns: Of these tables.
+        encoding, delimiter: Of text files; found where they are not given.
+        synthetic: Whether the material is synthetic.
+    """
+
+    arrays: dict[Modality, str | None] = {}
+    positive: Literal["first", "second"] = "first"
+    pairs: dict[Literal["train", "test"], str] = {}
+    categories: str | None = None
+    attributes: AttributeFiles | None = None
+    columns: Columns = Columns()
+    encoding: Encoding | None = None
+    delimiter: Delimiter | None = None
+    synthetic: bool = False
+
+    @field_validator("arrays")
+    @classmethod
+    def _patterns(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        for pattern in value.values():
+            if pattern is not None and not ("{side}" in pattern and "{part}" in pattern):
+                raise ValueError("hold names with {side} and {part} in them, or ~")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Settings":
+        if self.attributes is not None and self.arrays.get(schema.ATTRIBUTE_VECTOR) is not None:
+            raise ValueError("have either 'attributes' or 'arrays: attribute_vector', not both")
+        return self
+
+
+class NamedArray(NamedTuple):
+    """An array and its file's name for messages."""
+
+    file: str
+    rows: Array
+
+
+class SideOfRow(NamedTuple):
+    """A brand or influencer of a row: equal identities have equal vectors; "" is no name."""
+
+    place: Place
+    identity: bytes
+    name: str
 
 
 def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
@@ -54,151 +167,484 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or no pair
             that can be used.
     """
-    settings = read_array_settings(options)
+    of_columns = (*Columns.model_fields, "brand", "influencer", "category", "account")
+    parts = {
+        "arrays": [*PATTERNS],
+        "pairs": _PARTS,
+        "columns": of_columns,
+        "attributes": [*AttributeFiles.model_fields],
+    }
+    settings = check_options(Settings, options, parts)
     root = Path(folder).resolve()
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of feature arrays")
-    arrays = find_arrays(root, settings.arrays, problems)
-    names = {part: _names(root, part, arrays, settings, problems) for part in settings.pairs}
-    accounts = find_accounts(arrays, settings.positive, names, problems)
-    vectors: dict[str, dict[str, Vector]] = {}
-    for side, places in accounts.places.items():
-        for modality, found in arrays.vectors(side, places).items():
-            vectors.setdefault(modality, {}).update(found)
-    known = frozenset(account for places in accounts.places.values() for account in places)
-    if settings.attributes is not None:
-        vectors[schema.ATTRIBUTE_VECTOR] = _attribute_vectors(
-            root, settings.attributes, settings, known, problems
-        )
-    categories = _categories(root, accounts, settings, problems)
-    return RawMaterial(
-        accounts=_account_frame(accounts, categories),
-        collaborations=_collaboration_frame(accounts),
-        posts=_no_posts,
-        audience_posts=_no_posts,
-        brand_parts=accounts.parts,
-        influencer_category_is_profile=False,
-        vectors=vectors,
-        fingerprints=_fingerprints(root, arrays, settings, problems),
-        synthetic=settings.synthetic,
-        n_posts=0,
-        n_audience_posts=0,
-    )
+    return _Release(root, settings, problems).read()
 
 
 def _no_posts() -> Iterator[Post]:
     return iter(())
 
 
-def _table(
-    root: Path, kind: str, file: str, option: str, settings: ArraySettings, problems: Problems
-) -> Table:
-    return Table(
-        root,
-        tuple(find_files(root, [file], option, problems)),
-        columns=settings.columns[kind],
-        needed=frozenset(settings.columns[kind]),
-        encoding=settings.encoding,
-        delimiter=settings.delimiter,
-    )
+class _Release:
+    """A release on its way to raw material: arrays, accounts behind their rows, tables beside."""
 
+    def __init__(self, root: Path, settings: Settings, problems: Problems) -> None:
+        self.root, self.settings, self.problems = root, settings, problems
+        self.positive = ("first", "second").index(settings.positive)
+        self.paths: list[Path] = []
+        self.arrays = self._find_arrays()
+        self._refuse_misfits()
+        self.engine = Engine(root, memory="256MB", threads=1)
 
-def _names(
-    root: Path, part: str, arrays: PairArrays, settings: ArraySettings, problems: Problems
-) -> list[Pair]:
-    """The names of a part's positive rows; Instagram's know no difference of letter case."""
-    file, option = settings.pairs[part], f"{PAIRS}.{part}"
-    if part not in arrays.arrays:
-        refuse_option(option, file, f"arrays of the part {part} beside it")
-    if Path(file).suffix.lower() in WORKBOOKS:
-        paths = find_files(root, [file], option, problems)
-        names = [pair for path in paths for pair in _names_of_workbook(path, file, problems)]
-    else:
-        table = _table(root, PAIRS, file, option, settings, problems)
-        names = [pair for _, pair in table.parsed(_pair, Alignment())]
-    n_pairs = arrays.n_rows(part) // 2
-    if len(names) != n_pairs:
-        wanted = f"{n_pairs} rows, one a pair of the arrays"
-        problems.refuse(file, value=f"{len(names)} rows", wanted=wanted)
-    return names
+    def read(self) -> RawMaterial:
+        names: dict[str, list[Pair]] = {
+            part: self._names(part, file) for part, file in self.settings.pairs.items()
+        }
+        places, pairs, parts = self._accounts(names)
+        vectors: dict[str, dict[str, Vector]] = {}
+        for side, of_side in places.items():
+            for modality in self.arrays[schema.TRAIN][side]:
+                found = vectors.setdefault(modality, {})
+                for account, (part, row) in of_side.items():
+                    rows = self.arrays[part][side][modality].rows
+                    vector = check_rows(rows[row : row + 1])[0][0]
+                    if vector.any():
+                        found[account] = vector
+        if self.settings.attributes is not None:
+            known = frozenset(account for of_side in places.values() for account in of_side)
+            vectors[schema.ATTRIBUTE_VECTOR] = self._node_means(self.settings.attributes, known)
+        categories = self._categories(places[schema.BRAND])
+        rows_of_accounts = [
+            (account, side, "", "", categories.get(account), np.nan)
+            for side, of_side in places.items()
+            for account in of_side
+        ]
+        accounts = pd.DataFrame(rows_of_accounts, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
+        ids = [schema.BRAND_ID, schema.INFLUENCER_ID]
+        collaborations = pd.DataFrame(pairs, columns=ids, dtype=object)
+        return RawMaterial(
+            accounts=accounts.assign(**{raw.FOLLOWERS: accounts[raw.FOLLOWERS].astype(np.float64)}),
+            collaborations=collaborations.assign(
+                **{schema.COMPETENCE: np.nan, schema.TIMESTAMP: np.nan}
+            ),
+            posts=_no_posts,
+            audience_posts=_no_posts,
+            brand_parts=parts,
+            influencer_category_is_profile=False,
+            vectors=vectors,
+            fingerprints=self._fingerprints(),
+            synthetic=self.settings.synthetic,
+            n_posts=0,
+            n_audience_posts=0,
+        )
 
+    def _fingerprints(self) -> dict[str, str]:
+        """One for all parts: whatever changes may change which rows are one account."""
+        how = json.dumps(self.settings.model_dump(), sort_keys=True)
+        digest = fingerprint(self.root, self.paths, how, self.problems)
+        return dict.fromkeys((raw.ACCOUNTS, raw.COLLABORATIONS, raw.SPLITS, raw.VECTORS), digest)
 
-def _names_of_workbook(path: Path, file: str, problems: Problems) -> Iterator[Pair]:
-    """The first two columns, without header, as in the release's own workbooks."""
-    for row in read_workbook(path, file, Alignment()):
-        values = dict(zip(COLUMNS[PAIRS], (*row.cells, None, None), strict=False))
+    # --- arrays
+
+    def _find_arrays(self) -> dict[str, dict[str, dict[str, NamedArray]]]:
+        """Part -> side -> modality -> array, mapped; every part has the same modalities."""
+        given = self.settings.arrays
+        patterns = {modality: given.get(modality, name) for modality, name in PATTERNS.items()}
+        if self.settings.attributes is not None:
+            # What is made from the attributes takes the place of the arrays.
+            patterns[schema.ATTRIBUTE_VECTOR] = None
+        found: dict[str, dict[str, dict[str, NamedArray]]] = {
+            part: {side: {} for side in schema.SIDES} for part in _PARTS
+        }
+        for modality, pattern in patterns.items():
+            n_found = len(self.paths)
+            for part in _PARTS:
+                for side in schema.SIDES if pattern else ():
+                    name = (pattern or "").replace("{part}", part).replace("{side}", _WORD_OF[side])
+                    path = self._find(name, modality)
+                    if path is not None:
+                        file = name_in(self.root, path)
+                        array = NamedArray(file, open_matrix(path, file, self.problems))
+                        found[part][side][modality] = array
+                        self.paths.append(path)
+            if pattern and len(self.paths) == n_found and modality in self.settings.arrays:
+                wanted = "a pattern that names files of the folder"
+                self.problems.refuse(f"option 'arrays.{modality}'", value=pattern, wanted=wanted)
+        self._refuse_missing(found)
+        return {part: sides for part, sides in found.items() if any(sides.values())}
+
+    def _refuse_missing(self, found: Mapping[str, Mapping[str, Mapping[str, NamedArray]]]) -> None:
+        for side in schema.SIDES:
+            train, test = found[schema.TRAIN][side], found[schema.TEST][side]
+            if not train:
+                pattern = PATTERNS[schema.CONTENT_TOPICS].replace("{side}", _WORD_OF[side])
+                name = pattern.replace("{part}", schema.TRAIN)
+                wanted = f"training arrays of the {side}s, such as {name}, or the option 'arrays'"
+                self.problems.refuse(self.root.name, value="none", wanted=wanted)
+            if any(found[schema.TEST].values()) and set(train) != set(test):
+                modality = sorted(set(train) ^ set(test))[0]
+                wanted = (
+                    f"the {modality} of the {side}s for train and test, or "
+                    f"'arrays: {{{modality}: ~}}' to leave it out"
+                )
+                one = {**train, **test}[modality].file
+                self.problems.refuse(one, value="no such array of the other part", wanted=wanted)
+
+    def _find(self, name: str, modality: str) -> Path | None:
+        option = f"arrays.{modality}"
+        if inside(self.root, name) is None:
+            self.problems.refuse(f"option '{option}'", value=name, wanted=WITHIN)
         try:
-            yield _pair(values)
-        except BadValue as bad:
-            wanted = "the names of brand and influencer in columns A and B"
-            problems.refuse(file, sheet=row.sheet, row=row.row, value=bad.value, wanted=wanted)
+            there = any(path.is_file() for path in self.root.glob(name))
+        except (ValueError, NotImplementedError):  # no pattern after all, such as 'a**'
+            there = False
+        paths = find_files(self.root, [name], option, self.problems) if there else []
+        if len(paths) > 1:
+            value = ", ".join(name_in(self.root, path) for path in paths)
+            wanted = f"one file, or a narrower pattern in '{option}'"
+            self.problems.refuse(name, value=value, wanted=wanted)
+        return paths[0] if paths else None
+
+    def _refuse_misfits(self) -> None:
+        widths: dict[str, NamedArray] = {}
+        for sides in self.arrays.values():
+            first = next(iter(sides[schema.BRAND].values()))
+            for of_side in sides.values():
+                for modality, array in of_side.items():
+                    n_rows, width = array.rows.shape
+                    known = widths.setdefault(modality, array)
+                    wanted = ""
+                    if n_rows % 2:
+                        wanted = "an even number: every pair has a positive and a negative row"
+                    elif n_rows != len(first.rows):
+                        wanted = f"{len(first.rows)} rows, as in {first.file}"
+                    if wanted:
+                        self.problems.refuse(array.file, value=f"{n_rows} rows", wanted=wanted)
+                    if known.rows.shape[1] != width:
+                        wanted = f"{known.rows.shape[1]} columns, as in {known.file}"
+                        self.problems.refuse(array.file, value=f"{width} columns", wanted=wanted)
+
+    # --- the accounts behind the rows
+
+    def _accounts(
+        self, names: Mapping[str, Sequence[Pair]]
+    ) -> tuple[dict[str, dict[str, Place]], list[Pair], dict[str, str]]:
+        """Places of accounts' vectors a side, collaborations, and parts of brands.
+
+        Brands come from positive rows, which are the collaborations; influencers from negative
+        rows, too. Equal vectors in train and test are one account.
+        """
+        rows: dict[str, list[SideOfRow]] = {side: [] for side in schema.SIDES}
+        for part, sides in self.arrays.items():
+            for column, side in enumerate((schema.BRAND, schema.INFLUENCER)):
+                identities = self._identities(sides[side], f"{part}: {side}s")
+                if side == schema.BRAND:
+                    self._check_brands(identities, self._file(part, side))
+                for number, identity in enumerate(identities):
+                    is_positive = number % 2 == self.positive
+                    if identity and (is_positive or side == schema.INFLUENCER):
+                        name = names[part][number // 2][column] if names.get(part) else ""
+                        row = SideOfRow((part, number), identity, name if is_positive else "")
+                        rows[side].append(row)
+        brand_of, brands = self._named(rows[schema.BRAND], schema.BRAND, ())
+        influencer_rows = []
+        for row in rows[schema.INFLUENCER]:
+            if row.name in brands:
+                self._skip_row(row.place, schema.INFLUENCER, row.name, ONE_ROLE, NAME)
+            else:
+                influencer_rows.append(row)
+        influencer_of, influencers = self._named(influencer_rows, schema.INFLUENCER, brands)
+        places: dict[str, dict[str, Place]] = {schema.BRAND: brands, schema.INFLUENCER: influencers}
+        return places, self._pairs(brand_of, influencer_of), self._parts(brand_of)
+
+    def _identities(self, arrays: Mapping[str, NamedArray], what: str) -> list[bytes]:
+        """Row -> a hash of its vectors as float32; b"" for a row that is no account's."""
+        found: list[bytes] = []
+        n_rows = len(next(iter(arrays.values())).rows)
+        blocks = range(0, n_rows, BLOCK)
+        for start in track(blocks, what, unit="blocks", total=len(blocks)):
+            checked = [check_rows(array.rows[start : start + BLOCK]) for array in arrays.values()]
+            faults = {
+                i: (array.file, fault)
+                for array, (_, wanted) in reversed([*zip(arrays.values(), checked, strict=True)])
+                for i, fault in enumerate(wanted)
+                if fault is not None
+            }
+            joined = np.hstack([vectors for vectors, _ in checked])
+            for empty in np.flatnonzero(~joined.any(axis=1)):
+                files = ", ".join(array.file for array in arrays.values())
+                faults[int(empty)] = (files, "a vector in one array at least")
+            for i, row in enumerate(joined):
+                if i in faults:
+                    file, wanted = faults[i]
+                    number = start + i + 1
+                    self.problems.skip(
+                        file, row=number, column="", value="the row", wanted=wanted, kind=OWN
+                    )
+                digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+                found.append(b"" if i in faults else digest)
+        return found
+
+    def _check_brands(self, identities: Sequence[bytes], file: str) -> None:
+        differing = [
+            row
+            for row in range(1 - self.positive, len(identities), 2)
+            if identities[row] and identities[row ^ 1] and identities[row] != identities[row ^ 1]
+        ]
+        if 4 * len(differing) > len(identities):
+            value = f"{len(differing)} of {len(identities) // 2} pairs with two brands"
+            wanted = "a positive and a negative row of the same brand in turn"
+            self.problems.refuse(file, value=value, wanted=wanted)
+        for row in differing:
+            value = "another one"
+            self.problems.skip(
+                file, row=row + 1, column="", value=value, wanted=SAME_BRAND, kind=OWN
+            )
+
+    def _named(
+        self, rows: Sequence[SideOfRow], side: str, taken: Collection[str]
+    ) -> tuple[dict[Place, str], dict[str, Place]]:
+        """Row's place -> account; account -> the place of its vectors.
+
+        A row with a name is that account's. One without belongs to the account that has its
+        vectors, or to a new one, numbered in order of first appearance: `brand_0001`. Where the
+        rows of a name have different vectors, the most frequent ones stay, among equals the first.
+        """
+        counts: dict[str, Counter[bytes]] = {}
+        first: dict[tuple[str, bytes], Place] = {}
+        owners: dict[bytes, str] = {}
+        for row in rows:
+            if row.name:
+                counts.setdefault(row.name, Counter())[row.identity] += 1
+                first.setdefault((row.name, row.identity), row.place)
+                owners.setdefault(row.identity, row.name)
+        places = {}
+        for name, variants in counts.items():
+            kept = max(variants, key=variants.__getitem__)
+            places[name] = first[name, kept]
+            for identity in (other for other in variants if other != kept):
+                value = f"{name}, in {variants[identity]} of {variants.total()} rows"
+                self._skip_row(first[name, identity], side, value, ONE_VECTOR, TEXT)
+        account_of: dict[Place, str] = {}
+        n_numbered = 0
+        for row in rows:
+            account = row.name or owners.get(row.identity)
+            while account is None:
+                n_numbered += 1
+                number = f"{side}_{n_numbered:04d}"
+                account = None if number in places or number in taken else number
+            owners.setdefault(row.identity, account)
+            places.setdefault(account, row.place)
+            account_of[row.place] = account
+        return account_of, places
+
+    def _pairs(
+        self, brand_of: Mapping[Place, str], influencer_of: Mapping[Place, str]
+    ) -> list[Pair]:
+        files = ", ".join(self._file(part, schema.INFLUENCER) for part in self.arrays)
+        found = [
+            (brand, influencer_of[row]) for row, brand in brand_of.items() if row in influencer_of
+        ]
+        if not found:
+            wanted = "a pair whose brand and influencer both have vectors"
+            self.problems.refuse(files, value="no pair", wanted=wanted)
+        pairs = list(dict.fromkeys(found))
+        if len(pairs) < len(found):
+            value = f"{len(found) - len(pairs):,} repeated rows"
+            self.problems.skip(
+                files, row=None, column="", value=value, wanted=MERGED_PAIRS, kind=OWN
+            )
+        return pairs
+
+    def _parts(self, brand_of: Mapping[Place, str]) -> dict[str, str]:
+        if schema.TEST not in self.arrays:
+            return {}
+        parts: dict[str, str] = {}
+        first: dict[str, Place] = {}
+        for place, brand in brand_of.items():
+            first.setdefault(brand, place)
+            if parts.setdefault(brand, place[0]) != place[0]:
+                parts[brand] = schema.TEST
+                self._skip_row(first[brand], schema.BRAND, brand, ONE_PART, NAME)
+        return parts
+
+    def _file(self, part: str, side: str) -> str:
+        return next(iter(self.arrays[part][side].values())).file
+
+    def _skip_row(self, place: Place, side: str, value: str, wanted: str, kind: Kind) -> None:
+        part, number = place
+        file = self._file(part, side)
+        self.problems.skip(file, row=number + 1, column="", value=value, wanted=wanted, kind=kind)
+
+    # --- tables beside the arrays
+
+    def _load(
+        self, table: str, file: str, option: str, problems: Problems, nested: Collection[str] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields file, row and the values of our columns."""
+        paths = find_files(self.root, [file], option, self.problems)
+        self.paths += paths
+        settings = self.settings
+        columns = getattr(settings.columns, table).model_dump()
+        how = How(columns=columns, encoding=settings.encoding, delimiter=settings.delimiter)
+        self.engine.load(table, paths, how, problems, needed=columns, nested=nested)
+        yield from self.engine.rows(
+            f"SELECT file, row, {', '.join(columns)} FROM {table}", "file, row"
+        )
+
+    def _names(self, part: str, file: str) -> list[Pair]:
+        """The names of a part's positive rows; Instagram's know no difference of letter case."""
+        option = f"pairs.{part}"
+        if part not in self.arrays:
+            wanted = f"arrays of the part {part} beside it"
+            self.problems.refuse(f"option '{option}'", value=file, wanted=wanted)
+        names = []
+        is_workbook = Path(file).suffix.lower() in WORKBOOKS
+        rows = (
+            self._sheet_rows(file, option)
+            if is_workbook
+            else self._load("pairs", file, option, Alignment())
+        )
+        for where, row, *cells in rows:
+            pair = [tidy(cell or "").lower() for cell in cells]
+            if not all(pair):
+                theirs = self.settings.columns.pairs
+                columns = ("A", "B") if is_workbook else (theirs.brand, theirs.influencer)
+                column = columns[pair.index("")]
+                wanted = f"the names of brand and influencer in columns {' and '.join(columns)}"
+                self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
+            names.append((pair[0], pair[1]))
+        n_pairs = len(next(iter(self.arrays[part][schema.BRAND].values())).rows) // 2
+        if len(names) != n_pairs:
+            wanted = f"{n_pairs} rows, one a pair of the arrays"
+            self.problems.refuse(file, value=f"{len(names)} rows", wanted=wanted)
+        return names
+
+    def _sheet_rows(self, file: str, option: str) -> Iterator[tuple[Any, ...]]:
+        """The first two columns, without header, as in the release's own workbooks."""
+        for path in find_files(self.root, [file], option, self.problems):
+            self.paths.append(path)
+            for sheet in read_sheets(path, file, self.problems):
+                for number, cells in enumerate(sheet.rows, start=1):
+                    texts = [cell_text(cell) for cell in cells]
+                    if any(texts):
+                        yield (f"{file}, sheet '{sheet.name}'", number, *(*texts, "")[:2])
+
+    def _categories(self, brands: Collection[str]) -> dict[str, str]:
+        categories: dict[str, str] = {}
+        file = self.settings.categories
+        rows = () if file is None else self._load("categories", file, "categories", self.problems)
+        columns = self.settings.columns.categories
+        for where, row, name, cell in rows:
+            brand, category = tidy(name or "").lower(), tidy(cell or "")
+            skip = self.problems.skip
+            if brand not in brands:
+                wanted = "the id of a known brand"
+                skip(where, row=row, column=columns.brand, value=brand, wanted=wanted, kind=NAME)
+            elif not category:
+                wanted = "a value in every row"
+                skip(where, row=row, column=columns.category, value="", wanted=wanted, kind=WORD)
+            elif categories.setdefault(brand, category) != category:
+                column, wanted = columns.category, ONE_CATEGORY
+                skip(where, row=row, column=column, value=category, wanted=wanted, kind=WORD)
+        if file is not None and not categories:
+            self.problems.refuse(file, value="no row", wanted="a category of a brand of the arrays")
+        return categories
+
+    def _node_means(self, files: AttributeFiles, known: Collection[str]) -> dict[str, Vector]:
+        """The mean of the node embeddings of each account's attributes.
+
+        Wang et al., IEEE TMM 25 (2023), equation (18), before its tower.
+        """
+        path = find_files(self.root, [files.embedding], "attributes.embedding", self.problems)[0]
+        self.paths.append(path)
+        nodes = read_embedding(path, name_in(self.root, path), self.problems)
+        attributes: dict[str, dict[str, None]] = {}
+        columns, skip = self.settings.columns.attributes, self.problems.skip
+        rows = self._load(
+            "attributes", files.table, "attributes.table", self.problems, {"attributes"}
+        )
+        for where, row, name, cell in rows:
+            account = tidy(name or "").lower()
+            if account not in known:
+                wanted = "the name of a known account"
+                skip(
+                    where, row=row, column=columns.account, value=account, wanted=wanted, kind=NAME
+                )
+                continue
+            found = _attributes(cell or "")
+            if found is None:
+                column, wanted = columns.attributes, "text, or a list of texts"
+                skip(where, row=row, column=column, value="a list of lists", wanted=wanted)
+                continue
+            for one in found:
+                if one in nodes:
+                    attributes.setdefault(account, {})[one] = None
+                else:
+                    skip(where, row=row, column=columns.attributes, value=one, wanted=A_NODE)
+        return {
+            account: np.mean([nodes[name] for name in names], axis=0).astype(np.float32)
+            for account, names in attributes.items()
+        }
 
 
-def _pair(values: Values) -> Pair:
-    return v.token(values, "brand").lower(), v.token(values, "influencer").lower()
+def _attributes(cell: str) -> list[str] | None:
+    """The attributes of a cell: text with separators, or a list in JSON; None for anything else."""
+    parts: Any = [cell]
+    if cell.lstrip()[:1] == "[":
+        try:
+            parts = json.loads(cell)
+        except ValueError:
+            return None
+    if not all(isinstance(part, str | int | float) for part in parts):
+        return None
+    return [name for part in parts for name in _SEPARATORS.split(str(part)) if name]
 
 
-def _categories(
-    root: Path, accounts: PairAccounts, settings: ArraySettings, problems: Problems
-) -> dict[str, str]:
-    if settings.categories is None:
-        return {}
-    table = _table(root, CATEGORIES, settings.categories, CATEGORIES, settings, problems)
-    brands = frozenset(accounts.places[schema.BRAND])
+def read_embedding(path: Path, file: str, problems: Problems) -> dict[str, npt.NDArray[np.float64]]:
+    """Returns node -> embedding of a file in word2vec's text format.
 
-    def parse(values: Values) -> Pair:
-        brand = v.token(values, "brand").lower()
-        return known_account({"brand": brand}, "brand", brands), v.token(values, "category")
+    Args:
+        path: Text in UTF-8: the number of nodes and the dimension, then a line a node with its
+            name and its numbers.
+        file: Its name for messages.
+        problems: Of the conversion.
 
-    categories: dict[str, str] = {}
-    for record, (brand, category) in table.parsed(parse, problems):
-        if categories.setdefault(brand, category) != category:
-            table.skip(record, BadValue("category", category, ONE_CATEGORY), problems)
-    return categories
-
-
-def _attribute_vectors(
-    root: Path,
-    files: AttributeFiles,
-    settings: ArraySettings,
-    known: Collection[str],
-    problems: Problems,
-) -> dict[str, Vector]:
-    option = f"{ATTRIBUTES}.embedding"
-    path = find_files(root, [files.embedding], option, problems)[0]
-    nodes = read_embedding(path, name_in(root, path), problems)
-    table = _table(root, ATTRIBUTES, files.table, f"{ATTRIBUTES}.table", settings, problems)
-    return read_node_means(table, nodes, known, problems)
-
-
-def _account_frame(accounts: PairAccounts, categories: Mapping[str, str]) -> pd.DataFrame:
-    rows = [
-        (account, side, "", "", categories.get(account), np.nan)
-        for side, places in accounts.places.items()
-        for account in places
-    ]
-    frame = pd.DataFrame(rows, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
-    return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
-
-
-def _collaboration_frame(accounts: PairAccounts) -> pd.DataFrame:
-    ids = [schema.BRAND_ID, schema.INFLUENCER_ID]
-    frame = pd.DataFrame(accounts.pairs, columns=ids, dtype=object)
-    return frame.assign(**{schema.COMPETENCE: np.nan, schema.TIMESTAMP: np.nan})
+    Raises:
+        ConversionError: Anything else; without one node the means of others would be wrong.
+    """
+    nodes: dict[str, npt.NDArray[np.float64]] = {}
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            head = lines.readline(1000).split()
+            if len(head) != 2 or not all(word.isdecimal() and len(word) < 10 for word in head):
+                problems.refuse(file, row=1, value=" ".join(head), wanted=A_HEADER)
+            n_nodes, dimension = map(int, head)
+            for number, line in enumerate(lines, start=2):
+                name, *words = line.split() or [""]
+                if not name:
+                    continue
+                numbers = np.array([_number(word) for word in words])
+                wanted = ""
+                if len(numbers) != dimension:
+                    wanted = f"a node and {dimension} numbers, as line 1 announces"
+                elif name in nodes:
+                    wanted = "every node once"
+                elif not np.isfinite(numbers).all():
+                    wanted = "finite numbers behind the node"
+                if wanted:
+                    problems.refuse(file, row=number, value=line.strip(), wanted=wanted)
+                nodes[name] = numbers
+    except (OSError, UnicodeError) as error:
+        problems.refuse(file, value=error, wanted="a readable text in UTF-8")
+    if not dimension or len(nodes) != n_nodes:
+        value = f"{len(nodes)} nodes of {dimension} numbers"
+        problems.refuse(file, value=value, wanted=f"{n_nodes} nodes with numbers, as in line 1")
+    return nodes
 
 
-def _fingerprints(
-    root: Path, arrays: PairArrays, settings: ArraySettings, problems: Problems
-) -> dict[str, str]:
-    """One for all parts: whatever changes may change which rows are one account."""
-    paths = list(arrays.paths)
-    files = {f"{PAIRS}.{part}": file for part, file in settings.pairs.items()}
-    if settings.categories is not None:
-        files[CATEGORIES] = settings.categories
-    if settings.attributes is not None:
-        files |= {f"{ATTRIBUTES}.{key}": name for key, name in asdict(settings.attributes).items()}
-    for option, file in files.items():
-        paths += find_files(root, [file], option, problems)
-    how = json.dumps(asdict(settings), sort_keys=True)
-    digest = fingerprint(root, paths, how, problems)
-    return dict.fromkeys((raw.ACCOUNTS, raw.COLLABORATIONS, raw.SPLITS, raw.VECTORS), digest)
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
-from dataset_convert.problems import OWN, Problems
+from dataset_convert.common.errors import wanted_word
+from dataset_convert.problems import OWN, ConversionError, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.reading.options import keyed
 from dataset_convert.sources import tables
 
 DESCRIPTION = (
@@ -46,7 +46,11 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     Raises:
         ConversionError: As `tables`; or one of the three CSV files is missing.
     """
-    keyed("source", options, _OPTIONS)
+    for key in options:
+        if key not in _OPTIONS:
+            raise ConversionError(
+                f"Option 'source': found '{key}'; wanted {wanted_word(str(key), _OPTIONS)}."
+            )
     folder = Path(folder)
     missing = [file for file in _FILES.values() if not (folder / file).is_file()]
     if missing and folder.is_dir():
@@ -56,8 +60,10 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         "files": _FILES,
         "columns": {f"{side}s": {"id": ids[side]} for side in ids} | {"collaborations": ids},
         "vectors": _vectors(folder, problems),
+        # Its ids are no names of people, whose capitals make no difference.
+        "handles": "exact",
     }
-    return tables.read(folder, {**options, **layout}, problems)
+    return tables.read(folder, {**options, **layout}, problems, pairs_as_they_stand=True)
 
 
 def _vectors(folder: Path, problems: Problems) -> dict[str, list[dict[str, str]]]:

@@ -1,48 +1,97 @@
-"""Tables of accounts, posts and collaborations in CSV, JSON lines or Parquet, in any columns."""
+"""Tables of accounts, posts and collaborations in files of any format, in any columns."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from dataset_convert import raw
-from dataset_convert.problems import OWN, Problems
-from dataset_convert.raw import RawMaterial
-from dataset_convert.reading.accounts import read_accounts, read_collaborations, read_parts
-from dataset_convert.reading.files import find_default, find_files, fingerprint
-from dataset_convert.reading.posts import PostStream
-from dataset_convert.reading.records import SUFFIXES, Table
-from dataset_convert.reading.settings import (
+import numpy as np
+import pandas as pd
+
+from dataset_convert import raw, schema
+from dataset_convert.dates import find_date_order, moment, odd_moment
+from dataset_convert.engine import Engine
+from dataset_convert.folders import WITHIN, find_default, find_files, fingerprint, inside
+from dataset_convert.handles import handle, split_handles
+from dataset_convert.input_files import PACKED, SUFFIXES
+from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
+from dataset_convert.raw import CUT, MAX_TEXT, MERGED, Post, RawMaterial
+from dataset_convert.sources.table_settings import (
     ACCOUNT_TABLES,
-    AUDIENCE,
-    COLLABORATIONS,
     COLUMNS,
-    POSTS,
+    IDS,
     PROFILE,
     REQUIRED,
-    SPLITS,
     Settings,
+    TableOptions,
     read_settings,
 )
-from dataset_convert.reading.vectors import read_vectors, vector_paths
+from dataset_convert.values import (
+    BadValue,
+    count,
+    find_decimal_sign,
+    missing,
+    mojibake,
+    number,
+    tidy,
+)
+from dataset_convert.vectors import read_vectors, vector_paths
 
 DESCRIPTION = (
-    "CSV, JSON lines or Parquet tables: accounts (or brands and influencers), collaborations and, "
-    "where there are any, posts, audience, splits and .npy vectors; columns are mapped in YAML"
+    "tables in CSV, JSON, Parquet or workbooks: accounts (or brands and influencers), "
+    "collaborations and, where there are any, posts, audience, splits and .npy vectors; columns "
+    "are mapped in YAML"
 )
 
+ONE_CONTENT: Final = "the same content in every row of an account: the fullest row stays"
+ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row stays"
+ONE_PAIR: Final = "every pair once: the fullest row stays"
+STAYS: Final = ": the row stays without it"
+A_VALUE: Final = "a value in every row"
+FILLED: Final = "; where it stands in the cell above, option 'fill_down: [{}]' says so"
+LABELS: Final = (
+    "labels with scores from 0 to 1, as 'cup:0.8 plate:0.3' or as an object, every label once"
+)
 
-def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
+_KINDS: Final[dict[str, Kind]] = {
+    **dict.fromkeys(("id", "name", "account", "brand", "influencer"), NAME),
+    **dict.fromkeys(("role", "category", "part"), WORD),
+    **dict.fromkeys(("followers", "likes", "comments", "competence", "timestamp"), NUMBER),
+}
+_SQL_TYPES: Final = dict.fromkeys(
+    ("followers", "likes", "comments", "competence", "timestamp"), "DOUBLE"
+)
+_COUNTED: Final = "if(regexp_full_match({0}, '\\d{{1,15}}'), {0}::DOUBLE, NULL)"
+_PLAIN: Final = {
+    **dict.fromkeys(("followers", "likes", "comments"), _COUNTED),
+    "timestamp": "if(regexp_full_match({0}, '[12]\\d{{9}}(\\.\\d+)?'), {0}::DOUBLE, "
+    "if(regexp_full_match({0}, '(19[7-9]|20)\\d+-\\d\\d-\\d\\d(T[012]\\d:\\d\\d:\\d\\d"
+    "(\\.\\d{{1,6}})?(Z|[+-]\\d\\d:?\\d\\d)?)?'), epoch(TRY_CAST({0} AS TIMESTAMPTZ)), NULL))",
+}
+"""What the database reads by itself, which is far faster; NULL for all else."""
+_LONGEST_MISSING: Final = 40
+_MOJIBAKE: Final = "[\u0080-\u00ffâ€\ufffd]"
+
+
+def read(
+    folder: Path,
+    options: Mapping[str, Any],
+    problems: Problems,
+    *,
+    pairs_as_they_stand: bool = False,
+) -> RawMaterial:
     """Reads a folder of tables; `docs/convert_tables.md` tells the tables and the options.
-
-    All rows are read and checked here, posts without keeping them: they are streamed from the
-    files again whenever they are asked for.
 
     Args:
         folder: Where the files are; nothing outside of it is read.
         options: The mapping `source` of the configuration, without the source's name.
         problems: Told of rows that are left out.
+        pairs_as_they_stand: Whether pairs keep the order of the rows, for releases whose files
+            have one order only; otherwise it is that of the ids, whatever the rows' order.
 
     Raises:
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or none of
@@ -52,96 +101,545 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     root = Path(folder).resolve()
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
-    tables = _find_tables(root, settings, problems)
+    files = _find_tables(root, settings, problems)
     vectors = vector_paths(root, settings, problems)
-    _note_unread(root, [*vectors, *(one for t in tables.values() for one in t.files)], problems)
-    accounts = read_accounts(
-        [(tables[name], role) for name, role in ACCOUNT_TABLES.items() if name in tables], problems
-    )
-    roles = dict(zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True))
-    collaborations = read_collaborations(tables[COLLABORATIONS], roles, problems)
-    parts = read_parts(tables[SPLITS], roles, problems) if SPLITS in tables else {}
-    streams = {name: PostStream(tables.get(name), frozenset(roles)) for name in (POSTS, AUDIENCE)}
-    n_posts = {name: stream.check(problems) for name, stream in streams.items()}
+    _note_unread(root, [*vectors, *(path for paths in files.values() for path in paths)], problems)
+    engine = Engine(root, memory=settings.memory)
+    tables = _Tables(engine, settings, files, problems)
+    accounts = tables.accounts()
+    collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
+    parts = tables.parts()
+    n_posts = {name: tables.posts(name) for name in (raw.POSTS, raw.AUDIENCE)}
+    known = frozenset(accounts[raw.ACCOUNT])
     return RawMaterial(
         accounts=accounts,
         collaborations=collaborations,
-        posts=streams[POSTS],
-        audience_posts=streams[AUDIENCE],
+        posts=PostStream(engine, raw.POSTS, n_posts[raw.POSTS]),
+        audience_posts=PostStream(engine, raw.AUDIENCE, n_posts[raw.AUDIENCE]),
         brand_parts=parts,
         influencer_category_is_profile=settings.category_of_influencers == PROFILE,
-        vectors=read_vectors(root, settings, roles, problems),
-        fingerprints=_fingerprints(root, tables, settings, problems),
+        vectors=read_vectors(engine, settings, known, problems),
+        fingerprints=_fingerprints(root, files, settings, problems),
         synthetic=settings.synthetic,
-        n_posts=n_posts[POSTS],
-        n_audience_posts=n_posts[AUDIENCE],
+        n_posts=n_posts[raw.POSTS],
+        n_audience_posts=n_posts[raw.AUDIENCE],
     )
 
 
-def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str, Table]:
-    tables = {}
-    for name, columns in COLUMNS.items():
-        mapped = settings.columns.get(name, {})
-        if name in settings.files:
-            files = find_files(root, settings.files[name], f"files.{name}", problems)
+@dataclass(frozen=True)
+class PostStream:
+    """The posts of a table, in an order that their content alone decides.
+
+    Attributes:
+        engine: Has the table.
+        table: `posts` or `audience`.
+        n_posts: How many there are.
+    """
+
+    engine: Engine
+    table: str
+    n_posts: int
+
+    def __call__(self) -> Iterator[Post]:
+        """Yields all posts; calls may take turns."""
+        if not self.n_posts:
+            return
+        columns = "account, text, member, timestamp, likes, comments, labels, image"
+        for rows in self.engine.batches(f"{self.table}_in_order", columns):
+            for *values, labels, image in rows:
+                account, text, member, timestamp, likes, comments = values
+                picture = image and self.engine.folder / image
+                scores = _scores(labels)
+                yield Post(account, text, member, timestamp, likes, comments, scores, picture)
+
+
+class _Tables:
+    """The tables of one folder, checked against one another in the database."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        files: Mapping[str, Sequence[Path]],
+        problems: Problems,
+    ) -> None:
+        self.engine, self.settings, self.files = engine, settings, files
+        self.problems = problems
+        self._n_skipped: dict[str, int] = {}
+
+    # --- what becomes raw material
+
+    def accounts(self) -> pd.DataFrame:
+        """Reads all accounts, sorted by id; of several rows of one id the fullest stays.
+
+        Raises:
+            ConversionError: A file that cannot be trusted, or no brand or no influencer in it.
+        """
+        names = [name for name in ACCOUNT_TABLES if name in self.files]
+        parts = []
+        for name in names:
+            self._load(name)
+            role = ACCOUNT_TABLES[name]
+            column = f"'{role}'" if role else "role"
+            parts.append(
+                f"SELECT '{name}' AS origin, file, row, id, id_given, {column} AS role, "
+                f"coalesce(name, '') AS name, coalesce(biography, '') AS biography, category, "
+                f"followers FROM {name}"
+            )
+        self._run("CREATE TEMP TABLE all_accounts AS " + " UNION ALL ".join(parts))
+        self._keep_fullest(
+            "all_accounts",
+            "account",
+            ["id"],
+            ["role", "name", "biography", "category", "followers"],
+            ("id", ONE_CONTENT),
+        )
+        rows = self._run(
+            "SELECT id, role, name, biography, category, followers FROM account ORDER BY id"
+        )
+        frame = pd.DataFrame(rows, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
+        for side in schema.SIDES:
+            if side not in set(frame[raw.ROLE]):
+                found = ", ".join(path.name for name in names for path in self.files[name])
+                self.problems.refuse(found, value=f"no {side}", wanted="brands and influencers")
+        return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
+
+    def collaborations(self, *, as_they_stand: bool) -> pd.DataFrame:
+        """Reads the pairs; of several rows of a pair the fullest stays.
+
+        Raises:
+            ConversionError: A file that cannot be trusted, or no pair in it that can be used.
+        """
+        name = raw.COLLABORATIONS
+        self._load(name)
+        for column, role in (("brand", schema.BRAND), ("influencer", schema.INFLUENCER)):
+            self._drop_unknown(name, column, role)
+        self._refuse_unused(name)
+        self._keep_fullest(
+            name,
+            "pair",
+            ["brand", "influencer"],
+            ["competence", "timestamp"],
+            ("influencer", ONE_PAIR),
+        )
+        rows = self._run(
+            "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY "
+            + ("file, row, influencer" if as_they_stand else "brand, influencer")
+        )
+        frame = pd.DataFrame(rows, columns=list(schema.INTERACTION_TYPES), dtype=object)
+        numbers = (schema.COMPETENCE, schema.TIMESTAMP)
+        return frame.assign(**{name: frame[name].astype(np.float64) for name in numbers})
+
+    def parts(self) -> dict[str, str]:
+        """Reads which brands are for training, validation and test; none is ever guessed.
+
+        Raises:
+            ConversionError: A brand in two parts or in an unknown one.
+        """
+        if raw.SPLITS not in self.files:
+            return {}
+        self._load(raw.SPLITS)
+        self._drop_unknown(raw.SPLITS, "brand", schema.BRAND)
+        self._refuse_unused(raw.SPLITS)
+        parts: dict[str, str] = {}
+        for file, row, brand, part in self._run(
+            "SELECT file, row, brand, coalesce(part, '') FROM splits ORDER BY file, row"
+        ):
+            wanted = None
+            if part not in schema.PARTS:
+                wanted = f"one of {', '.join(schema.PARTS)}"
+            elif parts.setdefault(brand, part) != part:
+                wanted = "one part a brand"
+            if wanted:
+                column = self._theirs(raw.SPLITS, "part")
+                self.problems.refuse(file, row=row, column=column, value=part, wanted=wanted)
+        return parts
+
+    def posts(self, name: str) -> int:
+        """Reads posts and puts them in order; returns how many there are.
+
+        Raises:
+            ConversionError: A file that cannot be trusted, or no post in it that can be used.
+        """
+        if name not in self.files:
+            return 0
+        self._load(name)
+        self._drop_unknown(name, "account", None)
+        self._refuse_unused(name)
+        member, likes, comments = (
+            column if column in COLUMNS[name] else f"{none} AS {column}"
+            for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
+        )
+        own = "account, timestamp, coalesce(text, '') AS text"
+        columns = f"{own}, {member}, {likes}, {comments}, labels, image"
+        self._run(
+            f"CREATE TABLE {name}_in_order AS SELECT {columns} FROM {name} "
+            "ORDER BY account, timestamp, text, member, likes, comments, labels, image"
+        )
+        self._run(f"DROP TABLE {name}")
+        return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])
+
+    # --- values
+
+    def _load(self, name: str) -> None:
+        """Loads a table and reads its values: ids, numbers, dates, labels; the rest stays text.
+
+        A value that cannot be read is missing and told; a row whose id cannot be read is told and
+        left out.
+        """
+        self._n_skipped[name] = self.problems.n_skipped
+        options = self._options(name)
+        mapped = {ours: options.columns.get(ours, ours) for ours in COLUMNS[name]}
+        how = options.model_copy(update={"columns": mapped})
+        self.engine.load(
+            name,
+            self.files[name],
+            how,
+            self.problems,
+            needed=REQUIRED[name] | set(options.columns),
+            nested={"labels"},
+        )
+        joins, columns = [], []
+        for ours in mapped:
+            read = self._reader(name, ours)
+            if read is None:
+                columns.append(f"t.{ours}")
+                continue
+            kind = "VARCHAR[]" if self._is_parted(name, ours) else _SQL_TYPES.get(ours, "VARCHAR")
+            plain = _PLAIN.get(ours, "NULL").format(f"t.{ours}")
+            where = (
+                f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else f"{plain} IS NULL"
+            )
+            found = self.engine.translate(f"{name} AS t", ours, read, kind, where)
+            joins.append(f"LEFT JOIN {found} AS m_{ours} ON t.{ours} = m_{ours}.text")
+            value = f"coalesce({plain}, m_{ours}.value)" if ours in _PLAIN else f"m_{ours}.value"
+            if ours == "text":
+                value = f"if(m_text.text IS NULL, left(t.text, {MAX_TEXT}), m_text.value)"
+            elif ours == "biography":
+                value = f"left({value}, {MAX_TEXT})"
+            elif kind == "VARCHAR[]":
+                value = f"unnest(coalesce({value}, [NULL]))"
+            columns.append(f"{value} AS {ours}")
+            if ours in IDS or ours == "role":
+                columns.append(f"t.{ours} AS {ours}_given, m_{ours}.wanted AS {ours}_wanted")
+            else:
+                self._tell(
+                    name,
+                    ours,
+                    f"FROM {name} AS t JOIN {found} AS m ON t.{ours} = m.text "
+                    "WHERE m.wanted IS NOT NULL",
+                    "m.text",
+                    f"m.wanted || '{STAYS}'",
+                    note=True,
+                )
+        self._note_texts(name)
+        self._run(
+            f"CREATE OR REPLACE TABLE {name}_read AS SELECT t.file, t.row, {', '.join(columns)} "
+            f"FROM {name} AS t {' '.join(joins)}"
+        )
+        self._run(f"DROP TABLE {name}")
+        self._run(f"ALTER TABLE {name}_read RENAME TO {name}")
+        for ours in mapped:
+            if ours in IDS or ours == "role":
+                hint = FILLED.format(mapped[ours]).replace("'", "''") * (ours == "brand")
+                self._tell(
+                    name,
+                    ours,
+                    f"FROM {name} AS t WHERE t.{ours} IS NULL",
+                    f"coalesce(t.{ours}_given, '')",
+                    f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
+                )
+                self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
+        self._note_dates(name)
+
+    def _reader(self, name: str, ours: str) -> Callable[[str], Any] | None:
+        """What a cell of a column means."""
+        options = self._options(name)
+        exact = options.handles == "exact"
+        if self._is_parted(name, ours):
+            return partial(split_handles, exact=exact)
+        if ours in IDS:
+            return partial(handle, exact=exact)
+        if ours in ("followers", "likes", "comments"):
+            return count
+        if ours == "competence":
+            return partial(
+                number, decimal=options.decimal or find_decimal_sign(self._texts(name, ours))
+            )
+        if ours == "timestamp":
+            return partial(moment, order=options.dates or find_date_order(self._texts(name, ours)))
+        if ours == "role":
+            return _role
+        if ours == "labels":
+            return _labels
+        if ours == "image":
+            return partial(_image, self.engine.folder)
+        if ours == "part":
+            return str.strip
+        return _text if ours in ("text", "biography") else _word
+
+    @staticmethod
+    def _is_parted(name: str, ours: str) -> bool:
+        return name == raw.COLLABORATIONS and ours == "influencer"
+
+    def _texts(self, name: str, ours: str) -> Iterator[str]:
+        plain = _PLAIN.get(ours, "NULL").format(ours)
+        rows = f"FROM {name} WHERE {ours} IS NOT NULL AND {plain} IS NULL"
+        select = f"SELECT DISTINCT {ours} AS text {rows}"
+        return (text for (text,) in self.engine.rows(select, "text"))
+
+    def _note_texts(self, name: str) -> None:
+        """Tells of texts that are cut, or were read in a wrong encoding."""
+        for ours in ("text", "biography", "name"):
+            if ours not in COLUMNS[name]:
+                continue
+            if ours != "name":
+                self._tell(
+                    name,
+                    ours,
+                    f"FROM {name} AS t WHERE length(t.{ours}) > {MAX_TEXT}",
+                    f"format('{{:,}} characters', length(t.{ours}))",
+                    f"'{CUT}'",
+                    note=True,
+                    kind=OWN,
+                )
+            suspects = self.engine.rows(
+                f"SELECT left({ours}, {MAX_TEXT}) AS text FROM {name} "
+                f"WHERE regexp_matches({ours}, '{_MOJIBAKE}')",
+                "text",
+            )
+            n_odd = sum(mojibake(text) for (text,) in suspects)
+            if n_odd:
+                wanted = (
+                    "letters as they were written, not 'Ã©' for 'é'; option 'encoding' may help"
+                )
+                self._note(name, ours, f"{n_odd:,} texts in a wrong encoding", wanted)
+
+    def _note_dates(self, name: str) -> None:
+        """Tells of the earliest and the latest date, where they cannot be right."""
+        if "timestamp" in COLUMNS[name]:
+            for seconds in self._run(f"SELECT min(timestamp), max(timestamp) FROM {name}")[0]:
+                words = seconds is not None and odd_moment(seconds, time.time())
+                if words:
+                    found = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}, {words}"
+                    wanted = "dates of posts or collaborations; option 'dates' may help"
+                    self._note(name, "timestamp", found, wanted)
+
+    # --- rows that are left out
+
+    def _drop_unknown(self, name: str, column: str, role: str | None) -> None:
+        known = "SELECT id FROM account" + (f" WHERE role = '{role}'" if role else "")
+        condition = f"{column} NOT IN ({known})"
+        self._tell(
+            name,
+            column,
+            f"FROM {name} AS t WHERE t.{condition}",
+            f"t.{column}_given",
+            f"'the id of a known {column}'",
+        )
+        self._run(f"DELETE FROM {name} WHERE {condition}")
+
+    def _keep_fullest(
+        self, table: str, kept: str, keys: list[str], columns: list[str], why: tuple[str, str]
+    ) -> None:
+        """Makes a table of one row a key, chosen by content, and tells of the others."""
+        key, order = ", ".join(keys), ", ".join(columns)
+        filled = " + ".join(f"(coalesce({c}::VARCHAR, '') <> '')::INTEGER" for c in columns)
+        own = f"[{', '.join(f'{c}::VARCHAR' for c in columns)}]"
+        of_accounts = table == "all_accounts"
+        origin = "origin" if of_accounts else f"'{table}'"
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, "
+            f"row_number() OVER w AS place, first_value({own}) OVER w AS best FROM {table} "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {filled} DESC, "
+            f"{order}, file, row)"
+        )
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order}, file, row FROM ranked "
+            "WHERE place = 1"
+        )
+        column, wanted = why
+        role = f"WHEN role IS DISTINCT FROM best[1] THEN '{ONE_ROLE}' " * of_accounts
+        for name in self.files:
+            self._tell(
+                name,
+                column,
+                f"FROM ranked AS t WHERE place > 1 AND of_table = '{name}'",
+                f"t.{column}_given",
+                f"CASE WHEN {own} IS NOT DISTINCT FROM best THEN '{MERGED}' {role}"
+                f"ELSE '{wanted}' END",
+            )
+
+    def _refuse_unused(self, name: str) -> None:
+        if self._run(f"SELECT 1 FROM {name} LIMIT 1"):
+            return
+        found = ", ".join(dict.fromkeys(path.name for path in self.files[name]))
+        first = self.problems.skipped_at(self._n_skipped[name])
+        wanted = f"a row that can be used; the first problem is: {first}"
+        self.problems.refuse(found, value="rows, all left out", wanted=wanted)
+
+    def _tell(
+        self,
+        name: str,
+        column: str,
+        rows: str,
+        value: str,
+        wanted: str,
+        *,
+        note: bool = False,
+        kind: Kind | None = None,
+    ) -> None:
+        """Tells of rows of a query, in the order of files and rows."""
+        tell = self.problems.note if note else self.problems.skip
+        select = (
+            f"SELECT file, row, left(({value})::VARCHAR, 200) AS value, {wanted} AS wanted {rows}"
+        )
+        for file, row, found, what in self.engine.rows(select, "file, row"):
+            tell(
+                file,
+                row=row,
+                column=self._theirs(name, column),
+                value=found,
+                wanted=what,
+                kind=kind or _KINDS.get(column, TEXT),
+            )
+
+    def _note(self, name: str, column: str, value: str, wanted: str) -> None:
+        found = ", ".join(dict.fromkeys(path.name for path in self.files[name]))
+        self.problems.note(
+            found, row=None, column=self._theirs(name, column), value=value, wanted=wanted, kind=OWN
+        )
+
+    def _options(self, name: str) -> TableOptions:
+        return self.settings.tables[name]  # type: ignore[index]
+
+    def _theirs(self, name: str, ours: str) -> str:
+        return self._options(name).columns.get(ours, ours)
+
+    def _run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.engine.query(sql, values)
+
+
+def _text(cell: str) -> str | None:
+    return None if missing(cell) else cell
+
+
+def _word(cell: str) -> str | None:
+    return None if missing(cell) else tidy(cell)
+
+
+def _role(cell: str) -> str:
+    role = cell.strip().lower()
+    if role not in schema.SIDES:
+        raise BadValue(cell, " or ".join(schema.SIDES))
+    return role
+
+
+def _image(root: Path, name: str) -> str | None:
+    if missing(name):
+        return None
+    if inside(root, name) is None or "://" in name:
+        raise BadValue(name, WITHIN)
+    return name
+
+
+def _labels(cell: str) -> str | None:
+    """Labels as JSON with sorted keys; spaces within a label become '-'."""
+    if missing(cell):
+        return None
+    found: dict[str, float] = {}
+    for label, score in _label_pairs(cell):
+        try:
+            amount = float(score)
+        except (TypeError, ValueError):
+            raise BadValue(cell, LABELS) from None
+        if not label or label in found or not 0 <= amount <= 1:
+            raise BadValue(cell, LABELS)
+        found[label] = amount
+    return json.dumps(found, sort_keys=True) if found else None
+
+
+def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
+    if not cell.lstrip().startswith("{"):
+        return [(label, score) for label, _, score in (x.rpartition(":") for x in cell.split())]
+    try:
+        given = json.loads(cell)
+    except (ValueError, RecursionError):
+        raise BadValue(cell, LABELS) from None
+    # Parquet gives every row the labels of all rows, without a value where it has none.
+    return [("-".join(label.split()), score) for label, score in given.items() if score is not None]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(labels: str) -> dict[str, float]:
+    return dict(json.loads(labels))
+
+
+def _scores(labels: str | None) -> dict[str, float]:
+    return dict(_parsed(labels)) if labels else {}
+
+
+# --- files
+
+
+def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str, list[Path]]:
+    found = {}
+    for name, options in settings.tables.items():
+        if options.files is not None:
+            files = find_files(root, options.files, f"files.{name}", problems)
         else:
-            files = find_default(root, name, SUFFIXES, problems)
-        if not files and mapped:
+            files = find_default(root, name, DEFAULT_SUFFIXES, problems)
+        if not files and options.columns:
             wanted = f"a file such as {name}.csv, or its name in option 'files.{name}'"
             problems.refuse(f"option 'columns.{name}'", value=f"no {name}", wanted=wanted)
         if files:
-            tables[name] = Table(
-                root,
-                tuple(files),
-                columns={ours: mapped.get(ours, ours) for ours in columns},
-                needed=REQUIRED[name] | set(mapped),
-                encoding=settings.encoding,
-                delimiter=settings.delimiter,
-            )
-    _refuse_missing(root, tables, problems)
-    return tables
+            found[name] = files
+    for needed in (tuple(ACCOUNT_TABLES), (raw.COLLABORATIONS,)):
+        if not any(name in found for name in needed):
+            there = ", ".join(sorted(path.name for path in root.iterdir())) or "nothing"
+            wanted = f"the table {' or '.join(needed)}, e.g. {needed[0]}.csv"
+            problems.refuse(root.name, value=there, wanted=wanted)
+    return {name: found[name] for name in COLUMNS if name in found}
+
+
+_DEFAULT: Final = [suffix for suffix in SUFFIXES if suffix != ".txt"]
+DEFAULT_SUFFIXES: Final = (
+    *_DEFAULT,
+    ".zip",
+    *(f"{x}{y}" for x in _DEFAULT for y in (*PACKED, ".zip")),
+)
 
 
 def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:
     """Tell of tables that nobody reads: a name may be misspelt."""
     known = {path.resolve() for path in read}
     for path in sorted(root.iterdir()):
-        if path.suffix.lower() in (*SUFFIXES, ".xlsx", ".xls") and path.resolve() not in known:
+        if path.name.lower().endswith(DEFAULT_SUFFIXES) and path.resolve() not in known:
+            wanted = f"a file named {', '.join(COLUMNS)}, or its name in option 'files'"
             problems.note(
                 path.name,
                 row=None,
                 column="",
                 value="a table that was not read",
-                wanted=f"a file named {', '.join(COLUMNS)}, or its name in option 'files'",
+                wanted=wanted,
                 kind=OWN,
             )
 
 
-def _refuse_missing(root: Path, tables: Mapping[str, Table], problems: Problems) -> None:
-    for needed in (tuple(ACCOUNT_TABLES), (COLLABORATIONS,)):
-        if not any(name in tables for name in needed):
-            found = ", ".join(sorted(path.name for path in root.iterdir())) or "nothing"
-            wanted = f"the table {' or '.join(needed)}, e.g. {needed[0]}.csv"
-            problems.refuse(root.name, value=found, wanted=wanted)
-
-
 def _fingerprints(
-    root: Path, tables: Mapping[str, Table], settings: Settings, problems: Problems
+    root: Path, files: Mapping[str, Collection[Path]], settings: Settings, problems: Problems
 ) -> dict[str, str]:
-    reading = {"encoding": settings.encoding, "delimiter": settings.delimiter}
     groups: dict[str, list[str]] = {raw.ACCOUNTS: []}
-    for name in tables:
-        part = raw.ACCOUNTS if name in ACCOUNT_TABLES else name
-        groups.setdefault(part, []).append(name)
+    for name in files:
+        groups.setdefault(raw.ACCOUNTS if name in ACCOUNT_TABLES else name, []).append(name)
     found = {}
     for part, names in groups.items():
-        paths = [path for name in names for path in tables[name].files]
-        what: list[Any] = [reading, *(tables[name].columns for name in names)]
+        what: list[Any] = [settings.tables[name].model_dump() for name in names]  # type: ignore[index]
         what += [settings.synthetic, settings.category_of_influencers] * (part == raw.ACCOUNTS)
-        how = json.dumps(what, sort_keys=True)
-        found[part] = fingerprint(root, paths, how, problems)
+        paths = [path for name in names for path in files[name]]
+        found[part] = fingerprint(root, paths, json.dumps(what, sort_keys=True), problems)
     paths = vector_paths(root, settings, problems)
     if paths:
-        how = json.dumps(asdict(settings)["vectors"], sort_keys=True)
+        how = json.dumps(settings.model_dump()["vectors"], sort_keys=True)
         found[raw.VECTORS] = fingerprint(root, paths, how, problems)
     return found

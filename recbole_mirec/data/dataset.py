@@ -354,7 +354,7 @@ class MirecDataset(SplitDataset):
         known, tokens = of[side], self.field2id_token[schema.ACCOUNT_ID[side]]
         if known is None:
             return np.full(len(tokens), -1)
-        names = sorted(set(of_brands))
+        names = sorted({*of_brands} - {""})
         return pd.Categorical(known.reindex(tokens), categories=names).codes.astype(np.int64)
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:

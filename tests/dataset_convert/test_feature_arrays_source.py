@@ -21,7 +21,6 @@ from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import RawMaterial
-from dataset_convert.reading.array_settings import read_array_settings
 from dataset_convert.sources import feature_arrays, find_source, source_names
 
 WIDTHS = {
@@ -422,7 +421,7 @@ def test_attributes_as_lists(tmp_path: Path) -> None:
     )
     material, problems = read(folder, with_attributes(folder, lines, "lists.jsonl"))
     assert material.vectors["attribute_vector"]["pia"].tolist() == [0.75, 1.125]
-    assert "lists.jsonl, row 2, column 'attributes': found 'a list'; wanted text" in problems[1]
+    assert "row 2, column 'attributes': found 'a list of lists'; wanted text" in problems[1]
 
 
 @pytest.mark.parametrize(
@@ -527,18 +526,12 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"array": {}}, "Option 'source': found 'array'; wanted 'arrays'"),
-        ({"arrays": {"visual": "x"}}, "Option 'arrays': found 'visual'; wanted 'content_visual'"),
-        ({"arrays": {"content_visual": "{part}.npy"}}, "a name with {side} and {part} in it, or ~"),
-        (
-            {"arrays": {"content_visual": 3}},
-            "'arrays.content_visual': found '3'; wanted a name in q",
-        ),
+        ({"array": {}}, "Unknown key 'array'. Did you mean 'arrays'?"),
+        ({"arrays": {"visual": "x"}}, "Did you mean 'content_visual'?"),
+        ({"arrays": {"content_visual": "{part}.npy"}}, "{side} and {part} in them, or ~"),
+        ({"arrays": {"content_visual": 3}}, "Key 'arrays: content_visual' must be a text."),
         ({"arrays": {"content_visual": "../{side}{part}"}}, "wanted a path within the folder"),
-        (
-            {"arrays": {"content_visual": "{side}{part}a**"}},
-            "a pattern that names files of the fold",
-        ),
+        ({"arrays": {"content_visual": "{side}{part}a**"}}, "a pattern that names files of the f"),
         (
             {"arrays": {"content_visual": "{side}{part}"}},
             "a pattern that names files of the folder",
@@ -547,39 +540,24 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
             {"arrays": {"content_visual": "*{part}set/{side}_image*"}},
             "found 'audience_trainset/brand_image_train.n...'; wanted one file, or a narrower",
         ),
-        (
-            {"positive": "third"},
-            "Option 'positive': found 'third'; wanted one of 'first', 'second'",
-        ),
-        ({"pairs": {"valid": "x"}}, "Option 'pairs': found 'valid'; wanted one of train, test"),
+        ({"positive": "third"}, "Key 'positive' must be one of first, second. Received: 'third'."),
+        ({"pairs": {"valid": "x"}}, "Key 'pairs: valid"),
         ({"pairs": {"train": "x.csv"}}, "'pairs.train': found 'x.csv'; wanted the name of a file"),
-        (
-            {"pairs": {"train": "x.xlsx"}},
-            "'pairs.train': found 'x.xlsx'; wanted the name of a file",
-        ),
-        ({"categories": 7}, "Option 'categories': found '7'; wanted a name in quotes"),
-        (
-            {"attributes": {"table": "x"}},
-            "'attributes.embedding': found 'None'; wanted a name in qu",
-        ),
+        ({"pairs": {"train": "x.xlsx"}}, "'pairs.train': found 'x.xlsx'; wanted the name of a fi"),
+        ({"categories": 7}, "Key 'categories' must be a text. Received: 7."),
+        ({"attributes": {"table": "x"}}, "Key 'attributes: embedding' is missing."),
         (
             {
                 "attributes": {"table": "x", "embedding": "y"},
                 "arrays": {"attribute_vector": "{side}{part}"},
             },
-            "Option 'attributes': found 'x'; wanted either this or 'arrays.attribute_vector'",
+            "have either 'attributes' or 'arrays: attribute_vector', not both",
         ),
-        (
-            {"columns": {"pairs": {"infl": "x"}}},
-            "'columns.pairs': found 'infl'; wanted 'influencer'",
-        ),
-        (
-            {"columns": []},
-            "Option 'columns': found '[]'; wanted a mapping of pairs, categories",
-        ),
-        ({"encoding": "utf-9"}, "Option 'encoding': found 'utf-9'; wanted the name of an encoding"),
-        ({"delimiter": "x"}, "Option 'delimiter': found 'x'; wanted one of ','"),
-        ({"synthetic": "yes"}, "Option 'synthetic': found 'yes'; wanted true or false"),
+        ({"columns": {"pairs": {"infl": "x"}}}, "Unknown key 'columns: pairs: infl'. Valid: "),
+        ({"columns": []}, "Key 'columns' must be a mapping. Received: []."),
+        ({"encoding": "utf-9"}, "Key 'encoding' must be the name of an encoding, e.g. 'utf-8'"),
+        ({"delimiter": "xx"}, "Key 'delimiter' must be one character"),
+        ({"synthetic": "yes"}, "Key 'synthetic' must be True or False. Received: 'yes'."),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -612,7 +590,7 @@ def test_list_of_pairs_without_arrays_or_names(tmp_path: Path) -> None:
     for row in (["ada", "pia"], ["bob"], ["ada", "pia"], ["bob", "ros"]):
         book.worksheets[0].append(row)
     book.save(folder / "train.xlsx")
-    message = "train.xlsx, sheet 'Sheet', row 2: found ''; wanted the names of brand and influencer"
+    message = "train.xlsx, sheet 'Sheet', row 2, column 'B': found ''; wanted the names of"
     assert message in refusal(folder, {"pairs": {"train": "train.xlsx"}})
 
 
@@ -620,17 +598,16 @@ def test_examples_of_the_page_are_options() -> None:
     page = (Path(__file__).parents[2] / "docs/convert_vectors.md").read_text()
     section = page.split("## Source `feature-arrays`", 1)[1]
     blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", section, re.S)]
-    first, second = (read_array_settings(block["source"]) for block in blocks)
+    first, second = (feature_arrays.Settings(**block["source"]) for block in blocks)
     assert first.arrays == {
         "audience_topics": None,
         "content_visual": "clip/{part}/{side}_*.npy",
     }
-    assert first.columns["pairs"] == {"brand": "Brand", "influencer": "Micro-influencer"}
-    assert first.columns["categories"] == {"brand": "brand", "category": "category"}
+    columns = first.columns.model_dump()
+    assert columns["pairs"] == {"brand": "Brand", "influencer": "Micro-influencer"}
+    assert columns["categories"] == {"brand": "brand", "category": "category"}
     assert second.attributes is not None
     assert second.attributes.embedding == "node2vec_embedding.txt"
-    # Made from lists instead of read.
-    assert second.arrays == {"attribute_vector": None}
 
 
 @given(data=st.data())

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataset_convert import raw, vectors
 from dataset_convert.atomic import AtomicData
 from dataset_convert.findings import REPEATED, find_all, name_warnings
-from dataset_convert.reading import accounts, vectors
+from dataset_convert.sources import gan2019
 
 Pairs = Sequence[tuple[str, str]]
 VECTOR = np.ones(2)
@@ -114,13 +115,13 @@ def test_absent_parts_are_told() -> None:
 
 def test_repeated_rows_are_added_up_and_other_reasons_are_not() -> None:
     skipped = {
-        f"c.csv: wanted {accounts.ONE_PAIR}": 3,
-        f"a.csv: wanted {accounts.MERGED}": 4,
-        f"p.csv: wanted {accounts.CUT}": 50,
+        f"c.csv: wanted {gan2019.ONE_PAIR}": 3,
+        f"a.csv: wanted {raw.MERGED}": 4,
+        f"p.csv: wanted {raw.CUT}": 50,
     }
     (text,) = texts(plain(skipped=skipped))
     assert text == "7 rows repeated an account, a pair or a vector; one was kept."
-    for reason in (accounts.ONE_CONTENT, accounts.ONE_PAIR, accounts.MERGED, vectors.ONE_VECTOR):
+    for reason in (gan2019.ONE_CONTENT, gan2019.ONE_PAIR, raw.MERGED, vectors.ONE_VECTOR):
         assert reason.startswith(REPEATED)
 
 

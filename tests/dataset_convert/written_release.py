@@ -14,8 +14,7 @@ from openpyxl.cell import WriteOnlyCell
 
 from dataset_convert import raw, schema
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reading.gan2019.settings import MORNING, TEST_LISTS
-from dataset_convert.reading.gan2019.truth import BRANDS_A_CATEGORY, CATEGORY_NAMES
+from dataset_convert.sources.gan2019 import BRANDS_A_CATEGORY, CATEGORY_NAMES, TEST_LISTS
 
 N_PADDING: Final = 30
 """Rows that the published test list of the split `morning` repeats at its end."""
@@ -87,7 +86,7 @@ def write_xls(path: Path, rows: Iterable[Iterable[Value]]) -> None:
     book.save(str(path))
 
 
-def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) -> None:
+def write_release(material: RawMaterial, folder: Path, *, split: str = "morning") -> None:
     """Writes raw material as a release of the layout of Gan et al. (2019).
 
     The layout has no place for labels of posts, names, followers of brands, the times of pairs and
@@ -106,7 +105,7 @@ def write_release(material: RawMaterial, folder: Path, *, split: str = MORNING) 
         write_workbook(folder / "brand_categories.xlsx", rows, ("Brand", "category"))
     _write_pairs(folder, pairs, material.brand_parts)
     if material.brand_parts:
-        file = TEST_LISTS[split][0].removesuffix("*") + "x"
+        file = TEST_LISTS[split].replace("*", "x")
         _write_test_list(folder / file, pairs, material.brand_parts, split)
     _write_biographies(folder, material, pairs)
     _write_posts(folder, material, pairs)
@@ -154,7 +153,7 @@ def _write_test_list(path: Path, pairs: Pairs, parts: Mapping[str, str], split: 
     brands = dict.fromkeys(pair[0] for pair in pairs if pair[:2] in positives)
     influencers = dict.fromkeys(pair[1] for pair in pairs if pair[:2] in positives)
     rows = [(b, i, int((b, i) in positives)) for b in brands for i in influencers]
-    write_workbook(path, rows + rows[:N_PADDING] * (split == MORNING))
+    write_workbook(path, rows + rows[:N_PADDING] * (split == "morning"))
 
 
 def _write_biographies(folder: Path, material: RawMaterial, pairs: Pairs) -> None:

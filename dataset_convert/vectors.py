@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dataset_convert.engine import Engine, How
+from dataset_convert.folders import find_files, name_in
+from dataset_convert.handles import handle
 from dataset_convert.problems import NAME, ConversionError, Problem, Problems
-from dataset_convert.reading import values as v
-from dataset_convert.reading.files import find_files, name_in
-from dataset_convert.reading.lines import read_lines
-from dataset_convert.reading.records import Table
-from dataset_convert.reading.settings import Settings, VectorFiles
+from dataset_convert.sources.table_settings import Settings, VectorFiles
+from dataset_convert.values import BadValue
 
 Vector = npt.NDArray[np.float32]
 
@@ -52,7 +52,7 @@ def vector_paths(root: Path, settings: Settings, problems: Problems) -> list[Pat
 
 
 def read_vectors(
-    root: Path, settings: Settings, known: Collection[str], problems: Problems
+    engine: Engine, settings: Settings, known: Collection[str], problems: Problems
 ) -> dict[str, Mapping[str, Vector]]:
     """Reads the precomputed vectors.
 
@@ -60,7 +60,7 @@ def read_vectors(
     with a value that is not finite is skipped and counted.
 
     Args:
-        root: The folder, resolved.
+        engine: Of the folder.
         settings: Which files there are.
         known: The accounts.
         problems: Told of rows that are left out.
@@ -77,10 +77,10 @@ def read_vectors(
         vectors: dict[str, Vector] = {}
         width: int | None = None
         for one in files:
-            path = find_files(root, [one.matrix], f"vectors.{modality}", problems)[0]
-            file = name_in(root, path)
+            path = find_files(engine.folder, [one.matrix], f"vectors.{modality}", problems)[0]
+            file = name_in(engine.folder, path)
             matrix = open_matrix(path, file, problems)
-            ids = _ids(root, one, modality, settings, problems)
+            ids = _ids(engine, one, modality, settings, problems)
             width = width or matrix.shape[1]
             if matrix.shape != (len(ids), width):
                 problems.refuse(
@@ -134,22 +134,30 @@ def check_rows(rows: Array) -> tuple[npt.NDArray[np.float32], list[str | None]]:
 
 
 def _ids(
-    root: Path, files: VectorFiles, modality: str, settings: Settings, problems: Problems
+    engine: Engine, files: VectorFiles, modality: str, settings: Settings, problems: Problems
 ) -> Sequence[str]:
-    path = find_files(root, [files.ids], f"vectors.{modality}", problems)[0]
-    strict = Alignment()
-    if path.suffix == ".txt":
-        lines = read_lines(path, name_in(root, path), settings.encoding, strict)
-        return [line.strip() for line in lines]
-    table = Table(
-        root,
-        (path,),
-        columns={"id": files.column},
-        needed=frozenset({"id"}),
+    path = find_files(engine.folder, [files.ids], f"vectors.{modality}", problems)[0]
+    is_list = path.suffix == ".txt"
+    how = How(
+        columns={"id": "1" if is_list else files.column},
         encoding=settings.encoding,
-        delimiter=settings.delimiter,
+        delimiter="\t" if is_list else settings.delimiter,
+        header_row=0 if is_list else None,
     )
-    return [v.text(record.values, "id").strip() for record in table.records(strict)]
+    engine.load("vector_ids", [path], how, Alignment(), needed={"id"})
+    rows = engine.query("SELECT row, coalesce(id, '') FROM vector_ids ORDER BY row")
+    if is_list:  # whose empty lines count
+        names = dict(rows)
+        rows = [(row, names.get(row, "")) for row in range(1, max(names) + 1)]
+    exact = settings.handles == "exact"
+    return [_canonical(name, exact=exact) for _, name in rows]
+
+
+def _canonical(name: str, *, exact: bool) -> str:
+    try:
+        return handle(name, exact=exact)
+    except BadValue:
+        return name
 
 
 def _collect(

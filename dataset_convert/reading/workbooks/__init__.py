@@ -1,1 +1,0 @@
-"""Rows of .xlsx and .xls workbooks, each with its place."""
