@@ -9,6 +9,7 @@ import io
 import lzma
 import re
 import zipfile
+import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -59,6 +60,14 @@ _WHOLE: Final = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _HALF: Final = re.compile(
     r"(\\\\)|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]\w\w"
+)
+_BROKEN: Final = (
+    EOFError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
 )
 _OPENS: Final = re.compile(rb'(?:^|[^\w\s.()"\x80-\xff]) *"|\t"')
 
@@ -132,7 +141,7 @@ class InputFiles:
                 with packed(path) as stream:
                     path = self._unpacked(stream, path.stat().st_size, file, kind)
             yield from self._texts(path, file, kind, encoding, sheet)
-        except (EOFError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as error:
+        except _BROKEN as error:
             self._problems.refuse(file, value=error, wanted="an archive that is whole")
         except OSError as error:
             self._problems.refuse(file, value=error.strerror or error, wanted="a readable file")

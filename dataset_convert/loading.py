@@ -58,6 +58,10 @@ class Loading:
         self.engine, self.table, self.how, self.problems = engine, table, how, problems
         self.needed, self.nested = sorted(needed), nested
         self.theirs = list(dict.fromkeys([*how.columns.values(), *how.where, *how.fill_down]))
+        self.required = [
+            *((ours, how.columns[ours]) for ours in self.needed),
+            *((theirs, theirs) for theirs in (*how.where, *how.fill_down)),
+        ]
         self.json_file = ""
 
     def file(self, file: str, texts: Iterator[Text]) -> None:
@@ -99,8 +103,7 @@ class Loading:
         """Loads a CSV file; of a sheet without the columns, returns what it has instead."""
         delimiter, number, names = self._header(text)
         places: Columns = {x: _places(x, names, self.how.path) for x in self.theirs}
-        for ours in (*self.needed, *self.how.where, *self.how.fill_down):
-            theirs = self.how.columns.get(ours, ours)
+        for ours, theirs in self.required:
             if not places[theirs] and text.sheet and self.how.sheet is None:
                 return f"sheet {text.sheet!r} with {', '.join(filter(None, names))}"
             if not places[theirs]:
@@ -436,8 +439,7 @@ class Loading:
                     places.setdefault(theirs, (level, at))
             if len(places) == len(self.theirs):
                 break
-        for ours in (*self.needed, *self.how.where):
-            theirs = self.how.columns.get(ours, ours)
+        for ours, theirs in self.required:
             if theirs not in places:
                 keys = self.engine.query(
                     f"SELECT DISTINCT unnest(json_keys(e{len(lists)})) AS k FROM ({sql}) "
@@ -538,4 +540,7 @@ def _name(value: str) -> str:
 
 
 def _n_cells(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line.lstrip("\n")], delimiter=delimiter), []))
+    try:
+        return len(next(csv.reader([line.strip("\r\n")], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
