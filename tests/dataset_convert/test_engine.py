@@ -69,7 +69,7 @@ WAYS: dict[str, tuple[str, Write, dict[str, Any]]] = {
         lambda p, b: p.write_bytes(b.decode().encode("latin-1")),
         {"encoding": "latin-1"},
     ),
-    "gzip": ("x.csv.gz", lambda p, b: p.write_bytes(gzip.compress(b)), {}),
+    "gzip": ("x.csv.gz", lambda p, b: p.write_bytes(gzip.compress(b, mtime=0)), {}),
     "bz2": ("x.csv.bz2", lambda p, b: p.write_bytes(bz2.compress(b)), {}),
     "xz": ("x.csv.xz", lambda p, b: p.write_bytes(lzma.compress(b)), {}),
     "zip": ("x.zip", lambda p, b: packed(p.parent, p.name, b), {}),
@@ -301,7 +301,7 @@ REFUSED = [
     ("x.csv", b"acount,text\na,b\n", "column 'account': .*such as 'acount'"),
     ("x.jsonl", b'{"account":' + b"[" * 200 + b"]" * 200 + b"}", "at most 128 levels"),
     ("x.json", b'{"account":' + b"[" * 200 + b"]" * 200 + b"}", "at most 128 levels"),
-    ("x.csv.gz", gzip.compress(b"account\n" * 99)[:-9], "an archive that is whole"),
+    ("x.csv.gz", gzip.compress(b"account\n" * 99, mtime=0)[:-9], "an archive that is whole"),
     ("x.zip", b"PK\3\4", "an archive that is whole"),
     ("x.xlsx", b"PK\3\4", "a workbook that is whole"),
     ("x.pdf", b"%PDF", "a file ending in .csv"),
@@ -330,7 +330,7 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "row 1: found '4,015 bytes in a line'" in refusal(tmp_path, "x.jsonl")
     (tmp_path / "x.json").write_text(json.dumps({"account": "x" * 4_000}))
     assert "row 1: found 'a larger one'; wanted at most" in refusal(tmp_path, "x.json")
-    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"account\n" + b"a\n" * 10**6))
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"account\n" + b"a\n" * 10**6, mtime=0))
     assert "bytes unpacked" in refusal(tmp_path, "x.csv.gz")
     with zipfile.ZipFile(tmp_path / "x.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b" " * 10**7)
