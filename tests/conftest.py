@@ -17,11 +17,13 @@ settings.load_profile("mirec")
 
 @pytest.fixture(scope="module", autouse=True)
 def log_level() -> Iterator[None]:
-    """An experiment sets the level of all logs; each module's tests start from the usual one."""
+    """An experiment sets the level and handlers of all logs; each module starts from the usual."""
     root = logging.getLogger()
-    before = root.level
+    before, handlers = root.level, root.handlers[:]
     yield
     root.setLevel(before)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
