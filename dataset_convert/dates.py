@@ -25,7 +25,7 @@ MAX_SECONDS = 1e11  # the year 5138
 
 _MONTH_NAMES = """
     january januar jänner janvier enero gennaio|february februar février febrero febbraio
-    |march märz maerz mars marzo|april avril abril aprile|may mai mayo maggio
+    |march märz maerz mrz mars marzo|april avril abril aprile|may mai mayo maggio
     |june juni juin junio giugno|july juli juillet julio luglio|august août agosto
     |september septembre septiembre setiembre settembre|october oktober octobre octubre ottobre
     |november novembre noviembre|december dezember décembre diciembre dicembre"""
@@ -55,7 +55,7 @@ _HOURS_FROM_UTC = {
 }  # fmt: skip
 _TIME = re.compile(
     r"(?:^|(?<=[\st,]))(\d{1,2})(?:[:h](\d{2})(?::(\d{2})([.,]\d{1,9})?)?|(?=\s*[ap]\.?m\b))"
-    r"\s*([ap])?(?:(?<=[ap])\.?m\b\.?)?\s*((?:utc|gmt|z)?[+-]\d{2}:?\d{2}\b|[a-z]{1,4}\b(?=$|\s))?"
+    r"\s*([ap])?(?:(?<=[ap])\.?m\b\.?)?\s*((?:utc|gmt|z)?[+-]\d{2}(?::?\d{2})?\b|[a-z]{1,4}\b(?=$|\s))?"
 )
 _TRIPLE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{4}|\d{2}|\d{1,2}(?=$))")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,7 +86,7 @@ _WEEKDAYS = {n[:end] for n in _folded(_WEEKDAY_NAMES).split() for end in range(2
 def moment(text: str, order: DateOrder | None = None) -> float:
     """Returns seconds since 1970 in UTC, which is also the zone of what names none; NaN if missing.
 
-    Bare numbers: of 8, 12 or 14 digits yyyymmdd[hhmm[ss]] where that is a date; from 20,000 to
+    Bare numbers: of 8, 12 or 14 digits yyyymmdd[hhmm[ss]] where that is a date; from 25,569 to
     80,000 a spreadsheet's days; up to 1e11 seconds; up to 1e14 milliseconds; up to 1e17
     microseconds.
 
@@ -99,7 +99,10 @@ def moment(text: str, order: DateOrder | None = None) -> float:
         BadValue: No date, one that no calendar has, or one outside 1970 to 5138.
     """
     try:
-        return _moment(text, order)
+        if text.isascii() and text.isdigit() and len(text) == 10:
+            return float(text)
+        seconds = _iso(text)
+        return seconds if 0 <= seconds <= MAX_SECONDS else _moment(text, order)
     except (OverflowError, OSError):
         raise BadValue(text, A_DATE) from None
     except BadValue:
@@ -113,9 +116,9 @@ def _moment(text: str, order: DateOrder | None) -> float:
     plain = " ".join(_folded(tidy(text)[:MAX_LENGTH]).translate(SAME_SIGN).split())
     if missing(text):
         return math.nan
-    if re.fullmatch(r"\d{4}-\d\d-\d\d(t[\d:.,+z-]+)?", plain):
-        found = datetime.fromisoformat(plain.upper().replace(",", "."))
-        seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    seconds = _iso(plain)
+    if not math.isnan(seconds):
+        pass
     elif re.fullmatch(r"\d+(?:[.,]\d+)?", plain):
         seconds = _bare_number(text, plain.replace(",", "."))
     else:
@@ -125,6 +128,17 @@ def _moment(text: str, order: DateOrder | None) -> float:
     return seconds
 
 
+def _iso(text: str) -> float:
+    """Seconds of an ISO date; NaN where it is none that Python reads."""
+    if text[4:5] == "-" == text[7:8]:
+        try:
+            found = datetime.fromisoformat(text)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            pass
+    return math.nan
+
+
 def _bare_number(text: str, plain: str) -> float:
     form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(plain))
     if form and re.match(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])", plain) and plain.isdigit():
@@ -132,7 +146,7 @@ def _bare_number(text: str, plain: str) -> float:
     value = float(plain)
     if re.fullmatch("(?:19|20)[0-9]{2}", plain):
         raise BadValue(text, f"{A_DATE}, not a year alone")
-    if 20_000 <= value <= 80_000:
+    if _DAYS_TO_EPOCH <= value <= 80_000:
         return round((value - _DAYS_TO_EPOCH) * 86_400)
     return value / (1 if value <= MAX_SECONDS else 1e3 if value < 1e14 else 1e6)
 
@@ -162,9 +176,9 @@ def _written_date(text: str, plain: str, order: DateOrder | None) -> float:
 
 def _offset(text: str, zone: str) -> float:
     """Seconds that a zone is ahead of UTC."""
-    numeric = re.search(r"([+-])(\d\d):?(\d\d)", zone)
+    numeric = re.search(r"([+-])(\d\d):?(\d\d)?", zone)
     if numeric:
-        minutes = int(numeric[2]) * 60 + int(numeric[3])
+        minutes = int(numeric[2]) * 60 + int(numeric[3] or 0)
         return (-60 if numeric[1] == "-" else 60) * minutes
     if zone in _FILLERS:
         zone = ""
@@ -179,7 +193,6 @@ def _calendar_day(text: str, plain: str, order: DateOrder | None) -> tuple[int, 
     words = re.findall(r"[^\W\d_]+|\d+", plain)
     months = [word for word in words if word in _MONTHS]
     if not months:
-        words = [w for w in words if w.isdigit()]
         triple = _TRIPLE.search(plain)
         rest = (plain[: triple.start()] + plain[triple.end() :]) if triple else ""
         if triple and all(w in _WEEKDAYS | _FILLERS for w in re.findall(r"[^\W_]+", rest)):

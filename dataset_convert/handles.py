@@ -54,7 +54,10 @@ _ADDRESS = re.compile(
 )
 _WORDS = "|".join(re.escape(word) for word in PLATFORMS if "." not in word)
 _REMARK = re.compile(rf"\s*[(\[](?:{_WORDS})[)\]]$", re.IGNORECASE)
-_PREFIX = re.compile(rf"(?:{_WORDS})\s*(?::\s*|(?=@))", re.IGNORECASE)
+_PREFIX = re.compile(rf"^(?:{_WORDS})\s*(?::\s*|(?=@))", re.IGNORECASE)
+# Lena Moves (@lena.moves)
+_NAMED = re.compile(r"[^,;&/+|]*[\s(]@([\w.-]+)\)?")
+_MARKED = re.compile(r"(?:^|[\s,;&/+|(])@+\w")
 _PLAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_.]*[a-z0-9_])?")
 _DAMAGED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 _WIDE_AT = {0xFF20: "@", 0xFE6B: "@"}
@@ -81,10 +84,10 @@ def handle(text: str, *, exact: bool = False) -> str:
         BadValue: An empty cell, an id that a spreadsheet has damaged, the address of a post or of
             anything else that is no account.
     """
-    if _PLAIN.fullmatch(text) and not text.startswith("www.") and not text.endswith(".0"):
-        return text
     if len(text) > _MAX_LENGTH:
         raise BadValue(text, AN_ACCOUNT)
+    if _PLAIN.fullmatch(text) and not text.startswith("www.") and not text.endswith(".0"):
+        return text
     found = text
     # Name within a prefix within an address: until nothing is left to take off.
     for _ in range(10):
@@ -105,12 +108,10 @@ def _one_layer(text: str, exact: bool) -> str:
         text = _name_in(address, text)
     else:
         text = re.sub(r"^(?:https?:/+)?(?:www\.)*", "", text, flags=re.IGNORECASE)
-        text = (
-            _PREFIX.sub("", _REMARK.sub("", text), count=1)
-            if _PREFIX.match(text)
-            else (_REMARK.sub("", text))
-        )
-        named = re.search(r"[\s(]@([\w.-]+)\)?$", text)
+        text = _PREFIX.sub("", _REMARK.sub("", text))
+        if len(_MARKED.findall(text)) > 1:
+            raise BadValue(text, f"{AN_ACCOUNT}; here are several")
+        named = _NAMED.fullmatch(text)
         text = named[1] if named else text
     text = text.strip("\"'<> ,;:").rstrip("/ ").lstrip("@ ")
     if re.fullmatch(r"\d{5,15}\.0", text):

@@ -1,5 +1,7 @@
 """Cells that are missing, numbers in all spellings, and text that was read in a wrong encoding."""
 
+# ruff: noqa: E501, RUF001 (tables of odd spellings are what these tests are)
+
 import math
 
 import pytest
@@ -18,12 +20,14 @@ from dataset_convert.values import (
     tidy,
 )
 
-ODD_TEXT = st.text(st.sampled_from("0123456789.,' -+()%kKMmioe€$~\u00a0\u202f\u0661\u200b½²x")) | st.text()
+ODD_TEXT = (
+    st.text(st.sampled_from("0123456789.,' -+()%kKMmioe€$~\u00a0\u202f\u0661\u200b½²x")) | st.text()
+)
 
 COUNTS = {
     12_400: """12400|12.4K|12.4k|12,4K|12,4 Tsd.|12,4 Tsd|12.400|12,400|12 400|12\u00a0400|12\u202f400
         |12\u2009400|12'400|12’400|12400.0|12,400.00|12.400,00|1.24E+04|1.24e4|12400+|~12400|ca. 12.400
-        |≈12,4k|>12.4K|>12400|12.4K followers|12,400 Follower|12.4k+|10,4 k+2k|١٢٤٠٠|١٢٬٤٠٠|１２４００
+        |≈12,4k|>12.4K|>12400|12.4K followers|12,400 Follower|12.4k+|١٢٤٠٠|١٢٬٤٠٠|１２４００
         |\ufeff12400|\u200e12400|12400\u200b|="12400"|'12400|12.4 thousand|12,4 mil|12,4 mila
         |12.4K Abonnenten|circa 12400|12400.|0012400|1.24万|0.124 lakh""",
     1_200_000: """1.2M|1,2M|1.2 m|1,2 Mio|1,2 Mio.|1.2 million|1.2 Millionen|1,2 millones|1.2mn|1.200.000
@@ -45,7 +49,6 @@ SPELLED = [
     (spelling, value)
     for value, spellings in COUNTS.items()
     for spelling in "".join(spellings.split("\n        ")).split("|")
-    if spelling != "10,4 k+2k"
 ]
 
 
@@ -77,12 +80,14 @@ def test_negative_and_missing_counts_are_missing(spelling: str) -> None:
         ("hidden", "such as"),
         ("12%", "such as"),
         ("12 €", "such as"),
-        ("1.78414E+400", "such as"),
+        ("1.78414E+400", "an id"),
+        ("17841400000000000", "an id"),
         ("12_400", "such as"),
         ("12²", "such as"),
         ("1,2345,678", "such as"),
         ("K", "such as"),
         ("infinity", "such as"),
+        ("9" * 50, "an id"),
         ("9" * 200, "such as"),
     ],
 )
@@ -187,7 +192,9 @@ def test_words_for_nothing_are_missing(cell: str) -> None:
     assert missing(cell)
 
 
-@pytest.mark.parametrize("cell", ["0", "no", "nana", "#ad", "#1!", "❤️", "Nanna", "a", "#love", "unknown_x"])
+@pytest.mark.parametrize(
+    "cell", ["0", "no", "nana", "#ad", "#1!", "❤️", "Nanna", "a", "#love", "unknown_x"]
+)
 def test_what_says_something_is_not_missing(cell: str) -> None:
     assert not missing(cell)
 
@@ -204,7 +211,7 @@ def test_what_says_something_is_not_missing(cell: str) -> None:
         ("ðŸ˜€ ok ❤️", "😀 ok ❤️"),
         ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет"),
         ("ï»¿id", "\ufeffid"),
-        ("10Â €", "10\u00a0€".replace("\u00a0", "\u00a0")),
+        ("10Â\u00a0€", "10\u00a0€"),
     ],
 )
 def test_text_of_a_wrong_encoding_is_found_and_repaired(text: str, right: str) -> None:
@@ -212,7 +219,9 @@ def test_text_of_a_wrong_encoding_is_found_and_repaired(text: str, right: str) -
     assert repaired(text) == right
 
 
-@pytest.mark.parametrize("text", ["schön", "CAFÉ”", "SÃO PAULO", "É…", "Spaß…", "MENÜ“", "naïve", "❤️"])
+@pytest.mark.parametrize(
+    "text", ["schön", "CAFÉ”", "SÃO PAULO", "É…", "Spaß…", "MENÜ“", "naïve", "❤️"]
+)
 def test_right_text_is_left_alone(text: str) -> None:
     assert repaired(text) == text
     assert not mojibake(text)
