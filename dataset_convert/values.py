@@ -65,15 +65,15 @@ def tidy(text: str) -> str:
     return (marked[1] or marked[2] or "").strip() if marked else text
 
 
-_MISSING = {
-    word.strip()
-    for word in """n/a|na|n.a.|n.a|n. a.|n/d|n.d.|k.a.|k.a|k. a.|k/a|keine angabe|s/o|s.o.|nan|none
-        |null|nil|undefined|unknown|unbekannt|inconnu|inconnue|desconocido|sconosciuto|blank|empty
-        |leer|vide|vuoto|en blanco|missing|not available|not applicable|not specified|not set
-        |not provided|no data|tbd|tba|<na>|\\n|#getting_data""".split(  # noqa: SIM905 (a list of these would be 40 lines)
-        "|"
+_MISSING = set(
+    re.split(
+        r"\s*\|\s*",
+        """n/a|na|n.a.|n.a|n. a.|n/d|n.d.|k.a.|k.a|k. a.|k/a|keine angabe|s/o|s.o.|nan|none|null|nil
+        |undefined|unknown|unbekannt|inconnu|inconnue|desconocido|sconosciuto|blank|empty|leer|vide
+        |vuoto|en blanco|missing|not available|not applicable|not specified|not set|not provided
+        |no data|tbd|tba|<na>|\\n|#getting_data""",
     )
-}
+)
 # The error words of spreadsheets end in ! or ? in every language: #REF!, #BEZUG!, #¡VALOR!, #NAME?
 _ERROR_WORD = re.compile(
     r"#[¡¿]?[^\W\d][\w/]*[!?]|#n/?[avd]|[-\u2010-\u2015\u2212_.…?/\\*]+", re.IGNORECASE
