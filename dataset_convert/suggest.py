@@ -1,0 +1,466 @@
+"""`--suggest FOLDER`: a commented YAML that says which file is which table, and asks what it cannot."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from dataset_convert import raw, schema
+from dataset_convert.common.files import write_whole
+from dataset_convert.dates import find_date_order, moment
+from dataset_convert.guessing import TAGS, Column, Unit, named, read_units
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
+
+MAX_QUESTIONS: Final = 3
+_RELATED: Final = 0.67
+"""Share of accounts known to another table above which nobody is asked about it."""
+_BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
+_SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
+_B, _I = schema.BRAND, schema.INFLUENCER
+
+Places = list[tuple[str | None, str]]
+
+
+def _account(own: str | None) -> dict[str, Places]:
+    of_side: Places = [(own, "handle"), (None, "handle"), (own, "id"), (own, "name")]
+    return {
+        "id": [*of_side, (None, "id"), (None, "name")],
+        **{x: [(own, x), (None, x)] for x in ("name", "biography", "category", "followers")},
+    }
+
+
+_ANYBODY: Places = [(side, x) for x in ("handle", "name", "id") for side in (None, _I, _B)]
+_SLOTS: Final[dict[str, dict[str, Places]]] = {
+    _ACCOUNTS: {"role": [(None, "role")], **_account(None)},
+    _BRANDS: _account(_B),
+    _INFLUENCERS: _account(_I),
+    raw.COLLABORATIONS: {
+        "brand": [(_B, "handle"), (_B, "name"), (_B, "id")],
+        "influencer": [
+            (_I, "handle"), (_I, "name"), (_I, "id"), (None, "handle"), (None, "name")
+        ],
+        "timestamp": [(None, "timestamp")],
+        "competence": [(None, "engagement")],
+    },
+    raw.POSTS: {
+        "account": _ANYBODY,
+        **{x: [(None, x)] for x in ("text", "timestamp", "likes", "comments", "labels", "image")},
+    },
+    raw.AUDIENCE: {
+        "member": [(None, "member")],
+        "account": _ANYBODY,
+        **{x: [(None, x)] for x in ("text", "timestamp", "labels", "image")},
+    },
+    raw.SPLITS: {"part": [(None, "part")], "brand": [(_B, "handle"), (_B, "name"), *_ANYBODY]},
+}  # fmt: skip
+_NEEDED: Final = {
+    _ACCOUNTS: ("id", "role"),
+    _BRANDS: ("id",),
+    _INFLUENCERS: ("id",),
+    raw.COLLABORATIONS: ("brand", "influencer"),
+    raw.POSTS: ("account", "text"),
+    raw.AUDIENCE: ("account", "member"),
+    raw.SPLITS: ("brand", "part"),
+}
+_BASE: Final = {raw.COLLABORATIONS: 2.0, raw.POSTS: 1.5, raw.AUDIENCE: 3.0, raw.SPLITS: 4.0,
+                _ACCOUNTS: 4.0, _BRANDS: 1.0, _INFLUENCERS: 1.0}  # fmt: skip
+_FACTS: Final = tuple(schema.FACT_TYPES)
+
+
+@dataclass
+class Found:
+    """A table that was found: where it stands, and our columns -> theirs."""
+
+    unit: Unit
+    columns: dict[str, str]
+    score: float
+    files: list[str] = field(default_factory=list)
+
+    def column(self, ours: str) -> Column:
+        """Returns a column by our name."""
+        return self.unit.columns[self.columns[ours]]
+
+
+def suggest(folder: Path, problems: Problems) -> tuple[str, list[str]]:
+    """Returns a configuration for a folder, and what it says of it in words.
+
+    Raises:
+        ConversionError: It holds no table, or none with collaborations or posts.
+    """
+    if not folder.is_dir():
+        problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
+    suggestion = _Suggestion(folder, read_units(folder, problems))
+    return suggestion.text(), suggestion.told
+
+
+class _Suggestion:
+    """What is thought of a folder."""
+
+    def __init__(self, folder: Path, units: list[Unit]) -> None:
+        self.folder, self.units = folder, units
+        self.questions: list[str] = []
+        self.told: list[str] = []
+        self.comments: list[str] = []
+        self.tables: dict[str, Found] = {}
+        self.from_: dict[str, str] = {}
+        self._assign()
+        self._join()
+        self._complete()
+
+    # --- which unit is which table
+
+    def _assign(self) -> None:
+        fits = [self._fits(unit) for unit in self.units]
+        pairs = [fit[raw.COLLABORATIONS] for fit in fits if raw.COLLABORATIONS in fit]
+        chosen: dict[str, list[Found]] = {}
+        best = max((p for p in pairs if _is_best(p, fits)), key=lambda p: p.score, default=None)
+        for unit, fit in zip(self.units, fits, strict=True):
+            for table, ours in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer")):
+                if best and table in fit and best.unit is not unit:
+                    fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
+            if fit:
+                table = max(fit, key=lambda name: fit[name].score)
+                chosen.setdefault(table, []).append(fit[table])
+            elif len(unit.columns) > 1 and not unit.path:
+                names = ", ".join(list(unit.columns)[:6])
+                self._ask(f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9)
+        if raw.COLLABORATIONS not in chosen and pairs:
+            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda p: p.score)]
+        for table, candidates in chosen.items():
+            first, *others = sorted(candidates, key=lambda x: (-x.score, -x.unit.n_rows))
+            first.files = list(first.unit.files)
+            self.tables[table] = first
+            for other in others:
+                self._also(table, first, other)
+
+    def _fits(self, unit: Unit) -> dict[str, Found]:
+        found = {}
+        for table, slots in _SLOTS.items():
+            columns: dict[str, str] = {}
+            for ours, places in slots.items():
+                best = _best(unit, places, set(columns.values()))
+                if best:
+                    columns[ours] = best
+            if not columns.keys() >= set(_NEEDED[table]):
+                continue
+            score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
+            score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
+            if table in _SIDE_OF:
+                sides = {side for side, _ in named(columns["id"])}
+                score += 1.5 * (_SIDE_OF[table] in sides) - 1.5 * (len(sides - {_SIDE_OF[table], None}))
+                score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
+            found[table] = Found(unit, columns, score)
+        if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
+            found[raw.POSTS].score -= 1
+        return found
+
+    def _also(self, table: str, first: Found, other: Found) -> None:
+        key = "id" if "id" in first.columns else "text" if "text" in first.columns else "influencer"
+        alike = first.columns == other.columns and first.unit.path == other.unit.path
+        if key in other.columns and key in first.columns:
+            same = _same(first.column(key), other.column(key))
+            if same > 0.5:
+                self.comments.append(f"{other.unit.title} holds the same {table} and is not read.")
+                return
+        if alike and not (first.unit.sheet or other.unit.sheet):
+            first.files += other.unit.files
+            return
+        self._ask(f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5)
+
+    # --- which columns join
+
+    def _join(self) -> None:
+        """Chooses the column of ids that most other tables know."""
+        for table, side in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer"), (_ACCOUNTS, None)):
+            if table not in self.tables:
+                continue
+            mine = self.tables[table]
+            uses = [
+                (found, ours) for name, found in self.tables.items() if found.unit is not mine.unit
+                for ours in found.columns
+                if ours == side or (side is None and ours in ("brand", "influencer"))
+                or (ours == "account" and side != "brand")
+            ]  # fmt: skip
+            ids = [c for c in mine.unit.columns.values() if c.is_a("handle") and _unique(c) > 0.7]
+            ids = sorted(ids, key=lambda c: c.name != mine.columns["id"])
+            scores = [sum(_best_join(found, ours, one)[0] for found, ours in uses) for one in ids]
+            if not scores:
+                continue
+            best = scores.index(max(scores))
+            if scores[best] < scores[0] + 0.2:
+                best = 0
+            if best or ids[0].name != mine.columns["id"]:
+                taken = [ours for ours, name in mine.columns.items() if name == ids[best].name]
+                for ours in taken:
+                    del mine.columns[ours]
+                mine.columns["id"] = ids[best].name
+            for found, ours in uses:
+                share, name = _best_join(found, ours, ids[best])
+                if share > _overlap(found.column(ours), ids[best]) + 0.2:
+                    found.columns = {k: v for k, v in found.columns.items() if v != name}
+                    found.columns[ours] = name
+        self._ask_joins()
+
+    def _ask_joins(self) -> None:
+        known: dict[str, set[str]] = {}
+        for table in (_BRANDS, _INFLUENCERS, _ACCOUNTS):
+            if table in self.tables:
+                known[table] = self.tables[table].column("id").ids
+        for name, ours, tables in (
+            (raw.COLLABORATIONS, "brand", (_BRANDS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, "influencer", (_INFLUENCERS, _ACCOUNTS)),
+            (raw.POSTS, "account", (_INFLUENCERS, _BRANDS, _ACCOUNTS)),
+        ):
+            ids = set[str]().union(*(known.get(table, set()) for table in tables))
+            if name in self.tables and ids:
+                column = self.tables[name].column(ours)
+                share = len(column.ids & ids) / max(1, len(column.ids))
+                if share < _RELATED:
+                    where = " or ".join(self.tables[x].unit.title for x in tables if x in known)
+                    self._ask(
+                        f"Only {share:.0%} of the accounts in '{column.name}' of "
+                        f"{self.tables[name].unit.title} stand in {where}: is another column meant?", 1
+                    )  # fmt: skip
+
+    # --- what is not there, or unclear
+
+    def _complete(self) -> None:
+        has = self.tables
+        for table in (_BRANDS, _INFLUENCERS):
+            if table in has or _ACCOUNTS in has:
+                continue
+            ours = _SIDE_OF[table]
+            source = raw.COLLABORATIONS if raw.COLLABORATIONS in has else raw.POSTS
+            if source not in has or (table == _BRANDS and source == raw.POSTS):
+                there = ", ".join(unit.title for unit in self.units)
+                raise ConversionError(
+                    f"{self.folder}: found {there}; wanted a table of {table}, or one of "
+                    "collaborations with a column of brands and one of influencers."
+                )
+            self.from_[table] = source
+            mine, id_ = has[source], ours if source == raw.COLLABORATIONS else "account"
+            slots = {x: [y for y in places if y[0] == ours or (x != "category" and ours == _I)]
+                     for x, places in _account(ours).items() if x != "id"}  # fmt: skip
+            columns = {"id": mine.columns[id_]}
+            for x, places in slots.items():
+                best = _best(mine.unit, places, {*columns.values(), *mine.columns.values()})
+                if best:
+                    columns[x] = best
+            has[table] = Found(mine.unit, columns, 0)
+            n = len(mine.column(id_).ids)
+            self.comments.append(
+                f"There is no list of {table}: the {n:,} that '{columns['id']}' of "
+                f"{mine.unit.title} names are taken."
+            )
+        for name, found in has.items():
+            if name not in self.from_:
+                self._ask_values(name, found)
+
+    def _ask_values(self, name: str, found: Found) -> None:
+        for ours in ("timestamp", "competence"):
+            if ours not in found.columns:
+                continue
+            column = found.column(ours)
+            read, told = {
+                "timestamp": (moment, find_date_order(column.filled)),
+                "competence": (number, find_decimal_sign(column.filled)),
+            }[ours]
+            if told is None and any(_is_ambiguous(read, cell) for cell in column.filled[:300]):
+                key, values = ("dates", "dmy or mdy") if ours == "timestamp" else ("decimal", "'.' or ','")
+                e_g = next(cell for cell in column.filled if _is_ambiguous(read, cell))
+                self._ask(
+                    f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. {e_g}: "
+                    f"which? Say it by '{key}: {values}' in {name}.", 3
+                )  # fmt: skip
+
+    def _ask(self, question: str, rank: int) -> None:
+        self.questions.append(f"{rank}{question}")
+
+    # --- as text
+
+    def text(self) -> str:
+        """Returns the YAML."""
+        body = ["source:"]
+        influencers = self.tables.get(_INFLUENCERS) or self.tables[_ACCOUNTS]
+        if "category" in influencers.columns and _INFLUENCERS not in self.from_:
+            body.append(f"  category_of_influencers: {raw.PROFILE if hasattr(raw, 'PROFILE') else 'profile'}  # what they say of themselves")
+        body += self._captions()
+        body.append("  tables:")
+        for table in _SLOTS:
+            if table in self.tables:
+                body += self._table(table, self.tables[table])
+        body += self._features()
+        asked = [x[1:] for x in sorted(self.questions)][:MAX_QUESTIONS]
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
+        lines = [
+            f"# Suggested for the folder '{self.folder.resolve().name}', by names and values. Look it over, then",
+            f"#   python -m dataset_convert --source tables --input {self.folder} --name {name} --config THIS_FILE",
+            *(f"# {line}" for line in self.comments),
+            *(f"# ? {line}" for line in asked),
+        ]
+        self.told += [*self.comments, *(f"? {line}" for line in asked)]
+        return "\n".join([*lines, *body, ""])
+
+    def _captions(self) -> Iterator[str]:
+        if raw.COLLABORATIONS in self.tables:
+            return
+        posts, brands = self.tables.get(raw.POSTS), self.tables[_BRANDS].column("id").ids
+        texts = posts.column("text").filled if posts else []
+        tags = Counter(
+            tag for text in texts for tag in set(re.findall(r"#(\w+)", text.lower())) if tag in TAGS
+        )
+        named_ = sum(any(x.rstrip(".") in brands for x in re.findall(r"@([\w.]+)", text.lower())) for text in texts)
+        if not tags or not named_:
+            raise ConversionError(
+                f"{self.folder}: found {', '.join(unit.title for unit in self.units)}; wanted a table "
+                "of collaborations (a column of brands and one of influencers), or captions that "
+                "name brands and carry tags such as #ad."
+            )
+        yield "  # Nowhere is a list of collaborations: captions with such a tag that name a brand are taken."
+        yield f"  from_captions: {{tags: [{', '.join(tag for tag, _ in tags.most_common())}], mentions: brands}}"
+
+    def _table(self, table: str, found: Found) -> Iterator[str]:
+        unit = found.unit
+        yield f"    {table}:  # {unit.title}, {unit.n_rows:,} rows" + " or more" * (unit.n_rows >= 5_000)
+        if table in self.from_:
+            yield f"      from: {self.from_[table]}"
+        else:
+            files = found.files[0] if len(found.files) == 1 else found.files
+            yield f"      files: {_scalar(files)}"
+            for key, value in (("sheet", unit.sheet), ("header_row", unit.header_row), ("path", unit.path)):
+                if value:
+                    yield f"      {key}: {_scalar(value)}"
+        yield "      columns:"
+        for ours, theirs in found.columns.items():
+            if not (table in self.from_ and ours == "id"):
+                yield f"        {ours}: {_scalar(theirs)}"
+        if table in self.from_ and list(found.columns) == ["id"]:
+            yield "        {}"
+        if table == raw.COLLABORATIONS:
+            yield from self._chosen_rows(found)
+        facts = self._facts(table, found)
+        if facts:
+            yield f"      facts: {_scalar(facts)}  # for people and filters; no model sees them"
+
+    def _facts(self, table: str, found: Found) -> dict[str, str]:
+        if table not in (_ACCOUNTS, _BRANDS, _INFLUENCERS) or table in self.from_:
+            return {}
+        facts = {}
+        for fact in _FACTS:
+            best = _best(found.unit, [(None, fact)], {*found.columns.values(), *facts.values()})
+            if best:
+                facts[fact] = best
+        return facts
+
+    def _chosen_rows(self, found: Found) -> Iterator[str]:
+        unit = found.unit
+        brand = found.column("brand").cells
+        others = found.column("influencer").cells
+        n_gaps = sum(not b.strip() and bool(o.strip()) for b, o in zip(brand, others, strict=True))
+        if brand and brand[0].strip() and n_gaps > 0.2 * len(brand):
+            yield f"      fill_down: [{_scalar(found.columns['brand'])}]  # an empty cell means the one above"
+        status = _best(unit, [(None, "status")], set(found.columns.values()))
+        status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
+        if status:
+            counts = Counter(cell.strip() for cell in unit.columns[status].filled).most_common(8)
+            if len(counts) > 1:
+                said = ", ".join(f"{value} ({n})" for value, n in counts)
+                self._ask(f"Which rows of {unit.title} are collaborations? '{status}' says {said}; now all are: see 'where'.", 0)
+                yield f"      # where: {{{_scalar(status)}: {_scalar([value for value, _ in counts[:1]])}}}  # {said}"
+
+    def _features(self) -> Iterator[str]:
+        n = len({x for t in (_BRANDS, _INFLUENCERS, _ACCOUNTS) if t in self.tables
+                 for x in self.tables[t].column("id").ids})  # fmt: skip
+        lines = []
+        if n < 660:
+            for stream, modality, usual in ((raw.POSTS, "content", 22), (raw.AUDIENCE, "audience", 21)):
+                if stream in self.tables:
+                    n_topics = min(usual, max(2, n // 30))
+                    lines.append(f"  {modality}_topics: {{extractor: lda, n_topics: {n_topics}}}")
+            lines.append("  attributes: {extractor: lexicon, minimum_accounts: 2}")
+        if lines:
+            yield f"features:  # fewer than usual: there are but {n} accounts"
+            yield from lines
+        n_brands = len(self._brands_with_pairs())
+        if n_brands < 8:
+            yield "splits: {n_valid: 0, n_test: 0}  # too few brands to hold some out: all are learnt from"
+
+    def _brands_with_pairs(self) -> set[str]:
+        if raw.COLLABORATIONS in self.tables:
+            return self.tables[raw.COLLABORATIONS].column("brand").ids
+        return self.tables[_BRANDS].column("id").ids
+
+
+def _is_best(pair: Found, fits: list[dict[str, Found]]) -> bool:
+    fit = next(fit for fit in fits if fit.get(raw.COLLABORATIONS) is pair)
+    return max(fit.values(), key=lambda found: found.score) is pair
+
+
+def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
+    found = [
+        (score - 0.08 * rank + 0.05 * (name in unit.own), -place, name)
+        for rank, (side, one) in enumerate(places)
+        for place, (name, column) in enumerate(unit.columns.items())
+        if name not in used and (score := named(name).get((side, one), 0)) and column.is_a(one)
+    ]
+    return max(found)[2] if found else None
+
+
+def _overlap(one: Column, other: Column) -> float:
+    """The share of accounts of a column that another one knows."""
+    return len(one.ids & other.ids) / max(1, len(one.ids))
+
+
+def _same(one: Column, other: Column) -> float:
+    a, b = (set(x.filled) if x.name == "text" or not x.ids else x.ids for x in (one, other))
+    return len(a & b) / max(1, min(len(a), len(b)))
+
+
+def _unique(column: Column) -> float:
+    return len(set(column.filled)) / max(1, len(column.cells))
+
+
+def _best_join(found: Found, ours: str, ids: Column) -> tuple[float, str]:
+    """The share of a table's accounts that are known, by the column of it that fits best."""
+    others = {name for key, name in found.columns.items() if key in ("brand", "influencer") and key != ours}
+    columns = [found.column(ours), *found.unit.columns.values()]
+    shares = [
+        (_overlap(c, ids) if c.name not in others and c.is_a("handle") else 0.0, -i, c.name)
+        for i, c in enumerate(columns)
+    ]
+    share, _, name = max(shares)
+    return share, name
+
+
+def _is_ambiguous(read: Any, cell: str) -> bool:
+    try:
+        read(cell)
+    except AmbiguousValue:
+        return True
+    except BadValue:
+        return False
+    return False
+
+
+def _scalar(value: Any) -> str:
+    """A value in one line of YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problems) -> list[str]:
+    """Writes a suggestion; returns lines for the person who asked.
+
+    Raises:
+        ConversionError: There is nothing to suggest, or a file stands there already.
+    """
+    if path.exists() and not force:
+        raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
+    text, told = suggest(folder, problems)
+    write_whole(path, text.replace("THIS_FILE", str(path)))
+    return [f"Written: {path}", *told]
