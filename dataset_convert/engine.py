@@ -83,7 +83,7 @@ class Engine:
         n_rows = engine.load("posts", files, how, problems, needed={"account"}, nested={"labels"})
         engine.query("SELECT file, row, account FROM posts WHERE ...")   # a list of tuples
         for row in engine.rows("SELECT ...", "file, row"): ...           # any number of them
-        engine.translate("posts", "likes", values.count, "DOUBLE")       # text -> value, wanted
+        engine.translate("posts", "likes", count, "DOUBLE", "TRUE")      # text -> value, wanted
 
     A loaded table has the columns `file` (as a person finds it in the folder), `row` (as a person
     counts: a CSV header is row 1), and VARCHAR columns by our names, all that `how.columns` names;
@@ -242,21 +242,21 @@ class Engine:
         return n_rows
 
     def translate(
-        self, table: str, column: str, read: Callable[[str], Any], kind: str, where: str = "TRUE"
+        self, table: str, column: str, read: Callable[[str], Any], kind: str, where: str
     ) -> str:
         """Reads every different text of a column once; returns the name of a table of them.
 
         Args:
-            table: A loaded one.
+            table: A loaded one, and what `where` calls it.
             column: Of it.
             read: What a text means; raises `values.BadValue` where it means nothing.
             kind: SQL type of what it means.
-            where: Which rows matter.
+            where: Of which rows, in SQL.
 
         Returns:
             A temporary table of `text`, `value`, and `wanted` where the text cannot be read.
         """
-        name = f"{table}_{column}"
+        name = f"{table.partition(' ')[0]}_{column}"
         texts = self.rows(
             f"SELECT DISTINCT {column} AS text FROM {table} WHERE {column} IS NOT NULL AND {where}",
             "text",

@@ -133,7 +133,7 @@ def _refuse_empty_part(data: AtomicData, left: AtomicData, account: str) -> None
 def _refuse_lost_category(data: AtomicData, left: AtomicData, account: str) -> None:
     if left.influencer_category is None:
         return
-    lost = set(left.brands[schema.BRAND_CATEGORY]) ^ set(left.influencer_category)
+    lost = ({*left.brands[schema.BRAND_CATEGORY]} - {""}) ^ set(left.influencer_category)
     if lost:
         raise ConversionError(
             f"{shown(account)} is the last account of category {shown(min(lost))} on its side of "

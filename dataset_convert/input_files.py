@@ -10,12 +10,12 @@ import lzma
 import re
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import IO, Any, Final, Literal
 
 from dataset_convert.problems import OWN, Problems
 
@@ -31,7 +31,11 @@ KINDS: Final[dict[str, Kind]] = {
     ".parquet": "parquet",
 }
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-PACKED: Final = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED: Final[dict[str, Callable[[Path], Any]]] = {
+    ".gz": gzip.GzipFile,
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
 SUFFIXES: Final = (*KINDS, *WORKBOOKS)
 
 MAX_LINE: Final = 100 * 2**20
@@ -59,7 +63,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _HALF: Final = re.compile(
     r"(\\\\)|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]\w\w"
 )
-_OPENS: Final = re.compile(rb'(?:^|[,;\t|])\s*"')
+_OPENS: Final = re.compile(rb'(?:^|[^\w\s.()"\x80-\xff]) *"|\t"')
 
 
 @dataclass
@@ -131,7 +135,7 @@ class InputFiles:
             kind = Path(path.stem).suffix.lower() if packed else suffix
             if packed:
                 with packed(path) as stream:
-                    path = self._unpacked(stream, path.stat().st_size, file, kind)  # type: ignore[arg-type]
+                    path = self._unpacked(stream, path.stat().st_size, file, kind)
             yield from self._texts(path, file, kind, encoding, sheet)
         except (EOFError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as error:
             self._problems.refuse(file, value=error, wanted="an archive that is whole")
@@ -180,7 +184,7 @@ class InputFiles:
         self._n_copies += 1
         return self._scratch / f"{self._n_copies}{suffix}"
 
-    def _unpacked(self, stream: BinaryIO, size: int, file: str, suffix: str) -> Path:
+    def _unpacked(self, stream: IO[bytes], size: int, file: str, suffix: str) -> Path:
         bound = min(MAX_UNPACKED, FREE_BYTES + MAX_RATIO * size)
         path, n_bytes = self._copy(suffix), 0
         with path.open("wb") as copy:

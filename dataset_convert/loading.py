@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import duckdb
@@ -19,7 +20,15 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 ONE_DELIMITER: Final = "one delimiter throughout, or the right one in option 'delimiter'"
 AN_OBJECT: Final = "one JSON object a line"
 QUOTES: Final = "cells quoted as in CSV, every quote closed"
+A_SMALL_OBJECT: Final = f"at most {MAX_OBJECT:,} bytes a JSON object"
 A_ROW: Final = "at least one row that can be read"
+
+WHOLE: Final = {
+    "csv": "CSV file",
+    "lines": "file of JSON lines",
+    "json": "JSON file",
+    "parquet": "Parquet file",
+}
 
 _HEAD: Final = 60
 """Rows among which the header is looked for."""
@@ -58,18 +67,29 @@ class Loading:
         n_read, others = 0, []
         for text in texts:
             if text.kind == "csv":
-                other = self._csv(text)
+                with self._refusing(text):
+                    other = self._csv(text)
                 others += [other] * bool(other)
                 n_read += not other
             else:
                 load = {"lines": self._lines, "json": self._json, "parquet": self._parquet}
-                load[text.kind](text)
+                with self._refusing(text):
+                    load[text.kind](text)
                 self.json_file = text.file
                 n_read += 1
         if not n_read:
             names = ", ".join(repr(self.how.columns[ours]) for ours in self.needed)
             wanted = f"one that has {names}; options 'sheet', 'header_row' and 'columns' name them"
             self.problems.refuse(file, value="; ".join(others) or "nothing", wanted=wanted)
+
+    @contextmanager
+    def _refusing(self, text: Text) -> Iterator[None]:
+        """Refuses a file that makes the database fail."""
+        try:
+            yield
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            self.problems.refuse(text.file, value=reason, wanted=f"a {WHOLE[text.kind]}")
 
     # --- CSV and sheets
 
@@ -192,14 +212,11 @@ class Loading:
             "store_rejects=true, rejects_table='rejected', rejects_scan='rejected_scans', "
             "rejects_limit=0",
         )
-        try:
-            query(
-                f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row{kept} FROM (SELECT row_number() "
-                f"OVER () AS row, * FROM {scan}) WHERE coalesce({', '.join(cells)}) IS NOT NULL",
-                [str(text.path)],
-            )
-        except duckdb.InvalidInputException as error:
-            self.problems.refuse(text.file, value=str(error).splitlines()[0], wanted="a CSV file")
+        query(
+            f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row{kept} FROM (SELECT row_number() "
+            f"OVER () AS row, * FROM {scan}) WHERE coalesce({', '.join(cells)}) IS NOT NULL",
+            [str(text.path)],
+        )
         rejected = query(
             "SELECT line, min(error_type::VARCHAR), any_value(left(csv_line, 10000)) "
             "FROM rejected GROUP BY line ORDER BY line"
@@ -267,13 +284,16 @@ class Loading:
         except duckdb.InvalidInputException as error:
             reason = str(error).splitlines()[0]
             if "maximum_object_size" in reason:
-                wanted = f"at most {MAX_OBJECT:,} bytes a JSON object"
-                self.problems.refuse(text.file, value="a larger one", wanted=wanted)
+                self.problems.refuse(text.file, value="a larger one", wanted=A_SMALL_OBJECT)
             first = start.partition(b"\n")[0].decode(errors="replace")
             if self.engine.query("SELECT json_valid(?)", [first])[0][0]:
                 return self._lines(text)
             reason = re.sub(r".*?Malformed JSON in file \".*?\", ", "", reason)
             self.problems.refuse(text.file, value=reason, wanted="JSON that is whole")
+        # The database's own bound is twice as large where it reads ahead.
+        large = f"SELECT row FROM lines WHERE strlen(line) > {MAX_OBJECT} LIMIT 1"
+        for (row,) in self.engine.query(large):
+            self.problems.refuse(text.file, row=row, value="a larger one", wanted=A_SMALL_OBJECT)
         return self._take(text.file)
 
     @property
@@ -299,35 +319,31 @@ class Loading:
 
     def _parquet(self, text: Text) -> None:
         path = str(text.path)
-        try:
-            for column, size, packed in self.engine.query(
-                "SELECT any_value(path_in_schema), sum(total_uncompressed_size), "
-                "sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY column_id",
-                [path],
-            ):
-                if size > min(MAX_UNPACKED, FREE_BYTES + MAX_RATIO * packed):
-                    value, wanted = f"{size:,} bytes", f"packed up to {MAX_RATIO}-fold"
-                    self.problems.refuse(text.file, column=column, value=value, wanted=wanted)
-            kinds = self.engine.query(
-                "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet(?))",
-                [path],
-            )
-            roots = {re.split(r"[.\[]", x)[0] for x in (*self.theirs, self.how.path or "")}
-            used = [x for x in kinds if x[0] in roots or x[0] in self.theirs] or kinds[:1]
-            fields = (
-                f"{_text(name)}: {_name(name)}"
-                # Numbers and times as text; what is nested stays so.
-                + ("" if re.match(r"STRUCT|MAP|.*\]$", kind) else "::VARCHAR")
-                for name, kind in used
-            )
-            self.engine.query(
-                f"INSERT INTO json_rows SELECT ?, file_row_number + 1, "
-                f"to_json({{{', '.join(fields)}}}) FROM read_parquet(?, file_row_number=true)",
-                [text.file, path],
-            )
-        except duckdb.InvalidInputException as error:
-            reason = str(error).splitlines()[0]
-            self.problems.refuse(text.file, value=reason, wanted="a Parquet file")
+        for column, size, packed in self.engine.query(
+            "SELECT any_value(path_in_schema), sum(total_uncompressed_size), "
+            "sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY column_id",
+            [path],
+        ):
+            if size > min(MAX_UNPACKED, FREE_BYTES + MAX_RATIO * packed):
+                value, wanted = f"{size:,} bytes", f"packed up to {MAX_RATIO}-fold"
+                self.problems.refuse(text.file, column=column, value=value, wanted=wanted)
+        kinds = self.engine.query(
+            "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet(?))",
+            [path],
+        )
+        roots = {re.split(r"[.\[]", x)[0] for x in (*self.theirs, self.how.path or "")}
+        used = [x for x in kinds if x[0] in roots or x[0] in self.theirs] or kinds[:1]
+        fields = (
+            f"{_text(name)}: {_name(name)}"
+            # Numbers and times as text; what is nested stays so.
+            + ("" if re.match(r"STRUCT|MAP|.*\]$", kind) else "::VARCHAR")
+            for name, kind in used
+        )
+        self.engine.query(
+            f"INSERT INTO json_rows SELECT ?, file_row_number + 1, "
+            f"to_json({{{', '.join(fields)}}}) FROM read_parquet(?, file_row_number=true)",
+            [text.file, path],
+        )
 
     def spread(self) -> None:
         """Makes rows of the JSON objects that were read.

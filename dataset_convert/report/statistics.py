@@ -121,6 +121,7 @@ def categories(data: AtomicData) -> list[Category]:
     if schema.BRAND_CATEGORY not in data.brands:
         return []
     of_brand = data.brands.set_index(schema.BRAND_ID)[schema.BRAND_CATEGORY]
+    of_brand = of_brand[of_brand.notna() & (of_brand != "")]
     n_brands = Counter(of_brand)
     n_pairs = Counter(data.interactions[schema.BRAND_ID].map(of_brand))
     n_influencers = None

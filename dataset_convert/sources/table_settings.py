@@ -1,7 +1,7 @@
 """The options of the source `tables`: which files and columns are which table, and how read."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -146,7 +146,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     try:
         settings = Settings.model_validate({**rest, "tables": tables})
     except ValidationError as error:
-        parts = {"tables": [*TableOptions.model_fields, *COLUMNS], "vectors": [*Modality.__args__]}
+        parts = {"tables": [*TableOptions.model_fields, *COLUMNS], "vectors": get_args(Modality)}
         lines = problems_of(error, known=known, parts=parts)
         raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
     for name, table in settings.tables.items():

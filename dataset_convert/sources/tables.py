@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.reading.accounts import CUT, MAX_TEXT, MERGED
 from dataset_convert.reading.files import WITHIN, find_default, find_files, fingerprint, inside
 from dataset_convert.reading.vectors import read_vectors, vector_paths
 from dataset_convert.sources.table_settings import (
@@ -46,12 +48,8 @@ DESCRIPTION = (
     "are mapped in YAML"
 )
 
-MAX_TEXT: Final = 10_000
-"""Characters of a caption or biography that are kept: several times what platforms allow."""
-CUT: Final = f"at most {MAX_TEXT:,} characters: the rest was cut off, the row stays"
-MERGED: Final = "every row once: an identical row was merged"
 ONE_CONTENT: Final = "the same content in every row of an account: the fullest row stays"
-ONE_ROLE: Final = "one role an account, brand or influencer: the row as a brand stays"
+ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row stays"
 ONE_PAIR: Final = "every pair once: the fullest row stays"
 STAYS: Final = ": the row stays without it"
 A_VALUE: Final = "a value in every row"
@@ -67,6 +65,14 @@ _KINDS: Final[dict[str, Kind]] = {
 _SQL_TYPES: Final = dict.fromkeys(
     ("followers", "likes", "comments", "competence", "timestamp"), "DOUBLE"
 )
+_COUNTED: Final = "if(regexp_full_match({0}, '\\d{{1,15}}'), {0}::DOUBLE, NULL)"
+_PLAIN: Final = {
+    **dict.fromkeys(("followers", "likes", "comments"), _COUNTED),
+    "timestamp": "if(regexp_full_match({0}, '[12]\\d{{9}}(\\.\\d+)?'), {0}::DOUBLE, "
+    "if(regexp_full_match({0}, '(19[7-9]|20)\\d+-\\d\\d-\\d\\d(T[012]\\d:\\d\\d:\\d\\d"
+    "(\\.\\d{{1,6}})?(Z|[+-]\\d\\d:?\\d\\d)?)?'), epoch(TRY_CAST({0} AS TIMESTAMPTZ)), NULL))",
+}
+"""What the database reads by itself, which is far faster; NULL for all else."""
 _LONGEST_MISSING: Final = 40
 _MOJIBAKE: Final = "[\u0080-\u00ffâ€\ufffd]"
 
@@ -133,7 +139,10 @@ class PostStream:
         columns = "account, text, member, timestamp, likes, comments, labels, image"
         for rows in self.engine.batches(f"{self.table}_in_order", columns):
             for *values, labels, image in rows:
-                yield Post(*values, _scores(labels), image and self.engine.folder / image)
+                account, text, member, timestamp, likes, comments = values
+                picture = image and self.engine.folder / image
+                scores = _scores(labels)
+                yield Post(account, text, member, timestamp, likes, comments, scores, picture)
 
 
 class _Tables:
@@ -289,10 +298,13 @@ class _Tables:
                 columns.append(f"t.{ours}")
                 continue
             kind = "VARCHAR[]" if self._is_parted(name, ours) else _SQL_TYPES.get(ours, "VARCHAR")
-            where = f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else "TRUE"
-            found = self.engine.translate(name, ours, read, kind, where)
+            plain = _PLAIN.get(ours, "NULL").format(f"t.{ours}")
+            where = (
+                f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else f"{plain} IS NULL"
+            )
+            found = self.engine.translate(f"{name} AS t", ours, read, kind, where)
             joins.append(f"LEFT JOIN {found} AS m_{ours} ON t.{ours} = m_{ours}.text")
-            value = f"m_{ours}.value"
+            value = f"coalesce({plain}, m_{ours}.value)" if ours in _PLAIN else f"m_{ours}.value"
             if ours == "text":
                 value = f"if(m_text.text IS NULL, left(t.text, {MAX_TEXT}), m_text.value)"
             elif ours == "biography":
@@ -329,6 +341,7 @@ class _Tables:
                     f"coalesce(t.{ours}_wanted, '{A_VALUE}')",
                 )
                 self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
+        self._note_dates(name)
 
     def _reader(self, name: str, ours: str) -> Callable[[str], Any] | None:
         """What a cell of a column means."""
@@ -361,11 +374,13 @@ class _Tables:
         return name == raw.COLLABORATIONS and ours == "influencer"
 
     def _texts(self, name: str, ours: str) -> Iterator[str]:
-        select = f"SELECT DISTINCT {ours} AS text FROM {name} WHERE {ours} IS NOT NULL"
+        plain = _PLAIN.get(ours, "NULL").format(ours)
+        rows = f"FROM {name} WHERE {ours} IS NOT NULL AND {plain} IS NULL"
+        select = f"SELECT DISTINCT {ours} AS text {rows}"
         return (text for (text,) in self.engine.rows(select, "text"))
 
     def _note_texts(self, name: str) -> None:
-        """Tells of texts that are cut, or were read in a wrong encoding, and of odd dates."""
+        """Tells of texts that are cut, or were read in a wrong encoding."""
         for ours in ("text", "biography", "name"):
             if ours not in COLUMNS[name]:
                 continue
@@ -390,24 +405,16 @@ class _Tables:
                     "letters as they were written, not 'Ã©' for 'é'; option 'encoding' may help"
                 )
                 self._note(name, ours, f"{n_odd:,} texts in a wrong encoding", wanted)
+
+    def _note_dates(self, name: str) -> None:
+        """Tells of the earliest and the latest date, where they cannot be right."""
         if "timestamp" in COLUMNS[name]:
-            now = time.time()
-            odd = [
-                found
-                for value, n in self._run(
-                    f"SELECT value, count(*) FROM {name} AS t JOIN {name}_timestamp AS m "
-                    "ON t.timestamp = m.text GROUP BY value"
-                )
-                if value is not None and (found := odd_moment(value, now))
-                for _ in range(n)
-            ]
-            for words in dict.fromkeys(odd):
-                self._note(
-                    name,
-                    "timestamp",
-                    f"{odd.count(words):,} dates {words}",
-                    "dates of posts and collaborations; options 'dates' and 'columns' may help",
-                )
+            for seconds in self._run(f"SELECT min(timestamp), max(timestamp) FROM {name}")[0]:
+                words = seconds is not None and odd_moment(seconds, time.time())
+                if words:
+                    found = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}, {words}"
+                    wanted = "dates of posts or collaborations; option 'dates' may help"
+                    self._note(name, "timestamp", found, wanted)
 
     # --- rows that are left out
 
@@ -435,7 +442,7 @@ class _Tables:
         self._run(
             f"CREATE OR REPLACE TEMP TABLE ranked AS SELECT *, {origin} AS of_table, "
             f"row_number() OVER w AS place, first_value({own}) OVER w AS best FROM {table} "
-            f"WINDOW w AS (PARTITION BY {key} ORDER BY {'role, ' * of_accounts}{filled} DESC, "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY {filled} DESC, "
             f"{order}, file, row)"
         )
         self._run(

@@ -15,8 +15,8 @@ import yaml
 from dataset_convert import raw, schema
 from dataset_convert.common.files import write_whole
 from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.reading.accounts import MAX_TEXT
 from dataset_convert.sources.table_settings import COLUMNS, FROM_COLLABORATIONS, PROFILE
-from dataset_convert.sources.tables import MAX_TEXT
 
 Format = Literal["csv", "jsonl", "parquet"]
 CONFIG_FILE: Final = "convert.yaml"

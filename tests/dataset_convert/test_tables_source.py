@@ -1,4 +1,4 @@
-"""Folders of tables: the same content in three formats, partial data, everything that is wrong."""
+"""Folders of tables: what becomes of their values, partial data, everything that is wrong."""
 
 import csv
 import io
@@ -151,26 +151,26 @@ def test_all_values(folder: Path) -> None:
     assert list(frame) == ["account_id", "role", "name", "biography", "category", "followers"]
     rows = [[None if cell != cell else cell for cell in row] for row in frame.to_numpy().tolist()]
     assert rows == [
+        ["17841400000000001", "influencer", "", "", None, None],
         ["acme", "brand", "", "Bakers,\nsince 1900 🍞", "food", None],
         ["bolt", "brand", "Bolt", "", "shoes", 300],
         ["cyan", "influencer", "", 'I say "hi"', None, 7000],
         ["dora", "influencer", "", "", "food", 5500],
-        ["17841400000000001", "influencer", "", "", None, None],
     ]
     assert material.collaborations.fillna(-1).to_numpy().tolist() == [
         ["acme", "dora", 0.5, 1600000000],
-        ["bolt", "cyan", -1, -1],
         ["bolt", "17841400000000001", -2, -1],
+        ["bolt", "cyan", -1, -1],
     ]
     assert list(material.posts()) == [
-        Post("acme", "bread; and, butter", n_likes=3, labels={"cup": 0.5}),
-        Post("cyan", "run\n#run", timestamp=1700000000, image=folder / "cyan/1.jpg"),
-        Post("cyan", "", timestamp=1700000000, n_comments=11),
         Post("17841400000000001", "é", labels={"cup": 1, "plate": 0.25}),
+        Post("acme", "bread; and, butter", n_likes=3, labels={"cup": 0.5}),
+        Post("cyan", "", timestamp=1700000000, n_comments=11),
+        Post("cyan", "run\n#run", timestamp=1700000000, image=folder / "cyan/1.jpg"),
     ]
     assert list(material.audience_posts()) == [
-        Post("dora", "yum", member="eve", labels={"cup": 0.75}),
         Post("dora", "", member="fay", timestamp=1500000000.5, image=folder / "fay.jpg"),
+        Post("dora", "yum", member="eve", labels={"cup": 0.75}),
     ]
     assert material.brand_parts == {"acme": "train", "bolt": "test"}
     assert not material.synthetic
@@ -237,9 +237,9 @@ def test_columns_files_and_switches(tmp_path: Path) -> None:
         synthetic=True,
     )
     assert problems.n_skipped == 0
-    assert [(post.account, post.text) for post in material.posts()] == [
+    assert [(post.account, post.text) for post in material.posts()] == sorted(
         (row["account"], row.get("text", "")) for row in POSTS
-    ]
+    )
     assert material.synthetic
     assert material.influencer_category_is_profile
 
@@ -359,21 +359,11 @@ ADDED = [
     ("collaborations.csv", "zoe,cyan,,", "brand", "the id of a known brand"),
     ("collaborations.csv", "cyan,dora,,", "brand", "the id of a known brand"),
     ("collaborations.csv", "bolt,cyan,,", "influencer", "identical row was merged"),
-    ("collaborations.csv", "bolt,cyan,1,", "influencer", "every pair once"),
-    ("collaborations.csv", "acme,cyan,nan,", "competence", "a finite number"),
-    ("collaborations.csv", "acme,cyan,,yesterday", "timestamp", "an ISO date"),
-    ("collaborations.csv", "acme,cyan,,1700000000000", "timestamp", "an ISO date"),
+    ("collaborations.csv", "@Bolt,https://instagram.com/Cyan/,,", "influencer", "was merged"),
+    ("collaborations.csv", "acme,dora,1,", "influencer", "every pair once: the fullest row"),
+    ("collaborations.csv", "acme,1.78414E+16,,", "influencer", "a spreadsheet has damaged"),
     ("splits.csv", "zoe,train", "brand", "the id of a known brand"),
     ("posts.csv", "zoe,hi,,,,,", "account", "the id of a known account"),
-    ("posts.csv", "cyan,hi,-3,,,,", "likes", "a finite number of 0 or more"),
-    ("posts.csv", "cyan,hi,,cup:1.5,,,", "labels", "labels with scores from 0 to 1"),
-    ("posts.csv", "cyan,hi,,,31.5.2024,,", "timestamp", "an ISO date"),
-    ("posts.csv", "cyan,hi,,,,../../etc/passwd,", "image", "no link that leads out of it"),
-    ("posts.csv", "cyan,hi,,,,/etc/passwd,", "image", "no link that leads out of it"),
-    ("posts.csv", "cyan,hi,,,,C:\\secret.jpg,", "image", "no link that leads out of it"),
-    ("posts.csv", "cyan,hi,,,,..\\x.jpg,", "image", "no link that leads out of it"),
-    ("posts.csv", "cyan,hi,,,,out/x.jpg,", "image", "no link that leads out of it"),
-    ("posts.csv", "cyan,hi,,,,https://host/x.jpg,", "image", "a path within the folder"),
     ("audience.csv", "dora,,yum,,,", "member", "a value in every row"),
 ]
 
@@ -396,6 +386,83 @@ def test_a_bad_row_is_skipped_and_told(
     assert f"column '{column}'" in told or not column
 
 
+NOTED = [
+    ("posts.csv", "cyan,hi,many,,,,", "likes", "a count such as"),
+    ("posts.csv", "cyan,hi,,cup:1.5,,,", "labels", "labels with scores from 0 to 1"),
+    ("posts.csv", "cyan,hi,,,31.31.2024,,", "timestamp", "a date such as"),
+    ("posts.csv", "cyan,hi,,,,../../etc/passwd,", "image", "no link that leads out of it"),
+    ("posts.csv", "cyan,hi,,,,/etc/passwd,", "image", "no link that leads out of it"),
+    ("posts.csv", "cyan,hi,,,,C:\\secret.jpg,", "image", "no link that leads out of it"),
+    ("posts.csv", "cyan,hi,,,,..\\x.jpg,", "image", "no link that leads out of it"),
+    ("posts.csv", "cyan,hi,,,,out/x.jpg,", "image", "no link that leads out of it"),
+    ("posts.csv", "cyan,hi,,,,https://host/x.jpg,", "image", "a path within the folder"),
+]
+
+
+@pytest.mark.parametrize(("file", "line", "column", "wanted"), NOTED)
+def test_an_optional_value_that_cannot_be_read_is_missing(
+    folder: Path, tmp_path: Path, file: str, line: str, column: str, wanted: str
+) -> None:
+    (folder / "out").symlink_to(tmp_path)
+    add_row(folder / file, line)
+    material, problems = read(folder)
+    assert Post("cyan", "hi") in list(material.posts())
+    assert (problems.n_skipped, len(problems)) == (0, 1)
+    told = problems.lines()[0]
+    assert f"column '{column}'" in told
+    assert wanted in told
+    assert told.endswith("the row stays without it")
+
+
+def test_values_as_people_write_them(folder: Path) -> None:
+    write_csv(
+        folder / "accounts.csv",
+        [
+            {"id": "@Acme", "role": "Brand", "category": "N/A", "followers": "12,4 Tsd."},
+            {"id": "bolt", "role": "brand", "category": "shoes", "followers": "-"},
+            {"id": "instagram.com/Cyan?hl=de", "role": "influencer", "followers": "15.004"},
+            {"id": "dora ", "role": "influencer", "biography": "(blank)", "name": "null"},
+        ],
+    )
+    write_csv(
+        folder / "collaborations.csv",
+        [
+            {"brand": "ACME", "influencer": "@cyan & @dora", "competence": "3,4 %"},
+            {"brand": "bolt", "influencer": "Dora", "timestamp": "26.10.2025"},
+        ],
+    )
+    write_csv(
+        folder / "posts.csv",
+        [
+            {"account": "Cyan", "text": "a", "likes": -1, "timestamp": "26.10.2025 18:46"},
+            {"account": "cyan", "text": "N/A", "likes": "1.2K", "timestamp": "1698345960000"},
+        ],
+    )
+    (folder / "audience.csv").unlink()
+    material, problems = read(folder)
+    assert problems.lines() == []
+    accounts = material.accounts.set_index("account_id")
+    assert accounts["followers"].fillna(-1).to_dict() == {
+        "acme": 12400,
+        "bolt": -1,
+        "cyan": 15004,
+        "dora": -1,
+    }
+    assert accounts["category"].dropna().to_dict() == {"bolt": "shoes"}
+    assert set(accounts["biography"]) == set(accounts["name"]) == {""}
+    assert material.collaborations.fillna(0).to_numpy().tolist() == [
+        ["acme", "cyan", 0.034, 0],
+        ["acme", "dora", 0.034, 0],
+        ["bolt", "dora", 0, 1761436800],
+    ]
+    assert [(post.text, post.n_likes, post.timestamp) for post in material.posts()] == [
+        ("", 1200, 1698345960),
+        ("a", None, 1761504360),
+    ]
+    exact, problems = read(folder, handles="exact", tables={"posts": {"handles": "exact"}})
+    assert set(exact.accounts["account_id"]) == {"Acme", "bolt", "Cyan", "dora"}
+
+
 def test_long_captions_are_cut_and_counted(folder: Path) -> None:
     before, _ = read(folder)
     posts = list(before.posts())
@@ -405,7 +472,7 @@ def test_long_captions_are_cut_and_counted(folder: Path) -> None:
     *same, long = material.posts()
     assert same == posts
     assert long.text == "ab" * 5000
-    assert len(material.accounts["biography"].iloc[-1]) == 10_000
+    assert material.accounts["biography"].str.len().max() == 10_000
     assert (sum(problems.noted_counts().values()), problems.n_skipped) == (2, 0)
     assert "found '10,000,000 characters'; wanted at most 10,000 characters" in str(
         problems.lines()
@@ -432,15 +499,12 @@ REFUSED: list[tuple[Callable[[Path], Any], str]] = [
     (spoil("posts.csv", ""), r"posts\.csv: found ''; wanted a header in row 1"),
     (spoil("posts.csv", "account,text\n"), r"posts\.csv: found 'no rows'; wanted at least one"),
     (spoil("posts.csv", "account,text\n\n,\n"), "found 'no rows'"),
-    (spoil("posts.csv", "account,text\ncyan,caf\xe9\n".encode("latin-1")), "line 2: cyan,caf"),
     (spoil("posts.csv", "accounts,text\ncyan,hi\n"), r"holds 'account' in .* such as 'accounts'"),
-    (spoil("posts.csv", "account,text,text\n"), "row 1, column 'text': .* every column once"),
     (spoil("posts.csv", "account,text;likes\n"), "row 1: .* one delimiter throughout"),
     (spoil("posts.csv", "account,text\ncyan,a\ncyan;b\n"), "row 3: .* one delimiter throughout"),
     (spoil("posts.csv", 'account,text\ncyan,"a\ncyan,b\n'), "row 2: .* every quote closed"),
     (spoil("posts.csv", 'account,text\ncyan,"a"b\n'), "row 2: .* every quote closed"),
-    (spoil("posts.csv", '"account"s,text\ncyan,b\n'), "row 1: .* every quote closed"),
-    (spoil("posts.csv", "account,text\nzoe,a\nyan,b\n"), "found '2 rows'; .*row 2, .*'zoe'"),
+    (spoil("posts.csv", "account,text\nzoe,a\nyan,b\n"), "all left out'; .*row 2, .*'zoe'"),
     (spoil("posts.parquet", "nothing"), r"posts\.csv, posts\.parquet.*one file"),
     (spoil("splits.csv", "brand,part\nacme,tset\n"), "row 2, column 'part': found 'tset'"),
     (spoil("splits.csv", "brand,part\nacme,\n"), "found ''; wanted one of train, valid, test"),
@@ -527,8 +591,6 @@ def test_vectors_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     np.save(topics, np.ones((2, 2)))
     (tmp_path / "names.txt").write_text("b0\n")
     assert "found '2 rows of 7 numbers'; wanted 1 rows, as in names.txt" in reason()
-    (tmp_path / "names.txt").write_bytes(b"b0\n\xff\n")
-    assert "names.txt: found 'line 2" in reason()
     options["vectors"]["content_visual"]["matrix"] = "../x.npy"
     assert "a path within the folder" in reason()
     options["vectors"]["content_visual"] = {"matrix": "brand_visual.npy", "ids": "ids.jsonl"}
@@ -584,13 +646,14 @@ def test_posts_are_streamed(tmp_path: Path, suffix: str) -> None:
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_streams_reach_other_processes_and_lost_files_are_told(folder: Path) -> None:
-    material, _ = read(folder)
-    posts = pickle.loads(pickle.dumps(material.posts))
-    assert list(posts()) == list(material.posts())
-    (folder / "posts.csv").unlink()
-    with pytest.raises(ConversionError, match=r"posts\.csv: found 'No such file"):
-        list(posts())
+def test_the_order_of_rows_changes_nothing(folder: Path) -> None:
+    before, _ = read(folder, memory="1GB")
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        rows = list(csv.reader(path.open(newline="")))
+        with path.open("w", newline="") as stream:
+            csv.writer(stream).writerows([rows[0], *reversed(rows[1:])])
+    assert_equal(read(folder)[0], before)
 
 
 ANY_TEXT = st.text(max_size=12)
@@ -676,7 +739,7 @@ FUZZED = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.data())
 def test_random_tables_are_read_or_refused(folder: Path, data: st.DataObject) -> None:
     write_tables(folder)
