@@ -16,8 +16,8 @@ from dataset_convert import schema
 from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
-from dataset_convert.input_files import MAX_OBJECT, InputFiles, Text, numbered
-from dataset_convert.loading import DELIMITERS
+from dataset_convert.input_files import MAX_OBJECT, InputFiles, Text
+from dataset_convert.loading import DELIMITERS, numbered
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number
@@ -46,7 +46,9 @@ def _tokens(name: str) -> tuple[str, ...]:
 
 
 _FIELDS: Final = {
-    name: {_tokens(words) for words in entries} for name, entries in _NAMES["fields"].items()
+    # What is called for first is the better name: 'username' before 'input url'.
+    name: {_tokens(words): 1 - 0.002 * i for i, words in reversed(list(enumerate(entries)))}
+    for name, entries in _NAMES["fields"].items()
 }
 _SIDES: Final = {
     word: side for side, words in _NAMES["sides"].items() for words in map(_tokens, words)
@@ -72,9 +74,13 @@ def named(name: str) -> dict[Named, float]:
             found[side, "handle"] = 1.0
         plain = tuple(w for w in rest if w not in _PLATFORM_WORDS) or rest
         for one, entries in _FIELDS.items():
-            score = max((_likeness(tried, e) for tried in (rest, plain) for e in entries), default=0)
-            if words in entries:  # 'brand category' and the like stand there as a whole
-                score = 1.0
+            likely = (
+                _likeness(tried, entry) * worth
+                for tried in (rest, plain)
+                for entry, worth in entries.items()
+            )
+            # 'brand category' and the like stand there as a whole.
+            score = entries.get(words) or max(likely, default=0.0)
             if score:
                 found[side, one] = max(score, found.get((side, one), 0))
     return found
@@ -118,6 +124,8 @@ class Column:
     def is_a(self, field_: str) -> bool:
         """Whether its values are what a field of this name holds."""
         if not self.filled:
+            return False
+        if field_ == "category" and len(self.filled) > 9 and len(set(self.filled)) == 1:
             return False
         return field_ not in _TESTS or self.share(_TESTS[field_]) >= ENOUGH
 
@@ -187,7 +195,9 @@ class Unit:
     @property
     def title(self) -> str:
         """How it is called in a sentence."""
-        where = f", sheet '{self.sheet}'" if self.sheet else f", list {self.path}" if self.path else ""
+        where = (
+            f", sheet '{self.sheet}'" if self.sheet else f", list {self.path}" if self.path else ""
+        )
         return ", ".join(self.files) + where
 
     def hint(self, table: str) -> bool:
@@ -220,7 +230,9 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
         units += _joined(found)
     if not units:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-        problems.refuse(folder.name, value=there, wanted="tables in CSV, JSON, Parquet or workbooks")
+        problems.refuse(
+            folder.name, value=there, wanted="tables in CSV, JSON, Parquet or workbooks"
+        )
     return units
 
 

@@ -15,7 +15,7 @@ from dataset_convert.common.files import write_whole
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
 from dataset_convert.name_checks import AccountNames
-from dataset_convert.problems import Concealment, Problems
+from dataset_convert.problems import Concealment, Group, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.report.findings import Finding
 from dataset_convert.report.name_patterns import name_warnings
@@ -90,6 +90,8 @@ def convert(
         **(about or {}),
         "skipped": problems.counts(conceal),
         "noted": problems.noted_counts(conceal),
+        "problems": [_told(group) for group in problems.groups(conceal)],
+        "said": [text for text, _ in problems.said],
     }
     data = replace(data, manifest={**manifest, CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
@@ -219,6 +221,10 @@ def _manifest(
         FEATURES: features.entries,
         WARNINGS: [asdict(finding) for finding in _warnings(material)],
     }
+
+
+def _told(group: Group) -> dict[str, Any]:
+    return {**asdict(group), "example": f"{group.example}"}
 
 
 def _warnings(material: RawMaterial) -> list[Finding]:

@@ -84,6 +84,17 @@ INFLUENCER_CATEGORY_TYPES: Final[dict[str, FieldType]] = {
     CATEGORY: "token",
 }
 
+FACT_TYPES: Final[dict[str, FieldType]] = {
+    "platform": "token",
+    "country": "token",
+    "city": "token",
+    "language": "token",
+    "price": "float",
+    "engagement": "float",
+    "last_post": "float",
+}
+"""Of the side files of facts, which people and filters read and no model loads."""
+
 MANIFEST_FILE: Final = "manifest.json"
 
 
@@ -137,6 +148,11 @@ def account_file(name: str, side: Side) -> str:
 def influencer_category_file(name: str) -> str:
     """Returns the side file of the influencers' categories (a label in disguise: no input)."""
     return f"{name}.influencer_category"
+
+
+def facts_file(name: str, side: Side) -> str:
+    """Returns the side file of what is known of accounts and no model sees."""
+    return f"{name}.{side}_facts"
 
 
 def split_file(name: str, protocol: str, part: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,8 @@ from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, 
 MAX_QUESTIONS: Final = 3
 _RELATED: Final = 0.67
 """Share of accounts known to another table above which nobody is asked about it."""
+_DISTINCT: Final = 0.6
+"""Share of rows with an id of their own above which a table may be one of accounts."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
 _SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
 _B, _I = schema.BRAND, schema.INFLUENCER
@@ -121,14 +123,18 @@ class _Suggestion:
         best = max((p for p in pairs if _is_best(p, fits)), key=lambda p: p.score, default=None)
         for unit, fit in zip(self.units, fits, strict=True):
             for table, ours in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer")):
-                if best and table in fit and best.unit is not unit:
+                if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
+                    fit[table].score -= 3
+                elif best and table in fit and best.unit is not unit:
                     fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
             if fit:
                 table = max(fit, key=lambda name: fit[name].score)
                 chosen.setdefault(table, []).append(fit[table])
             elif len(unit.columns) > 1 and not unit.path:
                 names = ", ".join(list(unit.columns)[:6])
-                self._ask(f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9)
+                self._ask(
+                    f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
+                )
         if raw.COLLABORATIONS not in chosen and pairs:
             chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda p: p.score)]
         for table, candidates in chosen.items():
@@ -152,7 +158,9 @@ class _Suggestion:
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
             if table in _SIDE_OF:
                 sides = {side for side, _ in named(columns["id"])}
-                score += 1.5 * (_SIDE_OF[table] in sides) - 1.5 * (len(sides - {_SIDE_OF[table], None}))
+                score += 1.5 * (_SIDE_OF[table] in sides) - 1.5 * (
+                    len(sides - {_SIDE_OF[table], None})
+                )
                 score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
             found[table] = Found(unit, columns, score)
         if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
@@ -170,7 +178,9 @@ class _Suggestion:
         if alike and not (first.unit.sheet or other.unit.sheet):
             first.files += other.unit.files
             return
-        self._ask(f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5)
+        self._ask(
+            f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5
+        )
 
     # --- which columns join
 
@@ -271,7 +281,9 @@ class _Suggestion:
                 "competence": (number, find_decimal_sign(column.filled)),
             }[ours]
             if told is None and any(_is_ambiguous(read, cell) for cell in column.filled[:300]):
-                key, values = ("dates", "dmy or mdy") if ours == "timestamp" else ("decimal", "'.' or ','")
+                key, values = (
+                    ("dates", "dmy or mdy") if ours == "timestamp" else ("decimal", "'.' or ','")
+                )
                 e_g = next(cell for cell in column.filled if _is_ambiguous(read, cell))
                 self._ask(
                     f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. {e_g}: "
@@ -288,7 +300,7 @@ class _Suggestion:
         body = ["source:"]
         influencers = self.tables.get(_INFLUENCERS) or self.tables[_ACCOUNTS]
         if "category" in influencers.columns and _INFLUENCERS not in self.from_:
-            body.append(f"  category_of_influencers: {raw.PROFILE if hasattr(raw, 'PROFILE') else 'profile'}  # what they say of themselves")
+            body.append("  category_of_influencers: profile  # what they say of themselves")
         body += self._captions()
         body.append("  tables:")
         for table in _SLOTS:
@@ -314,7 +326,10 @@ class _Suggestion:
         tags = Counter(
             tag for text in texts for tag in set(re.findall(r"#(\w+)", text.lower())) if tag in TAGS
         )
-        named_ = sum(any(x.rstrip(".") in brands for x in re.findall(r"@([\w.]+)", text.lower())) for text in texts)
+        named_ = sum(
+            any(x.rstrip(".") in brands for x in re.findall(r"@([\w.]+)", text.lower()))
+            for text in texts
+        )
         if not tags or not named_:
             raise ConversionError(
                 f"{self.folder}: found {', '.join(unit.title for unit in self.units)}; wanted a table "
@@ -326,13 +341,19 @@ class _Suggestion:
 
     def _table(self, table: str, found: Found) -> Iterator[str]:
         unit = found.unit
-        yield f"    {table}:  # {unit.title}, {unit.n_rows:,} rows" + " or more" * (unit.n_rows >= 5_000)
+        yield f"    {table}:  # {unit.title}, {unit.n_rows:,} rows" + " or more" * (
+            unit.n_rows >= 5_000
+        )
         if table in self.from_:
             yield f"      from: {self.from_[table]}"
         else:
             files = found.files[0] if len(found.files) == 1 else found.files
             yield f"      files: {_scalar(files)}"
-            for key, value in (("sheet", unit.sheet), ("header_row", unit.header_row), ("path", unit.path)):
+            for key, value in (
+                ("sheet", unit.sheet),
+                ("header_row", unit.header_row),
+                ("path", unit.path),
+            ):
                 if value:
                     yield f"      {key}: {_scalar(value)}"
         yield "      columns:"
@@ -370,7 +391,10 @@ class _Suggestion:
             counts = Counter(cell.strip() for cell in unit.columns[status].filled).most_common(8)
             if len(counts) > 1:
                 said = ", ".join(f"{value} ({n})" for value, n in counts)
-                self._ask(f"Which rows of {unit.title} are collaborations? '{status}' says {said}; now all are: see 'where'.", 0)
+                self._ask(
+                    f"Which rows of {unit.title} are collaborations? '{status}' says {said}; now all are: see 'where'.",
+                    0,
+                )
                 yield f"      # where: {{{_scalar(status)}: {_scalar([value for value, _ in counts[:1]])}}}  # {said}"
 
     def _features(self) -> Iterator[str]:
@@ -378,7 +402,10 @@ class _Suggestion:
                  for x in self.tables[t].column("id").ids})  # fmt: skip
         lines = []
         if n < 660:
-            for stream, modality, usual in ((raw.POSTS, "content", 22), (raw.AUDIENCE, "audience", 21)):
+            for stream, modality, usual in (
+                (raw.POSTS, "content", 22),
+                (raw.AUDIENCE, "audience", 21),
+            ):
                 if stream in self.tables:
                     n_topics = min(usual, max(2, n // 30))
                     lines.append(f"  {modality}_topics: {{extractor: lda, n_topics: {n_topics}}}")
@@ -427,7 +454,11 @@ def _unique(column: Column) -> float:
 
 def _best_join(found: Found, ours: str, ids: Column) -> tuple[float, str]:
     """The share of a table's accounts that are known, by the column of it that fits best."""
-    others = {name for key, name in found.columns.items() if key in ("brand", "influencer") and key != ours}
+    others = {
+        name
+        for key, name in found.columns.items()
+        if key in ("brand", "influencer") and key != ours
+    }
     columns = [found.column(ours), *found.unit.columns.values()]
     shares = [
         (_overlap(c, ids) if c.name not in others and c.is_a("handle") else 0.0, -i, c.name)
@@ -449,7 +480,9 @@ def _is_ambiguous(read: Any, cell: str) -> bool:
 
 def _scalar(value: Any) -> str:
     """A value in one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -462,5 +495,5 @@ def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problem
     if path.exists() and not force:
         raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
     text, told = suggest(folder, problems)
-    write_whole(path, text.replace("THIS_FILE", str(path)))
+    write_whole(path, text.replace("THIS_FILE", str(path)).encode())
     return [f"Written: {path}", *told]

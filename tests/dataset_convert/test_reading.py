@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+from dataset_convert.reading.posts import PostStream
+from dataset_convert.reading.settings import VectorFiles, read_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -24,9 +26,7 @@ from dataset_convert.reading import parquet as reading_parquet
 from dataset_convert.reading.files import find_default, find_files, fingerprint, inside, name_in
 from dataset_convert.reading.json_lines import parse_json, read_json_lines
 from dataset_convert.reading.parquet import BATCH, read_parquet
-from dataset_convert.reading.posts import PostStream
 from dataset_convert.reading.records import Record, Table
-from dataset_convert.reading.settings import VectorFiles, read_settings
 from dataset_convert.reading.values import BadValue
 
 A_DAY = 86_400
