@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class AtomicData:
             stratification, cAUC and plots, never an input of a model.
         splits: Protocol -> part -> the pairs of that part. `test` may be absent.
         manifest: Source format, row counts, seed, versions, dimension names.
+        facts: Side -> what people and filters read and no model sees; columns from
+            `schema.facts_types`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class AtomicData:
     influencer_category: "pd.Series[str] | None"
     splits: Mapping[str, Mapping[str, pd.DataFrame]]
     manifest: Mapping[str, Any]
+    facts: Mapping[schema.Side, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_atomic(
@@ -144,6 +147,11 @@ def read_atomic(folder: Path | str, name: str) -> AtomicData:
         influencer_category=_read_categories(folder, name, manifest, brands, influencers),
         splits=_read_splits(folder, name, manifest, interactions),
         manifest=manifest,
+        facts={
+            side: table.frame
+            for side, accounts in ((schema.BRAND, brands), (schema.INFLUENCER, influencers))
+            if (table := _read_facts(folder, name, manifest, side, accounts))
+        },
     )
 
 
@@ -173,6 +181,18 @@ def _read_categories(
     checks.check_influencer_categories(table, brands, influencers)
     checks.check_rows(manifest, CATEGORY_ROWS, table)
     return table.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
+
+
+def _read_facts(
+    folder: Path, name: str, manifest: Mapping[str, Any], side: schema.Side, accounts: Table
+) -> Table | None:
+    path, key = folder / schema.facts_file(name, side), f"{side}_facts"
+    if not path.exists() and key not in manifest.get("rows", {}):
+        return None
+    table = parse_table(path, schema.facts_types(side), required=[schema.ACCOUNT_ID[side]])
+    checks.check_facts(table, side, accounts)
+    checks.check_rows(manifest, key, table)
+    return table
 
 
 def _read_splits(
@@ -262,6 +282,9 @@ def _tables_to_write(
             schema.INFLUENCER_CATEGORY_TYPES,
             CATEGORY_ROWS,
         )
+    for side, frame in data.facts.items():
+        file = schema.facts_file(data.name, side)
+        tables[file] = (frame, schema.facts_types(side), f"{side}_facts")
     for protocol, parts in data.splits.items():
         for part, pairs in parts.items():
             file = schema.split_file(data.name, protocol, part)

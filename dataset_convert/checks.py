@@ -154,6 +154,16 @@ def _check_labels_and_weights(table: Table, side: schema.Side, modality: str) ->
             )
 
 
+def check_facts(table: Table, side: schema.Side, accounts: Table) -> None:
+    """Checks that every row of a side file of facts is of a known account, and stands once.
+
+    Raises:
+        AtomicFileError: An unknown account, or one twice.
+    """
+    _check_unique_id(table, schema.ACCOUNT_ID[side])
+    _check_known(table, schema.ACCOUNT_ID[side], accounts)
+
+
 def check_sides(brands: Table, influencers: Table) -> None:
     """Checks that both sides carry the same modalities in the same form and length.
 

@@ -104,6 +104,9 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
         interactions=kept(data.interactions),
         influencer_category=categories,
         manifest=manifest,
+        facts={
+            fact_side: rows for fact_side, table in data.facts.items() if len(rows := kept(table))
+        },
         splits={
             protocol: {part: kept(pairs) for part, pairs in parts.items()}
             for protocol, parts in data.splits.items()
@@ -159,6 +162,7 @@ def _other_files(folder: Path, data: AtomicData) -> list[str]:
         schema.influencer_category_file(data.name),
         REPORT_FILE,
         *(schema.account_file(data.name, side) for side in schema.SIDES),
+        *(schema.facts_file(data.name, side) for side in schema.SIDES),
         *(
             schema.split_file(data.name, protocol, part)
             for protocol, parts in data.splits.items()

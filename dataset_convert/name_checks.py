@@ -26,6 +26,7 @@ _WORD = re.compile(r"[^\W_]+")
 _ARRAY_FILES = (".npy", ".npz")
 _WORD_LISTS = ("lexicon.json",)
 """Came with the conversion or from its user, not from the accounts."""
+_TABLES = (".inter", ".user", ".item", ".influencer_category", ".brand_facts", ".influencer_facts")
 _EMBEDDED = re.compile(r"base64,[A-Za-z0-9+/=]+")
 
 Words = tuple[str, ...]
@@ -224,7 +225,7 @@ def _readable(path: Path) -> tuple[bool, Iterable[str]]:
 
     No name lies in two parts: words that stand beside each other in a list are no name of two.
     """
-    if path.suffix in (".inter", ".user", ".item", ".influencer_category"):
+    if path.suffix in _TABLES:
         return False, map(unquote_plus, _distinct(_tokens(path)))
     text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json":

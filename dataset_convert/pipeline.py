@@ -117,6 +117,7 @@ class Plan:
         training: The accounts that extractors learn from.
         extractors: Modality -> an extractor that is not fitted yet.
         influencer_category: For the side file.
+        facts: Side -> what stands in the other side files.
     """
 
     material: RawMaterial
@@ -126,6 +127,7 @@ class Plan:
     training: Collection[str]
     extractors: Mapping[str, Extractor]
     influencer_category: "pd.Series[str] | None"
+    facts: dict[schema.Side, pd.DataFrame]
 
     def lines(self) -> list[str]:
         """Returns what it will do, for people."""
@@ -163,6 +165,7 @@ def make_plan(
         training=everybody if settings.fit_on_all else assembly.training_accounts(splits),
         extractors=wanted_extractors(material, settings, problems, tell),
         influencer_category=assembly.influencer_category(material, tables[schema.BRAND], tell),
+        facts=assembly.facts_of(material, settings),
     )
 
 
@@ -203,6 +206,7 @@ def _assemble(plan: Plan, name: str, features: Features, tell: Tell) -> AtomicDa
         influencer_category=plan.influencer_category,
         splits=plan.splits,
         manifest={},
+        facts=plan.facts,
     )
 
 
@@ -252,5 +256,8 @@ def _add_extras(
 def _refuse_names(material: RawMaterial, features: Features, building: Path) -> None:
     words = {word for one in features.extractors.values() for word in one.own_words()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
+    for facts in material.facts.values():
+        tokens = [x for x, kind in schema.FACT_TYPES.items() if kind == "token" and x in facts]
+        categories |= {word for name in tokens for word in facts[name].dropna()}
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
     privacy.assert_no_names(building, names, allowed=words | categories)

@@ -134,6 +134,7 @@ def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:
         influencers=_renamed_table(data.influencers, new),
         interactions=_renamed_table(data.interactions, new),
         influencer_category=categories,
+        facts={side: _renamed_table(table, new) for side, table in data.facts.items()},
         splits={
             protocol: {part: _renamed_table(pairs, new) for part, pairs in parts.items()}
             for protocol, parts in data.splits.items()

@@ -130,6 +130,11 @@ def account_types(side: Side) -> dict[str, FieldType]:
     return types
 
 
+def facts_types(side: Side) -> dict[str, FieldType]:
+    """Returns every column that a side file of facts may carry, with its type."""
+    return {ACCOUNT_ID[side]: "token", **FACT_TYPES}
+
+
 def headers(types: dict[str, FieldType]) -> list[str]:
     """Returns RecBole's headers `name:type` of the given columns."""
     return [f"{name}:{kind}" for name, kind in types.items()]

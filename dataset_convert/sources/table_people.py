@@ -231,8 +231,8 @@ def add_pairs(engine: Engine, captions: Captions, problems: Problems) -> None:
     )
     engine.query(
         "CREATE OR REPLACE TEMP TABLE caption_pair AS SELECT post, tagged.account AS influencer, "
-        "account.id AS brand, timestamp, tags FROM (SELECT *, unnest(named) AS name FROM tagged) "
-        f"AS tagged JOIN account ON lower(account.id) = name WHERE role = '{schema.BRAND}'"
+        "account.id AS brand, timestamp, tags FROM (SELECT *, unnest(named) AS called FROM tagged) "
+        f"AS tagged JOIN account ON lower(account.id) = called WHERE role = '{schema.BRAND}'"
     )
     n_pairs, n_posts = engine.query(
         "SELECT count(DISTINCT (brand, influencer)), count(DISTINCT post) FROM caption_pair"
