@@ -1,4 +1,4 @@
-"""What a folder of files holds, as far as names and values tell: units of rows, fields of columns."""
+"""What a folder of files holds, by names and values: units of rows, what their columns are."""
 
 import json
 import re
@@ -64,7 +64,8 @@ Named = tuple[str | None, str]
 @lru_cache(maxsize=10_000)
 def named(name: str) -> dict[Named, float]:
     """What a column may be by its name, and how well the name says so."""
-    segments = [x for x in re.split(r"[./]", re.sub(r"\[\d+\]$", "", name)) if not x.isdigit()]
+    plain_name = re.sub(r"\[\d+\]$", "", name)
+    segments = [x for x in re.split(r"(?<=\w)[./](?=\w)", plain_name) if not x.isdigit()]
     found: dict[Named, float] = {}
     for words in {_tokens(" ".join(segments[-1:])): 1.0, _tokens(" ".join(segments[-2:])): 1.1}:
         sides = [word for word in words if word in _SIDES]
@@ -227,7 +228,7 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
                     found += _units_of(text, engine, names[0])
             except ConversionError as error:
                 problems.note(name, row=None, column="", value="", wanted=str(error))
-        units += _joined(found)
+        units += joined(found)
     if not units:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         problems.refuse(
@@ -354,10 +355,11 @@ def _nested(
     own = {k: None for one in flats for k, v in one.items() if not isinstance(v, list)}
     if own:
         names = {**{k: None for one in outer for k in one}, **own}
+        both = list(zip(flats, outer, strict=True))
         columns = {
-            name: Column(name, [_cell(one.get(name, up.get(name))) for one, up in zip(flats, outer, strict=True)])
+            name: Column(name, [_cell(one.get(name, up.get(name))) for one, up in both])
             for name in names
-        }  # fmt: skip
+        }
         yield Unit([file], columns, path=path, n_rows=len(rows), own=frozenset(own))
     for key in lists if depth < 3 else ():
         inner, above = [], []
@@ -377,7 +379,7 @@ def _cell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _joined(units: list[Unit]) -> list[Unit]:
+def joined(units: list[Unit]) -> list[Unit]:
     """Units of files of one pattern as one, where their columns are alike."""
     found: dict[tuple[str, str], Unit] = {}
     for unit in units:

@@ -399,9 +399,9 @@ class Problems:
         for group in self.groups():
             lost[group.table] += group.n * group.is_loss
         told = [
-            f"{n:,} of {self._n_rows[table]:,} rows of {table} ({_percent(n / self._n_rows[table])})"
+            f"{n:,} of {of:,} rows of {table} ({_percent(n / of)})"
             for table, n in lost.items()
-            if n > MAX_LOSS * self._n_rows.get(table, n * 4)
+            if n > MAX_LOSS * (of := max(n, self._n_rows.get(table, n * 4)))
         ]
         if told:
             raise ConversionError(

@@ -1,9 +1,11 @@
-"""`--suggest FOLDER`: a commented YAML that says which file is which table, and asks what it cannot."""
+"""`--suggest FOLDER`: a commented YAML of which file is which table, with questions in words."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +14,12 @@ import yaml
 from dataset_convert import raw, schema
 from dataset_convert.common.files import write_whole
 from dataset_convert.dates import find_date_order, moment
-from dataset_convert.guessing import TAGS, Column, Unit, named, read_units
+from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, named, read_units
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
 
 MAX_QUESTIONS: Final = 3
+_THIS: Final = "THIS_FILE"
 _RELATED: Final = 0.67
 """Share of accounts known to another table above which nobody is asked about it."""
 _DISTINCT: Final = 0.6
@@ -25,6 +28,8 @@ _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
 _SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
 _B, _I = schema.BRAND, schema.INFLUENCER
 
+_TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
+"""A hashtag, or a word at the very beginning that a sign parts from the rest."""
 Places = list[tuple[str | None, str]]
 
 
@@ -113,6 +118,7 @@ class _Suggestion:
         self._assign()
         self._join()
         self._complete()
+        self._ask_joins()
 
     # --- which unit is which table
 
@@ -158,9 +164,8 @@ class _Suggestion:
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
             if table in _SIDE_OF:
                 sides = {side for side, _ in named(columns["id"])}
-                score += 1.5 * (_SIDE_OF[table] in sides) - 1.5 * (
-                    len(sides - {_SIDE_OF[table], None})
-                )
+                score += 1.5 * (_SIDE_OF[table] in sides)
+                score -= 1.5 * len(sides - {_SIDE_OF[table], None})
                 score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
             found[table] = Found(unit, columns, score)
         if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
@@ -168,15 +173,16 @@ class _Suggestion:
         return found
 
     def _also(self, table: str, first: Found, other: Found) -> None:
-        key = "id" if "id" in first.columns else "text" if "text" in first.columns else "influencer"
-        alike = first.columns == other.columns and first.unit.path == other.unit.path
-        if key in other.columns and key in first.columns:
-            same = _same(first.column(key), other.column(key))
-            if same > 0.5:
+        same = _same(table, first, other)
+        inner = other.unit.files == first.unit.files and bool(other.unit.path)
+        if same > 0.5:
+            if not inner:
                 self.comments.append(f"{other.unit.title} holds the same {table} and is not read.")
-                return
+            return
+        alike = first.columns == other.columns and first.unit.path == other.unit.path
         if alike and not (first.unit.sheet or other.unit.sheet):
             first.files += other.unit.files
+            (first.unit,) = joined([first.unit, other.unit])
             return
         self._ask(
             f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5
@@ -214,7 +220,6 @@ class _Suggestion:
                 if share > _overlap(found.column(ours), ids[best]) + 0.2:
                     found.columns = {k: v for k, v in found.columns.items() if v != name}
                     found.columns[ours] = name
-        self._ask_joins()
 
     def _ask_joins(self) -> None:
         known: dict[str, set[str]] = {}
@@ -232,10 +237,12 @@ class _Suggestion:
                 share = len(column.ids & ids) / max(1, len(column.ids))
                 if share < _RELATED:
                     where = " or ".join(self.tables[x].unit.title for x in tables if x in known)
+                    mine = f"'{column.name}' of {self.tables[name].unit.title}"
                     self._ask(
-                        f"Only {share:.0%} of the accounts in '{column.name}' of "
-                        f"{self.tables[name].unit.title} stand in {where}: is another column meant?", 1
-                    )  # fmt: skip
+                        f"Only {share:.0%} of the accounts in {mine} stand in {where}: is another "
+                        "column meant?",
+                        1,
+                    )
 
     # --- what is not there, or unclear
 
@@ -245,7 +252,7 @@ class _Suggestion:
             if table in has or _ACCOUNTS in has:
                 continue
             ours = _SIDE_OF[table]
-            source = raw.COLLABORATIONS if raw.COLLABORATIONS in has else raw.POSTS
+            source = self._source_of(table)
             if source not in has or (table == _BRANDS and source == raw.POSTS):
                 there = ", ".join(unit.title for unit in self.units)
                 raise ConversionError(
@@ -270,6 +277,39 @@ class _Suggestion:
         for name, found in has.items():
             if name not in self.from_:
                 self._ask_values(name, found)
+        self._tell_platforms()
+
+    def _source_of(self, table: str) -> str:
+        """The table that names accounts which have no table of their own."""
+        pairs, posts = self.tables.get(raw.COLLABORATIONS), self.tables.get(raw.POSTS)
+        if table == _INFLUENCERS and posts and not posts.unit.path:
+            share = _overlap(pairs.column("influencer"), posts.column("account")) if pairs else 1.0
+            return raw.POSTS if share > _RELATED else raw.COLLABORATIONS
+        return raw.COLLABORATIONS if pairs else raw.POSTS
+
+    def _tell_platforms(self) -> None:
+        """Maps the platform where one name stands for accounts on several."""
+        for table in (_INFLUENCERS, _ACCOUNTS):
+            found = self.tables.get(table)
+            column = found and _best(found.unit, [(None, "platform")], set())
+            if not found or not column or _unique(found.column("id")) == 1:
+                continue
+            cells = zip(found.column("id").cells, found.unit.columns[column].cells, strict=True)
+            seen: dict[str, set[str]] = {}
+            for account, cell in cells:
+                seen.setdefault(account.strip().lower(), set()).add(cell.strip().lower())
+            if max(map(len, seen.values())) > 1:
+                for name in (table, raw.COLLABORATIONS, raw.POSTS):
+                    mine = self.tables.get(name)
+                    theirs = mine and _best(
+                        mine.unit, [(None, "platform")], set(mine.columns.values())
+                    )
+                    if mine and theirs:
+                        mine.columns["platform"] = theirs
+                self.comments.append(
+                    "Names on several platforms are accounts of their own, name@platform; a column "
+                    "'person' that says who is one person would join them."
+                )
 
     def _ask_values(self, name: str, found: Found) -> None:
         for ours in ("timestamp", "competence"):
@@ -281,13 +321,11 @@ class _Suggestion:
                 "competence": (number, find_decimal_sign(column.filled)),
             }[ours]
             if told is None and any(_is_ambiguous(read, cell) for cell in column.filled[:300]):
-                key, values = (
-                    ("dates", "dmy or mdy") if ours == "timestamp" else ("decimal", "'.' or ','")
-                )
+                option = "dates: dmy or mdy" if ours == "timestamp" else "decimal: '.' or ','"
                 e_g = next(cell for cell in column.filled if _is_ambiguous(read, cell))
                 self._ask(
                     f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. {e_g}: "
-                    f"which? Say it by '{key}: {values}' in {name}.", 3
+                    f"which? Say it by '{option}' in {name}.", 3
                 )  # fmt: skip
 
     def _ask(self, question: str, rank: int) -> None:
@@ -309,14 +347,15 @@ class _Suggestion:
         body += self._features()
         asked = [x[1:] for x in sorted(self.questions)][:MAX_QUESTIONS]
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
-        lines = [
-            f"# Suggested for the folder '{self.folder.resolve().name}', by names and values. Look it over, then",
-            f"#   python -m dataset_convert --source tables --input {self.folder} --name {name} --config THIS_FILE",
-            *(f"# {line}" for line in self.comments),
-            *(f"# ? {line}" for line in asked),
+        told = [*self.comments, *(f"? {line}" for line in asked)]
+        given = shlex.quote(str(self.folder))
+        self.told = [
+            *map(_one_line, told),
+            f"Next: python -m dataset_convert --source tables --input {given} --name {name} "
+            f"--config {_THIS}",
         ]
-        self.told += [*self.comments, *(f"? {line}" for line in asked)]
-        return "\n".join([*lines, *body, ""])
+        title = "# Suggested by names and values; lines with a ? ask what these do not tell."
+        return "\n".join([title, *(f"# {line}" for line in self.told), *body, ""])
 
     def _captions(self) -> Iterator[str]:
         if raw.COLLABORATIONS in self.tables:
@@ -324,26 +363,28 @@ class _Suggestion:
         posts, brands = self.tables.get(raw.POSTS), self.tables[_BRANDS].column("id").ids
         texts = posts.column("text").filled if posts else []
         tags = Counter(
-            tag for text in texts for tag in set(re.findall(r"#(\w+)", text.lower())) if tag in TAGS
+            tag for text in texts for tag in set(re.findall(_TAG, text.lower())) & set(TAGS)
         )
         named_ = sum(
             any(x.rstrip(".") in brands for x in re.findall(r"@([\w.]+)", text.lower()))
             for text in texts
         )
         if not tags or not named_:
+            found = ", ".join(unit.title for unit in self.units)
             raise ConversionError(
-                f"{self.folder}: found {', '.join(unit.title for unit in self.units)}; wanted a table "
-                "of collaborations (a column of brands and one of influencers), or captions that "
-                "name brands and carry tags such as #ad."
+                f"{self.folder}: found {found}; wanted a table of collaborations (a column of "
+                "brands and one of influencers), or captions that name brands and carry tags such "
+                "as #ad."
             )
-        yield "  # Nowhere is a list of collaborations: captions with such a tag that name a brand are taken."
-        yield f"  from_captions: {{tags: [{', '.join(tag for tag, _ in tags.most_common())}], mentions: brands}}"
+        words = ", ".join(tag for tag, _ in tags.most_common())
+        yield "  # There is no list of collaborations: captions with such a tag that name a brand"
+        yield "  # are taken as such, and make no features."
+        yield f"  from_captions: {{tags: [{words}], mentions: brands}}"
 
     def _table(self, table: str, found: Found) -> Iterator[str]:
         unit = found.unit
-        yield f"    {table}:  # {unit.title}, {unit.n_rows:,} rows" + " or more" * (
-            unit.n_rows >= 5_000
-        )
+        more = " or more" * (unit.n_rows >= N_ROWS)
+        yield f"    {table}:  # {_one_line(unit.title)}, {unit.n_rows:,} rows{more}"
         if table in self.from_:
             yield f"      from: {self.from_[table]}"
         else:
@@ -373,7 +414,8 @@ class _Suggestion:
             return {}
         facts = {}
         for fact in _FACTS:
-            best = _best(found.unit, [(None, fact)], {*found.columns.values(), *facts.values()})
+            taken = {theirs for ours, theirs in found.columns.items() if ours != fact}
+            best = _best(found.unit, [(None, fact)], {*taken, *facts.values()})
             if best:
                 facts[fact] = best
         return facts
@@ -384,7 +426,8 @@ class _Suggestion:
         others = found.column("influencer").cells
         n_gaps = sum(not b.strip() and bool(o.strip()) for b, o in zip(brand, others, strict=True))
         if brand and brand[0].strip() and n_gaps > 0.2 * len(brand):
-            yield f"      fill_down: [{_scalar(found.columns['brand'])}]  # an empty cell means the one above"
+            yield "      # An empty cell means the one above."
+            yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
         status = _best(unit, [(None, "status")], set(found.columns.values()))
         status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
         if status:
@@ -392,10 +435,12 @@ class _Suggestion:
             if len(counts) > 1:
                 said = ", ".join(f"{value} ({n})" for value, n in counts)
                 self._ask(
-                    f"Which rows of {unit.title} are collaborations? '{status}' says {said}; now all are: see 'where'.",
+                    f"Which rows of {unit.title} are collaborations? '{status}' says {said}. Now "
+                    "all are: take the # from 'where' below, and list what counts.",
                     0,
                 )
-                yield f"      # where: {{{_scalar(status)}: {_scalar([value for value, _ in counts[:1]])}}}  # {said}"
+                values = _scalar([" ".join(value.split()) for value, _ in counts])
+                yield f"      # where: {{{_scalar(status)}: {values}}}"
 
     def _features(self) -> Iterator[str]:
         n = len({x for t in (_BRANDS, _INFLUENCERS, _ACCOUNTS) if t in self.tables
@@ -415,12 +460,16 @@ class _Suggestion:
             yield from lines
         n_brands = len(self._brands_with_pairs())
         if n_brands < 8:
-            yield "splits: {n_valid: 0, n_test: 0}  # too few brands to hold some out: all are learnt from"
+            yield "splits: {n_valid: 0, n_test: 0}  # too few brands: all are learnt from"
 
     def _brands_with_pairs(self) -> set[str]:
         if raw.COLLABORATIONS in self.tables:
             return self.tables[raw.COLLABORATIONS].column("brand").ids
         return self.tables[_BRANDS].column("id").ids
+
+
+def _one_line(text: str) -> str:
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
 def _is_best(pair: Found, fits: list[dict[str, Found]]) -> bool:
@@ -443,9 +492,18 @@ def _overlap(one: Column, other: Column) -> float:
     return len(one.ids & other.ids) / max(1, len(one.ids))
 
 
-def _same(one: Column, other: Column) -> float:
-    a, b = (set(x.filled) if x.name == "text" or not x.ids else x.ids for x in (one, other))
-    return len(a & b) / max(1, min(len(a), len(b)))
+def _same(table: str, *both: Found) -> float:
+    """The share of the smaller table's rows that another one has too."""
+    keys = [x for x in (*_NEEDED[table], "timestamp") if all(x in one.columns for one in both)]
+    rows: list[set[tuple[str, ...]]] = []
+    for one in both:
+        columns = [_filled_down(one.column(key).cells) for key in keys]
+        rows.append(set(zip(*columns, strict=True)))
+    return len(rows[0] & rows[1]) / max(1, min(map(len, rows)))
+
+
+def _filled_down(cells: list[str]) -> list[str]:
+    return list(accumulate(cells, lambda above, cell: cell.strip() or above))
 
 
 def _unique(column: Column) -> float:
@@ -495,5 +553,5 @@ def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problem
     if path.exists() and not force:
         raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
     text, told = suggest(folder, problems)
-    write_whole(path, text.replace("THIS_FILE", str(path)).encode())
-    return [f"Written: {path}", *told]
+    write_whole(path, text.replace(_THIS, shlex.quote(str(path))).encode())
+    return [f"Written: {path}", *(line.replace(_THIS, shlex.quote(str(path))) for line in told)]

@@ -25,6 +25,9 @@ FACT: Final = "fact_"
 FACT_NUMBERS: Final = tuple(FACT + x for x, kind in schema.FACT_TYPES.items() if kind == "float")
 FACT_COLUMNS: Final = [FACT + x for x in schema.FACT_TYPES]
 _SQL_OF: Final = {"token": "VARCHAR", "float": "DOUBLE"}
+_WORD: Final = "[\\pL\\pN_]+"
+_AFTER: Final = "[|:/*\\])\u2013\u2014-]"
+"""Signs that part a tag at the beginning from the rest."""
 _LAST_POST: Final = "last_post"
 
 # --- several platforms
@@ -43,9 +46,9 @@ def set_apart(engine: Engine, problems: Problems) -> bool:
         "SELECT id FROM all_accounts WHERE person IS NULL GROUP BY id "
         "HAVING count(DISTINCT platform) > 1"
     )
-    if not engine.query("SELECT 1 FROM all_accounts WHERE person IS NOT NULL LIMIT 1"):
-        if not engine.query(f"{several} LIMIT 1"):
-            return False
+    persons = "SELECT id FROM all_accounts WHERE person IS NOT NULL"
+    if not engine.query(f"({several}) UNION ALL ({persons}) LIMIT 1"):
+        return False
     engine.query(
         "CREATE TEMP TABLE alias AS SELECT id, platform, max(followers) AS followers, max(person) "
         "AS person, any_value(final) AS final FROM (SELECT *, CASE WHEN person IS NOT NULL THEN "
@@ -63,7 +66,8 @@ def set_apart(engine: Engine, problems: Problems) -> bool:
         ("NOT NULL", "accounts are joined with another one of the same person"),
     ):  # fmt: skip
         found = engine.query(
-            f"SELECT count(DISTINCT id), min(id) FROM alias WHERE final <> id AND person IS {person}"
+            "SELECT count(DISTINCT id), min(id) FROM alias WHERE final <> id "
+            f"AND person IS {person}"
         )
         if found[0][0]:
             problems.say(f"{found[0][0]:,} {what}.", f"e.g. {found[0][1]}")
@@ -157,10 +161,11 @@ def fact_reader(
         return partial(moment, order=order or find_date_order(texts))
     if schema.FACT_TYPES[name] == "float":
         return partial(number, decimal=decimal or find_decimal_sign(texts))
-    return _platform_word if name == "platform" else _word
+    return platform_word if name == "platform" else _word
 
 
-def _platform_word(cell: str) -> str | None:
+def platform_word(cell: str) -> str | None:
+    """The platform that a cell names; None where it says nothing."""
     return None if missing(cell) else platform(cell)
 
 
@@ -219,14 +224,20 @@ def add_pairs(engine: Engine, captions: Captions, problems: Problems) -> None:
     """
     tags = [_bare(tag) for tag in captions.tags]
     # A word at the very beginning, as in "Anzeige | ...", is a tag too; elsewhere it is a word.
+    tags_of = (
+        f"list_distinct(list_filter(regexp_extract_all(plain, '#({_WORD})', 1) || "
+        f"[regexp_extract(plain, '^[^\\pL\\pN#@]*({_WORD})[^\\pL\\pN]*?{_AFTER}', 1)], "
+        "lambda word: list_contains(?, word)))"
+    )
+    named = (
+        "list_transform(regexp_extract_all(lower(text), '@([\\pL\\pN_.-]+)', 1), "
+        "lambda word: rtrim(word, '.-'))"
+    )
+    plain = "SELECT rowid, *, strip_accents(lower(text)) AS plain FROM posts"
     engine.query(
         "CREATE OR REPLACE TEMP TABLE tagged AS SELECT * FROM (SELECT p.rowid AS post, account, "
-        "timestamp, list_distinct(list_filter(regexp_extract_all(plain, '#([\\pL\\pN_]+)', 1) || "
-        "[regexp_extract(plain, '^[^\\pL\\pN#@]*([\\pL]+)[^\\pL\\pN]*?[|:/*\\]).–—-]', 1)], "
-        "lambda word: list_contains(?, word))) AS tags, list_transform(regexp_extract_all(lower(text), "
-        "'@([\\pL\\pN_.-]+)', 1), lambda word: rtrim(word, '.-')) AS named FROM (SELECT rowid, *, "
-        "strip_accents(lower(text)) AS plain FROM posts) AS p JOIN account ON account = id "
-        f"WHERE role = '{schema.INFLUENCER}') WHERE len(tags) > 0",
+        f"timestamp, {tags_of} AS tags, {named} AS named FROM ({plain}) AS p "
+        f"JOIN account ON account = id WHERE role = '{schema.INFLUENCER}') WHERE len(tags) > 0",
         [tags],
     )
     engine.query(

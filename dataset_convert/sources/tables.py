@@ -15,7 +15,7 @@ import pandas as pd
 from dataset_convert import raw, schema
 from dataset_convert.dates import find_date_order, moment, odd_moment
 from dataset_convert.engine import Engine
-from dataset_convert.handles import handle, platform, split_handles
+from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import Post, RawMaterial
@@ -383,20 +383,19 @@ class _Tables:
             )
         if ours == "timestamp":
             return partial(moment, order=options.dates or find_date_order(self._texts(name, ours)))
-        if ours == "role":
-            return _role
-        if ours == "labels":
-            return _labels
-        if ours == "image":
-            return partial(_image, self.engine.folder)
-        if ours == "part":
-            return str.strip
-        if ours == "platform":
-            return _platform
         if ours.startswith(table_people.FACT):
             texts = self._texts(name, ours)
             return table_people.fact_reader(ours, texts, options.decimal, options.dates)
-        return _text if ours in ("text", "biography") else _word
+        readers: dict[str, Callable[[str], Any]] = {
+            "role": _role,
+            "labels": _labels,
+            "image": partial(_image, self.engine.folder),
+            "part": str.strip,
+            "platform": table_people.platform_word,
+            "text": _text,
+            "biography": _text,
+        }
+        return readers.get(ours, _word)
 
     def _is_parted(self, name: str, ours: str) -> bool:
         if ours == "id":
@@ -551,10 +550,6 @@ class _Tables:
 
     def _run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.engine.query(sql, values)
-
-
-def _platform(cell: str) -> str | None:
-    return None if missing(cell) else platform(cell)
 
 
 def _text(cell: str) -> str | None:
