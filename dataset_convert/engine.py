@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -21,6 +22,7 @@ from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.reading.files import name_in
 from dataset_convert.values import BadValue
 
+_FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk")
 _PREFIX: Final = "recbole-mirec-"
 BATCH: Final = 8192
 """Rows that Python holds at once."""
@@ -47,7 +49,7 @@ class How(BaseModel):
 
     columns: dict[str, str] = {}
     encoding: str | None = None
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    delimiter: str | None = None
     sheet: str | None = None
     header_row: int | None = Field(default=None, ge=0)
     path: str | None = None
@@ -61,6 +63,20 @@ class How(BaseModel):
             return {
                 k: [str(x) for x in (v if isinstance(v, list) else [v])] for k, v in value.items()
             }
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _named(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(value.values()):
+            raise ValueError("have a name in quotes for every column")
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in '"\r\n'):
+            raise ValueError("be one character, such as ';' or '\\t'")
         return value
 
     @field_validator("encoding")
@@ -142,18 +158,20 @@ class Engine:
         try:
             return self._con.execute(sql, list(values)).fetchall()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            if isinstance(error, duckdb.IOException) and not _FULL.search(str(error)):
+                raise
             raise _no_space(error) from None
 
-    def batches(self, table: str, columns: str = "*") -> Iterator[list[tuple[Any, ...]]]:
-        """Yields the rows of a table that has a column `n` from 1 on, in that order.
+    def batches(self, table: str, columns: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yields the rows of a table in the order in which they were put in.
 
         Every call reads anew, and calls may take turns.
         """
-        last = self.query(f"SELECT max(n) FROM {table}")[0][0] or 0
-        for begin in range(1, last + 1, BATCH):
+        n_rows = self.query(f"SELECT count(*) FROM {table}")[0][0]
+        for begin in range(0, n_rows, BATCH):
             yield self.query(
-                f"SELECT {columns} FROM {table} WHERE n BETWEEN {begin} AND {begin + BATCH - 1} "
-                "ORDER BY n"
+                f"SELECT {columns} FROM {table} WHERE rowid >= {begin} "
+                f"AND rowid < {begin + BATCH} ORDER BY rowid"
             )
 
     def rows(self, select: str, order: str) -> Iterator[tuple[Any, ...]]:
@@ -163,17 +181,15 @@ class Engine:
             select: The query, whose columns have names.
             order: Those that its rows are ordered by.
         """
-        found = self.query(f"{select} ORDER BY {order} LIMIT {BATCH}")
+        ordered = f"SELECT * FROM ({select}) ORDER BY {order}"
+        found = self.query(f"{ordered} LIMIT {BATCH}")
         if len(found) < BATCH:
             yield from found
             return
         self._n_spools += 1
         spool = f"spool_{self._n_spools}"
-        self.query(
-            f"CREATE TEMP TABLE {spool} AS SELECT row_number() OVER (ORDER BY {order}) AS n, * "
-            f"FROM ({select}) ORDER BY n"
-        )
-        for batch in self.batches(spool, "* EXCLUDE n"):
+        self.query(f"CREATE TEMP TABLE {spool} AS {ordered}")
+        for batch in self.batches(spool, "*"):
             yield from batch
         self.query(f"DROP TABLE {spool}")
 

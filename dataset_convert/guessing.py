@@ -318,7 +318,8 @@ def _objects(text: Text, engine: Engine) -> list[Any]:
         sql = f"SELECT to_json(t)::VARCHAR FROM (SELECT * FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
         lines = [line for (line,) in engine.query(sql, [str(text.path)])]
     else:
-        start = text.path.open("rb").read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
+        with text.path.open("rb") as stream:
+            start = stream.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
         form = "array" if start[:1] == b"[" else "unstructured"
         sql = (
             f"SELECT json::VARCHAR FROM read_json_objects(?, format='{form}', "

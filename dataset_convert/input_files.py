@@ -9,6 +9,7 @@ import io
 import lzma
 import re
 import zipfile
+import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,15 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _HALF: Final = re.compile(
     r"(\\\\)|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]\w\w"
 )
+_BROKEN: Final = (
+    EOFError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
+_A_FORMULA: Final = re.compile(rb"<f[ >]|table:formula=")
 _OPENS: Final = re.compile(rb'(?:^|[^\w\s.()"\x80-\xff]) *"|\t"')
 
 
@@ -137,7 +147,7 @@ class InputFiles:
                 with packed(path) as stream:
                     path = self._unpacked(stream, path.stat().st_size, file, kind)
             yield from self._texts(path, file, kind, encoding, sheet)
-        except (EOFError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError) as error:
+        except _BROKEN as error:
             self._problems.refuse(file, value=error, wanted="an archive that is whole")
         except OSError as error:
             self._problems.refuse(file, value=error.strerror or error, wanted="a readable file")
@@ -260,6 +270,11 @@ class InputFiles:
             bound = min(MAX_WORKBOOK, FREE_BYTES + MAX_RATIO * path.stat().st_size)
             if n_bytes > bound:
                 refuse(file, value=f"{n_bytes:,} bytes unpacked", wanted=f"at most {bound:,} bytes")
+            if _has_formulas(path):
+                wanted = "values: of formulas the results that the file holds are read"
+                self._problems.note(
+                    file, row=None, column="", value="formulas", wanted=wanted, kind=OWN
+                )
         try:
             book = python_calamine.CalamineWorkbook.from_path(path)
             names = book.sheet_names
@@ -291,6 +306,20 @@ class InputFiles:
                 text.longest = max(text.longest, 4 + sum(3 + 4 * len(cell) for cell in cells))
                 writer.writerow(cells)
         return text
+
+
+def _has_formulas(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not re.match(r"xl/worksheets/.*\.xml$|content\.xml$", name):
+                continue
+            with archive.open(name) as stream:
+                last = b""
+                while block := stream.read(_BLOCK):
+                    if _A_FORMULA.search(last + block):
+                        return True
+                    last = block[-20:]
+    return False
 
 
 def _merged_below(sheet: Any) -> set[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """The files of one table on their way into the database: CSV and sheets, JSON, Parquet."""
 
 import csv
+import glob
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,10 @@ class Loading:
         self.engine, self.table, self.how, self.problems = engine, table, how, problems
         self.needed, self.nested = sorted(needed), nested
         self.theirs = list(dict.fromkeys([*how.columns.values(), *how.where, *how.fill_down]))
+        self.required = [
+            *((ours, how.columns[ours]) for ours in self.needed),
+            *((theirs, theirs) for theirs in (*how.where, *how.fill_down)),
+        ]
         self.json_file = ""
 
     def file(self, file: str, texts: Iterator[Text]) -> None:
@@ -97,8 +102,7 @@ class Loading:
         """Loads a CSV file; of a sheet without the columns, returns what it has instead."""
         delimiter, number, names = self._header(text)
         places: Columns = {x: _places(x, names, self.how.path) for x in self.theirs}
-        for ours in (*self.needed, *self.how.where, *self.how.fill_down):
-            theirs = self.how.columns.get(ours, ours)
+        for ours, theirs in self.required:
             if not places[theirs] and text.sheet and self.how.sheet is None:
                 return f"sheet {text.sheet!r} with {', '.join(filter(None, names))}"
             if not places[theirs]:
@@ -215,7 +219,7 @@ class Loading:
         query(
             f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row{kept} FROM (SELECT row_number() "
             f"OVER () AS row, * FROM {scan}) WHERE coalesce({', '.join(cells)}) IS NOT NULL",
-            [str(text.path)],
+            [_path(text)],
         )
         rejected = query(
             "SELECT line, min(error_type::VARCHAR), any_value(left(csv_line, 10000)) "
@@ -266,7 +270,7 @@ class Loading:
         self.engine.query(
             "CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS row, line "
             f"FROM {scan}",
-            [str(text.path)],
+            [_path(text)],
         )
         self._take(text.file)
 
@@ -279,7 +283,7 @@ class Loading:
                 "CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () AS row, "
                 "json::VARCHAR AS line FROM read_json_objects(?, format=?, compression='none', "
                 f"maximum_object_size={MAX_OBJECT})",
-                [str(text.path), "array" if is_array else "unstructured"],
+                [_path(text), "array" if is_array else "unstructured"],
             )
         except duckdb.InvalidInputException as error:
             reason = str(error).splitlines()[0]
@@ -318,7 +322,7 @@ class Loading:
         query("INSERT INTO json_rows SELECT ?, row, line::JSON FROM judged WHERE good", [file])
 
     def _parquet(self, text: Text) -> None:
-        path = str(text.path)
+        path = _path(text)
         for column, size, packed in self.engine.query(
             "SELECT any_value(path_in_schema), sum(total_uncompressed_size), "
             "sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY column_id",
@@ -328,7 +332,8 @@ class Loading:
                 value, wanted = f"{size:,} bytes", f"packed up to {MAX_RATIO}-fold"
                 self.problems.refuse(text.file, column=column, value=value, wanted=wanted)
         kinds = self.engine.query(
-            "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet(?))",
+            "SELECT column_name, column_type FROM "
+            "(DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning=false))",
             [path],
         )
         roots = {re.split(r"[.\[]", x)[0] for x in (*self.theirs, self.how.path or "")}
@@ -341,7 +346,8 @@ class Loading:
         )
         self.engine.query(
             f"INSERT INTO json_rows SELECT ?, file_row_number + 1, "
-            f"to_json({{{', '.join(fields)}}}) FROM read_parquet(?, file_row_number=true)",
+            f"to_json({{{', '.join(fields)}}}) FROM read_parquet(?, "
+            "file_row_number=true, hive_partitioning=false)",
             [text.file, path],
         )
 
@@ -433,8 +439,7 @@ class Loading:
                     places.setdefault(theirs, (level, at))
             if len(places) == len(self.theirs):
                 break
-        for ours in (*self.needed, *self.how.where):
-            theirs = self.how.columns.get(ours, ours)
+        for ours, theirs in self.required:
             if theirs not in places:
                 keys = self.engine.query(
                     f"SELECT DISTINCT unnest(json_keys(e{len(lists)})) AS k FROM ({sql}) "
@@ -472,8 +477,14 @@ def _scan(text: Text, cells: Iterable[str], delimiter: str, quote: str, more: st
     return (
         f"read_csv(?, auto_detect=false, header=false, delim={_text(delimiter)}, "
         f"quote={_text(quote)}, escape={_text(quote)}, new_line='\\n', columns={{{columns}}}, "
-        f"parallel=false, max_line_size={longest}, buffer_size={4 * longest}, {more})"
+        f"parallel=false, max_line_size={longest}, buffer_size={4 * longest}, "
+        f"hive_partitioning=false, {more})"
     )
+
+
+def _path(text: Text) -> str:
+    """A file's name for the database, to which some letters mean any other."""
+    return glob.escape(str(text.path))
 
 
 def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | None, int]:
@@ -529,4 +540,7 @@ def _name(value: str) -> str:
 
 
 def _n_cells(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line.lstrip("\n")], delimiter=delimiter), []))
+    try:
+        return len(next(csv.reader([line.strip("\r\n")], delimiter=delimiter), []))
+    except csv.Error:
+        return 0

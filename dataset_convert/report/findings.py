@@ -28,7 +28,7 @@ RARE_MODALITY: Final = 0.5
 """A modality that a smaller share of a side has is rare."""
 REPEATED: Final = (
     "every row once",
-    "every pair once: the first",
+    "every pair once",
     "the same content",
     "the same vectors",
     "one vector an account",

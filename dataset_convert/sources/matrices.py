@@ -57,7 +57,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         "columns": {f"{side}s": {"id": ids[side]} for side in ids} | {"collaborations": ids},
         "vectors": _vectors(folder, problems),
     }
-    return tables.read(folder, {**options, **layout}, problems)
+    return tables.read(folder, {**options, **layout}, problems, pairs_as_they_stand=True)
 
 
 def _vectors(folder: Path, problems: Problems) -> dict[str, list[dict[str, str]]]:

@@ -1,7 +1,7 @@
 """The options of the source `tables`: which files and columns are which table, and how read."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -139,6 +139,8 @@ class Settings(_Checked):
     def _lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if not all(value.values()):
+            raise ValueError("be a mapping of matrix and ids, or a list of them")
         return {name: tuple(x) if isinstance(x, list) else (x,) for name, x in value.items()}
 
 
@@ -171,9 +173,13 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
     for name, part in given.items():
         tables[name] = {**tables.get(name, {}), **_mapping(f"tables: {name}", part)}
     try:
+        TableOptions.model_validate(of_all)
         settings = Settings.model_validate({**rest, "tables": tables})
     except ValidationError as error:
-        parts = {"tables": [*TableOptions.model_fields, *COLUMNS], "vectors": get_args(Modality)}
+        parts = {
+            "tables": [*TableOptions.model_fields, *COLUMNS],
+            "vectors": VectorFiles.model_fields,
+        }
         lines = problems_of(error, known=known, parts=parts)
         raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
     for name, table in settings.tables.items():

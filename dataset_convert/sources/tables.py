@@ -54,6 +54,7 @@ ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row sta
 ONE_PAIR: Final = "every pair once: the fullest row stays"
 STAYS: Final = ": the row stays without it"
 A_VALUE: Final = "a value in every row"
+FILLED: Final = "; where it stands in the cell above, option 'fill_down: [{}]' says so"
 LABELS: Final = (
     "labels with scores from 0 to 1, as 'cup:0.8 plate:0.3' or as an object, every label once"
 )
@@ -79,13 +80,21 @@ _LONGEST_MISSING: Final = 40
 _MOJIBAKE: Final = "[\u0080-\u00ffâ€\ufffd]"
 
 
-def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
+def read(
+    folder: Path,
+    options: Mapping[str, Any],
+    problems: Problems,
+    *,
+    pairs_as_they_stand: bool = False,
+) -> RawMaterial:
     """Reads a folder of tables; `docs/convert_tables.md` tells the tables and the options.
 
     Args:
         folder: Where the files are; nothing outside of it is read.
         options: The mapping `source` of the configuration, without the source's name.
         problems: Told of rows that are left out.
+        pairs_as_they_stand: Whether pairs keep the order of the rows, for releases whose files
+            have one order only; otherwise it is that of the ids, whatever the rows' order.
 
     Raises:
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or none of
@@ -101,7 +110,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     engine = Engine(root, memory=settings.memory)
     tables = _Tables(engine, settings, files, problems)
     accounts = tables.accounts()
-    collaborations = tables.collaborations()
+    collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
     parts = tables.parts()
     n_posts = {name: tables.posts(name) for name in (raw.POSTS, raw.AUDIENCE)}
     known = frozenset(accounts[raw.ACCOUNT])
@@ -204,8 +213,8 @@ class _Tables:
                 self.problems.refuse(found, value=f"no {side}", wanted="brands and influencers")
         return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
 
-    def collaborations(self) -> pd.DataFrame:
-        """Reads the pairs, sorted; of several rows of a pair the fullest stays.
+    def collaborations(self, *, as_they_stand: bool) -> pd.DataFrame:
+        """Reads the pairs; of several rows of a pair the fullest stays.
 
         Raises:
             ConversionError: A file that cannot be trusted, or no pair in it that can be used.
@@ -227,7 +236,8 @@ class _Tables:
             self._read_posts(raw.POSTS)
             table_people.add_pairs(self.engine, self.settings.from_captions, self.problems)
         rows = self._run(
-            "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY brand, influencer"
+            "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY "
+            + ("file, row, influencer" if as_they_stand else "brand, influencer")
         )
         frame = pd.DataFrame(rows, columns=list(schema.INTERACTION_TYPES), dtype=object)
         numbers = (schema.COMPETENCE, schema.TIMESTAMP)
@@ -271,12 +281,11 @@ class _Tables:
             column if column in COLUMNS[name] else f"{none} AS {column}"
             for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
         )
-        columns = f"account, timestamp, text, {member}, {likes}, {comments}, labels, image"
+        own = "account, timestamp, coalesce(text, '') AS text"
+        columns = f"{own}, {member}, {likes}, {comments}, labels, image"
         self._run(
-            f"CREATE TABLE {name}_in_order AS SELECT row_number() OVER (ORDER BY account, "
-            "timestamp, text, member, likes, comments, labels, image) AS n, "
-            "* REPLACE (coalesce(text, '') AS text) "
-            f"FROM (SELECT {columns} FROM {name}) ORDER BY n"
+            f"CREATE TABLE {name}_in_order AS SELECT {columns} FROM {name} "
+            "ORDER BY account, timestamp, text, member, likes, comments, labels, image"
         )
         self._run(f"DROP TABLE {name}")
         return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])
@@ -356,13 +365,14 @@ class _Tables:
         self.problems.count_rows(name, n_rows + self.problems.n_skipped - self._n_skipped[name])
         for ours in mapped:
             if ours in IDS or ours == "role":
+                hint = FILLED.format(mapped[ours]).replace("'", "''") * (ours == "brand")
                 if not options.from_:  # told of where the rows are at home
                     self._tell(
                         name,
                         ours,
                         f"FROM {name} AS t WHERE t.{ours} IS NULL",
                         f"coalesce(t.{ours}_given, '')",
-                        f"coalesce(t.{ours}_wanted, '{A_VALUE}')",
+                        f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
                     )
                 self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
         self._note_dates(name)
@@ -481,7 +491,7 @@ class _Tables:
             f"{order}, file, row)"
         )
         self._run(
-            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order} FROM ranked "
+            f"CREATE OR REPLACE TEMP TABLE {kept} AS SELECT {key}, {order}, file, row FROM ranked "
             "WHERE place = 1"
         )
         column, wanted = why
@@ -636,7 +646,11 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
 
 
 _DEFAULT: Final = [suffix for suffix in SUFFIXES if suffix != ".txt"]
-DEFAULT_SUFFIXES: Final = (*_DEFAULT, ".zip", *(f"{x}{y}" for x in _DEFAULT for y in PACKED))
+DEFAULT_SUFFIXES: Final = (
+    *_DEFAULT,
+    ".zip",
+    *(f"{x}{y}" for x in _DEFAULT for y in (*PACKED, ".zip")),
+)
 
 
 def _note_unread(root: Path, read: Iterable[Path], problems: Problems) -> None:

@@ -98,10 +98,6 @@ CELL_FAULTS = {
         *("toy.item", 5, "runner cook", "cook cook", "influencer_attributes", "'cook' twice"),
         "remove the repetition",
     ),
-    "brand without category": (
-        *("toy.user", 3, "food", "", "brand_category", "an empty cell"),
-        "drop the column",
-    ),
     "influencer category of no brand": (
         *("toy.influencer_category", 5, "shoes", "shoe", "category", "'shoe', which no brand has"),
         "correct the spelling",
@@ -314,11 +310,19 @@ def test_declared_split_is_missing(toy: Path) -> None:
     assert "toy.new-brand.test.inter: found no such file" in str(fault_of(toy))
 
 
-def test_split_without_validation(toy: Path) -> None:
+def test_a_split_needs_training_alone(toy: Path) -> None:
     (toy / VALID).unlink()
+    assert list(read_atomic(toy, "toy").splits["new-brand"]) == ["train"]
+    (toy / TRAIN).rename(toy / VALID)
     error = fault_of(toy)
-    assert error.path == toy / VALID
-    assert "found no 'valid' part beside the other parts of 'new-brand'" in str(error)
+    assert error.path == toy / TRAIN
+    assert "found no 'train' part beside the other parts of 'new-brand'" in str(error)
+
+
+def test_some_brands_may_have_no_category(toy: Path) -> None:
+    path = toy / "toy.user"
+    path.write_text(path.read_text().replace("b2\tfood", "b2\t"))
+    assert read_atomic(toy, "toy").brands["brand_category"].tolist() == ["food", "", "shoes"]
 
 
 def test_unknown_protocol(toy: Path) -> None:

@@ -99,6 +99,17 @@ def test_every_way_to_write_a_csv_file_gives_the_same(tmp_path: Path, way: str) 
     assert len(told) == 2
 
 
+def test_names_of_files_are_no_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "year=2025 [1]*"
+    folder.mkdir()
+    for file in ("a[1].csv", "a1.csv", "b*.jsonl", "bb.jsonl", "c?.json", "cc.json"):
+        text = "account,text\n{0},b\n" if file.endswith("csv") else '{{"account": "{0}"}}'
+        (folder / file).write_text(text.format(file[:2]))
+    pd.DataFrame({"account": ["d"]}).to_parquet(folder / "d[x].parquet")
+    rows, _ = load(folder, "a[1].csv", "b*.jsonl", "c?.json", "d[x].parquet")
+    assert [row[1] for row in rows] == ["a[", "b*", "c?", "d"]
+
+
 def test_bytes_of_no_utf8_are_read_as_cp1252_and_told(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(CSV.replace("é", "€").encode("cp1252"))
     rows, told = load(tmp_path, "x.csv")
@@ -262,10 +273,15 @@ def test_workbooks(tmp_path: Path) -> None:
     sheet.append([None, "y", 1.5])
     sheet.append(["b", pd.Timestamp("2025-10-26 18:46"), None])
     sheet.merge_cells("A4:A5")
+    sheet["D4"] = "=1+1"
     book.create_sheet("Other").append(["account", "text"])
     book.create_sheet("Notes").append(["x"])
     book.save(tmp_path / "x.xlsx")
-    rows, _ = load(tmp_path, "x.xlsx", sheet="Sheet")
+    rows, told = load(tmp_path, "x.xlsx", sheet="Sheet")
+    assert told == [
+        "x.xlsx: found 'formulas'; "
+        "wanted values: of formulas the results that the file holds are read"
+    ]
     expected = [(4, "a", "x", "12400"), (5, "a", "y", "1.5"), (6, "b", "2025-10-26T18:46:00", None)]
     assert rows == expected
     del book["Other"]

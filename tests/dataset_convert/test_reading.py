@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
-from dataset_convert.reading.posts import PostStream
-from dataset_convert.reading.settings import VectorFiles, read_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -496,59 +494,6 @@ def test_what_is_no_labels(value: object) -> None:
         values.labels({"x": value}, "x")
 
 
-def test_options() -> None:
-    found = read_settings(
-        {
-            "files": {"posts": "a.csv", "audience": ["b.csv", "c.csv"]},
-            "columns": {"posts": {"text": "Caption"}},
-            "delimiter": "\t",
-            "category_of_influencers": "profile",
-            "vectors": {"content_topics": {"matrix": "a.npy", "ids": "a.txt"}},
-        }
-    )
-    assert found.files == {"posts": ("a.csv",), "audience": ("b.csv", "c.csv")}
-    assert found.columns == {"posts": {"text": "Caption"}}
-    assert (found.encoding, found.delimiter) == ("utf-8", "\t")
-    assert found.vectors == {"content_topics": (VectorFiles("a.npy", "a.txt", "id"),)}
-    assert (found.category_of_influencers, found.synthetic) == ("profile", False)
-    assert read_settings({}).category_of_influencers == "collaborations"
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"fils": {}}, "Option 'source': found 'fils'; wanted 'files'"),
-        ({"zzz": {}}, "Option 'source': found 'zzz'; wanted one of files, columns, encoding"),
-        ({3: {}}, "Option 'source': found '3'"),
-        ({"files": []}, r"Option 'files': found '\[\]'; wanted a mapping of accounts, brands"),
-        ({"files": {"post": "a"}}, "Option 'files': found 'post'; wanted 'posts'"),
-        ({"files": {"posts": 5}}, r"Option 'files\.posts': found '5'; wanted a name in quotes"),
-        ({"files": {"posts": []}}, r"Option 'files\.posts': found '\[\]'; wanted file names"),
-        ({"columns": {"posts": {"like": "x"}}}, r"Option 'columns\.posts': .*wanted 'likes'"),
-        (
-            {"columns": {"posts": {"likes": ""}}},
-            r"'columns\.posts\.likes': found ''; wanted a name",
-        ),
-        ({"columns": {"posts": "x"}}, r"Option 'columns\.posts': found 'x'; wanted a mapping of"),
-        ({"encoding": "utf-9"}, "Option 'encoding': found 'utf-9'; wanted the name of an encod"),
-        ({"encoding": "hex"}, "wanted the name of an encoding"),
-        ({"encoding": "undefined"}, "wanted the name of an encoding"),
-        ({"encoding": "a\0b"}, "wanted the name of an encoding"),
-        ({"encoding": 8}, "Option 'encoding': found '8'; wanted a name in quotes"),
-        ({"delimiter": "tab"}, "Option 'delimiter': found 'tab'; wanted one of ',', ';', "),
-        ({"category_of_influencers": True}, "wanted one of 'profile', 'collaborations'"),
-        ({"synthetic": "no"}, "Option 'synthetic': found 'no'; wanted true or false"),
-        ({"vectors": {"attributes": {}}}, "'vectors': found 'attributes'; wanted 'attribute_vec"),
-        ({"vectors": {"content_topics": []}}, "wanted a mapping of matrix and ids"),
-        ({"vectors": {"content_topics": {"ids": "x"}}}, r"content_topics\.matrix': found 'None'"),
-        ({"vectors": {"content_topics": [{"id": "x"}]}}, "found 'id'; wanted 'ids'"),
-    ],
-)
-def test_wrong_options_are_refused(options: dict[str, Any], match: str) -> None:
-    with pytest.raises(ConversionError, match=match):
-        read_settings(options)
-
-
 def test_the_csv_modules_limit_is_ours() -> None:
     assert csv.field_size_limit() == lines.MAX_LINE
     assert delimited.DELIMITERS == (",", ";", "\t", "|")
@@ -567,17 +512,6 @@ def test_cells_survive_a_csv_file(
     path.with_suffix(".jsonl").write_text(json.dumps(record.values))
     (same,) = rows(path.with_suffix(".jsonl"), *header)
     assert same.values == record.values
-
-
-def test_a_check_counts_the_posts_that_will_come(tmp_path: Path) -> None:
-    path = tmp_path / "posts.csv"
-    path.write_text("account,text,likes\na,one,1\nb,two,2\nzz,three,3\na,four,-4\n")
-    names = ("account", "text", "likes", "timestamp", "comments", "labels", "image")
-    posts = PostStream(table(path, {name: name for name in names}), frozenset("ab"))
-    problems = Problems()
-    assert posts.check(problems) == 2 == len(list(posts()))
-    assert problems.n_skipped == 2
-    assert PostStream(None, frozenset("ab")).check(problems) == 0
 
 
 def test_what_is_written_down_depends_on_our_column_and_not_on_theirs(tmp_path: Path) -> None:

@@ -100,6 +100,14 @@ def test_new_brand_split_follows_the_seed_and_needs_no_category() -> None:
     assert len(drawn) > 4
 
 
+def test_all_brands_train_where_none_is_held_out() -> None:
+    brands, interactions = made_up([3, 2])
+    brands.loc[1, "brand_category"] = None
+    split = new_brand_split(brands, interactions, n_valid=0, n_test=0, seed=1)
+    assert list(split) == ["train"]
+    assert brands_of(split["train"]) == set(brands["brand_id"])
+
+
 def test_brands_without_pairs_are_not_held_out() -> None:
     brands, interactions = made_up([6, 6])
     interactions = interactions[~interactions["brand_id"].isin(["b000", "b006"])]
@@ -111,7 +119,7 @@ def test_brands_without_pairs_are_not_held_out() -> None:
 @pytest.mark.parametrize(
     ("n_valid", "n_test", "message"),
     [
-        (0, 0, "at least one validation brand and leave one of 4"),
+        (0.1, 0, "at least one validation brand and leave one of 4"),
         (4, 0, "leave one of 4 for training. Received: 4 and 0"),
         (2, 2, "leave one of 4"),
         (-1, 0, "'n_valid' parameter of new_brand_split must not be negative. Received: -1"),

@@ -19,6 +19,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dataset_convert import engine
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import find_source, source_names, tables
@@ -459,8 +460,11 @@ def test_values_as_people_write_them(folder: Path) -> None:
         ("", 1200, 1698345960),
         ("a", None, 1761504360),
     ]
-    exact, problems = read(folder, handles="exact", tables={"posts": {"handles": "exact"}})
+    (folder / "collaborations.csv").write_text("brand,influencer\nAcme,@Cyan\nACME,dora\n")
+    exact, problems = read(folder, handles="exact")
     assert set(exact.accounts["account_id"]) == {"Acme", "bolt", "Cyan", "dora"}
+    assert exact.collaborations.to_numpy().tolist()[0][:2] == ["Acme", "Cyan"]
+    assert "found 'ACME'; wanted the id of a known brand" in problems.lines()[0]
 
 
 def test_long_captions_are_cut_and_counted(folder: Path) -> None:
@@ -633,9 +637,10 @@ def test_fingerprints_are_of_each_parts_bytes_and_options(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_posts_are_streamed(tmp_path: Path, suffix: str) -> None:
+def test_posts_are_streamed(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BATCH", 500)
     peaks = []
-    for n_posts in (3_000, 30_000):
+    for n_posts in (1_500, 9_000):
         posts: Rows = [{"account": "cyan", "text": f"{i} " * 20} for i in range(n_posts)]
         write_tables(tmp_path, suffix, posts=posts)
         material, _ = read(tmp_path)
@@ -650,7 +655,7 @@ def test_the_order_of_rows_changes_nothing(folder: Path) -> None:
     before, _ = read(folder, memory="1GB")
     for name in TABLES:
         path = folder / f"{name}.csv"
-        rows = list(csv.reader(path.open(newline="")))
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
         with path.open("w", newline="") as stream:
             csv.writer(stream).writerows([rows[0], *reversed(rows[1:])])
     assert_equal(read(folder)[0], before)
@@ -763,13 +768,47 @@ def test_random_tables_are_read_or_refused(folder: Path, data: st.DataObject) ->
         path.unlink()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.binary(max_size=200), st.booleans())
 def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: bool) -> None:
     options = partial_data(tmp_path)
     magic = b"\x93NUMPY\x01\x00" if has_magic else b""
     (tmp_path / "brand_visual.npy").write_bytes(magic + content)
     assert "brand_visual" in refusal(tmp_path, **options)
+
+
+WRONG: list[tuple[dict[Any, Any], str]] = [
+    ({"fils": {}}, "Unknown key 'fils'. Did you mean 'files'?"),
+    ({"zzz": {}}, "Unknown key 'zzz'. Valid: category_of_influencers, columns"),
+    ({3: {}}, "Keys should be strings"),
+    ({"files": []}, r"Option 'files': found \[\]; wanted a mapping"),
+    ({"files": {"post": "a"}}, "Received: 'post'. Did you mean 'posts'?"),
+    ({"files": {"posts": 5}}, "'tables: posts: files' must be a file's name, a pattern"),
+    ({"files": {"posts": []}}, "'tables: posts: files' must be a file's name, a pattern"),
+    ({"columns": {"posts": {"like": "x"}}}, "columns': found 'like'; wanted 'likes'"),
+    ({"columns": {"posts": {"likes": ""}}}, "must have a name in quotes for every column"),
+    ({"columns": {"posts": "x"}}, "'tables: posts: columns' must be a mapping"),
+    ({"encoding": "utf-9"}, "'source': Key 'encoding' must be the name of an encoding"),
+    ({"encoding": "a\0b"}, "'source': Key 'encoding' must be the name of an encoding"),
+    ({"encoding": 8}, "'source': Key 'encoding' must be a text. Received: 8"),
+    ({"delimiter": "tab"}, "'source': Key 'delimiter' must be one character"),
+    ({"category_of_influencers": True}, "must be one of profile, collaborations"),
+    ({"synthetic": "no"}, "Key 'synthetic' must be True or False"),
+    ({"vectors": {"attributes": {"x": 1}}}, "Did you mean 'attribute_vector'?"),
+    ({"vectors": {"content_topics": []}}, "be a mapping of matrix and ids, or a list"),
+    ({"vectors": {"content_topics": {"ids": "x"}}}, r"content_topics\[0\]: matrix' is missing"),
+    ({"vectors": {"content_topics": [{"id": "x"}]}}, "id'. Did you mean 'ids'"),
+    ({"tables": {"posts": {"shet": "x"}}}, "'tables: posts: shet'. Did you mean 'sheet'?"),
+    ({"tables": {"posts": {"where": 5}}}, "'tables: posts: where' must be a mapping"),
+    ({"decimal": "x"}, "Key 'decimal' must be one of"),
+    ({"memory": "x"}, "Option 'memory': found 'x'; wanted an amount such as '2GB'"),
+]
+
+
+@pytest.mark.parametrize(("options", "match"), WRONG)
+def test_wrong_options_are_refused(folder: Path, options: dict[Any, Any], match: str) -> None:
+    with pytest.raises(ConversionError, match=match):
+        tables.read(folder, options, Problems())
 
 
 KEYS = st.sampled_from(["files", "columns", "encoding", "delimiter", "vectors", "synthetic"])

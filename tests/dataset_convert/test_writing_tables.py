@@ -2,8 +2,8 @@
 
 import csv
 import json
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dataset_convert import raw, schema
 from dataset_convert.problems import Problems
@@ -27,14 +25,14 @@ FORMATS = ("csv", "jsonl", "parquet")
 ACCOUNTS = [
     ("b1", "brand", 'The, "first"', "line\nbreak \\n and ✨", "food", 12.0),
     ("m1", "influencer", "", "", None, np.nan),
-    ("m2", "influencer", "Zoë", " = 1 + 1", "shoes", 0.1 + 0.2),
+    ("m2", "influencer", "Zoë", " = 1 + 1", "shoes", 300.0),
 ]
 PAIRS = [("b1", "m2", 1 / 3, np.nan), ("b1", "m1", np.nan, 1.7e9)]
 POSTS = [
-    Post("b1", "hello", timestamp=1.5, n_likes=3.0, labels={"cup": 0.1, "scene:bar": 1 / 3}),
+    Post("b1", "hello", timestamp=1.5e9, n_likes=3.0, labels={"cup": 0.1, "scene:bar": 1 / 3}),
     Post("m1", ""),
 ]
-AUDIENCE = [Post("m2", '#yes, "sir"', member="fan 1", timestamp=2.0, labels={"{cup": 0.5})]
+AUDIENCE = [Post("m2", '#yes, "sir"', member="fan 1", timestamp=1.4e9, labels={"{cup": 0.5})]
 
 
 def made(
@@ -64,16 +62,21 @@ def read_back(folder: Path) -> RawMaterial:
     return material
 
 
+def counted(posts: Iterable[Post]) -> Counter[str]:
+    return Counter(repr(replace(one, labels=dict(sorted(one.labels.items())))) for one in posts)
+
+
 def assert_same(found: RawMaterial, wanted: RawMaterial) -> None:
     # text is one type in pandas 3, objects before
     exact: dict[str, Any] = {"check_exact": True, "check_dtype": False}
-    pd.testing.assert_frame_equal(found.accounts, wanted.accounts, **exact)
+    accounts = wanted.accounts.sort_values(raw.ACCOUNT, ignore_index=True)
+    pd.testing.assert_frame_equal(found.accounts, accounts, **exact)
     numbers = {schema.COMPETENCE: np.float64, schema.TIMESTAMP: np.float64}
-    pd.testing.assert_frame_equal(
-        found.collaborations, wanted.collaborations.astype(numbers), **exact
-    )
-    assert list(found.posts()) == list(wanted.posts())
-    assert list(found.audience_posts()) == list(wanted.audience_posts())
+    pairs = wanted.collaborations.astype(numbers)
+    pairs = pairs.sort_values([schema.BRAND_ID, schema.INFLUENCER_ID], ignore_index=True)
+    pd.testing.assert_frame_equal(found.collaborations, pairs, **exact)
+    assert counted(found.posts()) == counted(wanted.posts())
+    assert counted(found.audience_posts()) == counted(wanted.audience_posts())
     assert found.brand_parts == wanted.brand_parts
     assert found.synthetic == wanted.synthetic
     assert found.influencer_category_is_profile == wanted.influencer_category_is_profile
@@ -109,54 +112,6 @@ def test_reading_back_gives_the_same(tmp_path: Path, format_: Any) -> None:
     )
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=20)
-names = texts.filter(lambda text: text and text == text.strip())
-labels = (texts | texts.map("{{{}".format)).map(lambda text: "".join(text.split())).filter(bool)
-finite = st.floats(allow_nan=False, allow_infinity=False)
-posts = st.builds(
-    Post,
-    account=st.sampled_from(["b1", "m1", "m2"]),
-    text=texts,
-    timestamp=st.none() | st.floats(0, 1e11),
-    n_likes=st.none() | st.floats(0, 1e300),
-    n_comments=st.none() | st.floats(0, 1e300),
-    labels=st.dictionaries(labels, st.floats(0, 1), max_size=3),
-)
-heard = st.builds(
-    Post,
-    account=st.sampled_from(["b1", "m1", "m2"]),
-    text=texts,
-    member=names,
-    labels=st.dictionaries(labels, st.floats(0, 1), max_size=3),
-)
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-@given(
-    own=st.lists(posts, max_size=4),
-    audience=st.lists(heard, max_size=3),
-    biography=texts,
-    name=names | st.just(""),
-    category=names,
-    competence=finite,
-)
-def test_any_text_and_any_number_survives(
-    format_: Any,
-    own: list[Post],
-    audience: list[Post],
-    biography: str,
-    name: str,
-    category: str,
-    competence: float,
-) -> None:
-    wanted = made(own, audience)
-    wanted.accounts.loc[1, [raw.BIOGRAPHY, raw.NAME, raw.CATEGORY]] = [biography, name, category]
-    wanted.collaborations.loc[0, schema.COMPETENCE] = competence
-    with tempfile.TemporaryDirectory() as folder:
-        write_tables(wanted, Path(folder), format=format_)
-        assert_same(read_back(Path(folder)), wanted)
-
-
 @pytest.mark.parametrize("format_", FORMATS)
 def test_formats_of_a_synthetic_release_agree(tmp_path: Path, format_: Any) -> None:
     wanted = synthetic_material(SPECS["mirec-tiny"], seed=1)
@@ -180,7 +135,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
     assert rows[0] == {
         "account": "b1",
         "text": "hello",
-        "timestamp": "1.5",
+        "timestamp": "1500000000.0",
         "likes": "3.0",
         "comments": "",
         "labels": "cup:0.1 scene:bar:0.3333333333333333",
@@ -192,7 +147,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
             "account": "m2",
             "member": "fan 1",
             "text": '#yes, "sir"',
-            "timestamp": 2.0,
+            "timestamp": 1400000000.0,
             "labels": {"{cup": 0.5},
         }
     ]
