@@ -1,5 +1,6 @@
 """What a folder of files holds, by names and values: units of rows, what their columns are."""
 
+import contextlib
 import json
 import re
 import unicodedata
@@ -10,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import yaml
 
 from dataset_convert import schema
@@ -299,33 +301,35 @@ def _wide(unit: Unit) -> Iterator[Unit]:
             lists.setdefault(match[1], {}).setdefault(match[2], []).extend(column.cells)
     flat = {n: c for n, c in unit.columns.items() if not re.search(r"[/.]\d+(?:[/.]|$)", n)}
     for path, own in lists.items():
+        n_rows = max(map(len, own.values()))
+        # What stands beside a list holds for each of its elements.
+        cells = {n: c.cells * (n_rows // max(1, len(c.cells))) for n, c in flat.items()}
+        cells |= {name: found + [""] * (n_rows - len(found)) for name, found in own.items()}
         if len(own) > 1:
-            columns = {name: Column(name, cells) for name, cells in own.items()}
-            yield Unit(
-                unit.files, {**flat, **columns}, unit.sheet, unit.header_row,
-                f"{path.replace('/', '.')}[]", max(map(len, own.values())), frozenset(own),
-            )  # fmt: skip
+            columns = {name: Column(name, found) for name, found in cells.items()}
+            place = f"{path.replace('/', '.')}[]"
+            header = unit.header_row
+            yield Unit(unit.files, columns, unit.sheet, header, place, n_rows, frozenset(own))
     if lists:
         unit.columns = flat
 
 
 def _objects(text: Text, engine: Engine) -> list[Any]:
     """The first objects of JSON or Parquet."""
-    if text.kind == "lines":
+    with text.path.open("rb") as stream:
+        start = stream.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
+    source = f"read_json_objects(?, format='{'array' if start[:1] == b'[' else 'unstructured'}'"
+    select = f"SELECT json::VARCHAR FROM {source}, maximum_object_size={MAX_OBJECT}) LIMIT {N_ROWS}"
+    if text.kind == "parquet":
+        select = f"SELECT to_json(t)::VARCHAR FROM (FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
+    lines = []
+    # What is no JSON as a whole may be lines of it; what is neither tells nothing.
+    with contextlib.suppress(duckdb.Error):
+        if text.kind != "lines":
+            lines = [line for (line,) in engine.query(select, [str(text.path)])]
+    if not lines and text.kind != "parquet":
         with text.path.open(encoding="utf-8") as stream:
             lines = [line for line, _ in zip(stream, range(N_ROWS), strict=False)]
-    elif text.kind == "parquet":
-        sql = f"SELECT to_json(t)::VARCHAR FROM (SELECT * FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
-        lines = [line for (line,) in engine.query(sql, [str(text.path)])]
-    else:
-        with text.path.open("rb") as stream:
-            start = stream.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
-        form = "array" if start[:1] == b"[" else "unstructured"
-        sql = (
-            f"SELECT json::VARCHAR FROM read_json_objects(?, format='{form}', "
-            f"ignore_errors=false, maximum_object_size={MAX_OBJECT}) LIMIT {N_ROWS}"
-        )
-        lines = [line for (line,) in engine.query(sql, [str(text.path)])]
     found = []
     for line in lines:
         try:

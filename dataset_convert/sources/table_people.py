@@ -60,6 +60,11 @@ def set_apart(engine: Engine, problems: Problems) -> bool:
         "UPDATE all_accounts SET id = alias.final FROM alias WHERE alias.id = all_accounts.id "
         "AND alias.platform IS NOT DISTINCT FROM all_accounts.platform"
     )
+    # Of the rows of a person the fullest will stay; the larger number of followers counts.
+    engine.query(
+        "UPDATE all_accounts SET followers = most FROM (SELECT id AS of_id, max(followers) AS most "
+        "FROM all_accounts WHERE person IS NOT NULL GROUP BY id) WHERE id = of_id"
+    )
     for person, what in (
         ("NULL", "names stand for accounts on several platforms, kept apart as name@platform; a "
                  "column 'person' would join them"),
@@ -253,7 +258,7 @@ def add_pairs(engine: Engine, captions: Captions, problems: Problems) -> None:
     if not n_pairs and not has_others:
         problems.refuse(
             "option 'from_captions'",
-            value=f"{n_tagged:,} captions with a tag, none that names a known brand",
+            value=f"{n_tagged:,} tagged captions, no known brand",
             wanted="captions such as 'new shoes by @brand #ad', and brands by those names",
         )
     if not has_others:
