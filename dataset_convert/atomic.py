@@ -148,9 +148,9 @@ def read_atomic(folder: Path | str, name: str) -> AtomicData:
         splits=_read_splits(folder, name, manifest, interactions),
         manifest=manifest,
         facts={
-            side: table.frame
+            side: facts.frame
             for side, accounts in ((schema.BRAND, brands), (schema.INFLUENCER, influencers))
-            if (table := _read_facts(folder, name, manifest, side, accounts))
+            if (facts := _read_facts(folder, name, manifest, side, accounts))
         },
     )
 
@@ -282,9 +282,9 @@ def _tables_to_write(
             schema.INFLUENCER_CATEGORY_TYPES,
             CATEGORY_ROWS,
         )
-    for side, frame in data.facts.items():
+    for side, facts in data.facts.items():
         file = schema.facts_file(data.name, side)
-        tables[file] = (frame, schema.facts_types(side), f"{side}_facts")
+        tables[file] = (facts, schema.facts_types(side), f"{side}_facts")
     for protocol, parts in data.splits.items():
         for part, pairs in parts.items():
             file = schema.split_file(data.name, protocol, part)

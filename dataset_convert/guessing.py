@@ -367,7 +367,8 @@ def _nested(
         }
         yield Unit([file], columns, path=path, n_rows=len(rows), own=frozenset(own))
     for key in lists if depth < 3 else ():
-        inner, above = [], []
+        inner: list[Any] = []
+        above: list[dict[str, Any]] = []
         for one, up in zip(flats, outer, strict=True):
             plain = {f"{path.replace('[]', '')}.{k}".lstrip("."): v for k, v in one.items()}
             kept = {k: v for k, v in {**up, **plain}.items() if not isinstance(v, list)}

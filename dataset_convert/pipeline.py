@@ -15,7 +15,7 @@ from dataset_convert.common.files import write_whole
 from dataset_convert.extraction import Features, extract, fingerprints, wanted_extractors
 from dataset_convert.features.base import Extractor
 from dataset_convert.name_checks import AccountNames
-from dataset_convert.problems import Concealment, Group, Problems
+from dataset_convert.problems import KEPT, Concealment, Group, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.report.findings import Finding
 from dataset_convert.report.name_patterns import name_warnings
@@ -228,7 +228,15 @@ def _manifest(
 
 
 def _told(group: Group) -> dict[str, Any]:
-    return {**asdict(group), "example": f"{group.example}"}
+    return {
+        "file": group.table,
+        "what": group.wanted,
+        "n_rows": group.n,
+        "kept": group.fate == KEPT,
+        "of": group.of or None,
+        "example": f"{group.example}",
+        "remedy": group.remedy,
+    }
 
 
 def _warnings(material: RawMaterial) -> list[Finding]:

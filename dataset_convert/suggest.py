@@ -412,7 +412,7 @@ class _Suggestion:
     def _facts(self, table: str, found: Found) -> dict[str, str]:
         if table not in (_ACCOUNTS, _BRANDS, _INFLUENCERS) or table in self.from_:
             return {}
-        facts = {}
+        facts: dict[str, str] = {}
         for fact in _FACTS:
             taken = {theirs for ours, theirs in found.columns.items() if ours != fact}
             best = _best(found.unit, [(None, fact)], {*taken, *facts.values()})
@@ -503,7 +503,10 @@ def _same(table: str, *both: Found) -> float:
 
 
 def _filled_down(cells: list[str]) -> list[str]:
-    return list(accumulate(cells, lambda above, cell: cell.strip() or above))
+    def below(above: str, cell: str) -> str:
+        return cell.strip() or above
+
+    return list(accumulate(cells, below))
 
 
 def _unique(column: Column) -> float:

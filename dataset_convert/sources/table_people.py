@@ -192,8 +192,10 @@ def facts(engine: Engine, settings: Settings) -> dict[str, pd.DataFrame]:
     Where they do not say when an account posted last, its posts do.
     """
     asked = [
-        role for name, role in ACCOUNT_TABLES.items() if settings.tables[name].facts is not None
-    ]  # type: ignore[index]
+        ACCOUNT_TABLES[name]
+        for name, table in settings.tables.items()
+        if name in ACCOUNT_TABLES and table.facts is not None
+    ]
     sides = schema.SIDES if None in asked else [side for side in schema.SIDES if side in asked]
     if not sides:
         return {}
@@ -202,7 +204,7 @@ def facts(engine: Engine, settings: Settings) -> dict[str, pd.DataFrame]:
     columns = ", ".join(FACT_COLUMNS).replace(
         FACT + _LAST_POST, f"coalesce({FACT}{_LAST_POST}, moment) AS {_LAST_POST}"
     )
-    found = {}
+    found: dict[str, pd.DataFrame] = {}
     for side in sides:
         rows = engine.query(
             f"SELECT id, {columns} FROM account LEFT JOIN last_posts ON id = last_posts.account "

@@ -186,8 +186,8 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
         for ours in table.columns:
             if ours not in COLUMNS[name]:
                 raise _refusal(f"tables: {name}: columns", ours, COLUMNS[name])
-        for key, value in (("facts", table.facts), ("from", table.from_)):
-            if value is not None and name not in ACCOUNT_TABLES:
+        for key, asked in (("facts", table.facts), ("from", table.from_)):
+            if asked is not None and name not in ACCOUNT_TABLES:
                 raise _refusal(f"tables: {key}", name, tuple(ACCOUNT_TABLES))
     named = {name: _named_by_others(name, settings) for name in settings.tables}
     return settings.model_copy(update={"tables": named})

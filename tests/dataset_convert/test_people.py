@@ -122,7 +122,7 @@ def test_the_command_stops_above_a_third_unless_it_is_accepted(
     rows = (folder.parent / "own" / "problems.csv").read_text().splitlines()
     assert len(rows) == 1 + 9
     (group,) = read_atomic(folder.parent / "own", "own").manifest["problems"]
-    assert (group["fate"], group["table"], group["n"], group["of"]) == ("left out", "posts", 9, 19)
+    assert (group["file"], group["n_rows"], group["of"], group["kept"]) == ("posts", 9, 19, False)
     assert convert(folder, "--accept-losses", "--dry-run") == 0
 
 
