@@ -21,7 +21,7 @@ from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import MAX_OBJECT, InputFiles, Text
 from dataset_convert.loading import DELIMITERS, numbered
 from dataset_convert.problems import ConversionError, Problems
-from dataset_convert.sources.tables import DEFAULT_SUFFIXES
+from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number
 
 N_ROWS, N_CELLS = 5_000, 300
@@ -119,6 +119,25 @@ class Column:
         """The accounts that its cells name."""
         return {one for cell in set(self.filled) for one in _accounts(cell)}
 
+    @cached_property
+    def names(self) -> dict[Named, float]:
+        """What it may be by its name or, where that says nothing, by its values."""
+        found = named(self.name)
+        if found or not self.filled:
+            return found
+        if self.share(lambda cell: _is_account(cell) and re.search(r"^@|://|www\.", cell)) > 0.8:
+            return {(None, "handle"): 0.5}
+        if (
+            self.name.isdigit()
+            and self.share(_reads(lambda cell: count(cell) >= 100 or None)) > ENOUGH
+        ):
+            return {(None, "followers"): 0.4}
+        if self.share(lambda cell: len(cell.split()) > 4) > ENOUGH:
+            return {(None, "text"): 0.4, (None, "biography"): 0.4}
+        if self.share(lambda cell: not cell.isdigit() and _TESTS["timestamp"](cell)) > 0.8:
+            return {(None, "timestamp"): 0.4}
+        return {}
+
     def share(self, test: Callable[[str], Any]) -> float:
         """The share of its cells that can be read so."""
         some = self.filled[:N_CELLS]
@@ -166,7 +185,7 @@ _TESTS: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("category", "country", "city", "language"), _is_word),
     "platform": lambda cell: cell.strip().lower() in PLATFORMS,
     "status": lambda cell: _tokens(cell) in _STATUS,
-    "role": lambda cell: cell.strip().lower() in schema.SIDES,
+    "role": _reads(read_role),
     "part": lambda cell: cell.strip().lower() in schema.PARTS,
     "labels": lambda cell: re.search(r":\s*[01]?\.?\d", cell),
     "image": lambda cell: re.search(r"\.\w{3,4}$", cell) and "://" not in cell,
@@ -276,20 +295,21 @@ def _delimited(text: Text, file: str) -> Unit | None:
             names = sum(max(named(name).values(), default=0) for name in row if name.strip())
             widths = [sum(map(bool, r)) for r in rows[place + 1 : place + 6]]
             score = names + 0.1 * min(len(row), max(widths, default=0)) - 0.01 * place
-            if len(row) > 1 and names and score > best[0]:
+            if len(row) > 1 and widths and score > best[0]:
                 best = (score, place, rows)
     _, place, rows = best
     if not rows:
         return None
-    header = numbered(rows[place])
-    body = [row for row in rows[place + 1 :] if any(row)]
+    has_header = not any(re.match(r"@|https?:|[\d.,]+$", cell.strip()) for cell in rows[place])
+    header = numbered(rows[place]) if has_header else [f"{i + 1}" for i in range(len(rows[place]))]
+    body = [row for row in rows[place + has_header :] if any(row)]
     columns = {
         name: Column(name, [row[i] if i < len(row) else "" for row in body])
         for i, name in enumerate(header)
         if name
     }
-    number_ = place + text.first_row
-    return Unit([file], columns, text.sheet, number_ if number_ > 1 else None, n_rows=len(body))
+    number = place + text.first_row if has_header else 0
+    return Unit([file], columns, text.sheet, None if number == 1 else number, n_rows=len(body))
 
 
 def _wide(unit: Unit) -> Iterator[Unit]:

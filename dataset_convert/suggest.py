@@ -14,7 +14,7 @@ import yaml
 from dataset_convert import raw, schema
 from dataset_convert.common.files import write_whole
 from dataset_convert.dates import find_date_order, moment
-from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, named, read_units
+from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, read_units
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
 
@@ -144,7 +144,10 @@ class _Suggestion:
         if raw.COLLABORATIONS not in chosen and pairs:
             chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda p: p.score)]
         for table, candidates in chosen.items():
-            first, *others = sorted(candidates, key=lambda x: (-x.score, -x.unit.n_rows))
+            # Of two alike the one whose name comes last, which is the newer one of dated names.
+            first, *others = sorted(
+                candidates, key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True
+            )
             first.files = list(first.unit.files)
             self.tables[table] = first
             for other in others:
@@ -163,7 +166,7 @@ class _Suggestion:
             score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
             if table in _SIDE_OF:
-                sides = {side for side, _ in named(columns["id"])}
+                sides = {side for side, _ in unit.columns[columns["id"]].names}
                 score += 1.5 * (_SIDE_OF[table] in sides)
                 score -= 1.5 * len(sides - {_SIDE_OF[table], None})
                 score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
@@ -395,7 +398,7 @@ class _Suggestion:
                 ("header_row", unit.header_row),
                 ("path", unit.path),
             ):
-                if value:
+                if value or value == 0:
                     yield f"      {key}: {_scalar(value)}"
         yield "      columns:"
         for ours, theirs in found.columns.items():
@@ -482,7 +485,7 @@ def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
         (score - 0.08 * rank + 0.05 * (name in unit.own), -place, name)
         for rank, (side, one) in enumerate(places)
         for place, (name, column) in enumerate(unit.columns.items())
-        if name not in used and (score := named(name).get((side, one), 0)) and column.is_a(one)
+        if name not in used and (score := column.names.get((side, one), 0)) and column.is_a(one)
     ]
     return max(found)[2] if found else None
 

@@ -397,7 +397,7 @@ class _Tables:
             texts = self._texts(name, ours)
             return table_people.fact_reader(ours, texts, options.decimal, options.dates)
         readers: dict[str, Callable[[str], Any]] = {
-            "role": _role,
+            "role": read_role,
             "labels": _labels,
             "image": partial(_image, self.engine.folder),
             "part": str.strip,
@@ -570,11 +570,27 @@ def _word(cell: str) -> str | None:
     return None if missing(cell) else tidy(cell)
 
 
-def _role(cell: str) -> str:
-    role = cell.strip().lower()
-    if role not in schema.SIDES:
+_ROLES: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ["brand", "brands", "client", "advertiser", "marke", "kunde", "marque", "marca"],
+        schema.BRAND,
+    ),
+    **dict.fromkeys(
+        ["influencer", "influencers", "creator", "creators", "talent", "kol"], schema.INFLUENCER
+    ),
+}
+
+
+def read_role(cell: str) -> str:
+    """What a cell says of an account's role.
+
+    Raises:
+        BadValue: It is no word for either.
+    """
+    role = tidy(cell).lower()
+    if role not in _ROLES:
         raise BadValue(cell, " or ".join(schema.SIDES))
-    return role
+    return _ROLES[role]
 
 
 def _image(root: Path, name: str) -> str | None:
