@@ -272,11 +272,11 @@ class Problems:
             ConversionError: There is no space left on disk.
         """
         problem = Problem(file, sheet, row, column, shown(str(value)), wanted, kind)
-        self._skipped.append(problem, table, is_loss)
+        self.take(problem, table, is_loss=is_loss)
 
-    def take(self, problem: Problem) -> None:
-        """Notes a problem of a row that is left out."""
-        self._skipped.append(problem, is_loss=True)
+    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
+        """Notes a problem of a row that is left out; other arguments as of `skip`."""
+        self._skipped.append(problem, table, is_loss)
 
     def note(
         self,
