@@ -76,7 +76,6 @@ _NEEDED: Final = {
 }
 _BASE: Final = {raw.COLLABORATIONS: 2.0, raw.POSTS: 1.5, raw.AUDIENCE: 3.0, raw.SPLITS: 4.0,
                 _ACCOUNTS: 4.0, _BRANDS: 1.0, _INFLUENCERS: 1.0}  # fmt: skip
-_FACTS: Final = tuple(schema.FACT_TYPES)
 
 
 @dataclass
@@ -363,7 +362,8 @@ class _Suggestion:
     def _captions(self) -> Iterator[str]:
         if raw.COLLABORATIONS in self.tables:
             return
-        posts, brands = self.tables.get(raw.POSTS), self.tables[_BRANDS].column("id").ids
+        posts = self.tables.get(raw.POSTS)
+        brands = (self.tables.get(_BRANDS) or self.tables[_ACCOUNTS]).column("id").ids
         texts = posts.column("text").filled if posts else []
         tags = Counter(
             tag for text in texts for tag in set(re.findall(_TAG, text.lower())) & set(TAGS)
@@ -393,11 +393,8 @@ class _Suggestion:
         else:
             files = found.files[0] if len(found.files) == 1 else found.files
             yield f"      files: {_scalar(files)}"
-            for key, value in (
-                ("sheet", unit.sheet),
-                ("header_row", unit.header_row),
-                ("path", unit.path),
-            ):
+            given = {"sheet": unit.sheet, "header_row": unit.header_row, "path": unit.path}
+            for key, value in given.items():
                 if value or value == 0:
                     yield f"      {key}: {_scalar(value)}"
         yield "      columns:"
@@ -413,13 +410,11 @@ class _Suggestion:
             yield f"      facts: {_scalar(facts)}  # for people and filters; no model sees them"
 
     def _facts(self, table: str, found: Found) -> dict[str, str]:
-        if table not in (_ACCOUNTS, _BRANDS, _INFLUENCERS) or table in self.from_:
-            return {}
         facts: dict[str, str] = {}
-        for fact in _FACTS:
+        for fact in schema.FACT_TYPES:
             taken = {theirs for ours, theirs in found.columns.items() if ours != fact}
             best = _best(found.unit, [(None, fact)], {*taken, *facts.values()})
-            if best:
+            if best and "id" in found.columns and table not in self.from_:
                 facts[fact] = best
         return facts
 
@@ -450,25 +445,19 @@ class _Suggestion:
                  for x in self.tables[t].column("id").ids})  # fmt: skip
         lines = []
         if n < 660:
-            for stream, modality, usual in (
-                (raw.POSTS, "content", 22),
-                (raw.AUDIENCE, "audience", 21),
-            ):
+            for stream, modality in ((raw.POSTS, "content"), (raw.AUDIENCE, "audience")):
                 if stream in self.tables:
-                    n_topics = min(usual, max(2, n // 30))
+                    n_topics = max(2, n // 30)
                     lines.append(f"  {modality}_topics: {{extractor: lda, n_topics: {n_topics}}}")
             lines.append("  attributes: {extractor: lexicon, minimum_accounts: 2}")
         if lines:
             yield f"features:  # fewer than usual: there are but {n} accounts"
             yield from lines
-        n_brands = len(self._brands_with_pairs())
-        if n_brands < 8:
+        pairs = self.tables.get(raw.COLLABORATIONS)
+        known = self.tables.get(_BRANDS) or self.tables[_ACCOUNTS]
+        brands = pairs.column("brand") if pairs else known.column("id")
+        if len(brands.ids) < 8:
             yield "splits: {n_valid: 0, n_test: 0}  # too few brands: all are learnt from"
-
-    def _brands_with_pairs(self) -> set[str]:
-        if raw.COLLABORATIONS in self.tables:
-            return self.tables[raw.COLLABORATIONS].column("brand").ids
-        return self.tables[_BRANDS].column("id").ids
 
 
 def _one_line(text: str) -> str:

@@ -35,7 +35,7 @@ Rows = Iterator[tuple[int, dict[str, Any]]]
 class Silence(Problems):
     """Problems of which a first reading has told already."""
 
-    def take(self, problem: Problem) -> None:
+    def take(self, problem: Problem, *_: object, **__: object) -> None:
         """Tells nothing."""
 
 

@@ -286,6 +286,31 @@ def test_wide_sheets_give_accounts_too(tmp_path: Path) -> None:
     assert problems.n_skipped == 0
 
 
+def test_one_table_of_both_roles_and_files_without_a_header(tmp_path: Path) -> None:
+    rows = [(b, "Client", t) for b, t in BRANDS] + [(f"@{c}", "Creator", t) for c, t in CREATORS]
+    write(tmp_path / "accounts.csv", [("Handle", "Type", "Bio"), *rows])
+    write(tmp_path / "deals.csv", [("Brand", "Creator"), *PAIRS])
+    write(tmp_path / "posts.csv", posts(lambda n, c, t: (f"@{c}", caption(n, t))))
+    settings, asked = suggested(tmp_path)
+    assert settings["source"]["tables"]["posts"]["header_row"] == 0
+    material, problems = read(tmp_path, settings)
+    assert not asked
+    assert len(material.collaborations) == len(PAIRS)
+    assert material.n_posts == N_POSTS
+    assert problems.n_skipped == 0
+
+
+def test_of_two_exports_of_one_thing_the_newer_is_read(tmp_path: Path) -> None:
+    small(tmp_path)
+    for year, followers in ((2024, 10), (2025, 12)):
+        rows = [(c, followers) for c, _ in CREATORS]
+        write(tmp_path / f"creators_{year}.csv", [("username", "followers"), *rows])
+    text, told = suggest(tmp_path, Problems())
+    assert "creators_2024.csv holds the same influencers and is not read." in told
+    material, _ = read(tmp_path, yaml.safe_load(text))
+    assert material.accounts["followers"].max() == 12
+
+
 def test_a_status_is_asked_about_and_can_be_taken(tmp_path: Path) -> None:
     small(tmp_path)
     write(tmp_path / "creators.csv", [("creator", "followers"), *((c, 12) for c, _ in CREATORS)])
