@@ -260,7 +260,13 @@ class Loading:
             if cells.strip():
                 value, wanted = f"{n_cells} cells", "as many cells as the header has"
                 self.problems.skip(
-                    text.file, row=row, column="", value=value, wanted=wanted, kind=OWN
+                    text.file,
+                    row=row,
+                    column="",
+                    value=value,
+                    wanted=wanted,
+                    kind=OWN,
+                    table=self.table,
                 )
 
     # --- JSON and Parquet: one JSON object a row, until it is known which paths there are
@@ -318,7 +324,9 @@ class Loading:
             for _, line in self.engine.rows(bad, "row"):
                 self.problems.refuse(file, value=line, wanted=AN_OBJECT)
         for row, line in self.engine.rows(bad, "row"):
-            self.problems.skip(file, row=row, column="", value=line, wanted=AN_OBJECT)
+            self.problems.skip(
+                file, row=row, column="", value=line, wanted=AN_OBJECT, table=self.table
+            )
         query("INSERT INTO json_rows SELECT ?, row, line::JSON FROM judged WHERE good", [file])
 
     def _parquet(self, text: Text) -> None:

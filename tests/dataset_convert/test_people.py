@@ -107,6 +107,15 @@ def test_repeated_rows_are_no_loss(folder: Path) -> None:
     problems.check_losses()
 
 
+def test_rows_that_cannot_be_read_count_as_lost(folder: Path) -> None:
+    lines = [*("ada1,soup" for _ in range(5)), *("ada1,soup,more" for _ in range(5))]
+    (folder / "posts.csv").write_text("account,text\n" + "\n".join(lines) + "\n")
+    material, problems = read(folder)
+    assert material.n_posts == 5
+    with pytest.raises(ConversionError, match=r"5 of 10 rows of posts \(50%\)"):
+        problems.check_losses()
+
+
 def test_the_command_stops_above_a_third_unless_it_is_accepted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
