@@ -81,7 +81,7 @@ def _suggest(options: argparse.Namespace) -> None:
 
 
 def _forget(options: argparse.Namespace) -> None:
-    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids")
+    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids", "accept_losses")
     _refuse(options, *useless, of="--forget")
     folder = _data_set(options)
     hidden = None
@@ -99,7 +99,7 @@ def _data_set(options: argparse.Namespace) -> Path:
 
 
 def _synthesize(options: argparse.Namespace) -> None:
-    useless = ("input", "config", "split", "n_valid", "dry_run", "ids")
+    useless = ("input", "config", "split", "n_valid", "dry_run", "ids", "accept_losses")
     _refuse(options, *useless, of=f"--source {SYNTHETIC}")
     folder = _data_set(options)
     seed = DEFAULT_SEED if options.seed is None else options.seed

@@ -74,6 +74,9 @@ _NEEDED: Final = {
     raw.AUDIENCE: ("account", "member"),
     raw.SPLITS: ("brand", "part"),
 }
+# Columns that few tables have say more: who has a brand and an influencer lists collaborations, who
+# has likes lists posts. What a file is called outweighs two columns; whose accounts another table
+# names outweighs both.
 _BASE: Final = {raw.COLLABORATIONS: 2.0, raw.POSTS: 1.5, raw.AUDIENCE: 3.0, raw.SPLITS: 4.0,
                 _ACCOUNTS: 4.0, _BRANDS: 1.0, _INFLUENCERS: 1.0}  # fmt: skip
 
