@@ -60,7 +60,8 @@ def write_tables(material: RawMaterial, folder: Path, *, format: Format) -> None
         raw.AUDIENCE: (_post_row(post, folder, raw.AUDIENCE) for post in material.audience_posts()),
     }
     for name, rows in tables.items():
-        _write_table(folder / f"{name}.{format}", rows, COLUMNS[name], _OPENERS[format])
+        columns = tuple(x for x in COLUMNS[name] if x not in ("platform", "person"))
+        _write_table(folder / f"{name}.{format}", rows, columns, _OPENERS[format])
     options = {
         "synthetic": material.synthetic,
         "category_of_influencers": (
