@@ -10,6 +10,7 @@ import contextlib
 import io
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from dataset_convert.pipeline import convert
 from dataset_convert.problems import Problems
 from dataset_convert.settings import read_settings
 from dataset_convert.sources import tables
+from dataset_convert.suggest import suggest
 
 
 def main() -> int:
@@ -27,9 +29,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--only", nargs="*", metavar="CASE:YAML", default=[])
+    parser.add_argument("--suggest", action="store_true", help="by what --suggest writes alone")
     options = parser.parse_args()
     pairs = [one.split(":") for one in options.only] or _pairs(options.cases)
-    rows = [_row(options.cases, case, config) for case, config in pairs]
+    if options.suggest:
+        pairs = [[case, ""] for case in dict.fromkeys(case for case, _ in pairs)]
+    rows = [_row(options.cases, case, config, options.suggest) for case, config in pairs]
     print(pd.DataFrame(rows).to_string(index=False))
     return int(any(row["refused"] for row in rows))
 
@@ -44,12 +49,20 @@ def _pairs(cases: Path) -> list[list[str]]:
     return [[name, next((x for x in stems if x in configs), "")] for name, stems in found]
 
 
-def _row(cases: Path, case: str, config: str) -> dict[str, object]:
+def _row(cases: Path, case: str, config: str, suggested: bool) -> dict[str, object]:
     row: dict[str, object] = {"case": case, "yaml": config}
     problems = Problems()
     try:
         settings = read_settings(cases / f"{config}.yaml" if config else None)
+        if suggested:
+            text, told = suggest(cases / case, Problems())
+            row |= {"yaml": f"{sum(line.startswith('?') for line in told)} asked"}
+            with tempfile.TemporaryDirectory() as place:
+                (Path(place) / "convert.yaml").write_text(text)
+                settings = read_settings(Path(place) / "convert.yaml")
+            settings = replace(settings, pseudonyms=False)
         material = tables.read(cases / case, settings.source, problems)
+        problems.check_losses()
         influencers = material.accounts[material.accounts[raw.ROLE] == schema.INFLUENCER]
         row |= {
             "accounts": len(material.accounts),

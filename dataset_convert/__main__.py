@@ -19,6 +19,7 @@ from dataset_convert.raw import RawMaterial
 from dataset_convert.report import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
+from dataset_convert.suggest import write_suggestion
 from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
 from dataset_convert.synthetic.spec import SPECS
 
@@ -42,12 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for source, description in descriptions.items():
             print(f"{source}: {description}")
         return 0
-    if options.name is None or (options.source is None) == (options.forget is None):
+    if options.suggest is None and (
+        options.name is None or (options.source is None) == (options.forget is None)
+    ):
         parser.error(
-            "--name and either --source or --forget are needed; --list-sources tells what there is"
+            "--name and either --source or --forget are needed, or --suggest alone; "
+            "--list-sources tells what there is"
         )
     try:
-        if options.forget is not None:
+        if options.suggest is not None:
+            _suggest(options)
+        elif options.forget is not None:
             _forget(options)
         elif options.source == SYNTHETIC:
             _synthesize(options)
@@ -62,10 +68,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _suggest(options: argparse.Namespace) -> None:
+    useless = ("source", "input", "name", "config", "split", "n_valid", "seed", "dry_run", "ids")
+    _refuse(options, *useless, "forget", "accept_losses", of="--suggest")
+    folder = options.suggest
+    path = options.output or folder.resolve().with_name(f"{folder.resolve().name}.yaml")
+    problems = Problems()
+    for line in write_suggestion(folder, path, force=options.force, problems=problems):
+        print(line)
+    for line in problems.summary():
+        print(line, file=sys.stderr)
+
+
 def _forget(options: argparse.Namespace) -> None:
-    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids")
+    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids", "accept_losses")
     _refuse(options, *useless, of="--forget")
-    folder = options.output / options.name
+    folder = _data_set(options)
     hidden = None
     if schema.PSEUDONYMS in read_manifest(folder):
         key_file = read_settings(options.config).key_file
@@ -76,10 +94,14 @@ def _forget(options: argparse.Namespace) -> None:
         print(line)
 
 
+def _data_set(options: argparse.Namespace) -> Path:
+    return Path(options.output or "dataset") / str(options.name)
+
+
 def _synthesize(options: argparse.Namespace) -> None:
-    useless = ("input", "config", "split", "n_valid", "dry_run", "ids")
+    useless = ("input", "config", "split", "n_valid", "dry_run", "ids", "accept_losses")
     _refuse(options, *useless, of=f"--source {SYNTHETIC}")
-    folder = options.output / options.name
+    folder = _data_set(options)
     seed = DEFAULT_SEED if options.seed is None else options.seed
     write_synthetic(options.name, folder, seed=seed, force=options.force)
     _summarise(read_atomic(folder, options.name), folder)
@@ -102,10 +124,12 @@ def _convert(options: argparse.Namespace) -> None:
             f"The source '{options.source}' has no published splits: leave --split out."
         )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
-    folder = options.output / options.name
+    folder = _data_set(options)
     problems, written = Problems(), False
     try:
         material = source.read(options.input, settings.source, problems)
+        if not options.accept_losses and not options.dry_run:
+            problems.check_losses()
         if options.ids is not None:
             _write_ids(options.ids, material, settings, folder)
             return
@@ -113,6 +137,8 @@ def _convert(options: argparse.Namespace) -> None:
             check_target(folder, options.name)
             for line in make_plan(material, settings, problems=problems, tell=print).lines():
                 print(line)
+            if not options.accept_losses:
+                problems.check_losses()
             return
         data = convert(
             material,
@@ -125,7 +151,7 @@ def _convert(options: argparse.Namespace) -> None:
         )
         written = True
     finally:
-        for line in problems.lines(written=written):
+        for line in problems.summary(written=written):
             print(line, file=sys.stderr)
     _summarise(data, folder)
 
@@ -176,9 +202,9 @@ def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
     add(
         "--output",
         type=Path,
-        default=Path("dataset"),
         metavar="FOLDER",
-        help="folder of data sets; the files go to FOLDER/NAME (default: dataset)",
+        help="folder of data sets; the files go to FOLDER/NAME (default: dataset). With --suggest: "
+        "the file to write (default: FOLDER.yaml)",
     )
     add("--split", help="which published split is used, where the source has several")
     add(
@@ -200,6 +226,17 @@ def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
         "--forget",
         metavar="ACCOUNT",
         help="remove an account, by the id of the material, from the data set NAME",
+    )
+    add(
+        "--accept-losses",
+        action="store_true",
+        help="go on although more than a third of a table's rows are left out",
+    )
+    add(
+        "--suggest",
+        type=Path,
+        metavar="FOLDER",
+        help="write a --config for the source 'tables' that says which file is which table",
     )
     add("--list-sources", action="store_true", help="list the formats and stop")
     return parser

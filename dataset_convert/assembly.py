@@ -95,6 +95,26 @@ def influencer_category(
     return known
 
 
+def facts_of(
+    material: RawMaterial, settings: ConversionSettings
+) -> dict[schema.Side, pd.DataFrame]:
+    """Returns the side files of facts, sorted by id; under pseudonyms numbers are rounded."""
+    found: dict[schema.Side, pd.DataFrame] = {}
+    for side in schema.SIDES:
+        if side not in material.facts:
+            continue
+        facts = material.facts[side].rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
+        for name in [name for name in facts if schema.FACT_TYPES.get(str(name)) == "float"]:
+            numbers = facts[name].to_numpy(np.float64)
+            if settings.pseudonyms and name == "last_post":
+                numbers = numbers // SECONDS_A_DAY * SECONDS_A_DAY
+            elif settings.pseudonyms:
+                numbers = _rounded(numbers, FOLLOWER_DIGITS)
+            facts = facts.assign(**{str(name): numbers})
+        found[side] = facts.sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
+    return found
+
+
 def add_modality(
     tables: dict[schema.Side, pd.DataFrame],
     modality: str,

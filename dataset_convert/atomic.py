@@ -7,7 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class AtomicData:
             stratification, cAUC and plots, never an input of a model.
         splits: Protocol -> part -> the pairs of that part. `test` may be absent.
         manifest: Source format, row counts, seed, versions, dimension names.
+        facts: Side -> what people and filters read and no model sees; columns from
+            `schema.facts_types`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class AtomicData:
     influencer_category: "pd.Series[str] | None"
     splits: Mapping[str, Mapping[str, pd.DataFrame]]
     manifest: Mapping[str, Any]
+    facts: Mapping[schema.Side, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_atomic(
@@ -146,6 +149,11 @@ def read_atomic(folder: Path | str, name: str) -> AtomicData:
         influencer_category=_read_categories(folder, name, manifest, brands, influencers),
         splits=_read_splits(folder, name, manifest, interactions),
         manifest=manifest,
+        facts={
+            side: facts.frame
+            for side, accounts in ((schema.BRAND, brands), (schema.INFLUENCER, influencers))
+            if (facts := _read_facts(folder, name, manifest, side, accounts))
+        },
     )
 
 
@@ -175,6 +183,18 @@ def _read_categories(
     checks.check_influencer_categories(table, brands, influencers)
     checks.check_rows(manifest, CATEGORY_ROWS, table)
     return table.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
+
+
+def _read_facts(
+    folder: Path, name: str, manifest: Mapping[str, Any], side: schema.Side, accounts: Table
+) -> Table | None:
+    path, key = folder / schema.facts_file(name, side), f"{side}_facts"
+    if not path.exists() and key not in manifest.get("rows", {}):
+        return None
+    table = parse_table(path, schema.facts_types(side), required=[schema.ACCOUNT_ID[side]])
+    checks.check_facts(table, side, accounts)
+    checks.check_rows(manifest, key, table)
+    return table
 
 
 def _read_splits(
@@ -264,6 +284,9 @@ def tables_of(
             schema.INFLUENCER_CATEGORY_TYPES,
             CATEGORY_ROWS,
         )
+    for side, facts in data.facts.items():
+        file = schema.facts_file(data.name, side)
+        tables[file] = (facts, schema.facts_types(side), f"{side}_facts")
     for protocol, parts in data.splits.items():
         for part, pairs in parts.items():
             file = schema.split_file(data.name, protocol, part)

@@ -237,6 +237,16 @@ def _lengths(table: Table, field: str) -> npt.NDArray[np.int64]:
     return np.array([0 if value is None else len(value) for value in table.frame[field]], np.int64)
 
 
+def check_facts(table: Table, side: schema.Side, accounts: Table) -> None:
+    """Checks that every row of a side file of facts is of a known account, and stands once.
+
+    Raises:
+        AtomicFileError: An unknown account, or one twice.
+    """
+    _check_unique_id(table, schema.ACCOUNT_ID[side])
+    _check_known(table, schema.ACCOUNT_ID[side], accounts)
+
+
 def check_sides(brands: Table, influencers: Table) -> None:
     """Checks that both sides carry the same modalities in the same form and length.
 

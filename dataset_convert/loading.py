@@ -153,7 +153,7 @@ class Loading:
         given = self.how.header_row
         found: dict[str, tuple[int, int, int, list[str]]] = {}
         for delimiter in self._delimiters(text):
-            rows = [_numbered(row) for row in text.head(delimiter, max(_HEAD, given or 0))]
+            rows = [numbered(row) for row in text.head(delimiter, max(_HEAD, given or 0))]
             if not any(map(any, rows)):
                 wanted = "a header in row 1"
                 self.problems.refuse(text.file, sheet=text.sheet, value="", wanted=wanted)
@@ -172,7 +172,7 @@ class Loading:
             found[delimiter] = (fits[place], len(rows[place]), place + 1, rows[place])
         best = max(found, key=lambda delimiter: found[delimiter][:2])
         _, _, number, names = found[best]
-        pieces = _numbered([piece for name in names for piece in re.split(r"[,;\t|]", name)])
+        pieces = numbered([piece for name in names for piece in re.split(r"[,;\t|]", name)])
         if sum(x in pieces for x in self.theirs) > sum(x in names for x in self.theirs):
             value = best.join(names)
             self.problems.refuse(text.file, row=number, value=value, wanted=ONE_DELIMITER)
@@ -260,7 +260,13 @@ class Loading:
             if cells.strip():
                 value, wanted = f"{n_cells} cells", "as many cells as the header has"
                 self.problems.skip(
-                    text.file, row=row, column="", value=value, wanted=wanted, kind=OWN
+                    text.file,
+                    row=row,
+                    column="",
+                    value=value,
+                    wanted=wanted,
+                    kind=OWN,
+                    table=self.table,
                 )
 
     # --- JSON and Parquet: one JSON object a row, until it is known which paths there are
@@ -318,7 +324,9 @@ class Loading:
             for _, line in self.engine.rows(bad, "row"):
                 self.problems.refuse(file, value=line, wanted=AN_OBJECT)
         for row, line in self.engine.rows(bad, "row"):
-            self.problems.skip(file, row=row, column="", value=line, wanted=AN_OBJECT)
+            self.problems.skip(
+                file, row=row, column="", value=line, wanted=AN_OBJECT, table=self.table
+            )
         query("INSERT INTO json_rows SELECT ?, row, line::JSON FROM judged WHERE good", [file])
 
     def _parquet(self, text: Text) -> None:
@@ -507,7 +515,7 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
     return {None: names.index(theirs)} if theirs in names else {}
 
 
-def _numbered(names: Iterable[str]) -> list[str]:
+def numbered(names: Iterable[str]) -> list[str]:
     """Column names without space around them, the second of a name as `name[2]`."""
     seen: dict[str, int] = {}
     found = []

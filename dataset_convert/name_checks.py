@@ -30,6 +30,7 @@ WORD_LISTS = ("lexicon.json",)
 """Came with the conversion or from its user, not from the accounts."""
 _MARKUP = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 """Of pages, ours alone: what data say stands between tags."""
+_TABLES = (".inter", ".user", ".item", ".influencer_category", ".brand_facts", ".influencer_facts")
 
 Words = tuple[str, ...]
 
@@ -227,7 +228,7 @@ def readable(path: Path) -> tuple[bool, Iterable[str]]:
 
     No name lies in two parts: words that stand beside each other in a list are no name of two.
     """
-    if path.suffix in (".inter", ".user", ".item", ".influencer_category"):
+    if path.suffix in _TABLES:
         return False, map(unquote_plus, _distinct(_tokens(path)))
     text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json":

@@ -16,7 +16,7 @@ from dataset_convert.extraction import Features, extract, fingerprints, wanted_e
 from dataset_convert.features.base import Extractor
 from dataset_convert.findings import Finding, name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
-from dataset_convert.problems import Concealment, Problems
+from dataset_convert.problems import KEPT, Concealment, Group, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
 from dataset_convert.reuse import Earlier, conversion_fingerprint
@@ -89,6 +89,8 @@ def convert(
         **(about or {}),
         "skipped": problems.counts(conceal),
         "noted": problems.noted_counts(conceal),
+        "problems": [_told(group) for group in problems.groups(conceal)],
+        "said": [text for text, _ in problems.said],
     }
     data = replace(data, manifest={**manifest, schema.CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
@@ -114,6 +116,7 @@ class Plan:
         training: The accounts that extractors learn from.
         extractors: Modality -> an extractor that is not fitted yet.
         influencer_category: For the side file.
+        facts: Side -> what stands in the other side files.
     """
 
     material: RawMaterial
@@ -123,6 +126,7 @@ class Plan:
     training: Collection[str]
     extractors: Mapping[str, Extractor]
     influencer_category: "pd.Series[str] | None"
+    facts: dict[schema.Side, pd.DataFrame]
 
     def lines(self) -> list[str]:
         """Returns what it will do, for people."""
@@ -160,6 +164,7 @@ def make_plan(
         training=everybody if settings.fit_on_all else assembly.training_accounts(splits),
         extractors=wanted_extractors(material, settings, problems, tell),
         influencer_category=assembly.influencer_category(material, tables[schema.BRAND], tell),
+        facts=assembly.facts_of(material, settings),
     )
 
 
@@ -200,6 +205,7 @@ def _assemble(plan: Plan, name: str, features: Features, tell: Tell) -> AtomicDa
         influencer_category=plan.influencer_category,
         splits=plan.splits,
         manifest={},
+        facts=plan.facts,
     )
 
 
@@ -217,6 +223,18 @@ def _manifest(
         },
         schema.FEATURES: features.entries,
         WARNINGS: [asdict(finding) for finding in _warnings(material)],
+    }
+
+
+def _told(group: Group) -> dict[str, Any]:
+    return {
+        "file": group.table,
+        "what": group.wanted,
+        "n_rows": group.n,
+        "kept": group.fate == KEPT,
+        "of": group.of or None,
+        "example": f"{group.example}",
+        "remedy": group.remedy,
     }
 
 
@@ -245,5 +263,8 @@ def _add_extras(
 def _refuse_names(material: RawMaterial, features: Features, building: Path) -> None:
     words = {word for one in features.extractors.values() for word in one.own_words()}
     categories = set(material.accounts[raw.CATEGORY].dropna())
+    for facts in material.facts.values():
+        tokens = [x for x, kind in schema.FACT_TYPES.items() if kind == "token" and x in facts]
+        categories |= {word for name in tokens for word in facts[name].dropna()}
     names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
     assert_no_names(building, names, allowed=words | categories)

@@ -172,6 +172,7 @@ def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:
         influencers=_renamed_table(data.influencers, new),
         interactions=_renamed_table(data.interactions, new),
         influencer_category=categories,
+        facts={side: _renamed_table(table, new) for side, table in data.facts.items()},
         splits={
             protocol: {part: _renamed_table(pairs, new) for part, pairs in parts.items()}
             for protocol, parts in data.splits.items()
@@ -395,6 +396,9 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
         influencers=kept(data.influencers),
         interactions=kept(data.interactions),
         influencer_category=categories,
+        facts={
+            fact_side: rows for fact_side, table in data.facts.items() if len(rows := kept(table))
+        },
         manifest=manifest,
         splits={
             protocol: {part: kept(pairs) for part, pairs in parts.items()}

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from dataset_convert.common.errors import UsageError, shown
 
@@ -25,6 +25,9 @@ OWN: Final = "own"
 """No value of the input but our own words about it, such as how many there are."""
 
 HIDDEN: Final = "(hidden)"
+LEFT_OUT, KEPT = "left out", "kept"
+MAX_LOSS: Final = 1 / 3
+"""Share of a table's rows that may be lost without anybody agreeing to it."""
 
 _IN_MEMORY: Final = 2**20
 _MAX_NAME_WORDS: Final = 12
@@ -70,6 +73,46 @@ class Problem:
         places += [] if self.row is None else [f"row {self.row}"]
         places += [f"column '{self.column}'"] if self.column else []
         return " ".join(f"{', '.join(places)}: found {self.found}; wanted {self.wanted}".split())
+
+
+@dataclass
+class Group:
+    """Problems of one kind.
+
+    Attributes:
+        fate: `left out` or `kept`: what became of the rows.
+        table: Where they stand: a table, or a file where the source has no tables.
+        column: "" where no column is to blame.
+        wanted: What the values should have been.
+        n: How many there are.
+        of: How many rows the table has; 0 where nobody counted.
+        example: The first of them.
+        remedy: What would mend them; "" where nobody knows.
+        is_loss: Whether something is lost with the rows, which is not where they repeat others.
+    """
+
+    fate: str
+    table: str
+    column: str
+    wanted: str
+    n: int
+    of: int
+    example: Problem
+    remedy: str = ""
+    is_loss: bool = False
+
+    def __str__(self) -> str:
+        """Returns the group in one line, the example as it stands in the input."""
+        share = f" ({_percent(self.n / self.of)})" if self.of else ""
+        of = f" of {self.of:,} rows" if self.of else " row" + "s" * (self.n > 1)
+        first = "e.g. " if self.n > 1 else ""
+        remedy = f". {self.remedy}" if self.remedy else ""
+        fate = "odd, but kept" if self.fate == KEPT else self.fate
+        return f"{self.table}: {self.n:,}{of}{share} {fate}, {first}{self.example}{remedy}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}".replace("0.0%", "under 0.1%")
 
 
 def _cells(problem: Problem) -> list[str | int | None]:
@@ -147,6 +190,7 @@ class _Spool:
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.groups: dict[tuple[str, str, str], list[Any]] = {}
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
 
@@ -163,7 +207,7 @@ class _Spool:
             place += len(line)
             yield Problem(*json.loads(line))
 
-    def append(self, problem: Problem) -> None:
+    def append(self, problem: Problem, table: str = "", is_loss: bool = False) -> None:
         line = json.dumps(_cells(problem)).encode() + b"\n"
         try:
             self._file.seek(0, os.SEEK_END)
@@ -174,6 +218,9 @@ class _Spool:
                 f"{error.strerror}; free some space, or name another one in TMPDIR."
             ) from None
         self.counts[problem.file, problem.wanted] += 1
+        key = (table or problem.file, problem.column, problem.wanted)
+        group = self.groups.setdefault(key, [0, problem, is_loss])
+        group[0] += 1
 
     def by_reason(self, conceal: Concealment | None) -> dict[str, int]:
         return {
@@ -191,6 +238,9 @@ class Problems:
     def __init__(self) -> None:
         self._skipped = _Spool()
         self._noted = _Spool()
+        self._n_rows: dict[str, int] = {}
+        self._remedies: dict[tuple[str, str, str], str] = {}
+        self.said: list[tuple[str, str]] = []
 
     def skip(
         self,
@@ -202,6 +252,8 @@ class Problems:
         wanted: str,
         sheet: str = "",
         kind: Kind = TEXT,
+        table: str = "",
+        is_loss: bool = True,
     ) -> None:
         """Notes a row that is left out.
 
@@ -213,15 +265,18 @@ class Problems:
             wanted: What it should have been.
             sheet: Of a workbook.
             kind: What the column holds; `Concealment` decides by it what is written down.
+            table: Which table the row is of, where the source has tables.
+            is_loss: Whether anything is lost with it; not where another row says the same.
 
         Raises:
             ConversionError: There is no space left on disk.
         """
-        self.take(Problem(file, sheet, row, column, shown(str(value)), wanted, kind))
+        problem = Problem(file, sheet, row, column, shown(str(value)), wanted, kind)
+        self.take(problem, table, is_loss=is_loss)
 
-    def take(self, problem: Problem) -> None:
-        """Notes a problem of a row that is left out."""
-        self._skipped.append(problem)
+    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
+        """Notes a problem of a row that is left out; other arguments as of `skip`."""
+        self._skipped.append(problem, table, is_loss)
 
     def note(
         self,
@@ -233,9 +288,28 @@ class Problems:
         wanted: str,
         sheet: str = "",
         kind: Kind = TEXT,
+        table: str = "",
     ) -> None:
         """Notes what is odd about a row that stays; arguments as of `skip`."""
-        self._noted.append(Problem(file, sheet, row, column, shown(str(value)), wanted, kind))
+        problem = Problem(file, sheet, row, column, shown(str(value)), wanted, kind)
+        self._noted.append(problem, table)
+
+    def say(self, text: str, example: str = "") -> None:
+        """Keeps what a person should know although nothing is wrong.
+
+        Args:
+            text: A sentence without names.
+            example: With names; only for the terminal.
+        """
+        self.said.append((text, example))
+
+    def count_rows(self, table: str, n_rows: int) -> None:
+        """Notes how many rows a table has, for shares."""
+        self._n_rows[table] = n_rows
+
+    def mend(self, table: str, column: str, wanted: str, remedy: str) -> None:
+        """Notes what would mend the problems of one kind."""
+        self._remedies[table, column, wanted] = remedy
 
     def refuse(
         self,
@@ -286,6 +360,72 @@ class Problems:
         """Returns how many rows stay although something about them is odd, as `counts`."""
         return self._noted.by_reason(conceal)
 
+    def groups(self, conceal: Concealment | None = None) -> list[Group]:
+        """Returns the problems by kind: losses first, the most rows first.
+
+        Args:
+            conceal: For what is written down.
+        """
+        found = []
+        for fate, spool in ((LEFT_OUT, self._skipped), (KEPT, self._noted)):
+            for (table, column, wanted), (n, example, is_loss) in spool.groups.items():
+                remedy = self._remedies.get((table, column, wanted), "")
+                of = self._n_rows.get(table, 0)
+                if conceal is not None:
+                    example = conceal(example)
+                    table = conceal.file(table)
+                found.append(
+                    Group(
+                        fate,
+                        table,
+                        column,
+                        wanted,
+                        n,
+                        max(of, n) if of else 0,
+                        example,
+                        remedy,
+                        is_loss,
+                    )
+                )
+        return sorted(found, key=lambda one: (not one.is_loss, one.fate == KEPT, -one.n))
+
+    def check_losses(self) -> None:
+        """Refuses to go on where more than a third of a table is lost.
+
+        Raises:
+            ConversionError: It is; names the tables.
+        """
+        lost: Counter[str] = Counter()
+        for group in self.groups():
+            lost[group.table] += group.n * group.is_loss
+        told = [
+            f"{n:,} of {of:,} rows of {table} ({_percent(n / of)})"
+            for table, n in lost.items()
+            if n > MAX_LOSS * (of := max(n, self._n_rows.get(table, n * 4)))
+        ]
+        if told:
+            raise ConversionError(
+                f"Lost: {' and '.join(told)}, which is more than a third. Mend what is told above, "
+                "or accept it by --accept-losses."
+            )
+
+    def summary(self, *, written: bool = False, limit: int = 20) -> list[str]:
+        """Returns a line a kind of problem, with counts, shares and an example, for a terminal.
+
+        Args:
+            written: Whether `problems.csv` was written, so that it can be named.
+            limit: How many kinds are told.
+        """
+        groups = self.groups()
+        lines = [" ".join(filter(None, said)) for said in self.said]
+        lines += [f"{group}" for group in groups[:limit]]
+        if len(groups) > limit:
+            lines.append(f"... and {len(groups) - limit} more kinds")
+        if len(self) > len(groups):
+            where = "all stand in problems.csv" if written else "problems.csv was not written"
+            lines.append(f"{len(self):,} rows in all; {where}")
+        return lines
+
     def lines(self, limit: int = 20, *, written: bool = False) -> list[str]:
         """Returns the first problems, rows left out before the others, and how many follow.
 
@@ -312,6 +452,6 @@ class Problems:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["row_was", *names])
-            for fate, problems in (("left out", self._skipped), ("kept", self._noted)):
+            for fate, problems in ((LEFT_OUT, self._skipped), (KEPT, self._noted)):
                 writer.writerows([fate, *_cells(conceal(one))[:-1]] for one in problems)
         partial.replace(path)

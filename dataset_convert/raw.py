@@ -66,6 +66,7 @@ class RawMaterial:
             read. Parts: `ACCOUNTS`, `COLLABORATIONS`, `POSTS`, `AUDIENCE`, `SPLITS`, `VECTORS`; one
             that the source has nothing for may be left out.
         synthetic: Whether the material is synthetic.
+        facts: Side -> `account_id` and columns of `schema.FACT_TYPES`, where any are known.
         n_posts: How many posts `posts` streams, for progress; None where unknown.
         n_audience_posts: The same of `audience_posts`.
     """
@@ -79,5 +80,6 @@ class RawMaterial:
     vectors: Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
     fingerprints: Mapping[str, str]
     synthetic: bool
+    facts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     n_posts: int | None = None
     n_audience_posts: int | None = None

@@ -84,6 +84,17 @@ INFLUENCER_CATEGORY_TYPES: Final[dict[str, FieldType]] = {
     CATEGORY: "token",
 }
 
+FACT_TYPES: Final[dict[str, FieldType]] = {
+    "platform": "token",
+    "country": "token",
+    "city": "token",
+    "language": "token",
+    "price": "float",
+    "engagement": "float",
+    "last_post": "float",
+}
+"""Of the side files of facts, which people and filters read and no model loads."""
+
 MANIFEST_FILE: Final = "manifest.json"
 CONVERSION, FEATURES, FINGERPRINT = "conversion", "features", "fingerprint"
 PSEUDONYMS: Final = "pseudonyms"
@@ -122,6 +133,11 @@ def account_types(side: Side) -> dict[str, FieldType]:
     return types
 
 
+def facts_types(side: Side) -> dict[str, FieldType]:
+    """Returns every column that a side file of facts may carry, with its type."""
+    return {ACCOUNT_ID[side]: "token", **FACT_TYPES}
+
+
 def headers(types: dict[str, FieldType]) -> list[str]:
     """Returns RecBole's headers `name:type` of the given columns."""
     return [f"{name}:{kind}" for name, kind in types.items()]
@@ -140,6 +156,11 @@ def account_file(name: str, side: Side) -> str:
 def influencer_category_file(name: str) -> str:
     """Returns the side file of the influencers' categories (a label in disguise: no input)."""
     return f"{name}.influencer_category"
+
+
+def facts_file(name: str, side: Side) -> str:
+    """Returns the side file of what is known of accounts and no model sees."""
+    return f"{name}.{side}_facts"
 
 
 def split_file(name: str, protocol: str, part: str) -> str:

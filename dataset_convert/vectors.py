@@ -28,7 +28,7 @@ A_MATRIX = "a .npy file with a matrix of numbers, a row an account, without Pyth
 class Alignment(Problems):
     """Problems of a file whose rows belong to a matrix: none of them can be left out."""
 
-    def take(self, problem: Problem) -> None:
+    def take(self, problem: Problem, *_: object, **__: object) -> None:
         """Raises: without this row the following ones would get wrong vectors.
 
         What is no row's problem, such as an empty sheet beside the rows, is passed over.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dataset_convert import schema
 from dataset_convert.common.errors import shown, wanted_word
@@ -14,6 +14,7 @@ from dataset_convert.problems import ConversionError
 TableName = Literal[
     "accounts", "brands", "influencers", "collaborations", "posts", "audience", "splits"
 ]
+Fact = Literal["platform", "country", "city", "language", "price", "engagement", "last_post"]
 Modality = Literal[
     "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector"
 ]
@@ -25,14 +26,14 @@ ACCOUNT_TABLES: Final[dict[str, str | None]] = {
 }
 """Tables of accounts -> the role of all their rows; None where a column tells it."""
 
-_ACCOUNT_COLUMNS = ("id", "name", "biography", "category", "followers")
+_ACCOUNT_COLUMNS = ("id", "name", "biography", "category", "followers", "platform", "person")
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("id", "role", *_ACCOUNT_COLUMNS[1:]),
     "brands": _ACCOUNT_COLUMNS,
     "influencers": _ACCOUNT_COLUMNS,
-    "posts": ("account", "text", "timestamp", "likes", "comments", "labels", "image"),
-    "audience": ("account", "member", "text", "timestamp", "labels", "image"),
-    "collaborations": ("brand", "influencer", "competence", "timestamp"),
+    "posts": ("account", "text", "timestamp", "likes", "comments", "labels", "image", "platform"),
+    "audience": ("account", "member", "text", "timestamp", "labels", "image", "platform"),
+    "collaborations": ("brand", "influencer", "competence", "timestamp", "platform"),
     "splits": ("brand", "part"),
 }
 IDS: Final = ("id", "account", "member", "brand", "influencer")
@@ -68,12 +69,16 @@ class TableOptions(How):
         decimal: The sign of rates, where the column does not tell it.
         dates: The order of day and month, where the column does not tell it.
         handles: `exact`: letters of ids keep their case.
+        from_: The table whose file names the accounts, where they have none of their own.
+        facts: Fact -> their column, of accounts: side files that no model sees.
     """
 
     files: tuple[str, ...] | None = None
     decimal: Literal[".", ","] | None = None
     dates: Literal["dmy", "mdy"] | None = None
     handles: Literal["exact"] | None = None
+    from_: Literal["collaborations", "posts"] | None = Field(default=None, alias="from")
+    facts: dict[Fact, str] | None = None
 
     @field_validator("files", mode="before")
     @classmethod
@@ -84,6 +89,26 @@ class TableOptions(How):
         return names
 
 
+class Captions(_Checked):
+    """Collaborations from captions that name a brand and carry a tag.
+
+    Attributes:
+        tags: Words behind `#`, or at the beginning of a caption, in any case.
+        mentions: Whom the captions name behind `@`.
+    """
+
+    tags: tuple[str, ...]
+    mentions: Literal["brands"] = "brands"
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        tags = tuple(value) if isinstance(value, list) else (value,)
+        if not tags or not all(isinstance(tag, str) and tag.strip("# ") for tag in tags):
+            raise ValueError("be a list of words such as [ad, sponsored]")
+        return tuple(tag.strip("# ").lower() for tag in tags)
+
+
 class Settings(_Checked):
     """The mapping `source` of the configuration.
 
@@ -92,6 +117,7 @@ class Settings(_Checked):
         category_of_influencers: `profile` or `collaborations`: where it comes from.
         synthetic: Whether the material is synthetic.
         vectors: Modality -> its matrices.
+        from_captions: How captions tell of collaborations; None: they do not.
         memory: Of the database, e.g. `2GB`; None: half of what is free.
         encoding, delimiter, decimal, dates, handles: Of tables that say nothing else.
     """
@@ -100,6 +126,7 @@ class Settings(_Checked):
     category_of_influencers: Literal["profile", "collaborations"] = "collaborations"
     synthetic: bool = False
     vectors: dict[Modality, tuple[VectorFiles, ...]] = {}
+    from_captions: Captions | None = None
     memory: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
@@ -117,14 +144,14 @@ class Settings(_Checked):
         return {name: tuple(x) if isinstance(x, list) else (x,) for name, x in value.items()}
 
 
-_SHORT = ("files", "columns")
+_SHORT = ("files", "columns", "facts")
 _OF_ALL = ("encoding", "delimiter", "decimal", "dates", "handles")
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
     """Checks the options.
 
-    `files: {posts: x}` and `columns: {posts: ...}` are short for `tables: {posts: ...}`;
+    `files: {posts: x}`, `columns` and `facts` are short for `tables: {posts: ...}`;
     `encoding`, `delimiter`, `decimal`, `dates` and `handles` beside them hold for every table that
     says nothing else.
 
@@ -159,7 +186,24 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
         for ours in table.columns:
             if ours not in COLUMNS[name]:
                 raise _refusal(f"tables: {name}: columns", ours, COLUMNS[name])
-    return settings
+        for key, asked in (("facts", table.facts), ("from", table.from_)):
+            if asked is not None and name not in ACCOUNT_TABLES:
+                raise _refusal(f"tables: {key}", name, tuple(ACCOUNT_TABLES))
+    named = {name: _named_by_others(name, settings) for name in settings.tables}
+    return settings.model_copy(update={"tables": named})
+
+
+def _named_by_others(name: TableName, settings: Settings) -> TableOptions:
+    """A table's options; those of the table that its accounts come from, where there is one."""
+    mine = settings.tables[name]
+    if mine.from_ is None:
+        return mine
+    other = settings.tables[mine.from_]
+    of_side = "influencer" if name == "influencers" else "brand"
+    theirs = "account" if mine.from_ == "posts" else of_side
+    columns = {"id": other.columns.get(theirs, theirs), **mine.columns}
+    given = {"columns": columns, "from_": mine.from_, "facts": mine.facts}
+    return other.model_copy(update=given)
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:

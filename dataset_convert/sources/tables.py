@@ -20,6 +20,7 @@ from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import CUT, MAX_TEXT, MERGED, Post, RawMaterial
+from dataset_convert.sources import table_people
 from dataset_convert.sources.table_settings import (
     ACCOUNT_TABLES,
     COLUMNS,
@@ -63,7 +64,8 @@ _KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("followers", "likes", "comments", "competence", "timestamp"), NUMBER),
 }
 _SQL_TYPES: Final = dict.fromkeys(
-    ("followers", "likes", "comments", "competence", "timestamp"), "DOUBLE"
+    ("followers", "likes", "comments", "competence", "timestamp", *table_people.FACT_NUMBERS),
+    "DOUBLE",
 )
 _COUNTED: Final = "if(regexp_full_match({0}, '\\d{{1,15}}'), {0}::DOUBLE, NULL)"
 _PLAIN: Final = {
@@ -121,6 +123,7 @@ def read(
         vectors=read_vectors(engine, settings, known, problems),
         fingerprints=_fingerprints(root, files, settings, problems),
         synthetic=settings.synthetic,
+        facts=table_people.facts(engine, settings),
         n_posts=n_posts[raw.POSTS],
         n_audience_posts=n_posts[raw.AUDIENCE],
     )
@@ -166,6 +169,7 @@ class _Tables:
         self.engine, self.settings, self.files = engine, settings, files
         self.problems = problems
         self._n_skipped: dict[str, int] = {}
+        self._has_aliases = False
 
     # --- what becomes raw material
 
@@ -184,14 +188,18 @@ class _Tables:
             parts.append(
                 f"SELECT '{name}' AS origin, file, row, id, id_given, {column} AS role, "
                 f"coalesce(name, '') AS name, coalesce(biography, '') AS biography, category, "
-                f"followers FROM {name}"
+                f"followers, platform, person, {table_people.fact_columns(self._options(name))} "
+                f"FROM {name}"
             )
+            if self._options(name).from_ and name == "influencers" and "brands" in names:
+                parts[-1] += " WHERE id NOT IN (SELECT id FROM brands)"
         self._run("CREATE TEMP TABLE all_accounts AS " + " UNION ALL ".join(parts))
+        self._has_aliases = table_people.set_apart(self.engine, self.problems)
         self._keep_fullest(
             "all_accounts",
             "account",
             ["id"],
-            ["role", "name", "biography", "category", "followers"],
+            ["role", "name", "biography", "category", "followers", *table_people.FACT_COLUMNS],
             ("id", ONE_CONTENT),
         )
         rows = self._run(
@@ -211,17 +219,21 @@ class _Tables:
             ConversionError: A file that cannot be trusted, or no pair in it that can be used.
         """
         name = raw.COLLABORATIONS
-        self._load(name)
-        for column, role in (("brand", schema.BRAND), ("influencer", schema.INFLUENCER)):
-            self._drop_unknown(name, column, role)
-        self._refuse_unused(name)
-        self._keep_fullest(
-            name,
-            "pair",
-            ["brand", "influencer"],
-            ["competence", "timestamp"],
-            ("influencer", ONE_PAIR),
-        )
+        if name in self.files:
+            self._load(name)
+            for column, role in (("brand", schema.BRAND), ("influencer", schema.INFLUENCER)):
+                self._drop_unknown(name, column, role)
+            self._refuse_unused(name)
+            self._keep_fullest(
+                name,
+                "pair",
+                ["brand", "influencer"],
+                ["competence", "timestamp"],
+                ("influencer", ONE_PAIR),
+            )
+        if self.settings.from_captions:
+            self._read_posts(raw.POSTS)
+            table_people.add_pairs(self.engine, self.settings.from_captions, self.problems)
         rows = self._run(
             "SELECT brand, influencer, competence, timestamp FROM pair ORDER BY "
             + ("file, row, influencer" if as_they_stand else "brand, influencer")
@@ -263,9 +275,7 @@ class _Tables:
         """
         if name not in self.files:
             return 0
-        self._load(name)
-        self._drop_unknown(name, "account", None)
-        self._refuse_unused(name)
+        self._read_posts(name)
         member, likes, comments = (
             column if column in COLUMNS[name] else f"{none} AS {column}"
             for column, none in (("member", "''"), ("likes", "NULL"), ("comments", "NULL"))
@@ -279,6 +289,15 @@ class _Tables:
         self._run(f"DROP TABLE {name}")
         return int(self._run(f"SELECT count(*) FROM {name}_in_order")[0][0])
 
+    def _read_posts(self, name: str) -> None:
+        if name in self._n_skipped:
+            return
+        self._load(name)
+        self._drop_unknown(name, "account", None)
+        self._refuse_unused(name)
+        if name == raw.POSTS:
+            table_people.note_last_posts(self.engine)
+
     # --- values
 
     def _load(self, name: str) -> None:
@@ -290,13 +309,15 @@ class _Tables:
         self._n_skipped[name] = self.problems.n_skipped
         options = self._options(name)
         mapped = {ours: options.columns.get(ours, ours) for ours in COLUMNS[name]}
+        facts = {table_people.FACT + fact: x for fact, x in (options.facts or {}).items()}
+        mapped |= facts
         how = options.model_copy(update={"columns": mapped})
         self.engine.load(
             name,
             self.files[name],
             how,
             self.problems,
-            needed=REQUIRED[name] | set(options.columns),
+            needed=REQUIRED[name] | set(options.columns) | set(facts),
             nested={"labels"},
         )
         joins, columns = [], []
@@ -339,16 +360,19 @@ class _Tables:
         )
         self._run(f"DROP TABLE {name}")
         self._run(f"ALTER TABLE {name}_read RENAME TO {name}")
+        n_rows = self._run(f"SELECT count(*) FROM {name}")[0][0]
+        self.problems.count_rows(name, n_rows + self.problems.n_skipped - self._n_skipped[name])
         for ours in mapped:
             if ours in IDS or ours == "role":
                 hint = FILLED.format(mapped[ours]).replace("'", "''") * (ours == "brand")
-                self._tell(
-                    name,
-                    ours,
-                    f"FROM {name} AS t WHERE t.{ours} IS NULL",
-                    f"coalesce(t.{ours}_given, '')",
-                    f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
-                )
+                if not options.from_:  # told of where the rows are at home
+                    self._tell(
+                        name,
+                        ours,
+                        f"FROM {name} AS t WHERE t.{ours} IS NULL",
+                        f"coalesce(t.{ours}_given, '')",
+                        f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
+                    )
                 self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
         self._note_dates(name)
 
@@ -368,18 +392,24 @@ class _Tables:
             )
         if ours == "timestamp":
             return partial(moment, order=options.dates or find_date_order(self._texts(name, ours)))
-        if ours == "role":
-            return _role
-        if ours == "labels":
-            return _labels
-        if ours == "image":
-            return partial(_image, self.engine.folder)
-        if ours == "part":
-            return str.strip
-        return _text if ours in ("text", "biography") else _word
+        if ours.startswith(table_people.FACT):
+            texts = self._texts(name, ours)
+            return table_people.fact_reader(ours, texts, options.decimal, options.dates)
+        readers: dict[str, Callable[[str], Any]] = {
+            "role": read_role,
+            "labels": _labels,
+            "image": partial(_image, self.engine.folder),
+            "part": str.strip,
+            "platform": table_people.platform_word,
+            "text": _text,
+            "biography": _text,
+        }
+        return readers.get(ours, _word)
 
-    @staticmethod
-    def _is_parted(name: str, ours: str) -> bool:
+    def _is_parted(self, name: str, ours: str) -> bool:
+        if ours == "id":
+            from_pairs = self._options(name).from_ == raw.COLLABORATIONS
+            return name == "influencers" and from_pairs
         return name == raw.COLLABORATIONS and ours == "influencer"
 
     def _texts(self, name: str, ours: str) -> Iterator[str]:
@@ -428,15 +458,20 @@ class _Tables:
     # --- rows that are left out
 
     def _drop_unknown(self, name: str, column: str, role: str | None) -> None:
+        if self._has_aliases:
+            table_people.use_aliases(self.engine, name, column, self.problems)
         known = "SELECT id FROM account" + (f" WHERE role = '{role}'" if role else "")
         condition = f"{column} NOT IN ({known})"
+        wanted = f"the id of a known {column}"
         self._tell(
             name,
             column,
             f"FROM {name} AS t WHERE t.{condition}",
             f"t.{column}_given",
-            f"'the id of a known {column}'",
+            f"'{wanted}'",
         )
+        remedy = table_people.remedy(self.engine, name, column, condition)
+        self.problems.mend(name, self._theirs(name, column), wanted, remedy)
         self._run(f"DELETE FROM {name} WHERE {condition}")
 
     def _keep_fullest(
@@ -461,6 +496,8 @@ class _Tables:
         column, wanted = why
         role = f"WHEN role IS DISTINCT FROM best[1] THEN '{ONE_ROLE}' " * of_accounts
         for name in self.files:
+            if self._options(name).from_:
+                continue
             self._tell(
                 name,
                 column,
@@ -468,6 +505,7 @@ class _Tables:
                 f"t.{column}_given",
                 f"CASE WHEN {own} IS NOT DISTINCT FROM best THEN '{MERGED}' {role}"
                 f"ELSE '{wanted}' END",
+                is_loss=False,
             )
 
     def _refuse_unused(self, name: str) -> None:
@@ -487,10 +525,12 @@ class _Tables:
         wanted: str,
         *,
         note: bool = False,
+        is_loss: bool = True,
         kind: Kind | None = None,
     ) -> None:
         """Tells of rows of a query, in the order of files and rows."""
-        tell = self.problems.note if note else self.problems.skip
+        skip = partial(self.problems.skip, is_loss=is_loss)
+        tell = self.problems.note if note else skip
         select = (
             f"SELECT file, row, left(({value})::VARCHAR, 200) AS value, {wanted} AS wanted {rows}"
         )
@@ -501,6 +541,7 @@ class _Tables:
                 column=self._theirs(name, column),
                 value=found,
                 wanted=what,
+                table=name,
                 kind=kind or _KINDS.get(column, TEXT),
             )
 
@@ -528,11 +569,27 @@ def _word(cell: str) -> str | None:
     return None if missing(cell) else tidy(cell)
 
 
-def _role(cell: str) -> str:
-    role = cell.strip().lower()
-    if role not in schema.SIDES:
+_ROLES: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ["brand", "brands", "client", "advertiser", "marke", "kunde", "marque", "marca"],
+        schema.BRAND,
+    ),
+    **dict.fromkeys(
+        ["influencer", "influencers", "creator", "creators", "talent", "kol"], schema.INFLUENCER
+    ),
+}
+
+
+def read_role(cell: str) -> str:
+    """What a cell says of an account's role.
+
+    Raises:
+        BadValue: It is no word for either.
+    """
+    role = tidy(cell).lower()
+    if role not in _ROLES:
         raise BadValue(cell, " or ".join(schema.SIDES))
-    return role
+    return _ROLES[role]
 
 
 def _image(root: Path, name: str) -> str | None:
@@ -588,13 +645,14 @@ def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str
         if options.files is not None:
             files = find_files(root, options.files, f"files.{name}", problems)
         else:
-            files = find_default(root, name, DEFAULT_SUFFIXES, problems)
+            files = find_default(root, options.from_ or name, DEFAULT_SUFFIXES, problems)
         if not files and options.columns:
             wanted = f"a file such as {name}.csv, or its name in option 'files.{name}'"
             problems.refuse(f"option 'columns.{name}'", value=f"no {name}", wanted=wanted)
         if files:
             found[name] = files
-    for needed in (tuple(ACCOUNT_TABLES), (raw.COLLABORATIONS,)):
+    pairs = (raw.POSTS,) if settings.from_captions else (raw.COLLABORATIONS,)
+    for needed in (tuple(ACCOUNT_TABLES), pairs):
         if not any(name in found for name in needed):
             there = ", ".join(sorted(path.name for path in root.iterdir())) or "nothing"
             wanted = f"the table {' or '.join(needed)}, e.g. {needed[0]}.csv"

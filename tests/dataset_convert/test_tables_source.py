@@ -779,7 +779,7 @@ def test_random_matrices_are_refused(tmp_path: Path, content: bytes, has_magic: 
 
 WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"fils": {}}, "Unknown key 'fils'. Did you mean 'files'?"),
-    ({"zzz": {}}, "Unknown key 'zzz'. Valid: category_of_influencers, columns"),
+    ({"zzz": {}}, "Unknown key 'zzz'"),
     ({3: {}}, "Keys should be strings"),
     ({"files": []}, r"Option 'files': found \[\]; wanted a mapping"),
     ({"files": {"post": "a"}}, "Received: 'post'. Did you mean 'posts'?"),

@@ -47,7 +47,8 @@ def write_tables(material: RawMaterial, folder: Path, *, format: str) -> None:
     }
     for name, rows in tables.items():
         if found := list(rows):
-            WRITERS[format](folder / f"{name}.{format}", found, COLUMNS[name])
+            columns = [x for x in COLUMNS[name] if x not in ("platform", "person")]
+            WRITERS[format](folder / f"{name}.{format}", found, columns)
     options = {
         "synthetic": material.synthetic,
         "category_of_influencers": (
@@ -61,7 +62,8 @@ def write_tables(material: RawMaterial, folder: Path, *, format: str) -> None:
 def _rows(frame: pd.DataFrame, table: str) -> Iterator[Row]:
     for values in frame.itertuples(index=False):
         cells = (None if pd.isna(value) else value for value in values)
-        yield dict(zip(COLUMNS[table], cells, strict=True))
+        columns = (x for x in COLUMNS[table] if x not in ("platform", "person"))
+        yield dict(zip(columns, cells, strict=True))
 
 
 def _post_row(post: Post, folder: Path) -> Row:

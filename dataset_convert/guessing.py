@@ -1,0 +1,420 @@
+"""What a folder of files holds, by names and values: units of rows, what their columns are."""
+
+import contextlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import yaml
+
+from dataset_convert import schema
+from dataset_convert.dates import moment
+from dataset_convert.engine import Engine
+from dataset_convert.handles import PLATFORMS, split_handles
+from dataset_convert.input_files import MAX_OBJECT, InputFiles, Text
+from dataset_convert.loading import DELIMITERS, numbered
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
+from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number
+
+N_ROWS, N_CELLS = 5_000, 300
+"""Rows of a file, and cells of a column, that are looked at."""
+ENOUGH: Final = 0.6
+"""Share of cells that must be what a column's name says."""
+_FILES_OF_A_FOLDER: Final = 300
+_NAMES: Final = yaml.safe_load(
+    resources.files("dataset_convert").joinpath("field_names.yaml").read_text(encoding="utf-8")
+)
+_TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
+_PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
+
+# --- names
+
+
+@lru_cache(maxsize=10_000)
+def _tokens(name: str) -> tuple[str, ...]:
+    """Words of a name without accents and plural s: `followersCount` is follower, count."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    words = _TOKEN.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    lowered = (word.lower() for word in words)
+    return tuple(w[:-1] if len(w) > 3 and w.endswith("s") else w for w in lowered)
+
+
+_FIELDS: Final = {
+    # What is called for first is the better name: 'username' before 'input url'.
+    name: {_tokens(words): 1 - 0.002 * i for i, words in reversed(list(enumerate(entries)))}
+    for name, entries in _NAMES["fields"].items()
+}
+_SIDES: Final = {
+    word: side for side, words in _NAMES["sides"].items() for words in map(_tokens, words)
+    for word in words[:1]
+}  # fmt: skip
+_OTHERS: Final = set(_NAMES["others"])
+_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]}
+TAGS: Final[list[str]] = _NAMES["tags"]
+Named = tuple[str | None, str]
+"""Side, or None, and field."""
+
+
+@lru_cache(maxsize=10_000)
+def named(name: str) -> dict[Named, float]:
+    """What a column may be by its name, and how well the name says so."""
+    plain_name = re.sub(r"\[\d+\]$", "", name)
+    segments = [x for x in re.split(r"(?<=\w)[./](?=\w)", plain_name) if not x.isdigit()]
+    found: dict[Named, float] = {}
+    for words in {_tokens(" ".join(segments[-1:])): 1.0, _tokens(" ".join(segments[-2:])): 1.1}:
+        sides = [word for word in words if word in _SIDES]
+        rest = tuple(w for w in words if w not in sides) if sides else words
+        side = _SIDES[sides[0]] if sides else None
+        if sides and not rest:
+            found[side, "handle"] = 1.0
+        plain = tuple(w for w in rest if w not in _PLATFORM_WORDS) or rest
+        for one, entries in _FIELDS.items():
+            likely = (
+                _likeness(tried, entry) * worth
+                for tried in (rest, plain)
+                for entry, worth in entries.items()
+            )
+            # 'brand category' and the like stand there as a whole.
+            score = entries.get(words) or max(likely, default=0.0)
+            if score:
+                found[side, one] = max(score, found.get((side, one), 0))
+    return found
+
+
+def _likeness(words: tuple[str, ...], entry: tuple[str, ...]) -> float:
+    if words == entry:
+        return 1.0
+    n = len(entry)
+    inside = any(words[i : i + n] == entry for i in range(len(words) - n + 1))
+    if not inside or _OTHERS & (set(words) - set(entry)):
+        return 0.0
+    return 0.2 + 0.6 * n / len(words)
+
+
+# --- what stands in the files
+
+
+@dataclass
+class Column:
+    """A column as far as it was looked at."""
+
+    name: str
+    cells: list[str]
+
+    @cached_property
+    def filled(self) -> list[str]:
+        """Its cells that say something."""
+        return [cell for cell in self.cells if not missing(cell)]
+
+    @cached_property
+    def ids(self) -> set[str]:
+        """The accounts that its cells name."""
+        return {one for cell in set(self.filled) for one in _accounts(cell)}
+
+    @cached_property
+    def names(self) -> dict[Named, float]:
+        """What it may be by its name or, where that says nothing, by its values."""
+        found = named(self.name)
+        if found or not self.filled:
+            return found
+        if self.share(lambda cell: _is_account(cell) and re.search(r"^@|://|www\.", cell)) > 0.8:
+            return {(None, "handle"): 0.5}
+        if (
+            self.name.isdigit()
+            and self.share(_reads(lambda cell: count(cell) >= 100 or None)) > ENOUGH
+        ):
+            return {(None, "followers"): 0.4}
+        if self.share(lambda cell: len(cell.split()) > 4) > ENOUGH:
+            return {(None, "text"): 0.4, (None, "biography"): 0.4}
+        if self.share(lambda cell: not cell.isdigit() and _TESTS["timestamp"](cell)) > 0.8:
+            return {(None, "timestamp"): 0.4}
+        return {}
+
+    def share(self, test: Callable[[str], Any]) -> float:
+        """The share of its cells that can be read so."""
+        some = self.filled[:N_CELLS]
+        return sum(bool(test(cell)) for cell in some) / max(1, len(some))
+
+    def is_a(self, field_: str) -> bool:
+        """Whether its values are what a field of this name holds."""
+        if not self.filled:
+            return False
+        if field_ == "category" and len(self.filled) > 9 and len(set(self.filled)) == 1:
+            return False
+        return field_ not in _TESTS or self.share(_TESTS[field_]) >= ENOUGH
+
+
+@lru_cache(maxsize=100_000)
+def _accounts(cell: str) -> tuple[str, ...]:
+    try:
+        return tuple(split_handles(cell)) if len(cell) < 300 else ()
+    except BadValue:
+        return ()
+
+
+def _reads(read: Callable[[str], Any]) -> Callable[[str], bool]:
+    def test(cell: str) -> bool:
+        try:
+            return read(cell) is not None
+        except AmbiguousValue:
+            return True
+        except BadValue:
+            return False
+
+    return test
+
+
+def _is_account(cell: str) -> bool:
+    return bool(_accounts(cell)) and len(cell.split()) <= 6 and cell.lower() not in PLATFORMS
+
+
+_is_word = lambda cell: len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)  # noqa: E731
+_TESTS: Final[dict[str, Callable[[str], Any]]] = {
+    **dict.fromkeys(("followers", "likes", "comments"), _reads(count)),
+    **dict.fromkeys(("timestamp", "last_post"), _reads(lambda cell: moment(cell, "dmy"))),
+    **dict.fromkeys(("engagement", "price"), _reads(lambda cell: number(cell, "."))),
+    **dict.fromkeys(("handle", "id", "name", "member"), _is_account),
+    **dict.fromkeys(("category", "country", "city", "language"), _is_word),
+    "platform": lambda cell: cell.strip().lower() in PLATFORMS,
+    "status": lambda cell: _tokens(cell) in _STATUS,
+    "role": _reads(read_role),
+    "part": lambda cell: cell.strip().lower() in schema.PARTS,
+    "labels": lambda cell: re.search(r":\s*[01]?\.?\d", cell),
+    "image": lambda cell: re.search(r"\.\w{3,4}$", cell) and "://" not in cell,
+}
+
+
+@dataclass
+class Unit:
+    """Rows of one kind: a file, a sheet, a list within JSON, or files alike.
+
+    Attributes:
+        files: Names, or a pattern.
+        columns: Of the header.
+        sheet: Of a workbook with several.
+        header_row: None where the first row is the header.
+        path: Of the list whose elements the rows are.
+        n_rows: That were looked at.
+        own: Columns of an element; the others are of what the list stands in.
+    """
+
+    files: list[str]
+    columns: dict[str, Column]
+    sheet: str = ""
+    header_row: int | None = None
+    path: str = ""
+    n_rows: int = 0
+    own: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """How it is called in a sentence."""
+        where = (
+            f", sheet '{self.sheet}'" if self.sheet else f", list {self.path}" if self.path else ""
+        )
+        return ", ".join(self.files) + where
+
+    def hint(self, table: str) -> bool:
+        """Whether its name says that it is this table."""
+        stem = Path(self.files[0]).name.split(".")[0]
+        parent = Path(self.files[0]).parent.name if "/" in self.files[0] else ""
+        words = {*_tokens(self.sheet or stem), *_tokens(parent)}
+        if self.path:
+            words = set(_tokens(self.path.rstrip("[]").split(".")[-1]))
+        return bool(words & {w for word in _NAMES["tables"][table] for w in _tokens(word)})
+
+
+def read_units(folder: Path, problems: Problems) -> list[Unit]:
+    """Looks at all files of a folder that may be tables.
+
+    Raises:
+        ConversionError: There are none.
+    """
+    engine = Engine(folder)
+    opened = InputFiles(engine.scratch, problems)
+    units = []
+    for names in _groups(folder):
+        found: list[Unit] = []
+        for name in names[1:] or names:
+            try:
+                for text in opened.open(folder / name, name):
+                    found += _units_of(text, engine, names[0])
+            except ConversionError as error:
+                problems.note(name, row=None, column="", value="", wanted=str(error))
+        units += joined(found)
+    if not units:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+        problems.refuse(
+            folder.name, value=there, wanted="tables in CSV, JSON, Parquet or workbooks"
+        )
+    return units
+
+
+def _groups(folder: Path) -> Iterator[list[str]]:
+    """Files by themselves; of a folder within with files of one kind their pattern, then they."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name.lower().endswith(DEFAULT_SUFFIXES) and "/." not in f"/{name}":
+            inner = path.parent != folder
+            key = (path.parent.as_posix(), "".join(path.suffixes[-1:])) if inner else (name, "")
+            alike.setdefault(key, []).append(name)
+    for (_, suffix), names in alike.items():
+        if len(names) > 1:
+            pattern = f"{Path(names[0]).parent.as_posix()}/*{suffix}"
+            yield [pattern, *names[:_FILES_OF_A_FOLDER]]
+        else:
+            yield names
+
+
+def _units_of(text: Text, engine: Engine, file: str) -> Iterator[Unit]:
+    if text.kind == "csv":
+        unit = _delimited(text, file)
+        if unit:
+            yield unit
+            yield from _wide(unit)
+        return
+    rows = _objects(text, engine)
+    yield from _nested(rows, file, "", [{} for _ in rows])
+
+
+def _delimited(text: Text, file: str) -> Unit | None:
+    best: tuple[float, int, list[list[str]]] = (0.0, 0, [])
+    for delimiter in DELIMITERS:
+        rows = text.head(delimiter, N_ROWS)
+        for place, row in enumerate(rows[:30]):
+            # A header names fields, and has as many cells as what follows it.
+            names = sum(max(named(name).values(), default=0) for name in row if name.strip())
+            widths = [sum(map(bool, r)) for r in rows[place + 1 : place + 6]]
+            score = names + 0.1 * min(len(row), max(widths, default=0)) - 0.01 * place
+            if len(row) > 1 and widths and score > best[0]:
+                best = (score, place, rows)
+    _, place, rows = best
+    if not rows:
+        return None
+    has_header = not any(re.match(r"@|https?:|[\d.,]+$", cell.strip()) for cell in rows[place])
+    header = numbered(rows[place]) if has_header else [f"{i + 1}" for i in range(len(rows[place]))]
+    body = [row for row in rows[place + has_header :] if any(row)]
+    columns = {
+        name: Column(name, [row[i] if i < len(row) else "" for row in body])
+        for i, name in enumerate(header)
+        if name
+    }
+    number = place + 1 if has_header else 0
+    return Unit([file], columns, text.sheet, None if number == 1 else number, n_rows=len(body))
+
+
+def _wide(unit: Unit) -> Iterator[Unit]:
+    """Lists of a CSV file whose elements stand side by side: latestPosts/0/caption."""
+    lists: dict[str, dict[str, list[str]]] = {}
+    for name, column in unit.columns.items():
+        match = re.fullmatch(r"(.+?)[/.]\d+[/.](.+)", name)
+        if match:
+            lists.setdefault(match[1], {}).setdefault(match[2], []).extend(column.cells)
+    flat = {n: c for n, c in unit.columns.items() if not re.search(r"[/.]\d+(?:[/.]|$)", n)}
+    for path, own in lists.items():
+        n_rows = max(map(len, own.values()))
+        # What stands beside a list holds for each of its elements.
+        cells = {n: c.cells * (n_rows // max(1, len(c.cells))) for n, c in flat.items()}
+        cells |= {name: found + [""] * (n_rows - len(found)) for name, found in own.items()}
+        if len(own) > 1:
+            columns = {name: Column(name, found) for name, found in cells.items()}
+            place = f"{path.replace('/', '.')}[]"
+            header = unit.header_row
+            yield Unit(unit.files, columns, unit.sheet, header, place, n_rows, frozenset(own))
+    if lists:
+        unit.columns = flat
+
+
+def _objects(text: Text, engine: Engine) -> list[Any]:
+    """The first objects of JSON or Parquet."""
+    with text.path.open("rb") as stream:
+        start = stream.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
+    source = f"read_json_objects(?, format='{'array' if start[:1] == b'[' else 'unstructured'}'"
+    select = f"SELECT json::VARCHAR FROM {source}, maximum_object_size={MAX_OBJECT}) LIMIT {N_ROWS}"
+    if text.kind == "parquet":
+        select = f"SELECT to_json(t)::VARCHAR FROM (FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
+    lines = []
+    # What is no JSON as a whole may be lines of it; what is neither tells nothing.
+    with contextlib.suppress(duckdb.Error):
+        if text.kind != "lines":
+            lines = [line for (line,) in engine.query(select, [str(text.path)])]
+    if not lines and text.kind != "parquet":
+        with text.path.open(encoding="utf-8") as stream:
+            lines = [line for line, _ in zip(stream, range(N_ROWS), strict=False)]
+    found = []
+    for line in lines:
+        try:
+            one = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        found += [one] * isinstance(one, dict)
+    return found
+
+
+def _flat(one: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in one.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
+
+
+def _nested(
+    rows: list[Any], file: str, path: str, outer: list[dict[str, Any]], depth: int = 0
+) -> Iterator[Unit]:
+    """The objects of a list as a unit, and those of every list within them."""
+    flats = [dict(_flat(row)) for row in rows]
+    lists = {
+        key: None for one in flats for key, value in one.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    }  # fmt: skip
+    own = {k: None for one in flats for k, v in one.items() if not isinstance(v, list)}
+    if own:
+        names = {**{k: None for one in outer for k in one}, **own}
+        both = list(zip(flats, outer, strict=True))
+        columns = {
+            name: Column(name, [_cell(one.get(name, up.get(name))) for one, up in both])
+            for name in names
+        }
+        yield Unit([file], columns, path=path, n_rows=len(rows), own=frozenset(own))
+    for key in lists if depth < 3 else ():
+        inner: list[Any] = []
+        above: list[dict[str, Any]] = []
+        for one, up in zip(flats, outer, strict=True):
+            plain = {f"{path.replace('[]', '')}.{k}".lstrip("."): v for k, v in one.items()}
+            kept = {k: v for k, v in {**up, **plain}.items() if not isinstance(v, list)}
+            for element in one.get(key) or ():
+                if isinstance(element, dict) and len(inner) < 4 * N_ROWS:
+                    inner.append(element)
+                    above.append(kept)
+        yield from _nested(inner, file, f"{path}.{key}[]".lstrip("."), above, depth + 1)
+
+
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, list):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def joined(units: list[Unit]) -> list[Unit]:
+    """Units of files of one pattern as one, where their columns are alike."""
+    found: dict[tuple[str, str], Unit] = {}
+    for unit in units:
+        known = found.setdefault((unit.path, unit.sheet), unit)
+        if known is not unit:
+            for name in {**known.columns, **unit.columns}:
+                new = unit.columns[name].cells if name in unit.columns else [""] * unit.n_rows
+                old = known.columns.get(name) or Column(name, [""] * known.n_rows)
+                known.columns[name] = Column(name, old.cells + new)
+            known.n_rows += unit.n_rows
+            known.own |= unit.own
+    return list(found.values())

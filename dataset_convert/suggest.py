@@ -1,0 +1,555 @@
+"""`--suggest FOLDER`: a commented YAML of which file is which table, with questions in words."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from dataset_convert import raw, schema
+from dataset_convert.common.files import write_whole
+from dataset_convert.dates import find_date_order, moment
+from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, read_units
+from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
+
+MAX_QUESTIONS: Final = 3
+_THIS: Final = "THIS_FILE"
+_RELATED: Final = 0.67
+"""Share of accounts known to another table above which nobody is asked about it."""
+_DISTINCT: Final = 0.6
+"""Share of rows with an id of their own above which a table may be one of accounts."""
+_BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
+_SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
+_B, _I = schema.BRAND, schema.INFLUENCER
+
+_TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
+"""A hashtag, or a word at the very beginning that a sign parts from the rest."""
+Places = list[tuple[str | None, str]]
+
+
+def _account(own: str | None) -> dict[str, Places]:
+    of_side: Places = [(own, "handle"), (None, "handle"), (own, "id"), (own, "name")]
+    return {
+        "id": [*of_side, (None, "id"), (None, "name")],
+        **{x: [(own, x), (None, x)] for x in ("name", "biography", "category", "followers")},
+    }
+
+
+_ANYBODY: Places = [(side, x) for x in ("handle", "name", "id") for side in (None, _I, _B)]
+_SLOTS: Final[dict[str, dict[str, Places]]] = {
+    _ACCOUNTS: {"role": [(None, "role")], **_account(None)},
+    _BRANDS: _account(_B),
+    _INFLUENCERS: _account(_I),
+    raw.COLLABORATIONS: {
+        "brand": [(_B, "handle"), (_B, "name"), (_B, "id")],
+        "influencer": [
+            (_I, "handle"), (_I, "name"), (_I, "id"), (None, "handle"), (None, "name")
+        ],
+        "timestamp": [(None, "timestamp")],
+        "competence": [(None, "engagement")],
+    },
+    raw.POSTS: {
+        "account": _ANYBODY,
+        **{x: [(None, x)] for x in ("text", "timestamp", "likes", "comments", "labels", "image")},
+    },
+    raw.AUDIENCE: {
+        "member": [(None, "member")],
+        "account": _ANYBODY,
+        **{x: [(None, x)] for x in ("text", "timestamp", "labels", "image")},
+    },
+    raw.SPLITS: {"part": [(None, "part")], "brand": [(_B, "handle"), (_B, "name"), *_ANYBODY]},
+}  # fmt: skip
+_NEEDED: Final = {
+    _ACCOUNTS: ("id", "role"),
+    _BRANDS: ("id",),
+    _INFLUENCERS: ("id",),
+    raw.COLLABORATIONS: ("brand", "influencer"),
+    raw.POSTS: ("account", "text"),
+    raw.AUDIENCE: ("account", "member"),
+    raw.SPLITS: ("brand", "part"),
+}
+# Columns that few tables have say more: who has a brand and an influencer lists collaborations, who
+# has likes lists posts. What a file is called outweighs two columns; whose accounts another table
+# names outweighs both.
+_BASE: Final = {raw.COLLABORATIONS: 2.0, raw.POSTS: 1.5, raw.AUDIENCE: 3.0, raw.SPLITS: 4.0,
+                _ACCOUNTS: 4.0, _BRANDS: 1.0, _INFLUENCERS: 1.0}  # fmt: skip
+
+
+@dataclass
+class Found:
+    """A table that was found: where it stands, and our columns -> theirs."""
+
+    unit: Unit
+    columns: dict[str, str]
+    score: float
+    files: list[str] = field(default_factory=list)
+
+    def column(self, ours: str) -> Column:
+        """Returns a column by our name."""
+        return self.unit.columns[self.columns[ours]]
+
+
+def suggest(folder: Path, problems: Problems) -> tuple[str, list[str]]:
+    """Returns a configuration for a folder, and what it says of it in words.
+
+    Raises:
+        ConversionError: It holds no table, or none with collaborations or posts.
+    """
+    if not folder.is_dir():
+        problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
+    suggestion = _Suggestion(folder, read_units(folder, problems))
+    return suggestion.text(), suggestion.told
+
+
+class _Suggestion:
+    """What is thought of a folder."""
+
+    def __init__(self, folder: Path, units: list[Unit]) -> None:
+        self.folder, self.units = folder, units
+        self.questions: list[str] = []
+        self.told: list[str] = []
+        self.comments: list[str] = []
+        self.tables: dict[str, Found] = {}
+        self.from_: dict[str, str] = {}
+        self._assign()
+        self._join()
+        self._complete()
+        self._ask_joins()
+
+    # --- which unit is which table
+
+    def _assign(self) -> None:
+        fits = [self._fits(unit) for unit in self.units]
+        pairs = [fit[raw.COLLABORATIONS] for fit in fits if raw.COLLABORATIONS in fit]
+        chosen: dict[str, list[Found]] = {}
+        best = max((p for p in pairs if _is_best(p, fits)), key=lambda p: p.score, default=None)
+        for unit, fit in zip(self.units, fits, strict=True):
+            for table, ours in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer")):
+                if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
+                    fit[table].score -= 3
+                elif best and table in fit and best.unit is not unit:
+                    fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
+            if fit:
+                table = max(fit, key=lambda name: fit[name].score)
+                chosen.setdefault(table, []).append(fit[table])
+            elif len(unit.columns) > 1 and not unit.path:
+                names = ", ".join(list(unit.columns)[:6])
+                self._ask(
+                    f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
+                )
+        if raw.COLLABORATIONS not in chosen and pairs:
+            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda p: p.score)]
+        for table, candidates in chosen.items():
+            # Of two alike the one whose name comes last, which is the newer one of dated names.
+            first, *others = sorted(
+                candidates, key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True
+            )
+            first.files = list(first.unit.files)
+            self.tables[table] = first
+            for other in others:
+                self._also(table, first, other)
+
+    def _fits(self, unit: Unit) -> dict[str, Found]:
+        found = {}
+        for table, slots in _SLOTS.items():
+            columns: dict[str, str] = {}
+            for ours, places in slots.items():
+                best = _best(unit, places, set(columns.values()))
+                if best:
+                    columns[ours] = best
+            if not columns.keys() >= set(_NEEDED[table]):
+                continue
+            score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
+            score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
+            if table in _SIDE_OF:
+                sides = {side for side, _ in unit.columns[columns["id"]].names}
+                score += 1.5 * (_SIDE_OF[table] in sides)
+                score -= 1.5 * len(sides - {_SIDE_OF[table], None})
+                score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
+            found[table] = Found(unit, columns, score)
+        if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
+            found[raw.POSTS].score -= 1
+        return found
+
+    def _also(self, table: str, first: Found, other: Found) -> None:
+        same = _same(table, first, other)
+        inner = other.unit.files == first.unit.files and bool(other.unit.path)
+        if same > 0.5:
+            if not inner:
+                self.comments.append(f"{other.unit.title} holds the same {table} and is not read.")
+            return
+        alike = first.columns == other.columns and first.unit.path == other.unit.path
+        if alike and not (first.unit.sheet or other.unit.sheet):
+            first.files += other.unit.files
+            (first.unit,) = joined([first.unit, other.unit])
+            return
+        self._ask(
+            f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5
+        )
+
+    # --- which columns join
+
+    def _join(self) -> None:
+        """Chooses the column of ids that most other tables know."""
+        for table, side in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer"), (_ACCOUNTS, None)):
+            if table not in self.tables:
+                continue
+            mine = self.tables[table]
+            uses = [
+                (found, ours) for name, found in self.tables.items() if found.unit is not mine.unit
+                for ours in found.columns
+                if ours == side or (side is None and ours in ("brand", "influencer"))
+                or (ours == "account" and side != "brand")
+            ]  # fmt: skip
+            ids = [c for c in mine.unit.columns.values() if c.is_a("handle") and _unique(c) > 0.7]
+            ids = sorted(ids, key=lambda c: c.name != mine.columns["id"])
+            scores = [sum(_best_join(found, ours, one)[0] for found, ours in uses) for one in ids]
+            if not scores:
+                continue
+            best = scores.index(max(scores))
+            if scores[best] < scores[0] + 0.2:
+                best = 0
+            if best or ids[0].name != mine.columns["id"]:
+                taken = [ours for ours, name in mine.columns.items() if name == ids[best].name]
+                for ours in taken:
+                    del mine.columns[ours]
+                mine.columns["id"] = ids[best].name
+            for found, ours in uses:
+                share, name = _best_join(found, ours, ids[best])
+                if share > _overlap(found.column(ours), ids[best]) + 0.2:
+                    found.columns = {k: v for k, v in found.columns.items() if v != name}
+                    found.columns[ours] = name
+
+    def _ask_joins(self) -> None:
+        known: dict[str, set[str]] = {}
+        for table in (_BRANDS, _INFLUENCERS, _ACCOUNTS):
+            if table in self.tables:
+                known[table] = self.tables[table].column("id").ids
+        for name, ours, tables in (
+            (raw.COLLABORATIONS, "brand", (_BRANDS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, "influencer", (_INFLUENCERS, _ACCOUNTS)),
+            (raw.POSTS, "account", (_INFLUENCERS, _BRANDS, _ACCOUNTS)),
+        ):
+            ids = set[str]().union(*(known.get(table, set()) for table in tables))
+            if name in self.tables and ids:
+                column = self.tables[name].column(ours)
+                share = len(column.ids & ids) / max(1, len(column.ids))
+                if share < _RELATED:
+                    where = " or ".join(self.tables[x].unit.title for x in tables if x in known)
+                    mine = f"'{column.name}' of {self.tables[name].unit.title}"
+                    self._ask(
+                        f"Only {share:.0%} of the accounts in {mine} stand in {where}: is another "
+                        "column meant?",
+                        1,
+                    )
+
+    # --- what is not there, or unclear
+
+    def _complete(self) -> None:
+        has = self.tables
+        for table in (_BRANDS, _INFLUENCERS):
+            if table in has or _ACCOUNTS in has:
+                continue
+            ours = _SIDE_OF[table]
+            source = self._source_of(table)
+            if source not in has or (table == _BRANDS and source == raw.POSTS):
+                there = ", ".join(unit.title for unit in self.units)
+                raise ConversionError(
+                    f"{self.folder}: found {there}; wanted a table of {table}, or one of "
+                    "collaborations with a column of brands and one of influencers."
+                )
+            self.from_[table] = source
+            mine, id_ = has[source], ours if source == raw.COLLABORATIONS else "account"
+            slots = {x: [y for y in places if y[0] == ours or (x != "category" and ours == _I)]
+                     for x, places in _account(ours).items() if x != "id"}  # fmt: skip
+            columns = {"id": mine.columns[id_]}
+            for x, places in slots.items():
+                best = _best(mine.unit, places, {*columns.values(), *mine.columns.values()})
+                if best:
+                    columns[x] = best
+            has[table] = Found(mine.unit, columns, 0)
+            n = len(mine.column(id_).ids)
+            self.comments.append(
+                f"There is no list of {table}: the {n:,} that '{columns['id']}' of "
+                f"{mine.unit.title} names are taken."
+            )
+        for name, found in has.items():
+            if name not in self.from_:
+                self._ask_values(name, found)
+        self._tell_platforms()
+
+    def _source_of(self, table: str) -> str:
+        """The table that names accounts which have no table of their own."""
+        pairs, posts = self.tables.get(raw.COLLABORATIONS), self.tables.get(raw.POSTS)
+        if table == _INFLUENCERS and posts and not posts.unit.path:
+            share = _overlap(pairs.column("influencer"), posts.column("account")) if pairs else 1.0
+            return raw.POSTS if share > _RELATED else raw.COLLABORATIONS
+        return raw.COLLABORATIONS if pairs else raw.POSTS
+
+    def _tell_platforms(self) -> None:
+        """Maps the platform where one name stands for accounts on several."""
+        for table in (_INFLUENCERS, _ACCOUNTS):
+            found = self.tables.get(table)
+            column = found and _best(found.unit, [(None, "platform")], set())
+            if not found or not column or _unique(found.column("id")) == 1:
+                continue
+            cells = zip(found.column("id").cells, found.unit.columns[column].cells, strict=True)
+            seen: dict[str, set[str]] = {}
+            for account, cell in cells:
+                seen.setdefault(account.strip().lower(), set()).add(cell.strip().lower())
+            if max(map(len, seen.values())) > 1:
+                for name in (table, raw.COLLABORATIONS, raw.POSTS):
+                    mine = self.tables.get(name)
+                    theirs = mine and _best(
+                        mine.unit, [(None, "platform")], set(mine.columns.values())
+                    )
+                    if mine and theirs:
+                        mine.columns["platform"] = theirs
+                self.comments.append(
+                    "Names on several platforms are accounts of their own, name@platform; a column "
+                    "'person' that says who is one person would join them."
+                )
+
+    def _ask_values(self, name: str, found: Found) -> None:
+        for ours in ("timestamp", "competence"):
+            if ours not in found.columns:
+                continue
+            column = found.column(ours)
+            read, told = {
+                "timestamp": (moment, find_date_order(column.filled)),
+                "competence": (number, find_decimal_sign(column.filled)),
+            }[ours]
+            if told is None and any(_is_ambiguous(read, cell) for cell in column.filled[:300]):
+                option = "dates: dmy or mdy" if ours == "timestamp" else "decimal: '.' or ','"
+                e_g = next(cell for cell in column.filled if _is_ambiguous(read, cell))
+                self._ask(
+                    f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. {e_g}: "
+                    f"which? Say it by '{option}' in {name}.", 3
+                )  # fmt: skip
+
+    def _ask(self, question: str, rank: int) -> None:
+        self.questions.append(f"{rank}{question}")
+
+    # --- as text
+
+    def text(self) -> str:
+        """Returns the YAML."""
+        body = ["source:"]
+        influencers = self.tables.get(_INFLUENCERS) or self.tables[_ACCOUNTS]
+        if "category" in influencers.columns and _INFLUENCERS not in self.from_:
+            body.append("  category_of_influencers: profile  # what they say of themselves")
+        body += self._captions()
+        body.append("  tables:")
+        for table in _SLOTS:
+            if table in self.tables:
+                body += self._table(table, self.tables[table])
+        body += self._features()
+        asked = [x[1:] for x in sorted(self.questions)][:MAX_QUESTIONS]
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
+        told = [*self.comments, *(f"? {line}" for line in asked)]
+        given = shlex.quote(str(self.folder))
+        self.told = [
+            *map(_one_line, told),
+            f"Next: python -m dataset_convert --source tables --input {given} --name {name} "
+            f"--config {_THIS}",
+        ]
+        title = "# Suggested by names and values; lines with a ? ask what these do not tell."
+        return "\n".join([title, *(f"# {line}" for line in self.told), *body, ""])
+
+    def _captions(self) -> Iterator[str]:
+        if raw.COLLABORATIONS in self.tables:
+            return
+        posts = self.tables.get(raw.POSTS)
+        brands = (self.tables.get(_BRANDS) or self.tables[_ACCOUNTS]).column("id").ids
+        texts = posts.column("text").filled if posts else []
+        tags = Counter(
+            tag for text in texts for tag in set(re.findall(_TAG, text.lower())) & set(TAGS)
+        )
+        named_ = sum(
+            any(x.rstrip(".") in brands for x in re.findall(r"@([\w.]+)", text.lower()))
+            for text in texts
+        )
+        if not tags or not named_:
+            found = ", ".join(unit.title for unit in self.units)
+            raise ConversionError(
+                f"{self.folder}: found {found}; wanted a table of collaborations (a column of "
+                "brands and one of influencers), or captions that name brands and carry tags such "
+                "as #ad."
+            )
+        words = ", ".join(tag for tag, _ in tags.most_common())
+        yield "  # There is no list of collaborations: captions with such a tag that name a brand"
+        yield "  # are taken as such, and make no features."
+        yield f"  from_captions: {{tags: [{words}], mentions: brands}}"
+
+    def _table(self, table: str, found: Found) -> Iterator[str]:
+        unit = found.unit
+        more = " or more" * (unit.n_rows >= N_ROWS)
+        yield f"    {table}:  # {_one_line(unit.title)}, {unit.n_rows:,} rows{more}"
+        if table in self.from_:
+            yield f"      from: {self.from_[table]}"
+        else:
+            files = found.files[0] if len(found.files) == 1 else found.files
+            yield f"      files: {_scalar(files)}"
+            given = {"sheet": unit.sheet, "header_row": unit.header_row, "path": unit.path}
+            for key, value in given.items():
+                if value or value == 0:
+                    yield f"      {key}: {_scalar(value)}"
+        yield "      columns:"
+        for ours, theirs in found.columns.items():
+            if not (table in self.from_ and ours == "id"):
+                yield f"        {ours}: {_scalar(theirs)}"
+        if table in self.from_ and list(found.columns) == ["id"]:
+            yield "        {}"
+        if table == raw.COLLABORATIONS:
+            yield from self._chosen_rows(found)
+        facts = self._facts(table, found)
+        if facts:
+            yield f"      facts: {_scalar(facts)}  # for people and filters; no model sees them"
+
+    def _facts(self, table: str, found: Found) -> dict[str, str]:
+        facts: dict[str, str] = {}
+        for fact in schema.FACT_TYPES:
+            taken = {theirs for ours, theirs in found.columns.items() if ours != fact}
+            best = _best(found.unit, [(None, fact)], {*taken, *facts.values()})
+            if best and "id" in found.columns and table not in self.from_:
+                facts[fact] = best
+        return facts
+
+    def _chosen_rows(self, found: Found) -> Iterator[str]:
+        unit = found.unit
+        brand = found.column("brand").cells
+        others = found.column("influencer").cells
+        n_gaps = sum(not b.strip() and bool(o.strip()) for b, o in zip(brand, others, strict=True))
+        if brand and brand[0].strip() and n_gaps > 0.2 * len(brand):
+            yield "      # An empty cell means the one above."
+            yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
+        status = _best(unit, [(None, "status")], set(found.columns.values()))
+        status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
+        if status:
+            counts = Counter(cell.strip() for cell in unit.columns[status].filled).most_common(8)
+            if len(counts) > 1:
+                said = ", ".join(f"{value} ({n})" for value, n in counts)
+                self._ask(
+                    f"Which rows of {unit.title} are collaborations? '{status}' says {said}. Now "
+                    "all are: take the # from 'where' below, and list what counts.",
+                    0,
+                )
+                values = _scalar([" ".join(value.split()) for value, _ in counts])
+                yield f"      # where: {{{_scalar(status)}: {values}}}"
+
+    def _features(self) -> Iterator[str]:
+        n = len({x for t in (_BRANDS, _INFLUENCERS, _ACCOUNTS) if t in self.tables
+                 for x in self.tables[t].column("id").ids})  # fmt: skip
+        lines = []
+        if n < 660:
+            for stream, modality in ((raw.POSTS, "content"), (raw.AUDIENCE, "audience")):
+                if stream in self.tables:
+                    n_topics = max(2, n // 30)
+                    lines.append(f"  {modality}_topics: {{extractor: lda, n_topics: {n_topics}}}")
+            lines.append("  attributes: {extractor: lexicon, minimum_accounts: 2}")
+        if lines:
+            yield f"features:  # fewer than usual: there are but {n} accounts"
+            yield from lines
+        pairs = self.tables.get(raw.COLLABORATIONS)
+        known = self.tables.get(_BRANDS) or self.tables[_ACCOUNTS]
+        brands = pairs.column("brand") if pairs else known.column("id")
+        if len(brands.ids) < 8:
+            yield "splits: {n_valid: 0, n_test: 0}  # too few brands: all are learnt from"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
+def _is_best(pair: Found, fits: list[dict[str, Found]]) -> bool:
+    fit = next(fit for fit in fits if fit.get(raw.COLLABORATIONS) is pair)
+    return max(fit.values(), key=lambda found: found.score) is pair
+
+
+def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
+    found = [
+        (score - 0.08 * rank + 0.05 * (name in unit.own), -place, name)
+        for rank, (side, one) in enumerate(places)
+        for place, (name, column) in enumerate(unit.columns.items())
+        if name not in used and (score := column.names.get((side, one), 0)) and column.is_a(one)
+    ]
+    return max(found)[2] if found else None
+
+
+def _overlap(one: Column, other: Column) -> float:
+    """The share of accounts of a column that another one knows."""
+    return len(one.ids & other.ids) / max(1, len(one.ids))
+
+
+def _same(table: str, *both: Found) -> float:
+    """The share of the smaller table's rows that another one has too."""
+    keys = [x for x in (*_NEEDED[table], "timestamp") if all(x in one.columns for one in both)]
+    rows: list[set[tuple[str, ...]]] = []
+    for one in both:
+        columns = [_filled_down(one.column(key).cells) for key in keys]
+        rows.append(set(zip(*columns, strict=True)))
+    return len(rows[0] & rows[1]) / max(1, min(map(len, rows)))
+
+
+def _filled_down(cells: list[str]) -> list[str]:
+    def below(above: str, cell: str) -> str:
+        return cell.strip() or above
+
+    return list(accumulate(cells, below))
+
+
+def _unique(column: Column) -> float:
+    return len(set(column.filled)) / max(1, len(column.cells))
+
+
+def _best_join(found: Found, ours: str, ids: Column) -> tuple[float, str]:
+    """The share of a table's accounts that are known, by the column of it that fits best."""
+    others = {
+        name
+        for key, name in found.columns.items()
+        if key in ("brand", "influencer") and key != ours
+    }
+    columns = [found.column(ours), *found.unit.columns.values()]
+    shares = [
+        (_overlap(c, ids) if c.name not in others and c.is_a("handle") else 0.0, -i, c.name)
+        for i, c in enumerate(columns)
+    ]
+    share, _, name = max(shares)
+    return share, name
+
+
+def _is_ambiguous(read: Any, cell: str) -> bool:
+    try:
+        read(cell)
+    except AmbiguousValue:
+        return True
+    except BadValue:
+        return False
+    return False
+
+
+def _scalar(value: Any) -> str:
+    """A value in one line of YAML."""
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problems) -> list[str]:
+    """Writes a suggestion; returns lines for the person who asked.
+
+    Raises:
+        ConversionError: There is nothing to suggest, or a file stands there already.
+    """
+    if path.exists() and not force:
+        raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
+    text, told = suggest(folder, problems)
+    write_whole(path, text.replace(_THIS, shlex.quote(str(path))).encode())
+    return [f"Written: {path}", *(line.replace(_THIS, shlex.quote(str(path))) for line in told)]
