@@ -123,7 +123,7 @@ def test_names_of_accounts_are_no_topic_words(place: Path) -> None:
     converted()
     words = json.loads(
         (place / "dataset" / "own" / "features" / "content_topics" / "topics.json").read_text()
-    )["words"]
+    )["fitted"]["words"]
     assert "coast" in words
     assert "labelhouse3" not in words
 
@@ -381,7 +381,7 @@ def test_bad_input_leaves_the_old_data_set_alone(
         (
             [],
             "features: {content_visual: {object_threshold: 7}}",
-            "option 'object_threshold'",
+            "content_visual: Key 'object_threshold' must be at most 1",
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
