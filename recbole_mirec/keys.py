@@ -104,6 +104,15 @@ class Negatives(BaseModel):
         return self
 
 
+class Clipping(BaseModel):
+    """Entries of `clip_grad_norm`, with torch's defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_norm: Positive
+    norm_type: Positive = 2.0
+
+
 class EvalArgs(BaseModel):
     """Entries of `eval_args`, which can ask for protocol known-brand alone, RecBole's default."""
 
@@ -185,7 +194,8 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Columns | None, "load_col unload_col unused_col"),
     (Names | None, "additional_feat_suffix alias_of_user_id alias_of_item_id normalize_field"),
     (Names, "numerical_features"),
-    (dict[str, Number] | None, "threshold clip_grad_norm"),
+    (Clipping | None, "clip_grad_norm"),
+    (dict[str, Number] | None, "threshold"),
     (dict[str, Text] | None, "preload_weight"),
     (dict[str, Count] | None, "seq_len"),
     (dict[str, Intervals] | None, "val_interval"),
@@ -231,6 +241,7 @@ def value_problems(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[
     except ValidationError as error:
         parts = {
             "train_neg_sample_args": [*Negatives.model_fields],
+            "clip_grad_norm": [*Clipping.model_fields],
             "eval_args": [*EvalArgs.model_fields],
         }
         return problems_of(error, parts=parts)

@@ -24,6 +24,7 @@ def log_level() -> Iterator[None]:
     root.setLevel(before)
     for handler in set(root.handlers) - set(handlers):
         root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="session")

@@ -135,6 +135,8 @@ def test_which_variants_read_a_key() -> None:
         ({"log_wandb": True}, "Key 'log_wandb' must be False: a run is recorded in its own"),
         # keys of RecBole of which only the default is known
         ({"clip_grad_norm": [1]}, "Key 'clip_grad_norm' must be a mapping. Received: [1]."),
+        ({"clip_grad_norm": {}}, "Key 'clip_grad_norm: max_norm' is missing."),
+        ({"clip_grad_norm": {"max_norm": 5, "norm": 1}}, "Unknown key 'clip_grad_norm: norm'."),
         ({"model": "NCL", "ssl_temp": "x"}, "Key 'ssl_temp' must be a number. Received: 'x'."),
         # negatives and folds
         ({"train_neg_sample_args": {"num": 2}}, "Unknown key 'train_neg_sample_args: num'. Valid:"),

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc"),
 ]
 
-N_KILLS, N_TRIALS = 4, 8
+N_KILLS, N_TRIALS = 10, 8
 PARENT_ONLY = 1
 SPACE = "learning_rate loguniform -7,-1\nembedding_size choice [8,16,32]\n"
 
