@@ -333,7 +333,7 @@ def kinds_of(
         for key, value in SCHEMA_KEYS.items():
             rules[key] = _that(partial(eq, value), f"stay {value!r} {words}; leave it out")
         for key, reason in FOREIGN_KEYS.items():
-            default = (None, defaults.get(key))
+            default = [defaults.get(key)]
             rules[key] = _that(default.__contains__, f"be left out {words}: {reason}")
     else:
         wanted = "be left out: the split that it names would be another; set eval_args"

@@ -155,6 +155,7 @@ def test_which_variants_read_a_key() -> None:
         ({"folds": 5, "fold": 1, "protocol": "known-brand"}, "(folds=5, protocol=known-brand)"),
         # what data sets of our schema have no place for
         ({"val_interval": {}}, "Key 'val_interval' must be left out for a data set in files of"),
+        ({"numerical_features": None}, "Key 'numerical_features' must be left out for a data set"),
         ({"USER_ID_FIELD": "user_id"}, "Key 'USER_ID_FIELD' must stay 'brand_id' for a data set"),
         # evaluations
         ({"eval_args": "full"}, "Key 'eval_args' must be a mapping. Received: 'full'."),
