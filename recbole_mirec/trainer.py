@@ -232,8 +232,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         """RecBole's training loop and arguments, with the state of every evaluated epoch on disk.
 
         Without `valid_data` nothing ends it early, and the last epoch is kept. Checkpoints that are
-        not `saved` go with the trainer. A progress bar is drawn only where standard
-        error is a terminal.
+        not `saved` go with the trainer. A progress bar is drawn only where standard error is a
+        terminal.
         """
         if self.dataset is None:
             self._passing = None if saved else TemporaryDirectory(prefix="recbole_mirec-")
