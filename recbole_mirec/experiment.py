@@ -26,6 +26,7 @@ from recbole_mirec.data.dataset import EvaluationSplit, MirecDataset, SplitDatas
 from recbole_mirec.data.sampling import evaluation_loader, evaluation_loaders, training_loader
 from recbole_mirec.registry import is_ours, require_packages
 from recbole_mirec.results import (
+    PARTS,
     Evaluation,
     Figures,
     evaluate_scores,
@@ -111,16 +112,24 @@ def prepare(
 
 
 def open_data(
-    config: MirecConfig, *, closed_parts: Collection[str] = ()
+    config: MirecConfig, *, closed_parts: Collection[str] = (), needed: Collection[str] = ()
 ) -> tuple[SplitDataset, Any]:
     """The data set, built, and its training part.
 
     Raises:
-        UsageError: the data cannot be used, or `valid_metric` cannot be computed on them.
+        UsageError: the data cannot be used, have no brands of a `needed` part, or `valid_metric`
+            cannot be computed on them.
     """
     dataset = load_dataset(config)
     dataset.closed_parts = frozenset(closed_parts)
-    return dataset, training_part(config, dataset)
+    training = training_part(config, dataset)
+    if lacking := [PARTS[part] for part in needed if part not in dataset.pairs]:
+        raise UsageError(
+            f"Data set '{config['dataset']}' has no {' and no '.join(lacking)} part under protocol "
+            f"{config['protocol']}, so there is nothing to compare models by. Convert it with "
+            f"n_valid and n_test above 0, or ask for folds, which make both parts of its brands."
+        )
+    return dataset, training
 
 
 def training_part(config: MirecConfig, dataset: SplitDataset) -> Any:
@@ -194,7 +203,8 @@ class ExperimentResult:
         fold: of `folds` of a cross-validation, the test part; 0: none.
         synthetic: whether the data set says that it is synthetic.
         valid, test: results of the best epoch; None where the data set has no such part.
-        best_epoch: the one of the `n_epochs` that `valid_metric` chose, counted from 1.
+        best_epoch: the one of the `n_epochs` that `valid_metric` chose, counted from 1; the last
+            one where there is no validation part.
         seconds: from the first to the last line of the experiment.
         notes: what a reader of the figures has to know.
     """
@@ -274,7 +284,7 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         "best_epoch": trainer.best_epoch + 1,
         "n_epochs": trainer.n_epochs(),
         "seconds": round(time.perf_counter() - started, 2),
-        "notes": experiment_notes(config, valid, test),
+        "notes": experiment_notes(config, {schema.VALID: valid, schema.TEST: test}),
     }
     record |= told | {"status": "finished", "history": trainer.history}
     for part in parts:
@@ -388,9 +398,15 @@ def train(
     After each validated epoch `after_epoch` is called with its number, from 0, and its score.
     """
     trainer = experiment.trainer
+    valid = evaluation_loader(experiment.dataset, schema.VALID)
+    if valid is None and not trainer.finished:
+        getLogger().info(
+            f"The data set has no validation part: {experiment.config['model']} trains its preset "
+            f"{trainer.epochs} epochs, nothing stops it early, and the last one is kept."
+        )
     trainer.fit(
         trainer.train_data,
-        evaluation_loader(experiment.dataset, schema.VALID),
+        valid,
         show_progress=bool(experiment.config["show_progress"]),
         callback_fn=after_epoch,
     )

@@ -1,6 +1,6 @@
 """Metrics of a model on a part of a split: names, values, text, notes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,10 @@ SYNTHETIC = "(synthetic data)"
 FOLD_NOTE = (
     "Folds share the data set's features: what its conversion fitted, such as topics, may know a "
     "fold's accounts, but never their collaborations."
+)
+NO_TEST_NOTE = (
+    "No test table: the data set has no test part. The model is for use (--predict BRAND); figures "
+    "to report need n_test above 0 at the conversion, or folds."
 )
 # A pool with a larger share of positives says little about a ranking.
 CROWDED = 0.5
@@ -74,16 +78,23 @@ def protocol_title(protocol: str, folds: int, fold: int) -> str:
     return f"{protocol}, fold {fold} of {folds}" if folds else protocol
 
 
-def experiment_notes(config: Any, *evaluations: "Evaluation | None") -> tuple[str, ...]:
-    """What belongs beside the metrics of an experiment, of its parts where they are given."""
+def experiment_notes(
+    config: Any, parts: "Mapping[str, Evaluation | None] | None" = None
+) -> tuple[str, ...]:
+    """What belongs beside the metrics of an experiment, of its parts where they are given.
+
+    A part is None where the data set lacks it.
+    """
+    parts = parts or {}
     notes = [*_model_notes(config, new_brand=config["protocol"] == schema.NEW_BRAND)]
     notes += [FOLD_NOTE] if config["folds"] else []
     notes += [
         f"{found.positive_share:.0%} of the {PARTS[found.part]} part's candidates are positives: "
         f"any order of them looks good, and its figures say little."
-        for found in evaluations
+        for found in parts.values()
         if found is not None and found.positive_share > CROWDED
     ]
+    notes += [NO_TEST_NOTE] if parts.get(schema.TEST, ...) is None else []
     return tuple(notes)
 
 
@@ -327,17 +338,19 @@ def result_table(result: "ExperimentResult") -> str:
     data = data_title(result.dataset, synthetic=result.synthetic)
     protocol = protocol_title(result.protocol, result.folds, result.fold)
     parts = [part for part in (result.valid, result.test) if part is not None]
+    rows = [row for part in parts for row in _rows(part)]
+    chosen = f"chosen by validation {result.valid_metric}"
+    if result.valid is None:
+        chosen = "the last one, since there is no validation part to choose by"
+    tables = "per_brand.*.csv, per_category.*.csv where brands have categories, " if parts else ""
     return "\n".join(
         [
             f"{result.model} on {data}, protocol {protocol}, seed {result.seed}",
             "",
-            format_table(pd.DataFrame([row for part in parts for row in _rows(part)]), decimals=4),
-            "",
-            f"epoch {result.best_epoch} of {result.n_epochs}, chosen by validation "
-            f"{result.valid_metric}; {result.seconds:.0f} s",
+            *([format_table(pd.DataFrame(rows), decimals=4), ""] if rows else []),
+            f"epoch {result.best_epoch} of {result.n_epochs}, {chosen}; {result.seconds:.0f} s",
             *(f"Note: {note}" for note in result.notes),
-            f"Files: {result.run_folder} (per_brand.*.csv, per_category.*.csv where brands have "
-            f"categories, config.yaml, run.json, best.safetensors)",
+            f"Files: {result.run_folder} ({tables}config.yaml, run.json, best.safetensors)",
         ]
     )
 

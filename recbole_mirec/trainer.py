@@ -102,6 +102,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     """
 
     dataset: Any = None
+    _after_saving: Callable[[int], None] | None = None
 
     def attach(self, dataset: Any, train_data: Any, run_folder: Path) -> None:
         """Hand over what RecBole's constructor has no place for.
@@ -230,8 +231,9 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         """RecBole's training loop and arguments, with the state of every evaluated epoch on disk.
 
-        Without `valid_data` the last epoch it is. Checkpoints that are not `saved` go with the
-        trainer. A progress bar is drawn only where standard error is a terminal.
+        Without `valid_data` nothing ends it early, and the last epoch is kept. Checkpoints that are
+        not `saved` go with the trainer. A progress bar is drawn only where standard error is a
+        terminal.
         """
         if self.dataset is None:
             self._passing = None if saved else TemporaryDirectory(prefix="recbole_mirec-")
@@ -242,20 +244,24 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         if self.finished:
             return self.best_valid_score, self.best_valid_result
 
-        def after_epoch(epoch: int, valid_score: float) -> None:
+        def after_epoch(epoch: int, valid_score: float | None = None) -> None:
             loss = self.train_loss_dict[epoch]
-            self.history.append({"epoch": epoch, "train_loss": loss, "valid": valid_score})
+            validated = {} if valid_score is None else {"valid": valid_score}
+            self.history.append({"epoch": epoch, "train_loss": loss} | validated)
             self.finished = self.cur_step > self.stopping_step or epoch + 1 >= self.epochs
             self._save_last(epoch)
             if verbose and time.monotonic() - self._told >= SECONDS:
                 self._told = time.monotonic()
-                self.logger.info(
-                    f"epoch {epoch + 1} of at most {self.epochs}: training loss {loss:.4f}, "
-                    f"validation {self.config['valid_metric']} {valid_score:.4f}"
-                )
-            if callback_fn is not None:
+                of, said = f"of {self.epochs}", f"training loss {loss:.4f}"
+                if valid_score is not None:
+                    of = f"of at most {self.epochs}"
+                    said += f", validation {self.config['valid_metric']} {valid_score:.4f}"
+                self.logger.info(f"epoch {epoch + 1} {of}: {said}")
+            if callback_fn is not None and valid_score is not None:
                 callback_fn(epoch, valid_score)
 
+        # RecBole calls back after a validation only; without one it saves every epoch as the best.
+        self._after_saving = after_epoch if valid_data is None else None
         show_progress = show_progress and sys.stderr.isatty()
         # The thread that writes the curves hands its errors on without a name.
         with naming(Path(self.tensorboard.log_dir)):
@@ -265,7 +271,7 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
         """Stages of RaCT hand over plain tensors, which its own loading can read safely."""
         state = {"state_dict": self.model.state_dict(), "epoch": epoch}
         checkpoint.save_state(Path(saved_model_file), state)
-        self._save_checkpoint(epoch)
+        checkpoint.save_state(self.run_folder / BEST, self._model_state(epoch))
 
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> Any:
         score, found = super()._valid_epoch(valid_data, show_progress)
@@ -313,6 +319,8 @@ class MirecTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, epoch: int, verbose: bool = True, **_named: Any) -> None:
         checkpoint.save_state(self.run_folder / BEST, self._model_state(epoch))
+        if self._after_saving is not None and epoch in self.train_loss_dict:
+            self._after_saving(epoch)
 
     def _save_last(self, epoch: int) -> None:
         sampler = self.train_data._sampler

@@ -94,7 +94,10 @@ def test_broken_files(name: str, folder: Path, capsys: pytest.CaptureFixture[str
         (["--protocol=newbrand"], "Received: 'newbrand'. Did you mean 'new-brand'?"),
         (["--valid_metric=AUC"], "valid_metric AUC is undefined on the validation part"),
         (["--valid_metric=cAUC"], "valid_metric cAUC needs categories"),
-        (["--protocol=known-brand"], "no split files for known-brand"),
+        (
+            ["--protocol=known-brand"],
+            "has no split of known-brand, and none can be drawn: no brand has three",
+        ),
         (["--dataset=nowhere"], "nowhere' does not exist. Convert your material"),
         ([f"--seed={'9' * 5000}"], "a whole number of too many digits."),
         ([f"--seed=[{'1,' * 40_000}]"], "Key 'seed' must be a whole number. Received: [1, 1, 1"),

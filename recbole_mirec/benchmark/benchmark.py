@@ -10,6 +10,7 @@ from recbole_mirec.benchmark.page import write_page
 from recbole_mirec.benchmark.plan import BenchmarkPlan, PlannedRun, folder_name, planned_runs
 from recbole_mirec.benchmark.portrait import portrait_of, portrait_run
 from recbole_mirec.benchmark.summary import (
+    PARTS,
     RUN_COLUMNS,
     BenchmarkResult,
     per_brand_frame,
@@ -60,7 +61,7 @@ def run_benchmark(
     # The data are read once a protocol before any run, so that what is wrong is said at once.
     for run in {run.protocol: run for run in reversed(runs)}.values():
         config = MirecConfig(config_dict=run.settings)
-        dataset, _ = open_data(config)
+        dataset, _ = open_data(config, needed=PARTS)
     identity = plan.identity(dataset.fingerprint())
     place = folder or ROOT / folder_name(identity)
     if report_only and not (place / IDENTITY_FILE).exists():

@@ -19,6 +19,8 @@ from recbole_mirec import compat as compat
 from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 INTER = "inter"
+# Side files of what filters and pages show.
+FACTS = tuple(f"{side}_facts" for side in schema.SIDES)
 TOKENS = (FeatureType.TOKEN.value, FeatureType.TOKEN_SEQ.value)
 
 
@@ -250,11 +252,25 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         return np.concatenate([self.pairs[name] for name in earlier if name in self.pairs])
 
     def fingerprint(self) -> str:
-        """Digest of the data set's files, to tell a checkpoint of other data."""
+        """Digest of the data set's files, to tell a checkpoint of other data.
+
+        Facts about accounts are left out: no model loads them, and they change from day to day.
+        """
         digest = hashlib.sha256()
         for path in sorted(Path(self.dataset_path).glob(f"{self.dataset_name}.*")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            if path.name.rpartition(".")[2] not in FACTS:
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
+
+
+def _without_empty_categories(data: AtomicData) -> AtomicData:
+    """The data with brands of no category as missing ones: files have an empty cell there."""
+    if schema.BRAND_CATEGORY not in data.brands:
+        return data
+    named = data.brands[schema.BRAND_CATEGORY].replace("", None)
+    if named.isna().all():
+        return replace(data, brands=data.brands.drop(columns=schema.BRAND_CATEGORY))
+    return replace(data, brands=data.brands.assign(**{schema.BRAND_CATEGORY: named}))
 
 
 class MirecDataset(SplitDataset):
@@ -274,7 +290,7 @@ class MirecDataset(SplitDataset):
                 f"Data set folder '{folder}' does not exist. Convert your material with "
                 f"`python -m dataset_convert --help`, or use --dataset=mirec-demo (synthetic)."
             )
-        self.atomic = read_atomic(folder, token)
+        self.atomic = _without_empty_categories(read_atomic(folder, token))
         # Such models of ours take features from the account tables instead of the batches.
         looks_up = getattr(self.config.model_class, "looks_features_up", False)
         context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not looks_up
@@ -319,6 +335,11 @@ class MirecDataset(SplitDataset):
         if protocol in self.atomic.splits:
             parts = self.atomic.splits[protocol]
         elif protocol == schema.KNOWN_BRAND:
+            if interactions[schema.BRAND_ID].value_counts().max() < 3:
+                raise UsageError(
+                    f"Data set '{self.dataset_name}' has no split of {protocol}, and none can be "
+                    f"drawn: no brand has three collaborations. Use protocol={schema.NEW_BRAND}."
+                )
             parts = splits.known_brand_split(interactions, seed=seed)
         else:
             counts = {"n_valid": n_valid, "n_test": config["test_brands"]}
@@ -326,7 +347,7 @@ class MirecDataset(SplitDataset):
         if not config["folds"]:
             return parts
         # over the brands of training and validation; the test brands stay out
-        rest = pd.concat([parts[schema.TRAIN], parts[schema.VALID]])
+        rest = pd.concat([parts[p] for p in (schema.TRAIN, schema.VALID) if p in parts])
         folds = {"n_folds": config["folds"], "fold": config["fold"]}
         return splits.new_brand_fold(brands, rest, **folds, n_valid=n_valid, seed=seed)
 
@@ -354,7 +375,7 @@ class MirecDataset(SplitDataset):
         known, tokens = of[side], self.field2id_token[schema.ACCOUNT_ID[side]]
         if known is None:
             return np.full(len(tokens), -1)
-        names = sorted({*of_brands} - {""})
+        names = sorted({*of_brands.dropna()})
         return pd.Categorical(known.reindex(tokens), categories=names).codes.astype(np.int64)
 
     def evaluation_split(self, part: str) -> EvaluationSplit | None:

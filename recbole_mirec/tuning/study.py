@@ -119,12 +119,7 @@ def run_study(plan: StudyPlan, *, folder: Path | None = None, root: Path = ROOT)
     if search.limit == sys.maxsize and plan.early_stop is None and plan.minutes is None:
         raise UsageError("The space is not finite, so this search would never end; set a limit.")
     config = MirecConfig(config_dict=dict(plan.settings))
-    dataset, _ = open_data(config, closed_parts=(schema.TEST,))
-    if dataset.evaluation_split(schema.VALID) is None:
-        raise UsageError(
-            f"Data set '{config['dataset']}' has no validation part under protocol "
-            f"{config['protocol']}, so trials cannot be compared."
-        )
+    dataset, _ = open_data(config, closed_parts=(schema.TEST,), needed=(schema.VALID,))
     identity = plan.identity(dataset.fingerprint())
     if folder is None:
         model, *names = (str(plan.settings[key]) for key in ("model", "dataset", "protocol"))

@@ -90,7 +90,11 @@ def test_a_share_of_the_brands_may_be_asked_for(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"valid_brands": 4, "test_brands": 1}, r"no split files for new-brand, .*: 4 and 1\.$"),
-        ({"protocol": "known-brand"}, r"no split files for known-brand, .* at most 2 a brand\.$"),
+        (
+            {"protocol": "known-brand"},
+            r"^Data set 'little' has no split of known-brand, and none can be drawn: no brand has "
+            r"three collaborations\. Use protocol=new-brand\.$",
+        ),
         ({"valid_brands": 1, "test_brands": 1, "folds": 9, "fold": 1}, r"for 9 folds, .*: 9\.$"),
     ],
 )

@@ -460,19 +460,6 @@ def test_an_interruption_does_not_count_as_time_of_the_study(
     assert clocks[-1] < 60
 
 
-def test_data_without_a_validation_part_are_refused_before_any_trial(
-    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MirecDataset, "evaluation_split", lambda *_: None)
-    with pytest.raises(UsageError) as caught:
-        run_study(make_plan(workplace), folder=tmp_path / "study")
-    assert str(caught.value) == (
-        "Data set 'mirec-tiny' has no validation part under protocol known-brand, so trials "
-        "cannot be compared."
-    )
-    assert not (tmp_path / "study").exists()
-
-
 @pytest.mark.parametrize(
     ("change", "line"),
     [
