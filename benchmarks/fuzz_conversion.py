@@ -118,7 +118,7 @@ def outcome(number: int, seed: int, place: Path) -> str:
     config.write_text(yaml.safe_dump(settings))
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     code, told = run("--suggest", str(raw), "--output", str(place / "suggested.yaml"))
-    if code not in (0, 2) or (code == 2 and told.count("Error: ") != 1):
+    if code not in (0, 2) or (code == 2 and told.lower().count("error: ") != 1):
         return f"--suggest: {code} {told}"
     words = ("--source", "tables", "--input", str(raw), "--name", "own", "--config", str(config))
     code, told = run(*words, "--output", str(place / "dataset"))
@@ -127,7 +127,7 @@ def outcome(number: int, seed: int, place: Path) -> str:
         return f"left behind: {left}"
     if code == 0:
         return "converted" if len(read_atomic(output, "own").interactions) else "no pairs"
-    lines = [line for line in told.splitlines() if line.startswith("Error: ")]
+    lines = [line for line in told.splitlines() if line.lower().startswith("error: ")]
     if code == 2 and len(lines) == 1:
         return "refused" if after == before else f"refused, and the old data set changed: {lines}"
     return f"exit code {code}: {told}"
@@ -151,6 +151,8 @@ def main() -> int:
             counts[found if is_right else "wrong"] += 1
             if not is_right:
                 print(f"folder {number}: {found}", flush=True)
+            if counts.total() % 100 == 0:
+                print(dict(counts), file=sys.stderr)
     print(", ".join(f"{what} {counts[what]:,}" for what in ("converted", "refused", "wrong")))
     return int(counts["wrong"] > 0)
 
