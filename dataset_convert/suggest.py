@@ -16,6 +16,7 @@ from dataset_convert.common.files import write_whole
 from dataset_convert.dates import find_date_order, moment
 from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, read_units
 from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.sources.table_settings import ACCOUNT_TABLES, REQUIRED
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
 
 MAX_QUESTIONS: Final = 3
@@ -25,7 +26,6 @@ _RELATED: Final = 0.67
 _DISTINCT: Final = 0.6
 """Share of rows with an id of their own above which a table may be one of accounts."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
-_SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
 _B, _I = schema.BRAND, schema.INFLUENCER
 
 _TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
@@ -70,15 +70,7 @@ _SLOTS: Final[dict[str, dict[str, Places]]] = {
     },
     raw.SPLITS: {"part": [(None, "part")], "brand": [(_B, "handle"), (_B, "name"), *_ANYBODY]},
 }  # fmt: skip
-_NEEDED: Final = {
-    _ACCOUNTS: ("id", "role"),
-    _BRANDS: ("id",),
-    _INFLUENCERS: ("id",),
-    raw.COLLABORATIONS: ("brand", "influencer"),
-    raw.POSTS: ("account", "text"),
-    raw.AUDIENCE: ("account", "member"),
-    raw.SPLITS: ("brand", "part"),
-}
+_NEEDED: Final = {**REQUIRED, raw.POSTS: frozenset(("account", "text"))}
 # Columns that few tables have say more: who has a brand and an influencer lists collaborations, who
 # has likes lists posts. What a file is called outweighs two columns; whose accounts another table
 # names outweighs both.
@@ -136,7 +128,7 @@ class _Suggestion:
         best = max(sure, key=lambda pair: pair.score, default=None)
         chosen: dict[str, list[Found]] = {}
         for unit, fit in zip(self.units, fits, strict=True):
-            for table, ours in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer")):
+            for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
                 if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
                     fit[table].score -= 3
                 elif best and table in fit and best.unit is not unit:
@@ -167,14 +159,14 @@ class _Suggestion:
                 best = _best(unit, places, set(columns.values()))
                 if best:
                     columns[ours] = best
-            if not columns.keys() >= set(_NEEDED[table]):
+            if not columns.keys() >= _NEEDED[table]:
                 continue
             score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
-            if table in _SIDE_OF:
-                sides = {side for side, _ in unit.columns[columns["id"]].names}
-                score += 1.5 * (_SIDE_OF[table] in sides)
-                score -= 1.5 * len(sides - {_SIDE_OF[table], None})
+            side = ACCOUNT_TABLES.get(table)
+            if side:
+                sides = {one for one, _ in unit.columns[columns["id"]].names}
+                score += 1.5 * (side in sides) - 1.5 * len(sides - {side, None})
                 score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
             found[table] = Found(table, unit, columns, score)
         if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
@@ -204,7 +196,7 @@ class _Suggestion:
 
     def _join(self) -> None:
         """Chooses the column of ids that most other tables know."""
-        for table, side in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer"), (_ACCOUNTS, None)):
+        for table, side in ACCOUNT_TABLES.items():
             if table not in self.tables:
                 continue
             mine = self.tables[table]
@@ -234,13 +226,10 @@ class _Suggestion:
                     found.columns[ours] = name
 
     def _ask_joins(self) -> None:
-        known: dict[str, set[str]] = {}
-        for table in (_BRANDS, _INFLUENCERS, _ACCOUNTS):
-            if table in self.tables:
-                known[table] = self.tables[table].column("id").ids
+        known = {x: self.tables[x].column("id").ids for x in ACCOUNT_TABLES if x in self.tables}
         for name, ours, tables in (
-            (raw.COLLABORATIONS, "brand", (_BRANDS, _ACCOUNTS)),
-            (raw.COLLABORATIONS, "influencer", (_INFLUENCERS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, _B, (_BRANDS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, _I, (_INFLUENCERS, _ACCOUNTS)),
             (raw.POSTS, "account", (_INFLUENCERS, _BRANDS, _ACCOUNTS)),
         ):
             ids = set[str]().union(*(known.get(table, set()) for table in tables))
@@ -260,10 +249,9 @@ class _Suggestion:
 
     def _complete(self) -> None:
         has = self.tables
-        for table in (_BRANDS, _INFLUENCERS):
+        for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
             if table in has or _ACCOUNTS in has:
                 continue
-            ours = _SIDE_OF[table]
             source = self._source_of(table)
             if source not in has or (table == _BRANDS and source == raw.POSTS):
                 there = ", ".join(unit.title for unit in self.units)
@@ -425,7 +413,7 @@ class _Suggestion:
                 yield f"      # where: {{{_scalar(status)}: {values}}}"
 
     def _features(self) -> Iterator[str]:
-        n = len({x for t in (_BRANDS, _INFLUENCERS, _ACCOUNTS) if t in self.tables
+        n = len({x for t in ACCOUNT_TABLES if t in self.tables
                  for x in self.tables[t].column("id").ids})  # fmt: skip
         lines = []
         if n < 660:
