@@ -20,7 +20,6 @@ from dataset_convert.sources.table_settings import ACCOUNT_TABLES, REQUIRED
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
 
 MAX_QUESTIONS: Final = 3
-_THIS: Final = "THIS_FILE"
 _RELATED: Final = 0.67
 """Share of accounts known to another table above which nobody is asked about it."""
 _DISTINCT: Final = 0.6
@@ -92,16 +91,26 @@ class Found:
         return self.unit.columns[self.columns[ours]]
 
 
-def suggest(folder: Path, problems: Problems) -> tuple[str, list[str]]:
+def suggest(
+    folder: Path, problems: Problems, config: Path = Path("convert.yaml")
+) -> tuple[str, list[str]]:
     """Returns a configuration for a folder, and what it says of it in words.
 
+    Args:
+        folder: Of files.
+        problems: Told of files that cannot be read.
+        config: Where the configuration will stand.
+
     Raises:
-        ConversionError: It holds no table, or none with collaborations or posts.
+        ConversionError: The folder holds no table, or none with collaborations or posts.
     """
     if not folder.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
     suggestion = _Suggestion(folder, read_units(folder, problems))
-    return suggestion.text(), suggestion.told
+    body = list(suggestion.body())  # which asks, too
+    told = [_one_line(line) for line in suggestion.lines(config)]
+    title = "# Suggested by names and values; lines with a ? ask what these do not tell."
+    return "\n".join([title, *(f"# {line}" for line in told), *body, ""]), told
 
 
 class _Suggestion:
@@ -110,7 +119,6 @@ class _Suggestion:
     def __init__(self, folder: Path, units: list[Unit]) -> None:
         self.folder, self.units = folder, units
         self.questions: list[tuple[int, str]] = []
-        self.told: list[str] = []
         self.comments: list[str] = []
         self.tables: dict[str, Found] = {}
         self.from_: dict[str, str] = {}
@@ -308,29 +316,27 @@ class _Suggestion:
 
     # --- as text
 
-    def text(self) -> str:
-        """Returns the YAML."""
-        body = ["source:"]
+    def lines(self, config: Path) -> Iterator[str]:
+        """Yields what a person should know, questions, and the next command."""
+        yield from self.comments
+        for _, question in sorted(self.questions)[:MAX_QUESTIONS]:
+            yield f"? {question}"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
+        words = ["--source", "tables", "--input", str(self.folder), "--name", name]
+        yield f"Next: python -m dataset_convert {shlex.join([*words, '--config', str(config)])}"
+
+    def body(self) -> Iterator[str]:
+        """Yields the lines of the configuration."""
+        yield "source:"
         influencers = self.tables.get(_INFLUENCERS) or self.tables[_ACCOUNTS]
         if "category" in influencers.columns and _INFLUENCERS not in self.from_:
-            body.append("  category_of_influencers: profile  # what they say of themselves")
-        body += self._captions()
-        body.append("  tables:")
+            yield "  category_of_influencers: profile  # what they say of themselves"
+        yield from self._captions()
+        yield "  tables:"
         for table in _SLOTS:
             if table in self.tables:
-                body += self._table(table, self.tables[table])
-        body += self._features()
-        asked = [question for _, question in sorted(self.questions)][:MAX_QUESTIONS]
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
-        told = [*self.comments, *(f"? {line}" for line in asked)]
-        given = shlex.quote(str(self.folder))
-        self.told = [
-            *map(_one_line, told),
-            f"Next: python -m dataset_convert --source tables --input {given} --name {name} "
-            f"--config {_THIS}",
-        ]
-        title = "# Suggested by names and values; lines with a ? ask what these do not tell."
-        return "\n".join([title, *(f"# {line}" for line in self.told), *body, ""])
+                yield from self._table(table, self.tables[table])
+        yield from self._features()
 
     def _captions(self) -> Iterator[str]:
         if raw.COLLABORATIONS in self.tables:
@@ -516,6 +522,6 @@ def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problem
     """
     if path.exists() and not force:
         raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
-    text, told = suggest(folder, problems)
-    write_whole(path, text.replace(_THIS, shlex.quote(str(path))).encode())
-    return [f"Written: {path}", *(line.replace(_THIS, shlex.quote(str(path))) for line in told)]
+    text, told = suggest(folder, problems, path)
+    write_whole(path, text.encode())
+    return [f"Written: {path}", *told]
