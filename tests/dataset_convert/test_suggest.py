@@ -321,7 +321,7 @@ def test_names_on_several_platforms_stay_apart(tmp_path: Path) -> None:
     material, problems = read(tmp_path, suggested(tmp_path)[0])
     assert len(material.accounts) == len(BRANDS) + 2 * len(CREATORS)
     pairs = set(
-        zip(material.collaborations["brand"], material.collaborations["influencer"], strict=True)
+        material.collaborations[["brand_id", "influencer_id"]].itertuples(index=False, name=None)
     )
     assert pairs >= {(b, f"{c}@{('instagram', 'tiktok')[n % 2]}") for n, (b, c) in enumerate(PAIRS)}
     assert problems.n_skipped == 0
