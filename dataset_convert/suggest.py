@@ -473,7 +473,10 @@ def _same(*both: Found) -> float:
 
 
 def _filled_down(cells: list[str]) -> list[str]:
-    return list(accumulate(cells, lambda above, cell: cell.strip() or above))
+    def below(above: str, cell: str) -> str:
+        return cell.strip() or above
+
+    return list(accumulate(cells, below))
 
 
 def _unique(column: Column) -> float:
