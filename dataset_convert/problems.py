@@ -100,7 +100,7 @@ class Group:
 
     def __str__(self) -> str:
         """Returns the group in one line, the example as it stands in the input."""
-        of = f" of {self.of:,} rows ({percent(self.n, self.of)})" if self.of else ""
+        of = f" of {self.of:,} rows ({_share(self.n, self.of)})" if self.of else ""
         rows = of or f" {plural('row', self.n)}"
         first = "e.g. " if self.n > 1 else ""
         remedy = f". {self.remedy}" if self.remedy else ""
@@ -354,7 +354,7 @@ class Problems:
         for group in self._groups.values():
             lost[group.table] += group.n * group.is_loss
         told = [
-            f"{n:,} of {of:,} rows of {table} ({percent(n, of)})"
+            f"{n:,} of {of:,} rows of {table} ({_share(n, of)})"
             for table, n in lost.most_common()
             if n > MAX_LOSS * (of := max(n, self._n_rows.get(table, n * 4)))
         ]
@@ -412,3 +412,8 @@ class Problems:
 def _cells(problem: Problem) -> list[str | int | None]:
     # `astuple` copies deeply, which takes as long as all the rest for every row.
     return list(vars(problem).values())
+
+
+def _share(n: int, of: int) -> str:
+    # Terminals are shown no spaces but the plain one.
+    return percent(n, of).replace("\u00a0", " ")
