@@ -77,8 +77,8 @@ def _row(cases: Path, case: str, config: str, suggested: bool) -> dict[str, obje
         row |= {"protocols": "+".join(data.splits), "refused": ""}
     except UsageError as error:
         row["refused"] = str(error)[:90]
-    counted = problems.counts().values(), problems.noted_counts().values()
-    return row | {"rows left out": sum(counted[0]), "noted": sum(counted[1])}
+    n_left_out = problems.n_skipped
+    return row | {"rows left out": n_left_out, "noted": len(problems) - n_left_out}
 
 
 if __name__ == "__main__":

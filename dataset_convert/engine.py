@@ -22,7 +22,8 @@ from dataset_convert.input_files import InputFiles
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.values import BadValue
 
-_FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk")
+_FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk|Could not write|too large")
+_OF_STORAGE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 _PREFIX: Final = "recbole-mirec-"
 BATCH: Final = 8192
 """Rows that Python holds at once."""
@@ -146,6 +147,8 @@ class Engine:
             )
         except duckdb.Error as error:
             shutil.rmtree(self.scratch, ignore_errors=True)
+            if _FULL.search(str(error)):
+                raise _no_space(error) from None
             raise ConversionError(
                 f"Option 'memory': found {memory!r}; wanted an amount such as '2GB' ({error})."
             ) from None
@@ -162,8 +165,8 @@ class Engine:
         """
         try:
             return self._con.execute(sql, list(values)).fetchall()
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            if isinstance(error, duckdb.IOException) and not _FULL.search(str(error)):
+        except (duckdb.OutOfMemoryException, *_OF_STORAGE) as error:
+            if isinstance(error, _OF_STORAGE) and not _FULL.search(str(error)):
                 raise
             raise _no_space(error) from None
 

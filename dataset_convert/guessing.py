@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -342,22 +343,19 @@ def _objects(text: Text, engine: Engine) -> list[Any]:
     select = f"SELECT json::VARCHAR FROM {source}, maximum_object_size={MAX_OBJECT}) LIMIT {N_ROWS}"
     if text.kind == "parquet":
         select = f"SELECT to_json(t)::VARCHAR FROM (FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
-    lines = []
+    lines: list[str] = []
     # What is no JSON as a whole may be lines of it; what is neither tells nothing.
     with contextlib.suppress(duckdb.Error):
         if text.kind != "lines":
             lines = [line for (line,) in engine.query(select, [str(text.path)])]
     if not lines and text.kind != "parquet":
         with text.path.open(encoding="utf-8") as stream:
-            lines = [line for line, _ in zip(stream, range(N_ROWS), strict=False)]
+            lines = list(islice(stream, N_ROWS))
     found = []
     for line in lines:
-        try:
-            one = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        found += [one] * isinstance(one, dict)
-    return found
+        with contextlib.suppress(ValueError, RecursionError):
+            found.append(json.loads(line))
+    return [one for one in found if isinstance(one, dict)]
 
 
 def _flat(one: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

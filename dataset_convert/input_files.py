@@ -144,7 +144,8 @@ class InputFiles:
         except _BROKEN as error:
             self._problems.refuse(file, value=error, wanted="an archive that is whole")
         except OSError as error:
-            self._problems.refuse(file, value=error.strerror or error, wanted="a readable file")
+            wanted = f"a readable file, and room for a copy of it in {self._scratch.parent}"
+            self._problems.refuse(file, value=error.strerror or error, wanted=wanted)
 
     def _members(
         self, path: Path, file: str, encoding: str | None, sheet: str | None

@@ -16,7 +16,7 @@ from dataset_convert.extraction import Features, extract, fingerprints, wanted_e
 from dataset_convert.features.base import Extractor
 from dataset_convert.findings import Finding, name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
-from dataset_convert.problems import KEPT, Concealment, Group, Problems
+from dataset_convert.problems import Concealment, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
 from dataset_convert.reuse import Earlier, conversion_fingerprint
@@ -87,10 +87,7 @@ def convert(
     manifest = {
         **_manifest(material, settings, features),
         **(about or {}),
-        "skipped": problems.counts(conceal),
-        "noted": problems.noted_counts(conceal),
-        "problems": [_told(group) for group in problems.groups(conceal)],
-        "said": [text for text, _ in problems.said],
+        **problems.told(conceal),
     }
     data = replace(data, manifest={**manifest, schema.CONVERSION: mark})
     data = data if hidden is None else privacy.apply(data, hidden)
@@ -223,18 +220,6 @@ def _manifest(
         },
         schema.FEATURES: features.entries,
         WARNINGS: [asdict(finding) for finding in _warnings(material)],
-    }
-
-
-def _told(group: Group) -> dict[str, Any]:
-    return {
-        "file": group.table,
-        "what": group.wanted,
-        "n_rows": group.n,
-        "kept": group.fate == KEPT,
-        "of": group.of or None,
-        "example": f"{group.example}",
-        "remedy": group.remedy,
     }
 
 

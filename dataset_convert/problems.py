@@ -9,11 +9,12 @@ import weakref
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import chain, count, islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from dataset_convert.common.errors import UsageError, shown
+from dataset_convert.common.words import percent, plural
 
 Kind = Literal["text", "name", "word", "number", "own"]
 """What kind of value a column holds; `Concealment` says what of it is written down."""
@@ -49,6 +50,7 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
+        row_was: `left out` or `kept`.
         file: As the user named it.
         sheet: Of a workbook; "" elsewhere.
         row: As a person counts it, the header being row 1; None where no row is to blame.
@@ -58,6 +60,7 @@ class Problem:
         kind: Of the column, for `Concealment`; not written down.
     """
 
+    row_was: str
     file: str
     sheet: str
     row: int | None
@@ -77,47 +80,44 @@ class Problem:
 
 @dataclass
 class Group:
-    """Problems of one kind.
+    """Problems that differ in nothing but their rows.
 
     Attributes:
-        fate: `left out` or `kept`: what became of the rows.
         table: Where they stand: a table, or a file where the source has no tables.
-        column: "" where no column is to blame.
-        wanted: What the values should have been.
+        example: The first of them.
+        is_loss: Whether something is lost with the rows, which is not where they repeat others.
         n: How many there are.
         of: How many rows the table has; 0 where nobody counted.
-        example: The first of them.
         remedy: What would mend them; "" where nobody knows.
-        is_loss: Whether something is lost with the rows, which is not where they repeat others.
     """
 
-    fate: str
     table: str
-    column: str
-    wanted: str
-    n: int
-    of: int
     example: Problem
+    is_loss: bool
+    n: int = 0
+    of: int = 0
     remedy: str = ""
-    is_loss: bool = False
 
     def __str__(self) -> str:
         """Returns the group in one line, the example as it stands in the input."""
-        share = f" ({_percent(self.n / self.of)})" if self.of else ""
-        of = f" of {self.of:,} rows" if self.of else " row" + "s" * (self.n > 1)
+        of = f" of {self.of:,} rows ({_share(self.n, self.of)})" if self.of else ""
+        rows = of or f" {plural('row', self.n)}"
         first = "e.g. " if self.n > 1 else ""
         remedy = f". {self.remedy}" if self.remedy else ""
-        fate = "odd, but kept" if self.fate == KEPT else self.fate
-        return f"{self.table}: {self.n:,}{of}{share} {fate}, {first}{self.example}{remedy}"
+        fate = "odd, but kept" if self.example.row_was == KEPT else LEFT_OUT
+        return f"{self.table}: {self.n:,}{rows} {fate}, {first}{self.example}{remedy}"
 
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}".replace("0.0%", "under 0.1%")
-
-
-def _cells(problem: Problem) -> list[str | int | None]:
-    # `astuple` copies deeply, which takes as long as all the rest for every row.
-    return list(vars(problem).values())
+    def as_json(self) -> dict[str, Any]:
+        """Returns what the manifest says of it."""
+        return {
+            "file": self.table,
+            "what": self.example.wanted,
+            "n_rows": self.n,
+            "kept": self.example.row_was == KEPT,
+            "of": self.of or None,
+            "example": str(self.example),
+            "remedy": self.remedy,
+        }
 
 
 class Concealment:
@@ -182,64 +182,21 @@ class Concealment:
         )
 
 
-class _Spool:
-    """Problems in a file without a name, as many as there are; counted by file and reason.
-
-    Readers keep their own places, so that several may read in turns.
-    """
-
-    def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.groups: dict[tuple[str, str, str], list[Any]] = {}
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-
-    def __len__(self) -> int:
-        return self.counts.total()
-
-    def __iter__(self) -> Iterator[Problem]:
-        place = 0
-        while True:
-            self._file.seek(place)
-            line = self._file.readline()
-            if not line:
-                return
-            place += len(line)
-            yield Problem(*json.loads(line))
-
-    def append(self, problem: Problem, table: str = "", is_loss: bool = False) -> None:
-        line = json.dumps(_cells(problem)).encode() + b"\n"
-        try:
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(line)
-        except OSError as error:
-            raise ConversionError(
-                f"The temporary folder {tempfile.gettempdir()} cannot be written to: "
-                f"{error.strerror}; free some space, or name another one in TMPDIR."
-            ) from None
-        self.counts[problem.file, problem.wanted] += 1
-        key = (table or problem.file, problem.column, problem.wanted)
-        group = self.groups.setdefault(key, [0, problem, is_loss])
-        group[0] += 1
-
-    def by_reason(self, conceal: Concealment | None) -> dict[str, int]:
-        return {
-            f"{file if conceal is None else conceal.file(file)}: wanted {wanted}": number
-            for (file, wanted), number in self.counts.most_common()
-        }
-
-
 class Problems:
     """The problems of a conversion, in the order in which they were found.
 
-    Memory does not grow with their number: they wait on disk, in a file without a name.
+    Memory does not grow with their number: they wait on disk, in files without a name. Those who
+    read them keep their own places, so that several may read in turns.
     """
 
     def __init__(self) -> None:
-        self._skipped = _Spool()
-        self._noted = _Spool()
+        self._files: dict[str, Any] = {}
+        for fate in (LEFT_OUT, KEPT):
+            file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+            weakref.finalize(self, file.close)
+            self._files[fate] = file
+        self._groups: dict[tuple[str, ...], Group] = {}
         self._n_rows: dict[str, int] = {}
-        self._remedies: dict[tuple[str, str, str], str] = {}
         self.said: list[tuple[str, str]] = []
 
     def skip(
@@ -271,12 +228,8 @@ class Problems:
         Raises:
             ConversionError: There is no space left on disk.
         """
-        problem = Problem(file, sheet, row, column, shown(str(value)), wanted, kind)
+        problem = Problem(LEFT_OUT, file, sheet, row, column, shown(str(value)), wanted, kind)
         self.take(problem, table, is_loss=is_loss)
-
-    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
-        """Notes a problem of a row that is left out; other arguments as of `skip`."""
-        self._skipped.append(problem, table, is_loss)
 
     def note(
         self,
@@ -291,8 +244,23 @@ class Problems:
         table: str = "",
     ) -> None:
         """Notes what is odd about a row that stays; arguments as of `skip`."""
-        problem = Problem(file, sheet, row, column, shown(str(value)), wanted, kind)
-        self._noted.append(problem, table)
+        problem = Problem(KEPT, file, sheet, row, column, shown(str(value)), wanted, kind)
+        self.take(problem, table, is_loss=False)
+
+    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
+        """Notes a problem; other arguments as of `skip`."""
+        file = self._files[problem.row_was]
+        try:
+            file.seek(0, os.SEEK_END)
+            file.write(json.dumps(_cells(problem)).encode() + b"\n")
+        except OSError as error:
+            raise ConversionError(
+                f"The temporary folder {tempfile.gettempdir()} cannot be written to: "
+                f"{error.strerror}; free some space, or name another one in TMPDIR."
+            ) from None
+        table = table or problem.file
+        key = (problem.row_was, table, problem.column, problem.wanted)
+        self._groups.setdefault(key, Group(table, problem, is_loss)).n += 1
 
     def say(self, text: str, example: str = "") -> None:
         """Keeps what a person should know although nothing is wrong.
@@ -308,8 +276,9 @@ class Problems:
         self._n_rows[table] = n_rows
 
     def mend(self, table: str, column: str, wanted: str, remedy: str) -> None:
-        """Notes what would mend the problems of one kind."""
-        self._remedies[table, column, wanted] = remedy
+        """Notes what would mend the rows that were left out for one reason."""
+        if group := self._groups.get((LEFT_OUT, table, column, wanted)):
+            group.remedy = remedy
 
     def refuse(
         self,
@@ -326,17 +295,29 @@ class Problems:
         Raises:
             ConversionError: Always.
         """
-        problem = Problem(file, sheet, row, column, shown(str(value)), wanted)
+        problem = Problem(LEFT_OUT, file, sheet, row, column, shown(str(value)), wanted)
         raise ConversionError(f"{problem}.")
 
     @property
     def n_skipped(self) -> int:
         """How many rows were left out."""
-        return len(self._skipped)
+        return sum(one.n for (fate, *_), one in self._groups.items() if fate == LEFT_OUT)
 
     def __len__(self) -> int:
         """How many there are, of rows left out and of rows that stay."""
-        return len(self._skipped) + len(self._noted)
+        return sum(one.n for one in self._groups.values())
+
+    def __iter__(self) -> Iterator[Problem]:
+        """Yields all, those of rows left out first."""
+        for file in self._files.values():
+            place = 0
+            while True:
+                file.seek(place)
+                line = file.readline()
+                if not line:
+                    break
+                place += len(line)
+                yield Problem(*json.loads(line))
 
     def skipped_at(self, index: int) -> Problem:
         """Returns the problem of a row left out, counted from 0 in the order of finding.
@@ -344,21 +325,9 @@ class Problems:
         Raises:
             IndexError: There are not so many.
         """
-        for problem in islice(self._skipped, index, None):
-            return problem
+        if index < self.n_skipped:
+            return next(islice(self, index, None))
         raise IndexError(f"The 'index' parameter must be below {self.n_skipped}. Received: {index}")
-
-    def counts(self, conceal: Concealment | None = None) -> dict[str, int]:
-        """Returns how many rows were left out for each reason, the most frequent first.
-
-        Args:
-            conceal: For what is written down: hides the names of files that name an account.
-        """
-        return self._skipped.by_reason(conceal)
-
-    def noted_counts(self, conceal: Concealment | None = None) -> dict[str, int]:
-        """Returns how many rows stay although something about them is odd, as `counts`."""
-        return self._noted.by_reason(conceal)
 
     def groups(self, conceal: Concealment | None = None) -> list[Group]:
         """Returns the problems by kind: losses first, the most rows first.
@@ -367,27 +336,13 @@ class Problems:
             conceal: For what is written down.
         """
         found = []
-        for fate, spool in ((LEFT_OUT, self._skipped), (KEPT, self._noted)):
-            for (table, column, wanted), (n, example, is_loss) in spool.groups.items():
-                remedy = self._remedies.get((table, column, wanted), "")
-                of = self._n_rows.get(table, 0)
-                if conceal is not None:
-                    example = conceal(example)
-                    table = conceal.file(table)
-                found.append(
-                    Group(
-                        fate,
-                        table,
-                        column,
-                        wanted,
-                        n,
-                        max(of, n) if of else 0,
-                        example,
-                        remedy,
-                        is_loss,
-                    )
-                )
-        return sorted(found, key=lambda one: (not one.is_loss, one.fate == KEPT, -one.n))
+        for group in self._groups.values():
+            of = self._n_rows.get(group.table, 0)
+            one = replace(group, of=max(of, group.n) if of else 0)
+            if conceal is not None:
+                one = replace(one, table=conceal.file(one.table), example=conceal(one.example))
+            found.append(one)
+        return sorted(found, key=lambda one: (not one.is_loss, one.example.row_was == KEPT, -one.n))
 
     def check_losses(self) -> None:
         """Refuses to go on where more than a third of a table is lost.
@@ -396,11 +351,11 @@ class Problems:
             ConversionError: It is; names the tables.
         """
         lost: Counter[str] = Counter()
-        for group in self.groups():
+        for group in self._groups.values():
             lost[group.table] += group.n * group.is_loss
         told = [
-            f"{n:,} of {of:,} rows of {table} ({_percent(n / of)})"
-            for table, n in lost.items()
+            f"{n:,} of {of:,} rows of {table} ({_share(n, of)})"
+            for table, n in lost.most_common()
             if n > MAX_LOSS * (of := max(n, self._n_rows.get(table, n * 4)))
         ]
         if told:
@@ -426,17 +381,16 @@ class Problems:
             lines.append(f"{len(self):,} rows in all; {where}")
         return lines
 
-    def lines(self, limit: int = 20, *, written: bool = False) -> list[str]:
-        """Returns the first problems, rows left out before the others, and how many follow.
+    def lines(self, limit: int = 20) -> list[str]:
+        """Returns the first problems, a line each."""
+        return [str(problem) for problem in islice(self, limit)]
 
-        Args:
-            limit: How many are told in full.
-            written: Whether `problems.csv` was written, so that it can be named.
-        """
-        told = [str(problem) for problem in islice(chain(self._skipped, self._noted), limit)]
-        more = len(self) - len(told)
-        where = "all stand in problems.csv" if written else "problems.csv was not written"
-        return [*told, f"... and {more} more; {where}"] if more else told
+    def told(self, conceal: Concealment | None = None) -> dict[str, Any]:
+        """Returns what the manifest says: `problems` by kind, and what was `said`."""
+        return {
+            "problems": [group.as_json() for group in self.groups(conceal)],
+            "said": [text for text, _ in self.said],
+        }
 
     def write(self, path: Path, *, conceal: Concealment | None = None) -> None:
         """Writes all problems as CSV, under a temporary name first.
@@ -446,12 +400,20 @@ class Problems:
             conceal: What is hidden; by default what is hidden without pseudonyms.
         """
         conceal = conceal or Concealment()
-        names = [field.name for field in fields(Problem)][:-1]
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         # Names of files need not be text.
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["row_was", *names])
-            for fate, problems in ((LEFT_OUT, self._skipped), (KEPT, self._noted)):
-                writer.writerows([fate, *_cells(conceal(one))[:-1]] for one in problems)
+            writer.writerow([field.name for field in fields(Problem)][:-1])
+            writer.writerows(_cells(conceal(one))[:-1] for one in self)
         partial.replace(path)
+
+
+def _cells(problem: Problem) -> list[str | int | None]:
+    # `astuple` copies deeply, which takes as long as all the rest for every row.
+    return list(vars(problem).values())
+
+
+def _share(n: int, of: int) -> str:
+    # Terminals are shown no spaces but the plain one.
+    return percent(n, of).replace("\u00a0", " ")

@@ -4,8 +4,8 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,16 +16,15 @@ from dataset_convert.common.files import write_whole
 from dataset_convert.dates import find_date_order, moment
 from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, read_units
 from dataset_convert.problems import ConversionError, Problems
+from dataset_convert.sources.table_settings import ACCOUNT_TABLES, REQUIRED
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
 
 MAX_QUESTIONS: Final = 3
-_THIS: Final = "THIS_FILE"
 _RELATED: Final = 0.67
 """Share of accounts known to another table above which nobody is asked about it."""
 _DISTINCT: Final = 0.6
 """Share of rows with an id of their own above which a table may be one of accounts."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
-_SIDE_OF: Final = {_BRANDS: schema.BRAND, _INFLUENCERS: schema.INFLUENCER}
 _B, _I = schema.BRAND, schema.INFLUENCER
 
 _TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
@@ -37,7 +36,10 @@ def _account(own: str | None) -> dict[str, Places]:
     of_side: Places = [(own, "handle"), (None, "handle"), (own, "id"), (own, "name")]
     return {
         "id": [*of_side, (None, "id"), (None, "name")],
-        **{x: [(own, x), (None, x)] for x in ("name", "biography", "category", "followers")},
+        **{
+            x: [(own, x), (None, x)]
+            for x in ("name", "biography", "category", "followers", "platform")
+        },
     }
 
 
@@ -53,27 +55,21 @@ _SLOTS: Final[dict[str, dict[str, Places]]] = {
         ],
         "timestamp": [(None, "timestamp")],
         "competence": [(None, "engagement")],
+        "platform": [(None, "platform")],
     },
     raw.POSTS: {
         "account": _ANYBODY,
-        **{x: [(None, x)] for x in ("text", "timestamp", "likes", "comments", "labels", "image")},
+        **{x: [(None, x)] for x in ("text", "timestamp", "likes", "comments")},
+        **{x: [(None, x)] for x in ("labels", "image", "platform")},
     },
     raw.AUDIENCE: {
         "member": [(None, "member")],
         "account": _ANYBODY,
-        **{x: [(None, x)] for x in ("text", "timestamp", "labels", "image")},
+        **{x: [(None, x)] for x in ("text", "timestamp", "labels", "image", "platform")},
     },
     raw.SPLITS: {"part": [(None, "part")], "brand": [(_B, "handle"), (_B, "name"), *_ANYBODY]},
 }  # fmt: skip
-_NEEDED: Final = {
-    _ACCOUNTS: ("id", "role"),
-    _BRANDS: ("id",),
-    _INFLUENCERS: ("id",),
-    raw.COLLABORATIONS: ("brand", "influencer"),
-    raw.POSTS: ("account", "text"),
-    raw.AUDIENCE: ("account", "member"),
-    raw.SPLITS: ("brand", "part"),
-}
+_NEEDED: Final = {**REQUIRED, raw.POSTS: frozenset(("account", "text"))}
 # Columns that few tables have say more: who has a brand and an influencer lists collaborations, who
 # has likes lists posts. What a file is called outweighs two columns; whose accounts another table
 # names outweighs both.
@@ -85,26 +81,36 @@ _BASE: Final = {raw.COLLABORATIONS: 2.0, raw.POSTS: 1.5, raw.AUDIENCE: 3.0, raw.
 class Found:
     """A table that was found: where it stands, and our columns -> theirs."""
 
+    table: str
     unit: Unit
     columns: dict[str, str]
-    score: float
-    files: list[str] = field(default_factory=list)
+    score: float = 0
 
     def column(self, ours: str) -> Column:
         """Returns a column by our name."""
         return self.unit.columns[self.columns[ours]]
 
 
-def suggest(folder: Path, problems: Problems) -> tuple[str, list[str]]:
+def suggest(
+    folder: Path, problems: Problems, config: Path = Path("convert.yaml")
+) -> tuple[str, list[str]]:
     """Returns a configuration for a folder, and what it says of it in words.
 
+    Args:
+        folder: Of files.
+        problems: Told of files that cannot be read.
+        config: Where the configuration will stand.
+
     Raises:
-        ConversionError: It holds no table, or none with collaborations or posts.
+        ConversionError: The folder holds no table, or none with collaborations or posts.
     """
     if not folder.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
     suggestion = _Suggestion(folder, read_units(folder, problems))
-    return suggestion.text(), suggestion.told
+    body = list(suggestion.body())  # which asks, too
+    told = [_one_line(line) for line in suggestion.lines(config)]
+    title = "# Suggested by names and values; lines with a ? ask what these do not tell."
+    return "\n".join([title, *(f"# {line}" for line in told), *body, ""]), told
 
 
 class _Suggestion:
@@ -112,8 +118,7 @@ class _Suggestion:
 
     def __init__(self, folder: Path, units: list[Unit]) -> None:
         self.folder, self.units = folder, units
-        self.questions: list[str] = []
-        self.told: list[str] = []
+        self.questions: list[tuple[int, str]] = []
         self.comments: list[str] = []
         self.tables: dict[str, Found] = {}
         self.from_: dict[str, str] = {}
@@ -127,33 +132,32 @@ class _Suggestion:
     def _assign(self) -> None:
         fits = [self._fits(unit) for unit in self.units]
         pairs = [fit[raw.COLLABORATIONS] for fit in fits if raw.COLLABORATIONS in fit]
+        sure = [pair for pair, fit in product(pairs, fits) if pair is _likeliest(fit)]
+        best = max(sure, key=lambda pair: pair.score, default=None)
         chosen: dict[str, list[Found]] = {}
-        best = max((p for p in pairs if _is_best(p, fits)), key=lambda p: p.score, default=None)
         for unit, fit in zip(self.units, fits, strict=True):
-            for table, ours in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer")):
+            for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
                 if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
                     fit[table].score -= 3
                 elif best and table in fit and best.unit is not unit:
                     fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
-            if fit:
-                table = max(fit, key=lambda name: fit[name].score)
-                chosen.setdefault(table, []).append(fit[table])
+            found = _likeliest(fit)
+            if found:
+                chosen.setdefault(found.table, []).append(found)
             elif len(unit.columns) > 1 and not unit.path:
                 names = ", ".join(list(unit.columns)[:6])
                 self._ask(
                     f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
                 )
         if raw.COLLABORATIONS not in chosen and pairs:
-            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda p: p.score)]
+            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda pair: pair.score)]
         for table, candidates in chosen.items():
             # Of two alike the one whose name comes last, which is the newer one of dated names.
-            first, *others = sorted(
-                candidates, key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True
-            )
-            first.files = list(first.unit.files)
+            candidates.sort(key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True)
+            first, *others = candidates
             self.tables[table] = first
             for other in others:
-                self._also(table, first, other)
+                self._also(first, other)
 
     def _fits(self, unit: Unit) -> dict[str, Found]:
         found = {}
@@ -163,41 +167,44 @@ class _Suggestion:
                 best = _best(unit, places, set(columns.values()))
                 if best:
                     columns[ours] = best
-            if not columns.keys() >= set(_NEEDED[table]):
+            if not columns.keys() >= _NEEDED[table]:
                 continue
             score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
-            if table in _SIDE_OF:
-                sides = {side for side, _ in unit.columns[columns["id"]].names}
-                score += 1.5 * (_SIDE_OF[table] in sides)
-                score -= 1.5 * len(sides - {_SIDE_OF[table], None})
+            side = ACCOUNT_TABLES.get(table)
+            if side:
+                sides = {one for one, _ in unit.columns[columns["id"]].names}
+                score += 1.5 * (side in sides) - 1.5 * len(sides - {side, None})
                 score += 0.4 * (table == _INFLUENCERS and "followers" in columns)
-            found[table] = Found(unit, columns, score)
+            found[table] = Found(table, unit, columns, score)
         if raw.POSTS in found and "followers" in found.get(_INFLUENCERS, found[raw.POSTS]).columns:
             found[raw.POSTS].score -= 1
         return found
 
-    def _also(self, table: str, first: Found, other: Found) -> None:
-        same = _same(table, first, other)
+    def _also(self, first: Found, other: Found) -> None:
+        """Takes another unit for the same table as well, or says why not."""
         inner = other.unit.files == first.unit.files and bool(other.unit.path)
-        if same > 0.5:
-            if not inner:
-                self.comments.append(f"{other.unit.title} holds the same {table} and is not read.")
-            return
         alike = first.columns == other.columns and first.unit.path == other.unit.path
-        if alike and not (first.unit.sheet or other.unit.sheet):
-            first.files += other.unit.files
+        if _same(first, other) > 0.5:
+            if not inner:
+                title = other.unit.title
+                self.comments.append(f"{title} holds the same {first.table} and is not read.")
+        elif alike and not (first.unit.sheet or other.unit.sheet):
+            files = [*first.unit.files, *other.unit.files]
             (first.unit,) = joined([first.unit, other.unit])
-            return
-        self._ask(
-            f"{other.unit.title} looks like {table} too, but has other columns: is it needed?", 5
-        )
+            first.unit.files = files
+        else:
+            self._ask(
+                f"{other.unit.title} looks like {first.table} too, but has other columns: is it "
+                "needed?",
+                5,
+            )
 
     # --- which columns join
 
     def _join(self) -> None:
         """Chooses the column of ids that most other tables know."""
-        for table, side in ((_BRANDS, "brand"), (_INFLUENCERS, "influencer"), (_ACCOUNTS, None)):
+        for table, side in ACCOUNT_TABLES.items():
             if table not in self.tables:
                 continue
             mine = self.tables[table]
@@ -227,13 +234,10 @@ class _Suggestion:
                     found.columns[ours] = name
 
     def _ask_joins(self) -> None:
-        known: dict[str, set[str]] = {}
-        for table in (_BRANDS, _INFLUENCERS, _ACCOUNTS):
-            if table in self.tables:
-                known[table] = self.tables[table].column("id").ids
+        known = {x: self.tables[x].column("id").ids for x in ACCOUNT_TABLES if x in self.tables}
         for name, ours, tables in (
-            (raw.COLLABORATIONS, "brand", (_BRANDS, _ACCOUNTS)),
-            (raw.COLLABORATIONS, "influencer", (_INFLUENCERS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, _B, (_BRANDS, _ACCOUNTS)),
+            (raw.COLLABORATIONS, _I, (_INFLUENCERS, _ACCOUNTS)),
             (raw.POSTS, "account", (_INFLUENCERS, _BRANDS, _ACCOUNTS)),
         ):
             ids = set[str]().union(*(known.get(table, set()) for table in tables))
@@ -253,10 +257,9 @@ class _Suggestion:
 
     def _complete(self) -> None:
         has = self.tables
-        for table in (_BRANDS, _INFLUENCERS):
+        for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
             if table in has or _ACCOUNTS in has:
                 continue
-            ours = _SIDE_OF[table]
             source = self._source_of(table)
             if source not in has or (table == _BRANDS and source == raw.POSTS):
                 there = ", ".join(unit.title for unit in self.units)
@@ -273,7 +276,7 @@ class _Suggestion:
                 best = _best(mine.unit, places, {*columns.values(), *mine.columns.values()})
                 if best:
                     columns[x] = best
-            has[table] = Found(mine.unit, columns, 0)
+            has[table] = Found(table, mine.unit, columns)
             n = len(mine.column(id_).ids)
             self.comments.append(
                 f"There is no list of {table}: the {n:,} that '{columns['id']}' of "
@@ -282,7 +285,6 @@ class _Suggestion:
         for name, found in has.items():
             if name not in self.from_:
                 self._ask_values(name, found)
-        self._tell_platforms()
 
     def _source_of(self, table: str) -> str:
         """The table that names accounts which have no table of their own."""
@@ -292,75 +294,49 @@ class _Suggestion:
             return raw.POSTS if share > _RELATED else raw.COLLABORATIONS
         return raw.COLLABORATIONS if pairs else raw.POSTS
 
-    def _tell_platforms(self) -> None:
-        """Maps the platform where one name stands for accounts on several."""
-        for table in (_INFLUENCERS, _ACCOUNTS):
-            found = self.tables.get(table)
-            column = found and _best(found.unit, [(None, "platform")], set())
-            if not found or not column or _unique(found.column("id")) == 1:
+    def _ask_values(self, name: str, found: Found) -> None:
+        """Asks about dates and rates that nothing in their column explains."""
+        for ours, read, find, option in (
+            ("timestamp", moment, find_date_order, "dates: dmy or mdy"),
+            ("competence", number, find_decimal_sign, "decimal: '.' or ','"),
+        ):
+            column = found.column(ours) if ours in found.columns else None
+            if column is None or find(column.filled) is not None:
                 continue
-            cells = zip(found.column("id").cells, found.unit.columns[column].cells, strict=True)
-            seen: dict[str, set[str]] = {}
-            for account, cell in cells:
-                seen.setdefault(account.strip().lower(), set()).add(cell.strip().lower())
-            if max(map(len, seen.values())) > 1:
-                for name in (table, raw.COLLABORATIONS, raw.POSTS):
-                    mine = self.tables.get(name)
-                    theirs = mine and _best(
-                        mine.unit, [(None, "platform")], set(mine.columns.values())
-                    )
-                    if mine and theirs:
-                        mine.columns["platform"] = theirs
-                self.comments.append(
-                    "Names on several platforms are accounts of their own, name@platform; a column "
-                    "'person' that says who is one person would join them."
+            two_ways = next((x for x in column.filled[:300] if _is_ambiguous(read, x)), None)
+            if two_ways is not None:
+                self._ask(
+                    f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. "
+                    f"{two_ways}: which? Say it by '{option}' in {name}.",
+                    3,
                 )
 
-    def _ask_values(self, name: str, found: Found) -> None:
-        for ours in ("timestamp", "competence"):
-            if ours not in found.columns:
-                continue
-            column = found.column(ours)
-            read, told = {
-                "timestamp": (moment, find_date_order(column.filled)),
-                "competence": (number, find_decimal_sign(column.filled)),
-            }[ours]
-            if told is None and any(_is_ambiguous(read, cell) for cell in column.filled[:300]):
-                option = "dates: dmy or mdy" if ours == "timestamp" else "decimal: '.' or ','"
-                e_g = next(cell for cell in column.filled if _is_ambiguous(read, cell))
-                self._ask(
-                    f"'{column.name}' of {found.unit.title} can be read in two ways, e.g. {e_g}: "
-                    f"which? Say it by '{option}' in {name}.", 3
-                )  # fmt: skip
-
     def _ask(self, question: str, rank: int) -> None:
-        self.questions.append(f"{rank}{question}")
+        self.questions.append((rank, question))
 
     # --- as text
 
-    def text(self) -> str:
-        """Returns the YAML."""
-        body = ["source:"]
+    def lines(self, config: Path) -> Iterator[str]:
+        """Yields what a person should know, questions, and the next command."""
+        yield from self.comments
+        for _, question in sorted(self.questions)[:MAX_QUESTIONS]:
+            yield f"? {question}"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
+        words = ["--source", "tables", "--input", str(self.folder), "--name", name]
+        yield f"Next: python -m dataset_convert {shlex.join([*words, '--config', str(config)])}"
+
+    def body(self) -> Iterator[str]:
+        """Yields the lines of the configuration."""
+        yield "source:"
         influencers = self.tables.get(_INFLUENCERS) or self.tables[_ACCOUNTS]
         if "category" in influencers.columns and _INFLUENCERS not in self.from_:
-            body.append("  category_of_influencers: profile  # what they say of themselves")
-        body += self._captions()
-        body.append("  tables:")
+            yield "  category_of_influencers: profile  # what they say of themselves"
+        yield from self._captions()
+        yield "  tables:"
         for table in _SLOTS:
             if table in self.tables:
-                body += self._table(table, self.tables[table])
-        body += self._features()
-        asked = [x[1:] for x in sorted(self.questions)][:MAX_QUESTIONS]
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", self.folder.resolve().name).strip("-") or "mine"
-        told = [*self.comments, *(f"? {line}" for line in asked)]
-        given = shlex.quote(str(self.folder))
-        self.told = [
-            *map(_one_line, told),
-            f"Next: python -m dataset_convert --source tables --input {given} --name {name} "
-            f"--config {_THIS}",
-        ]
-        title = "# Suggested by names and values; lines with a ? ask what these do not tell."
-        return "\n".join([title, *(f"# {line}" for line in self.told), *body, ""])
+                yield from self._table(table, self.tables[table])
+        yield from self._features()
 
     def _captions(self) -> Iterator[str]:
         if raw.COLLABORATIONS in self.tables:
@@ -382,7 +358,7 @@ class _Suggestion:
                 "brands and one of influencers), or captions that name brands and carry tags such "
                 "as #ad."
             )
-        words = ", ".join(tag for tag, _ in tags.most_common())
+        words = ", ".join(sorted(tags, key=lambda tag: (-tags[tag], tag)))
         yield "  # There is no list of collaborations: captions with such a tag that name a brand"
         yield "  # are taken as such, and make no features."
         yield f"  from_captions: {{tags: [{words}], mentions: brands}}"
@@ -394,8 +370,7 @@ class _Suggestion:
         if table in self.from_:
             yield f"      from: {self.from_[table]}"
         else:
-            files = found.files[0] if len(found.files) == 1 else found.files
-            yield f"      files: {_scalar(files)}"
+            yield f"      files: {_scalar(unit.files[0] if len(unit.files) == 1 else unit.files)}"
             given = {"sheet": unit.sheet, "header_row": unit.header_row, "path": unit.path}
             for key, value in given.items():
                 if value or value == 0:
@@ -444,7 +419,7 @@ class _Suggestion:
                 yield f"      # where: {{{_scalar(status)}: {values}}}"
 
     def _features(self) -> Iterator[str]:
-        n = len({x for t in (_BRANDS, _INFLUENCERS, _ACCOUNTS) if t in self.tables
+        n = len({x for t in ACCOUNT_TABLES if t in self.tables
                  for x in self.tables[t].column("id").ids})  # fmt: skip
         lines = []
         if n < 660:
@@ -467,9 +442,8 @@ def _one_line(text: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
-def _is_best(pair: Found, fits: list[dict[str, Found]]) -> bool:
-    fit = next(fit for fit in fits if fit.get(raw.COLLABORATIONS) is pair)
-    return max(fit.values(), key=lambda found: found.score) is pair
+def _likeliest(fit: dict[str, Found]) -> Found | None:
+    return max(fit.values(), key=lambda found: found.score, default=None)
 
 
 def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
@@ -487,9 +461,10 @@ def _overlap(one: Column, other: Column) -> float:
     return len(one.ids & other.ids) / max(1, len(one.ids))
 
 
-def _same(table: str, *both: Found) -> float:
+def _same(*both: Found) -> float:
     """The share of the smaller table's rows that another one has too."""
-    keys = [x for x in (*_NEEDED[table], "timestamp") if all(x in one.columns for one in both)]
+    names = (*_NEEDED[both[0].table], "timestamp")
+    keys = [x for x in names if all(x in one.columns for one in both)]
     rows: list[set[tuple[str, ...]]] = []
     for one in both:
         columns = [_filled_down(one.column(key).cells) for key in keys]
@@ -550,6 +525,6 @@ def write_suggestion(folder: Path, path: Path, *, force: bool, problems: Problem
     """
     if path.exists() and not force:
         raise ConversionError(f"{path}: found a file; wanted a new one, or --force to replace it.")
-    text, told = suggest(folder, problems)
-    write_whole(path, text.replace(_THIS, shlex.quote(str(path))).encode())
-    return [f"Written: {path}", *(line.replace(_THIS, shlex.quote(str(path))) for line in told)]
+    text, told = suggest(folder, problems, path)
+    write_whole(path, text.encode())
+    return [f"Written: {path}", *told]

@@ -14,6 +14,7 @@ from dataset_convert.handles import platform
 from dataset_convert.problems import Problems
 from dataset_convert.sources.table_settings import (
     ACCOUNT_TABLES,
+    COLUMNS,
     Captions,
     Settings,
     TableOptions,
@@ -84,31 +85,23 @@ def use_aliases(engine: Engine, table: str, column: str, problems: Problems) -> 
 
     A row that does not say the platform is taken for the account with the most followers.
     """
+    given = "t.platform" if "platform" in COLUMNS[table] else "NULL::VARCHAR"
+    unclear = f"{column} IN (SELECT id FROM alias WHERE person IS NULL AND final <> id)"
+    n = engine.query(f"SELECT count(*) FROM {table} AS t WHERE {given} IS NULL AND {unclear}")[0][0]
+    if n and "platform" in COLUMNS[table]:
+        problems.say(
+            f"{n:,} rows of {table} name an account of several platforms and not which: the one "
+            "with the most followers is meant."
+        )
     by_platform = (
         "SELECT id, platform, final FROM alias UNION ALL SELECT id, NULL, arg_max(final, "
         "(coalesce(followers, -1), final)) FROM alias WHERE id NOT IN (SELECT id FROM alias "
         "WHERE platform IS NULL) GROUP BY id"
     )
-    if engine.query("SELECT count(*) FROM alias WHERE final <> id")[0][0]:
-        n = engine.query(
-            f"SELECT count(*) FROM {table} WHERE platform IS NULL AND {column} IN "
-            "(SELECT id FROM alias WHERE person IS NULL GROUP BY id HAVING count(*) > 1)"
-        )[0][0] if _has_platform(engine, table) else 0  # fmt: skip
-        if n:
-            problems.say(
-                f"{n:,} rows of {table} name an account of several platforms and not which: the "
-                "one with the most followers is meant."
-            )
-    given = "t.platform" if _has_platform(engine, table) else "NULL::VARCHAR"
     engine.query(
         f"UPDATE {table} AS t SET {column} = a.final FROM ({by_platform}) AS a "
         f"WHERE a.id = t.{column} AND a.platform IS NOT DISTINCT FROM {given}"
     )
-
-
-def _has_platform(engine: Engine, table: str) -> bool:
-    names = engine.query(f"SELECT column_name FROM (DESCRIBE {table})")
-    return ("platform",) in names
 
 
 # --- what would mend a loss

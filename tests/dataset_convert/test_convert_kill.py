@@ -1,7 +1,10 @@
-"""A conversion that is killed at any moment leaves the old data set or the new one."""
+"""A conversion that is killed, or meets a full disk, leaves the old data set or the new one."""
 
 import multiprocessing
 import random
+import subprocess
+import sys
+import tempfile
 import time
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
@@ -122,3 +125,45 @@ def test_killed_at_random_moments(
         assert contents(tmp_path / "dataset" / "own") == outcome[source]
     assert [path.name for path in (tmp_path / "dataset").iterdir()] == ["own"]
     read_atomic(tmp_path / "dataset" / "own", "own")
+
+
+# A limit on the size of files stands in for the disk.
+LIMITED = """
+import contextlib, io, resource, sys
+from dataset_convert.__main__ import main
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+if __name__ == "__main__":
+    for limit in map(int, sys.argv[1].split()):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        said = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            code = main(sys.argv[2:])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        (line,) = [x for x in said.getvalue().splitlines() if x.lower().startswith("error: ")]
+        print(code, line)
+"""
+
+
+def test_a_full_disk_is_one_line_that_names_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    for number, source in enumerate(("one", "two"), start=1):
+        write_tables(tmp_path / source, competence=number / 10)
+    finished("one")
+    before = contents(tmp_path / "dataset" / "own")
+    (tmp_path / "limited.py").write_text(LIMITED)
+    words = ["--source", "tables", "--input", "two", "--name", "own", "--config", "c.yaml"]
+    limits = [4_000, 40_000, 100_000, 400_000]
+    program = [sys.executable, "limited.py", " ".join(map(str, limits))]
+    done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(limits)
+    for line in lines:
+        assert line.startswith("2 ")
+        assert "File too large" in line
+        assert tempfile.gettempdir() in line
+    assert contents(tmp_path / "dataset" / "own") == before
+    assert [path.name for path in (tmp_path / "dataset").iterdir()] == ["own"]

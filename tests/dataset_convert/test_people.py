@@ -67,11 +67,13 @@ def test_losses_are_told_by_kind_with_shares_and_what_would_mend_them(folder: Pa
     assert (first.table, first.n, first.of, first.is_loss) == ("posts", 9, 10, True)
     assert first.remedy.startswith("9 of 9 would match by the accounts' names")
     assert str(first).startswith(
-        "posts: 9 of 10 rows (90%) left out, e.g. posts.csv, row 2, column"
+        "posts: 9 of 10 rows (90 %) left out, e.g. posts.csv, row 2, column"
     )
     assert (second.table, second.n, second.of) == ("collaborations", 1, 2)
     assert second.remedy.startswith("Add these accounts")
-    with pytest.raises(ConversionError, match=r"9 of 10 rows of posts \(90%\) and 1 of 2 rows of "):
+    with pytest.raises(
+        ConversionError, match=r"9 of 10 rows of posts \(90 %\) and 1 of 2 rows of "
+    ):
         problems.check_losses()
 
 
@@ -112,7 +114,7 @@ def test_rows_that_cannot_be_read_count_as_lost(folder: Path) -> None:
     (folder / "posts.csv").write_text("account,text\n" + "\n".join(lines) + "\n")
     material, problems = read(folder)
     assert material.n_posts == 5
-    with pytest.raises(ConversionError, match=r"5 of 10 rows of posts \(50%\)"):
+    with pytest.raises(ConversionError, match=r"5 of 10 rows of posts \(50 %\)"):
         problems.check_losses()
 
 
@@ -124,8 +126,8 @@ def test_the_command_stops_above_a_third_unless_it_is_accepted(
     for more in ([], ["--dry-run"]):
         assert convert(folder, *more) == 2
         told = capsys.readouterr().err
-        assert "posts: 9 of 19 rows (47%) left out, e.g. posts.csv, row 2" in told
-        assert told.splitlines()[-1].startswith("Error: Lost: 9 of 19 rows of posts (47%)")
+        assert "posts: 9 of 19 rows (47 %) left out, e.g. posts.csv, row 2" in told
+        assert told.splitlines()[-1].startswith("Error: Lost: 9 of 19 rows of posts (47 %)")
         assert not (folder.parent / "own").exists()
     assert convert(folder, "--accept-losses") == 0
     rows = (folder.parent / "own" / "problems.csv").read_text().splitlines()

@@ -301,7 +301,7 @@ def test_rows_that_are_left_out_are_told_and_written(
     told = capsys.readouterr().err
     row = 2 + (N_BRANDS + N_INFLUENCERS) * N_POSTS
     assert f"posts.csv, row {row}, column 'account': found 'nobody-known'" in told
-    assert sum(data.manifest["skipped"].values()) == 1
+    assert [one["n_rows"] for one in data.manifest["problems"]] == [1]
     written = (place / "dataset" / "own" / "problems.csv").read_text()
     assert f",{row},account,(hidden)," in written
 
@@ -432,7 +432,7 @@ def test_tables_that_nobody_reads_are_told_of(
     told = capsys.readouterr()
     assert "Posts.csv: found 'a table that was not read'; wanted a file named accounts" in told.err
     assert "content: the source has no posts of it" in told.out
-    assert list(data.manifest["noted"].values()) == [1]
+    assert [one["n_rows"] for one in data.manifest["problems"]] == [1]
 
 
 @pytest.mark.parametrize("count", ["10k-20k", "12.5", "inf", "many"])
@@ -443,7 +443,7 @@ def test_a_follower_count_that_cannot_be_read_costs_no_account(place: Path, coun
     data = converted()
     assert len(data.brands) == N_BRANDS
     assert data.brands["brand_followers"].isna().sum() == 1
-    assert sum(data.manifest["noted"].values()) == 1
+    assert [one["n_rows"] for one in data.manifest["problems"]] == [1]
 
 
 def test_brands_without_a_part_are_told_of(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

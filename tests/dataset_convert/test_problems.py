@@ -49,14 +49,19 @@ def names(*accounts: str) -> AccountNames:
 
 
 def test_the_first_are_told_and_the_rest_counted() -> None:
-    lines = some(23).lines()
-    assert lines[0] == "posts.csv, row 2, column 'likes': found 'x2'; wanted a number"
-    assert len(lines) == 21
-    assert lines[-1] == "... and 3 more; problems.csv was not written"
-    assert some(23).lines(written=True)[-1] == "... and 3 more; all stand in problems.csv"
-    assert some(20).lines()[-1].startswith("posts.csv, row 21")
-    assert some(23).counts() == {"posts.csv: wanted a number": 23}
+    place = "posts.csv, row 2, column 'likes': found 'x2'; wanted a number"
+    assert some(23).summary() == [
+        f"posts.csv: 23 rows left out, e.g. {place}",
+        "23 rows in all; problems.csv was not written",
+    ]
+    assert some(23).summary(written=True)[-1].endswith("; all stand in problems.csv")
+    assert some(1).summary() == [f"posts.csv: 1 row left out, {place}"]
+    assert some(23).lines(2) == [place, place.replace("2", "3")]
     assert some(23).n_skipped == 23
+    problems = some(1)
+    for number in range(25):
+        problems.note("a.csv", row=2, column="x", value="y", wanted=f"{number:02}")
+    assert problems.summary()[20:] == ["... and 6 more kinds"]
 
 
 def test_all_stand_in_the_file(tmp_path: Path) -> None:
@@ -73,13 +78,13 @@ def test_memory_does_not_grow_with_the_problems(tmp_path: Path) -> None:
     try:
         problems = some(n_rows)
         problems.write(tmp_path / "problems.csv")
-        told = problems.lines()
+        told = problems.summary()
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     # As objects they took 20 MB.
     assert peak < 4_000_000
-    assert told[-1].startswith(f"... and {n_rows - 20} more")
+    assert told[-1].startswith(f"{n_rows:,} rows in all")
     assert len((tmp_path / "problems.csv").read_text().splitlines()) == n_rows + 1
     assert problems.skipped_at(n_rows - 1).row == n_rows + 1
     with pytest.raises(IndexError, match=r"must be below 20000\. Received: 20000"):
@@ -89,7 +94,7 @@ def test_memory_does_not_grow_with_the_problems(tmp_path: Path) -> None:
 def test_names_of_files_that_are_no_text_are_written(tmp_path: Path) -> None:
     problems = Problems()
     problems.skip("caf\udce9.csv", row=2, column="x", value="y", wanted="z")
-    assert problems.counts() == {"caf\udce9.csv: wanted z": 1}
+    assert problems.told()["problems"][0]["file"] == "caf\udce9.csv"
     problems.write(tmp_path / "problems.csv")
     assert "left out,caf\\udce9.csv,,2,x,(hidden),z" in (tmp_path / "problems.csv").read_text()
 
@@ -157,15 +162,13 @@ def test_files_and_sheets_that_name_an_account_become_numbers(tmp_path: Path) ->
     problems.note("all.xlsx", sheet="the Acme Foods", row=1, column="", value="x", wanted="y")
     problems.note("media/acme foods/2.csv", row=1, column="", value="x", wanted="y")
     conceal = Concealment(names("Acme_Foods", "anna_maria"))
-    assert problems.counts(conceal) == {
-        "media/posts.csv: wanted y": 1,
-        "(hidden file 1): wanted y": 1,
-        "(hidden file 2): wanted y": 1,
-    }
-    assert problems.noted_counts(conceal) == {
-        "all.xlsx: wanted y": 1,
-        "(hidden file 3): wanted y": 1,
-    }
+    assert [(one["file"], one["kept"]) for one in problems.told(conceal)["problems"]] == [
+        ("media/posts.csv", False),
+        ("(hidden file 1)", False),
+        ("(hidden file 2)", False),
+        ("all.xlsx", True),
+        ("(hidden file 3)", True),
+    ]
     problems.write(tmp_path / "problems.csv", conceal=conceal)
     with (tmp_path / "problems.csv").open(encoding="utf-8") as rows:
         places = [(row["file"], row["sheet"]) for row in csv.DictReader(rows)]
@@ -176,8 +179,7 @@ def test_files_and_sheets_that_name_an_account_become_numbers(tmp_path: Path) ->
         ("all.xlsx", "(hidden sheet 1)"),
         ("(hidden file 3)", ""),
     ]
-    assert problems.counts(Concealment()) == problems.counts()
-    assert "media/anna.maria.csv: wanted y" in problems.counts()
+    assert "media/anna.maria.csv" in [one.table for one in problems.groups(Concealment())]
 
 
 def test_a_file_that_cannot_be_trusted_stops() -> None:
@@ -193,11 +195,9 @@ def test_rows_that_stay_are_told_apart_from_rows_left_out(tmp_path: Path) -> Non
     problems.note("a.csv", row=7, column="text", value="long", wanted="less; it was cut")
     problems.skip("a.csv", row=9, column="id", value="", wanted="an id")
     assert (problems.n_skipped, len(problems)) == (2, 3)
-    assert problems.noted_counts() == {"a.csv: wanted less; it was cut": 1}
-    assert sum(problems.counts().values()) == 2
+    assert problems.groups()[-1].example.wanted == "less; it was cut"
     assert "row 9" in problems.lines()[1]
     assert "row 7" in problems.lines()[2]
-    assert problems.lines(2)[2] == "... and 1 more; problems.csv was not written"
     problems.write(tmp_path / "problems.csv")
     with (tmp_path / "problems.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

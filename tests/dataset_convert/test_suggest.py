@@ -311,6 +311,22 @@ def test_of_two_exports_of_one_thing_the_newer_is_read(tmp_path: Path) -> None:
     assert material.accounts["followers"].max() == 12
 
 
+def test_names_on_several_platforms_stay_apart(tmp_path: Path) -> None:
+    small(tmp_path)
+    networks = ("IG", "TikTok")
+    rows = [(c, network, 12_000) for c, _ in CREATORS for network in networks]
+    write(tmp_path / "creators.csv", [("creator", "Network", "followers"), *rows])
+    rows = [(b, c, networks[n % 2]) for n, (b, c) in enumerate(PAIRS)]
+    write(tmp_path / "deals.csv", [("brand", "creator", "Network"), *rows])
+    material, problems = read(tmp_path, suggested(tmp_path)[0])
+    assert len(material.accounts) == len(BRANDS) + 2 * len(CREATORS)
+    pairs = set(
+        material.collaborations[["brand_id", "influencer_id"]].itertuples(index=False, name=None)
+    )
+    assert pairs >= {(b, f"{c}@{('instagram', 'tiktok')[n % 2]}") for n, (b, c) in enumerate(PAIRS)}
+    assert problems.n_skipped == 0
+
+
 def test_a_status_is_asked_about_and_can_be_taken(tmp_path: Path) -> None:
     small(tmp_path)
     write(tmp_path / "creators.csv", [("creator", "followers"), *((c, 12) for c, _ in CREATORS)])
@@ -348,7 +364,7 @@ def test_without_pairs_captions_are_taken_or_it_is_said_what_is_missing(tmp_path
     rows[4] = (rows[4][0], f"love it @{BRANDS[1][0]} #Ad")
     write(tmp_path / "posts.csv", [("username", "caption"), *rows])
     settings, _ = suggested(tmp_path)
-    assert sorted(settings["source"]["from_captions"]["tags"]) == ["ad", "anzeige"]
+    assert settings["source"]["from_captions"]["tags"] == ["ad", "anzeige"]
     material, _ = read(tmp_path, settings)
     assert len(material.collaborations) == 2
     assert material.n_posts == N_POSTS - 2

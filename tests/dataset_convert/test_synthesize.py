@@ -83,7 +83,7 @@ def test_manifest_says_that_it_is_synthetic(demo: AtomicData) -> None:
     assert demo.manifest["description"].startswith("Synthetic: ")
     assert demo.manifest["seed"] == 2026
     assert demo.manifest["generator"]["content"]["n_posts"] == 12
-    assert demo.manifest["skipped"] == {}
+    assert demo.manifest["problems"] == []
     assert demo.manifest["features"].keys() == {
         "content_topics",
         "content_visual",
