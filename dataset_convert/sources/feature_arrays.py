@@ -22,7 +22,7 @@ from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import check_options
-from dataset_convert.sources.gan2019_rows import ONE_ROLE
+from dataset_convert.sources.gan2019 import ONE_ROLE
 from dataset_convert.values import tidy
 from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
 from dataset_convert.workbooks import cell_text, read_sheets
