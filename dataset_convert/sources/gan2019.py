@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,7 +22,7 @@ from dataset_convert.sources.gan2019_rows import (
     FOLDERS,
     Images,
     Names,
-    Reader,
+    Readers,
     Row,
     Rows,
     name_or_word,
@@ -164,6 +164,7 @@ class _Release:
 
     def read(self) -> RawMaterial:
         self._read_pairs()
+        halves: dict[str, set[str]]
         halves = {kind: self._read_half(kind) for kind in _TRUTH[1:] if kind in self.files}
         accounts = self._accounts(self._categories())
         parts = self._parts(halves) if TEST_LIST in self.files else {}
@@ -195,7 +196,7 @@ class _Release:
             n_audience_posts=streams[1].n_posts,
         )
 
-    def _read(self, kind: str, readers: Sequence[tuple[str, Reader]]) -> Iterator[tuple[Row, Any]]:
+    def _read(self, kind: str, readers: Readers) -> Iterator[tuple[Row, Any]]:
         return self._rows(kind).read(readers) if kind in self.files else iter(())
 
     def _rows(self, kind: str) -> Rows:
@@ -208,7 +209,7 @@ class _Release:
     # --- the ground truth
 
     def _read_pairs(self) -> None:
-        readers = [
+        readers: Readers = [
             ("brand", name_or_word),
             ("influencer", name_or_word),
             ("competence", number),
@@ -230,7 +231,11 @@ class _Release:
 
     def _read_half(self, kind: str) -> set[str]:
         """Reads training or test pairs, which fill in what the ground truth lacks; their brands."""
-        readers = [("brand", self.brand), ("influencer", self.influencer), ("competence", number)]
+        readers: Readers = [
+            ("brand", self.brand),
+            ("influencer", self.influencer),
+            ("competence", number),
+        ]
         brands = set()
         for row, (brand, influencer, competence) in self._read(kind, readers):
             if (brand, influencer) not in self.competence:
@@ -251,7 +256,7 @@ class _Release:
         found: dict[str, str] = {}
         brands, n_brands = self.names.of_role(schema.BRAND), len(CATEGORY_NAMES) * BRANDS_A_CATEGORY
         if "categories" in self.files:
-            readers = [("brand", self.brand), ("category", name_or_word)]
+            readers: Readers = [("brand", self.brand), ("category", name_or_word)]
             for row, (brand, category) in self._read("categories", readers):
                 if found.setdefault(brand, category) != category:
                     row.skip("category", category, "one category a brand: the first stays")
@@ -283,8 +288,7 @@ class _Release:
         followers: dict[str, float] = {}
         for role, known in ((schema.BRAND, self.brand), (schema.INFLUENCER, self.influencer)):
             kind, contradicted = f"{role}_biographies", set()
-            readers: list[tuple[str, Reader]]
-            readers = [(role, known), ("biography", unescaped), ("followers", count)]
+            readers: Readers = [(role, known), ("biography", unescaped), ("followers", count)]
             for row, (account, text, n) in self._read(kind, readers) if kind in self.files else ():
                 biography = row.cut("biography", text)
                 differs = bool(biography) and (
@@ -311,7 +315,11 @@ class _Release:
         """
         labels: dict[Pair, bool] = {}
         repeated: list[Row] = []
-        readers = [("brand", self.brand), ("influencer", self.influencer), ("label", _label)]
+        readers: Readers = [
+            ("brand", self.brand),
+            ("influencer", self.influencer),
+            ("label", _label),
+        ]
         n_labels = 0
         for row, (brand, influencer, label) in self._read(TEST_LIST, readers):
             pair = brand, influencer
@@ -394,13 +402,12 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
     patterns = {kind: pattern for kind, (pattern, _) in WORKBOOKS.items() if pattern}
     if settings.split != "none":
         patterns[TEST_LIST] = TEST_LISTS[settings.split]
-    given_files: dict[str, tuple[str, ...]] = {**settings.files}
+    given = {str(kind): names for kind, names in settings.files.items()}
     found: dict[str, list[Path]] = {}
     for kind, default in patterns.items():
-        given = given_files.get(kind)
         # Spreadsheets keep a file with ~$ beside a workbook that is open.
         there = [path.name for path in root.glob(default) if path.is_file()]
-        names = given or [name for name in there if not name.startswith("~$")]
+        names = given.get(kind) or [name for name in there if not name.startswith("~$")]
         paths = sorted(find_files(root, names, f"files.{kind}", problems))
         if len(paths) > 1 and kind not in FOLDERS:
             value = ", ".join(path.name for path in paths)
@@ -425,7 +432,7 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
 
 
 def _image_folder(root: Path, settings: Settings, kind: str, problems: Problems) -> str:
-    given: dict[str, str] = {**settings.images}
+    given = {str(kind): folder for kind, folder in settings.images.items()}
     folder = given.get(kind, "audience" if kind == "audience_posts" else ".")
     if inside(root, folder) is None:
         problems.refuse(f"option 'images.{kind}'", value=folder, wanted=WITHIN)

@@ -63,6 +63,8 @@ _ESCAPE: Final = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|://|\0")
 
 Reader = Callable[[str], Any]
 """What a cell means; raises `BadValue`."""
+Readers = Sequence[tuple[str, Reader]]
+"""Columns and what their cells mean, in the order of the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +129,14 @@ class Rows:
     needed: frozenset[str]
     problems: Problems
 
-    def read(self, readers: Sequence[tuple[str, Reader]]) -> Iterator[tuple[Row, list[Any]]]:
+    def read(self, readers: Readers) -> Iterator[tuple[Row, list[Any]]]:
         """Yields every row with what its cells mean.
 
         A number or time that cannot be read is None, and told of; a row of which another value
         cannot be read is left out. So is one that the caller skips before it asks for the next.
 
         Args:
-            readers: Columns and what their cells mean, in the order of the values.
+            readers: Of the columns whose values are wanted.
 
         Raises:
             ConversionError: A workbook that cannot be trusted, a header without a needed column,
@@ -209,7 +211,7 @@ class Rows:
         return {name: names.index(name) for name in known}
 
 
-def _values(row: Row, readers: Sequence[tuple[str, Reader]]) -> list[Any] | None:
+def _values(row: Row, readers: Readers) -> list[Any] | None:
     values = []
     for column, read in readers:
         text = row.text(column)
@@ -439,8 +441,8 @@ def _offered(
     folders = FOLDERS[kind]
     readers: list[tuple[str, Reader]] = [(role or "account", names.known(role))]
     readers += [] if role else [("member", name_or_word)]
-    paths = [(column, _path) for column in (*folders, "path1", "path2")]
-    values = [("text", str), ("timestamp", moment), ("likes", count), ("comments", count)]
+    paths: Readers = [(column, _path) for column in (*folders, "path1", "path2")]
+    values: Readers = [("text", str), ("timestamp", moment), ("likes", count), ("comments", count)]
     for row, (account, *found) in rows.read([*readers, *paths, *values]):
         member = "" if role else found.pop(0)
         *above, path1, path2, text, seconds, likes, comments = found
