@@ -443,10 +443,12 @@ def _offered(
     readers += [] if role else [("member", name_or_word)]
     paths: Readers = [(column, _path) for column in (*folders, "path1", "path2")]
     values: Readers = [("text", str), ("timestamp", moment), ("likes", count), ("comments", count)]
+    # Rows of a member stand together.
+    who_of = lru_cache(_N_CACHED)(hash_of)
     for row, (account, *found) in rows.read([*readers, *paths, *values]):
         member = "" if role else found.pop(0)
         *above, path1, path2, text, seconds, likes, comments = found
-        who = hash_of(account, member)
+        who = who_of(account, member)
         content = hash_of(account, member, text, repr(seconds), path1, path2)
         path = f"{path1}/{path2}".lstrip("/") if path2 else ""
         place = (kind, above[0], above[-1], path)
