@@ -242,14 +242,16 @@ class _Release:
         found = {(part, side): {} for part in _PARTS for side in schema.SIDES}
         for modality, pattern in patterns.items():
             n_found = len(self.paths)
-            for (part, side), arrays in found.items() if pattern else ():
-                name = (pattern or "").replace("{part}", part).replace("{side}", _WORD_OF[side])
+            if pattern is None:
+                continue
+            for (part, side), arrays in found.items():
+                name = pattern.replace("{part}", part).replace("{side}", _WORD_OF[side])
                 path = self._find(name, modality)
                 if path is not None:
                     file = name_in(self.root, path)
                     arrays[modality] = NamedArray(file, open_matrix(path, file, self.problems))
                     self.paths.append(path)
-            if pattern and len(self.paths) == n_found and modality in given:
+            if len(self.paths) == n_found and modality in given:
                 wanted = "a pattern that names files of the folder"
                 self.problems.refuse(f"option 'arrays.{modality}'", value=pattern, wanted=wanted)
         return found

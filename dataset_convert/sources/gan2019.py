@@ -426,8 +426,8 @@ def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[
         )
     for kind, what in wanted.items():
         if not found[kind]:
-            there = ", ".join(sorted(path.name for path in root.iterdir()))
-            problems.refuse(root.name, value=there or "nothing", wanted=what)
+            value = ", ".join(sorted(path.name for path in root.iterdir()))
+            problems.refuse(root.name, value=value or "nothing", wanted=what)
     return {kind: paths for kind, paths in found.items() if paths}
 
 
