@@ -31,11 +31,11 @@ _OVERLAP: Final = 512
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PASSWORD: Final = "EncryptedPackage".encode("utf-16-le")
 _FORMULA: Final = re.compile(rb"<(?:\w+:)?f[\s/>]")
-# What any far place looks like: most blocks have none, and need no closer look.
+# What any far place looks like: most sheets have none, and need no closer look.
 _PERHAPS_FAR: Final = re.compile(rb"=\s*[\"'](?:[A-Za-z]{2,}\d|[A-Za-z]?\d{7})")
-_PLACE: Final = rb"<(?:\w+:)?(?:c|row)\s(?:[^>]{0,400}?\s)?r\s*=\s*[\"']"
-_FAR: Final = re.compile(_PLACE + rb"(?:([A-Za-z]{2,})(\d+)|[A-Za-z]?(\d{7,}))")
-_ROW: Final = re.compile(_PLACE + rb"[A-Za-z]*(\d+)")
+_PLACE: Final = re.compile(
+    rb"<(?:\w+:)?(?:c|row)\s(?:[^>]{0,400}?\s)?r\s*=\s*[\"']([A-Za-z]{0,6})[A-Za-z]*(\d{1,12})"
+)
 _BROKEN: Final = (
     python_calamine.CalamineError,
     zipfile.BadZipFile,
@@ -91,10 +91,7 @@ def read_sheets(
             wanted = f"a sheet {only!r}, as option 'sheet' says"
             problems.refuse(file, value=value, wanted=wanted)
         for name in names if only is None else [only]:
-            sheet = book.get_sheet_by_name(name)
-            left = (sheet.start or (0, 0))[1]
-            merged = [(*begin, *end) for begin, end in sheet.merged_cell_ranges or ()]
-            yield Sheet(name, _rows(sheet, left), merged)
+            yield _sheet(book, name)
     except _BROKEN as error:
         problems.refuse(file, value=error, wanted=_A_WORKBOOK)
     except OSError as error:
@@ -110,7 +107,15 @@ def _open(path: Path) -> python_calamine.CalamineWorkbook:
             return python_calamine.CalamineWorkbook.from_filelike(stream)
 
 
-def _rows(sheet: python_calamine.CalamineSheet, left: int) -> Iterator[list[Cell]]:
+def _sheet(book: python_calamine.CalamineWorkbook, name: str) -> Sheet:
+    """A sheet, which its rows alone keep in memory: it goes before the next one comes."""
+    sheet = book.get_sheet_by_name(name)
+    merged = [(*begin, *end) for begin, end in sheet.merged_cell_ranges or ()]
+    return Sheet(name, _rows(sheet), merged)
+
+
+def _rows(sheet: python_calamine.CalamineSheet) -> Iterator[list[Cell]]:
+    left = (sheet.start or (0, 0))[1]
     for row in sheet.iter_rows():
         yield [*[""] * left, *map(_whole, row)]
 
@@ -180,16 +185,14 @@ def _check_sheet(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: str, problems: Problems
 ) -> bool:
     """Refuses a sheet whose corners span too many cells; returns whether it has formulas."""
-    has_formulas, n_columns, n_rows = False, 26, 0
+    has_formulas, is_far, n_columns, n_rows = False, False, 0, 0
     for block in _blocks(archive, member):
         if not has_formulas and (b"<f" in block or b":f" in block):
             has_formulas = _FORMULA.search(block) is not None
-        for found in _FAR.finditer(block) if _PERHAPS_FAR.search(block) else ():
-            n_columns = max(n_columns, _column(found[1] or b""))
-            n_rows = max(n_rows, _number(found[2] or found[3]))
-    if n_columns > 26 and n_rows <= _MAX_ROWS:
-        for block in _blocks(archive, member):
-            n_rows = max(n_rows, *(_number(row) for row in _ROW.findall(block)), 0)
+        is_far = is_far or _PERHAPS_FAR.search(block) is not None
+    for block in _blocks(archive, member) if is_far else ():
+        for letters, digits in _PLACE.findall(block):
+            n_columns, n_rows = max(n_columns, _column(letters)), max(n_rows, int(digits))
     if n_rows > _MAX_ROWS or n_columns > _MAX_COLUMNS or n_rows * n_columns > MAX_CELLS:
         value = f"cells to row {n_rows:,}, column {n_columns:,}"
         problems.refuse(file, value=value, wanted=f"a sheet of at most {MAX_CELLS:,} cells")
@@ -206,10 +209,6 @@ def _blocks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes
 
 def _column(letters: bytes) -> int:
     number = 0
-    for letter in letters.upper()[:6]:
+    for letter in letters.upper():
         number = 26 * number + letter - ord("A") + 1
     return number
-
-
-def _number(digits: bytes) -> int:
-    return int(digits[:12])

@@ -4,8 +4,8 @@ import hashlib
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,12 +20,12 @@ from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, nam
 from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.progress import track
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.raw import RawMaterial
 from dataset_convert.sources import check_options
-from dataset_convert.sources.gan2019_rows import ONE_ROLE
+from dataset_convert.sources.gan2019 import ONE_ROLE
+from dataset_convert.sources.gan2019_rows import Rows, name_or_word
 from dataset_convert.values import tidy
 from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
-from dataset_convert.workbooks import cell_text, read_sheets
 
 DESCRIPTION = (
     "the released feature arrays, a positive and a negative row a pair, such as "
@@ -60,8 +60,8 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 Pair = tuple[str, str]
 """Brand and influencer."""
-Place = tuple[str, int]
-"""Part and row, counted from 0, of an account's vectors."""
+Place = tuple[str, str, int]
+"""Side, part and row, counted from 0, of an account's vectors."""
 
 
 class _Checked(BaseModel):
@@ -147,14 +147,6 @@ class NamedArray(NamedTuple):
     rows: Array
 
 
-class SideOfRow(NamedTuple):
-    """A brand or influencer of a row: equal identities have equal vectors; "" is no name."""
-
-    place: Place
-    identity: bytes
-    name: str
-
-
 def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
     """Reads a release; `docs/convert_vectors.md` tells its layout and the options.
 
@@ -181,10 +173,6 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     return _Release(root, settings, problems).read()
 
 
-def _no_posts() -> Iterator[Post]:
-    return iter(())
-
-
 class _Release:
     """A release on its way to raw material: arrays, accounts behind their rows, tables beside."""
 
@@ -193,42 +181,39 @@ class _Release:
         self.positive = ("first", "second").index(settings.positive)
         self.paths: list[Path] = []
         self.arrays = self._find_arrays()
+        self.parts = [part for part in _PARTS if any(self.arrays[part, x] for x in schema.SIDES)]
+        self._refuse_missing()
         self._refuse_misfits()
         self.engine = Engine(root, memory="256MB", threads=1)
 
     def read(self) -> RawMaterial:
-        names: dict[str, list[Pair]] = {
-            part: self._names(part, file) for part, file in self.settings.pairs.items()
-        }
-        places, pairs, parts = self._accounts(names)
+        names = {part: self._names(part, file) for part, file in self.settings.pairs.items()}
+        brands, places = self._accounts(schema.BRAND, names, {})
+        influencers, of_influencers = self._accounts(schema.INFLUENCER, names, places)
+        places |= of_influencers
+        pairs, parts = self._pairs(brands, influencers), self._brand_parts(brands)
         vectors: dict[str, dict[str, Vector]] = {}
-        for side, of_side in places.items():
-            for modality in self.arrays[schema.TRAIN][side]:
-                found = vectors.setdefault(modality, {})
-                for account, (part, row) in of_side.items():
-                    rows = self.arrays[part][side][modality].rows
-                    vector = check_rows(rows[row : row + 1])[0][0]
-                    if vector.any():
-                        found[account] = vector
+        for account, (side, part, row) in places.items():
+            for modality, array in self.arrays[part, side].items():
+                vector = check_rows(array.rows[row : row + 1])[0][0]
+                if vector.any():
+                    vectors.setdefault(modality, {})[account] = vector
         if self.settings.attributes is not None:
-            known = frozenset(account for of_side in places.values() for account in of_side)
-            vectors[schema.ATTRIBUTE_VECTOR] = self._node_means(self.settings.attributes, known)
-        categories = self._categories(places[schema.BRAND])
-        rows_of_accounts = [
-            (account, side, "", "", categories.get(account), np.nan)
-            for side, of_side in places.items()
-            for account in of_side
-        ]
-        accounts = pd.DataFrame(rows_of_accounts, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
-        ids = [schema.BRAND_ID, schema.INFLUENCER_ID]
-        collaborations = pd.DataFrame(pairs, columns=ids, dtype=object)
+            vectors[schema.ATTRIBUTE_VECTOR] = self._node_means(self.settings.attributes, places)
+        categories = self._categories(set(brands["account"]))
+        accounts = pd.DataFrame(
+            [
+                (account, place[0], "", "", categories.get(account), math.nan)
+                for account, place in places.items()
+            ],
+            columns=list(raw.ACCOUNT_COLUMNS),
+            dtype=object,
+        )
         return RawMaterial(
-            accounts=accounts.assign(**{raw.FOLLOWERS: accounts[raw.FOLLOWERS].astype(np.float64)}),
-            collaborations=collaborations.assign(
-                **{schema.COMPETENCE: np.nan, schema.TIMESTAMP: np.nan}
-            ),
-            posts=_no_posts,
-            audience_posts=_no_posts,
+            accounts=accounts.astype({raw.FOLLOWERS: np.float64}),
+            collaborations=pairs,
+            posts=lambda: iter(()),
+            audience_posts=lambda: iter(()),
             brand_parts=parts,
             influencer_category_is_profile=False,
             vectors=vectors,
@@ -246,49 +231,30 @@ class _Release:
 
     # --- arrays
 
-    def _find_arrays(self) -> dict[str, dict[str, dict[str, NamedArray]]]:
-        """Part -> side -> modality -> array, mapped; every part has the same modalities."""
+    def _find_arrays(self) -> dict[tuple[str, str], dict[str, NamedArray]]:
+        """Part and side -> modality -> array, mapped; both parts have the same modalities."""
         given = self.settings.arrays
         patterns = {modality: given.get(modality, name) for modality, name in PATTERNS.items()}
         if self.settings.attributes is not None:
             # What is made from the attributes takes the place of the arrays.
             patterns[schema.ATTRIBUTE_VECTOR] = None
-        found: dict[str, dict[str, dict[str, NamedArray]]] = {
-            part: {side: {} for side in schema.SIDES} for part in _PARTS
-        }
+        found: dict[tuple[str, str], dict[str, NamedArray]]
+        found = {(part, side): {} for part in _PARTS for side in schema.SIDES}
         for modality, pattern in patterns.items():
             n_found = len(self.paths)
-            for part in _PARTS:
-                for side in schema.SIDES if pattern else ():
-                    name = (pattern or "").replace("{part}", part).replace("{side}", _WORD_OF[side])
-                    path = self._find(name, modality)
-                    if path is not None:
-                        file = name_in(self.root, path)
-                        array = NamedArray(file, open_matrix(path, file, self.problems))
-                        found[part][side][modality] = array
-                        self.paths.append(path)
-            if pattern and len(self.paths) == n_found and modality in self.settings.arrays:
+            if pattern is None:
+                continue
+            for (part, side), arrays in found.items():
+                name = pattern.replace("{part}", part).replace("{side}", _WORD_OF[side])
+                path = self._find(name, modality)
+                if path is not None:
+                    file = name_in(self.root, path)
+                    arrays[modality] = NamedArray(file, open_matrix(path, file, self.problems))
+                    self.paths.append(path)
+            if len(self.paths) == n_found and modality in given:
                 wanted = "a pattern that names files of the folder"
                 self.problems.refuse(f"option 'arrays.{modality}'", value=pattern, wanted=wanted)
-        self._refuse_missing(found)
-        return {part: sides for part, sides in found.items() if any(sides.values())}
-
-    def _refuse_missing(self, found: Mapping[str, Mapping[str, Mapping[str, NamedArray]]]) -> None:
-        for side in schema.SIDES:
-            train, test = found[schema.TRAIN][side], found[schema.TEST][side]
-            if not train:
-                pattern = PATTERNS[schema.CONTENT_TOPICS].replace("{side}", _WORD_OF[side])
-                name = pattern.replace("{part}", schema.TRAIN)
-                wanted = f"training arrays of the {side}s, such as {name}, or the option 'arrays'"
-                self.problems.refuse(self.root.name, value="none", wanted=wanted)
-            if any(found[schema.TEST].values()) and set(train) != set(test):
-                modality = sorted(set(train) ^ set(test))[0]
-                wanted = (
-                    f"the {modality} of the {side}s for train and test, or "
-                    f"'arrays: {{{modality}: ~}}' to leave it out"
-                )
-                one = {**train, **test}[modality].file
-                self.problems.refuse(one, value="no such array of the other part", wanted=wanted)
+        return found
 
     def _find(self, name: str, modality: str) -> Path | None:
         option = f"arrays.{modality}"
@@ -305,84 +271,124 @@ class _Release:
             self.problems.refuse(name, value=value, wanted=wanted)
         return paths[0] if paths else None
 
+    def _refuse_missing(self) -> None:
+        """Refuses a modality that a side or a part lacks."""
+        has_test = schema.TEST in self.parts
+        for side in schema.SIDES:
+            train, test = (self.arrays[part, side] for part in _PARTS)
+            if not train:
+                pattern = PATTERNS[schema.CONTENT_TOPICS].replace("{side}", _WORD_OF[side])
+                name = pattern.replace("{part}", schema.TRAIN)
+                wanted = f"training arrays of the {side}s, such as {name}, or the option 'arrays'"
+                self.problems.refuse(self.root.name, value="none", wanted=wanted)
+            for modality in sorted(train.keys() ^ test.keys()) if has_test else ():
+                wanted = (
+                    f"the {modality} of the {side}s for train and test, or "
+                    f"'arrays: {{{modality}: ~}}' to leave it out"
+                )
+                one = {**train, **test}[modality].file
+                self.problems.refuse(one, value="no such array of the other part", wanted=wanted)
+
     def _refuse_misfits(self) -> None:
+        """Refuses arrays whose rows or columns are not as many as those of others."""
         widths: dict[str, NamedArray] = {}
-        for sides in self.arrays.values():
-            first = next(iter(sides[schema.BRAND].values()))
-            for of_side in sides.values():
-                for modality, array in of_side.items():
+        for part in self.parts:
+            first = self._first(part, schema.BRAND)
+            for side in schema.SIDES:
+                for modality, array in self.arrays[part, side].items():
                     n_rows, width = array.rows.shape
                     known = widths.setdefault(modality, array)
-                    wanted = ""
+                    value, wanted = f"{n_rows} rows", ""
                     if n_rows % 2:
                         wanted = "an even number: every pair has a positive and a negative row"
                     elif n_rows != len(first.rows):
                         wanted = f"{len(first.rows)} rows, as in {first.file}"
-                    if wanted:
-                        self.problems.refuse(array.file, value=f"{n_rows} rows", wanted=wanted)
-                    if known.rows.shape[1] != width:
+                    elif width != known.rows.shape[1]:
+                        value = f"{width} columns"
                         wanted = f"{known.rows.shape[1]} columns, as in {known.file}"
-                        self.problems.refuse(array.file, value=f"{width} columns", wanted=wanted)
+                    if wanted:
+                        self.problems.refuse(array.file, value=value, wanted=wanted)
+
+    def _first(self, part: str, side: str) -> NamedArray:
+        return next(iter(self.arrays[part, side].values()))
 
     # --- the accounts behind the rows
 
     def _accounts(
-        self, names: Mapping[str, Sequence[Pair]]
-    ) -> tuple[dict[str, dict[str, Place]], list[Pair], dict[str, str]]:
-        """Places of accounts' vectors a side, collaborations, and parts of brands.
+        self, side: str, names: Mapping[str, Sequence[Pair]], brands: Mapping[str, Place]
+    ) -> tuple[pd.DataFrame, dict[str, Place]]:
+        """Rows with their `part`, `row` and `account`, and where the vectors of accounts are.
 
-        Brands come from positive rows, which are the collaborations; influencers from negative
-        rows, too. Equal vectors in train and test are one account.
+        Brands come from positive rows, influencers from negative rows, too. Equal vectors in train
+        and test are one account. A row with a name is that account's. One without belongs to the
+        account that has its vectors, or to a new one, numbered in order of first appearance:
+        `brand_0001`. Where the rows of a name have different vectors, the most frequent ones stay,
+        among equals the first.
         """
-        rows: dict[str, list[SideOfRow]] = {side: [] for side in schema.SIDES}
-        for part, sides in self.arrays.items():
-            for column, side in enumerate((schema.BRAND, schema.INFLUENCER)):
-                identities = self._identities(sides[side], f"{part}: {side}s")
-                if side == schema.BRAND:
-                    self._check_brands(identities, self._file(part, side))
-                for number, identity in enumerate(identities):
-                    is_positive = number % 2 == self.positive
-                    if identity and (is_positive or side == schema.INFLUENCER):
-                        name = names[part][number // 2][column] if names.get(part) else ""
-                        row = SideOfRow((part, number), identity, name if is_positive else "")
-                        rows[side].append(row)
-        brand_of, brands = self._named(rows[schema.BRAND], schema.BRAND, ())
-        influencer_rows = []
-        for row in rows[schema.INFLUENCER]:
-            if row.name in brands:
-                self._skip_row(row.place, schema.INFLUENCER, row.name, ONE_ROLE, NAME)
-            else:
-                influencer_rows.append(row)
-        influencer_of, influencers = self._named(influencer_rows, schema.INFLUENCER, brands)
-        places: dict[str, dict[str, Place]] = {schema.BRAND: brands, schema.INFLUENCER: influencers}
-        return places, self._pairs(brand_of, influencer_of), self._parts(brand_of)
+        rows = pd.concat([self._rows(part, side, names.get(part, ())) for part in self.parts])
+        is_brand = rows["name"].isin(brands)
+        for row in rows[is_brand].itertuples():
+            self._skip_row((side, row.part, row.row), row.name, ONE_ROLE, NAME)
+        rows = rows[~is_brand]
+        named = rows[rows["name"] != ""]
+        found = named.groupby(["name", "identity"], sort=False)
+        variants = found.agg(n=("row", "size"), part=("part", "first"), row=("row", "first"))
+        variants = variants.reset_index()
+        kept = variants.sort_values("n", ascending=False, kind="stable").drop_duplicates("name")
+        n_rows = named["name"].value_counts()
+        for one in variants.drop(kept.index).itertuples():
+            value = f"{one.name}, in {one.n} of {n_rows[one.name]} rows"
+            self._skip_row((side, one.part, one.row), value, ONE_VECTOR, TEXT)
+        owners = named.drop_duplicates("identity").set_index("identity")["name"].to_dict()
+        taken = {*brands, *named["name"]}
+        numbers = (name for i in count(1) if (name := f"{side}_{i:04d}") not in taken)
+        for identity in rows.loc[rows["name"] == "", "identity"]:
+            if identity not in owners:
+                owners[identity] = next(numbers)
+        of_vectors = rows["identity"].map(owners)
+        rows = rows.assign(account=rows["name"].where(rows["name"] != "", of_vectors))
+        first = rows[rows["name"] == ""].drop_duplicates("account")
+        kept = kept.set_index("name").loc[named["name"].unique()].reset_index(names="account")
+        places = pd.concat([kept, first])[["account", "part", "row"]].drop_duplicates("account")
+        return rows, {account: (side, part, row) for account, part, row in places.to_numpy()}
 
-    def _identities(self, arrays: Mapping[str, NamedArray], what: str) -> list[bytes]:
+    def _rows(self, part: str, side: str, pairs: Sequence[Pair]) -> pd.DataFrame:
+        """The rows of accounts of a part: `identity` is equal for equal vectors, "" is no name."""
+        identities = self._identities(part, side)
+        if side == schema.BRAND:
+            self._check_brands(identities, self._first(part, side).file)
+        rows = pd.DataFrame({"part": part, "identity": identities, "name": ""})
+        rows["row"] = range(len(rows))
+        if pairs:
+            column = list(schema.SIDES).index(side)
+            rows.loc[self.positive :: 2, "name"] = [pair[column] for pair in pairs]
+        rows = rows[self.positive :: 2] if side == schema.BRAND else rows
+        return rows[rows["identity"] != b""]
+
+    def _identities(self, part: str, side: str) -> list[bytes]:
         """Row -> a hash of its vectors as float32; b"" for a row that is no account's."""
+        arrays = self.arrays[part, side].values()
+        files = ", ".join(array.file for array in arrays)
         found: list[bytes] = []
-        n_rows = len(next(iter(arrays.values())).rows)
-        blocks = range(0, n_rows, BLOCK)
-        for start in track(blocks, what, unit="blocks", total=len(blocks)):
-            checked = [check_rows(array.rows[start : start + BLOCK]) for array in arrays.values()]
-            faults = {
-                i: (array.file, fault)
-                for array, (_, wanted) in reversed([*zip(arrays.values(), checked, strict=True)])
-                for i, fault in enumerate(wanted)
-                if fault is not None
-            }
+        blocks = range(0, len(self._first(part, side).rows), BLOCK)
+        for start in track(blocks, f"{part}: {side}s", unit="blocks", total=len(blocks)):
+            checked = [check_rows(array.rows[start : start + BLOCK]) for array in arrays]
             joined = np.hstack([vectors for vectors, _ in checked])
-            for empty in np.flatnonzero(~joined.any(axis=1)):
-                files = ", ".join(array.file for array in arrays.values())
-                faults[int(empty)] = (files, "a vector in one array at least")
             for i, row in enumerate(joined):
-                if i in faults:
-                    file, wanted = faults[i]
-                    number = start + i + 1
+                faults = [
+                    (array.file, wanted[i])
+                    for array, (_, wanted) in zip(arrays, checked, strict=True)
+                    if wanted[i]
+                ]
+                if not row.any():
+                    faults = [(files, "a vector in one array at least")]
+                for file, fault in faults[:1]:
+                    number, wanted = start + i + 1, str(fault)
                     self.problems.skip(
                         file, row=number, column="", value="the row", wanted=wanted, kind=OWN
                     )
                 digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-                found.append(b"" if i in faults else digest)
+                found.append(b"" if faults else digest)
         return found
 
     def _check_brands(self, identities: Sequence[bytes], file: str) -> None:
@@ -401,80 +407,38 @@ class _Release:
                 file, row=row + 1, column="", value=value, wanted=SAME_BRAND, kind=OWN
             )
 
-    def _named(
-        self, rows: Sequence[SideOfRow], side: str, taken: Collection[str]
-    ) -> tuple[dict[Place, str], dict[str, Place]]:
-        """Row's place -> account; account -> the place of its vectors.
-
-        A row with a name is that account's. One without belongs to the account that has its
-        vectors, or to a new one, numbered in order of first appearance: `brand_0001`. Where the
-        rows of a name have different vectors, the most frequent ones stay, among equals the first.
-        """
-        counts: dict[str, Counter[bytes]] = {}
-        first: dict[tuple[str, bytes], Place] = {}
-        owners: dict[bytes, str] = {}
-        for row in rows:
-            if row.name:
-                counts.setdefault(row.name, Counter())[row.identity] += 1
-                first.setdefault((row.name, row.identity), row.place)
-                owners.setdefault(row.identity, row.name)
-        places = {}
-        for name, variants in counts.items():
-            kept = max(variants, key=variants.__getitem__)
-            places[name] = first[name, kept]
-            for identity in (other for other in variants if other != kept):
-                value = f"{name}, in {variants[identity]} of {variants.total()} rows"
-                self._skip_row(first[name, identity], side, value, ONE_VECTOR, TEXT)
-        account_of: dict[Place, str] = {}
-        n_numbered = 0
-        for row in rows:
-            account = row.name or owners.get(row.identity)
-            while account is None:
-                n_numbered += 1
-                number = f"{side}_{n_numbered:04d}"
-                account = None if number in places or number in taken else number
-            owners.setdefault(row.identity, account)
-            places.setdefault(account, row.place)
-            account_of[row.place] = account
-        return account_of, places
-
-    def _pairs(
-        self, brand_of: Mapping[Place, str], influencer_of: Mapping[Place, str]
-    ) -> list[Pair]:
-        files = ", ".join(self._file(part, schema.INFLUENCER) for part in self.arrays)
-        found = [
-            (brand, influencer_of[row]) for row, brand in brand_of.items() if row in influencer_of
-        ]
-        if not found:
+    def _pairs(self, brands: pd.DataFrame, influencers: pd.DataFrame) -> pd.DataFrame:
+        """The positive rows of which both sides have vectors, every pair once."""
+        files = ", ".join(self._first(part, schema.INFLUENCER).file for part in self.parts)
+        both = brands.merge(influencers, on=["part", "row"])[["account_x", "account_y"]]
+        pairs = both.drop_duplicates(ignore_index=True)
+        if pairs.empty:
             wanted = "a pair whose brand and influencer both have vectors"
             self.problems.refuse(files, value="no pair", wanted=wanted)
-        pairs = list(dict.fromkeys(found))
-        if len(pairs) < len(found):
-            value = f"{len(found) - len(pairs):,} repeated rows"
+        if len(pairs) < len(both):
+            value = f"{len(both) - len(pairs):,} repeated rows"
             self.problems.skip(
                 files, row=None, column="", value=value, wanted=MERGED_PAIRS, kind=OWN
             )
-        return pairs
+        pairs.columns = pd.Index([schema.BRAND_ID, schema.INFLUENCER_ID])
+        return pairs.assign(**{schema.COMPETENCE: np.nan, schema.TIMESTAMP: np.nan})
 
-    def _parts(self, brand_of: Mapping[Place, str]) -> dict[str, str]:
-        if schema.TEST not in self.arrays:
+    def _brand_parts(self, brands: pd.DataFrame) -> dict[str, str]:
+        if schema.TEST not in self.parts:
             return {}
-        parts: dict[str, str] = {}
-        first: dict[str, Place] = {}
-        for place, brand in brand_of.items():
-            first.setdefault(brand, place)
-            if parts.setdefault(brand, place[0]) != place[0]:
-                parts[brand] = schema.TEST
-                self._skip_row(first[brand], schema.BRAND, brand, ONE_PART, NAME)
-        return parts
+        tested = set(brands.loc[brands["part"] == schema.TEST, "account"])
+        for row in brands.drop_duplicates("account").itertuples():
+            if row.part == schema.TRAIN and row.account in tested:
+                self._skip_row((schema.BRAND, schema.TRAIN, row.row), row.account, ONE_PART, NAME)
+        return {
+            brand: schema.TEST if brand in tested else schema.TRAIN
+            for brand in brands["account"].unique()
+        }
 
-    def _file(self, part: str, side: str) -> str:
-        return next(iter(self.arrays[part][side].values())).file
-
-    def _skip_row(self, place: Place, side: str, value: str, wanted: str, kind: Kind) -> None:
-        part, number = place
-        file = self._file(part, side)
-        self.problems.skip(file, row=number + 1, column="", value=value, wanted=wanted, kind=kind)
+    def _skip_row(self, place: Place, value: str, wanted: str, kind: Kind) -> None:
+        side, part, row = place
+        file = self._first(part, side).file
+        self.problems.skip(file, row=row + 1, column="", value=value, wanted=wanted, kind=kind)
 
     # --- tables beside the arrays
 
@@ -494,41 +458,30 @@ class _Release:
 
     def _names(self, part: str, file: str) -> list[Pair]:
         """The names of a part's positive rows; Instagram's know no difference of letter case."""
-        option = f"pairs.{part}"
-        if part not in self.arrays:
+        option, columns = f"pairs.{part}", ("brand", "influencer")
+        if part not in self.parts:
             wanted = f"arrays of the part {part} beside it"
             self.problems.refuse(f"option '{option}'", value=file, wanted=wanted)
-        names = []
-        is_workbook = Path(file).suffix.lower() in WORKBOOKS
-        rows = (
-            self._sheet_rows(file, option)
-            if is_workbook
-            else self._load("pairs", file, option, Alignment())
-        )
-        for where, row, *cells in rows:
-            pair = [tidy(cell or "").lower() for cell in cells]
-            if not all(pair):
-                theirs = self.settings.columns.pairs
-                columns = ("A", "B") if is_workbook else (theirs.brand, theirs.influencer)
-                column = columns[pair.index("")]
-                wanted = f"the names of brand and influencer in columns {' and '.join(columns)}"
-                self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
-            names.append((pair[0], pair[1]))
-        n_pairs = len(next(iter(self.arrays[part][schema.BRAND].values())).rows) // 2
+        if Path(file).suffix.lower() in WORKBOOKS:
+            paths = find_files(self.root, [file], option, self.problems)
+            self.paths += paths
+            rows = Rows(self.root, paths, columns, frozenset(columns), Alignment())
+            found = rows.read([(column, name_or_word) for column in columns])
+            names = [(brand.lower(), influencer.lower()) for _, (brand, influencer) in found]
+        else:
+            names = []
+            for where, row, *cells in self._load("pairs", file, option, Alignment()):
+                pair = [tidy(cell or "").lower() for cell in cells]
+                if not all(pair):
+                    column = [*self.settings.columns.pairs.model_dump().values()][pair.index("")]
+                    wanted = "a name in every row"
+                    self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
+                names.append((pair[0], pair[1]))
+        n_pairs = len(self._first(part, schema.BRAND).rows) // 2
         if len(names) != n_pairs:
             wanted = f"{n_pairs} rows, one a pair of the arrays"
             self.problems.refuse(file, value=f"{len(names)} rows", wanted=wanted)
         return names
-
-    def _sheet_rows(self, file: str, option: str) -> Iterator[tuple[Any, ...]]:
-        """The first two columns, without header, as in the release's own workbooks."""
-        for path in find_files(self.root, [file], option, self.problems):
-            self.paths.append(path)
-            for sheet in read_sheets(path, file, self.problems):
-                for number, cells in enumerate(sheet.rows, start=1):
-                    texts = [cell_text(cell) for cell in cells]
-                    if any(texts):
-                        yield (f"{file}, sheet '{sheet.name}'", number, *(*texts, "")[:2])
 
     def _categories(self, brands: Collection[str]) -> dict[str, str]:
         categories: dict[str, str] = {}
@@ -624,7 +577,7 @@ def read_embedding(path: Path, file: str, problems: Problems) -> dict[str, npt.N
                 name, *words = line.split() or [""]
                 if not name:
                     continue
-                numbers = np.array([_number(word) for word in words])
+                numbers = _numbers(words)
                 wanted = ""
                 if len(numbers) != dimension:
                     wanted = f"a node and {dimension} numbers, as line 1 announces"
@@ -643,8 +596,8 @@ def read_embedding(path: Path, file: str, problems: Problems) -> dict[str, npt.N
     return nodes
 
 
-def _number(word: str) -> float:
+def _numbers(words: Sequence[str]) -> npt.NDArray[np.float64]:
     try:
-        return float(word)
+        return np.array(words, dtype=np.float64)
     except ValueError:
-        return math.nan
+        return np.full(len(words), np.nan)

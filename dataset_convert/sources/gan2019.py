@@ -4,16 +4,15 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dataset_convert import raw, schema
-from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.engine import Engine
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.problems import NAME, OWN, Problems
@@ -21,16 +20,15 @@ from dataset_convert.raw import MERGED, RawMaterial
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019_rows import (
     FOLDERS,
-    POST_COLUMNS,
     Images,
-    LeftOut,
     Names,
-    PostReader,
+    Readers,
     Row,
     Rows,
-    keyed_hash,
+    name_or_word,
+    read_posts,
 )
-from dataset_convert.values import count, number
+from dataset_convert.values import BadValue, count, number
 
 DESCRIPTION = (
     "the raw release of Gan et al. (2019): workbooks of biographies, posts and ground truth, image "
@@ -40,22 +38,38 @@ DESCRIPTION = (
 PUBLISHED_SPLITS = ("morning", "gan2019")
 """The published ones, of `--split`."""
 
-FILES: Final[dict[str, str]] = {
-    "brand_biographies": "brand_biography.xls*",
-    "influencer_biographies": "influencer_biography.xls*",
-    "brand_posts": "*_post*.xls*",
-    "influencer_posts": "*_in_post*.xls*",
-    "audience_posts": "audience_posts*.xls*",
-    "pairs": "pre_dataset.xls*",
-    "training_pairs": "pre_dataset_train.xls*",
-    "test_pairs": "pre_dataset_test.xls*",
-    "categories": "brand_categories.xls*",
-}
-"""Kind of file -> where it is looked for. A file belongs to the narrowest pattern it fits."""
+Posts = Literal["brand_posts", "influencer_posts", "audience_posts"]
+Kind = Literal[
+    Posts, "brand_biographies", "influencer_biographies", "pairs", "training_pairs", "test_pairs",
+    "categories",
+]  # fmt: skip
 
+_PAIR: Final = ("brand", "influencer", "competence")
+_POST: Final = ("path1", "path2", "text", "timestamp")
+_COUNTED: Final = (*_POST, "comments", "likes")
 TEST_LIST: Final = "test_list"
 TEST_LISTS: Final = {"morning": "testset_r.xls*", "gan2019": "test_set.xls*"}
 """Split -> where its test list is looked for."""
+WORKBOOKS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "brand_biographies": ("brand_biography.xls*", ("brand", "biography")),
+    "influencer_biographies": (
+        "influencer_biography.xls*",
+        ("brand", "influencer", "biography", "followers"),
+    ),
+    "brand_posts": ("*_post*.xls*", ("brand", *_COUNTED)),
+    "influencer_posts": ("*_in_post*.xls*", ("brand", "influencer", *_COUNTED)),
+    "audience_posts": ("audience_posts*.xls*", ("account", "member", *_POST)),
+    "pairs": ("pre_dataset.xls*", _PAIR),
+    "training_pairs": ("pre_dataset_train.xls*", _PAIR),
+    "test_pairs": ("pre_dataset_test.xls*", _PAIR),
+    "categories": ("brand_categories.xls*", ("brand", "category")),
+    TEST_LIST: ("", ("brand", "influencer", "label")),
+}
+"""Kind of file -> where it is looked for, and its columns in the order of a workbook without
+header. A file belongs to the narrowest pattern it fits."""
+_NOT_NEEDED: Final = {"competence", "followers", "path1", "path2", "timestamp", "comments", "likes"}
+_CONTENT: Final = ("brand_posts", "influencer_posts")
+_TRUTH: Final = ("pairs", "training_pairs", "test_pairs")
 
 CATEGORY_NAMES: Final = (
     *("airline", "auto", "clothing", "drink", "electronics", "entertainment"),
@@ -65,30 +79,14 @@ BRANDS_A_CATEGORY: Final = 30
 
 ONE_PAIR: Final = "every pair once: the first row stays"
 ONE_CONTENT: Final = "the same content in every row of an account: the first row stays"
+ONE_ROLE: Final = "one role an account, brand or influencer: the first row stays"
 IN_BOTH: Final = "every brand in training or in test: the test list decides"
-
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "brand_biographies": ("brand", "biography"),
-    "influencer_biographies": ("brand", "influencer", "biography", "followers"),
-    **dict.fromkeys(
-        ("pairs", "training_pairs", "test_pairs"), ("brand", "influencer", "competence")
-    ),
-    "categories": ("brand", "category"),
-    TEST_LIST: ("brand", "influencer", "label"),
-    **POST_COLUMNS,
-}
-"""Kind -> its columns in the order of a workbook without header."""
-_NOT_NEEDED: Final = frozenset(
-    {"competence", "followers", "path1", "path2", "timestamp", "comments", "likes"}
-)
-_CONTENT: Final = ("brand_posts", "influencer_posts")
-_TRUTH: Final[tuple[str, ...]] = ("pairs", "training_pairs", "test_pairs")
 
 _ESCAPE = re.compile(
     r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([nrt\\]))", re.ASCII
 )
 _LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 Pair = tuple[str, str]
 
@@ -109,8 +107,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    files: dict[str, tuple[str, ...]] = {}
-    images: dict[str, str] = {}
+    files: dict[Kind, tuple[str, ...]] = {}
+    images: dict[Posts, str] = {}
     split: Literal["morning", "gan2019", "none"] = "morning"
     max_posts: int = Field(default=50, ge=1)
     max_members: int = Field(default=25, ge=1)
@@ -124,20 +122,9 @@ class Settings(BaseModel):
         if not isinstance(value, dict):
             return value
         lists = {kind: tuple(x) if isinstance(x, list) else (x,) for kind, x in value.items()}
-        if not all(
-            names and all(isinstance(x, str) and x for x in names) for names in lists.values()
-        ):
+        if not all(x and all(isinstance(name, str) and name for name in x) for x in lists.values()):
             raise ValueError("hold a file's name, a pattern, or a list of them for every kind")
         return lists
-
-    @field_validator("files", "images")
-    @classmethod
-    def _of_kinds(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        known = FILES if info.field_name == "files" else FOLDERS
-        for kind in value:
-            if kind not in known:
-                raise ValueError(f"have the key {wanted_word(kind, known)}, not {shown(kind)}")
-        return value
 
 
 def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
@@ -154,7 +141,7 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or one of
             which no row can be used.
     """
-    settings = check_options(Settings, options, {})
+    settings = check_options(Settings, options, {"files": [*WORKBOOKS], "images": [*FOLDERS]})
     root = Path(folder).resolve()
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="the folder of a release")
@@ -171,31 +158,33 @@ class _Release:
             kind: Images(root, _image_folder(root, settings, kind, problems)) for kind in FOLDERS
         }
         self.names = Names()
+        self.brand = self.names.known(schema.BRAND)
+        self.influencer = self.names.known(schema.INFLUENCER)
         self.competence: dict[Pair, float | None] = {}
-        self.categories: dict[str, str] = {}
 
     def read(self) -> RawMaterial:
         self._read_pairs()
+        halves: dict[str, set[str]]
         halves = {kind: self._read_half(kind) for kind in _TRUTH[1:] if kind in self.files}
-        self._read_categories()
-        accounts = self._accounts()
+        accounts = self._accounts(self._categories())
         parts = self._parts(halves) if TEST_LIST in self.files else {}
         # The choice bounds what is kept, so that little memory is enough.
         engine = Engine(self.root, memory="128MB", threads=1)
-        hash_of = keyed_hash(self.settings.seed)
         streams = []
-        for kinds, max_members, max_posts in (
-            (_CONTENT, 1, self.settings.max_posts),
-            (("audience_posts",), self.settings.max_members, self.settings.max_member_posts),
+        for kinds, limits in (
+            (_CONTENT, (1, self.settings.max_posts)),
+            (("audience_posts",), (self.settings.max_members, self.settings.max_member_posts)),
         ):
-            reader = PostReader(self.names, hash_of, max_members, max_posts)
             there = {
                 kind: (self._rows(kind), self.images[kind]) for kind in kinds if kind in self.files
             }
-            streams.append(reader.read(there, engine, kinds[-1], self.problems))
+            streams.append(read_posts(there, self.names, self.settings.seed, limits, engine))
+        rows = [(*pair, competence, np.nan) for pair, competence in self.competence.items()]
+        pairs = pd.DataFrame(rows, columns=[*schema.INTERACTION_TYPES], dtype=object)
+        numbers = [schema.COMPETENCE, schema.TIMESTAMP]
         return RawMaterial(
             accounts=accounts,
-            collaborations=self._collaborations(),
+            collaborations=pairs.astype(dict.fromkeys(numbers, np.float64)),
             posts=streams[0],
             audience_posts=streams[1],
             brand_parts=parts,
@@ -207,8 +196,11 @@ class _Release:
             n_audience_posts=streams[1].n_posts,
         )
 
+    def _read(self, kind: str, readers: Readers) -> Iterator[tuple[Row, Any]]:
+        return self._rows(kind).read(readers) if kind in self.files else iter(())
+
     def _rows(self, kind: str) -> Rows:
-        columns = COLUMNS[kind]
+        columns = WORKBOOKS[kind][1]
         needed = set(columns) - _NOT_NEEDED
         if kind in ("influencer_biographies", "influencer_posts"):
             needed.remove("brand")
@@ -217,132 +209,102 @@ class _Release:
     # --- the ground truth
 
     def _read_pairs(self) -> None:
-        rows = self._rows("pairs")
-
-        def parse(row: Row) -> tuple[Pair, float | None]:
-            brand, influencer = row.name("brand"), row.name("influencer")
+        readers: Readers = [
+            ("brand", name_or_word),
+            ("influencer", name_or_word),
+            ("competence", number),
+        ]
+        for row, (brand, influencer, competence) in self._read("pairs", readers):
             if brand.casefold() == influencer.casefold():
-                wanted = "two accounts, a brand and an influencer"
-                raise LeftOut("influencer", influencer, wanted)
-            admit = self.names.admit
-            pair = admit(brand, schema.BRAND), admit(influencer, schema.INFLUENCER)
-            return pair, row.value("competence", number)
-
-        for row, (pair, competence) in rows.parsed(parse, spellings=("brand", "influencer")):
-            if pair in self.competence:
-                is_same = self.competence[pair] == competence
-                row.skip("influencer", pair[1], MERGED if is_same else ONE_PAIR)
+                row.skip("influencer", influencer, "two accounts, a brand and an influencer")
+                continue
+            one = self.names.admit(brand, schema.BRAND)
+            other = self.names.admit(influencer, schema.INFLUENCER) if one else None
+            if one is None or other is None:
+                column, name = ("influencer", influencer) if one else ("brand", brand)
+                row.skip(column, name, ONE_ROLE)
+            elif (one, other) in self.competence:
+                is_same = self.competence[one, other] == competence
+                row.skip("influencer", other, MERGED if is_same else ONE_PAIR)
             else:
-                self.competence[pair] = competence
-
-    def _known_pair(self, row: Row) -> Pair:
-        return (
-            self.names.known(row, "brand", schema.BRAND),
-            self.names.known(row, "influencer", schema.INFLUENCER),
-        )
+                self.competence[one, other] = competence
 
     def _read_half(self, kind: str) -> set[str]:
         """Reads training or test pairs, which fill in what the ground truth lacks; their brands."""
-
-        def parse(row: Row) -> tuple[Pair, float | None]:
-            pair = self._known_pair(row)
-            if pair not in self.competence:
-                raise LeftOut("influencer", pair[1], "a pair of the ground truth")
-            return pair, row.value("competence", number)
-
+        readers: Readers = [
+            ("brand", self.brand),
+            ("influencer", self.influencer),
+            ("competence", number),
+        ]
         brands = set()
-        for row, (pair, competence) in self._rows(kind).parsed(
-            parse, spellings=("brand", "influencer")
-        ):
-            brands.add(pair[0])
-            known = self.competence[pair]
+        for row, (brand, influencer, competence) in self._read(kind, readers):
+            if (brand, influencer) not in self.competence:
+                row.skip("influencer", influencer, "a pair of the ground truth")
+                continue
+            brands.add(brand)
+            known = self.competence[brand, influencer]
             if known is None:
-                self.competence[pair] = competence
+                self.competence[brand, influencer] = competence
             # Spreadsheets keep 15 to 17 digits.
             elif competence is not None and not math.isclose(competence, known, abs_tol=1e-12):
                 wanted = "the competence of pre_dataset.xls, which stays"
                 row.note("competence", competence, wanted)
         return brands
 
-    def _read_categories(self) -> None:
-        if "categories" in self.files:
-
-            def parse(row: Row) -> Pair:
-                return self.names.known(row, "brand", schema.BRAND), row.name("category")
-
-            for row, (brand, category) in self._rows("categories").parsed(parse):
-                if self.categories.setdefault(brand, category) != category:
-                    wanted = "one category a brand: the first stays"
-                    row.skip("category", category, wanted)
-            return
+    def _categories(self) -> dict[str, str]:
+        """Account -> category; an influencer's is that of most of its brands, or the first's."""
+        found: dict[str, str] = {}
         brands, n_brands = self.names.of_role(schema.BRAND), len(CATEGORY_NAMES) * BRANDS_A_CATEGORY
-        if len(brands) != n_brands:
+        if "categories" in self.files:
+            readers: Readers = [("brand", self.brand), ("category", name_or_word)]
+            for row, (brand, category) in self._read("categories", readers):
+                if found.setdefault(brand, category) != category:
+                    row.skip("category", category, "one category a brand: the first stays")
+        elif len(brands) == n_brands:
+            found = {
+                brand: CATEGORY_NAMES[i // BRANDS_A_CATEGORY] for i, brand in enumerate(brands)
+            }
+        else:
             self.problems.refuse(
                 self.files["pairs"][0].name,
                 value=f"{len(brands)} brands",
                 wanted=f"{n_brands} brands, {BRANDS_A_CATEGORY} a category in the published order, "
                 "or a table of brands and categories in option 'files.categories'",
             )
-        for i, brand in enumerate(brands):
-            self.categories[brand] = CATEGORY_NAMES[i // BRANDS_A_CATEGORY]
-
-    def _influencer_categories(self) -> dict[str, str]:
-        """Influencer -> the category of most of its brands; the first one's of several."""
         counts: dict[str, Counter[str]] = {}
         for brand, influencer in self.competence:
-            if brand in self.categories:
-                counts.setdefault(influencer, Counter())[self.categories[brand]] += 1
-        return {influencer: found.most_common(1)[0][0] for influencer, found in counts.items()}
-
-    def _collaborations(self) -> pd.DataFrame:
-        rows = [(*pair, competence) for pair, competence in self.competence.items()]
-        columns = [schema.BRAND_ID, schema.INFLUENCER_ID, schema.COMPETENCE]
-        frame = pd.DataFrame(rows, columns=columns, dtype=object)
-        frame[schema.COMPETENCE] = frame[schema.COMPETENCE].astype(np.float64)
-        frame[schema.TIMESTAMP] = np.nan
-        return frame
+            if brand in found:
+                counts.setdefault(influencer, Counter())[found[brand]] += 1
+        return found | {one: several.most_common(1)[0][0] for one, several in counts.items()}
 
     # --- accounts and parts
 
-    def _accounts(self) -> pd.DataFrame:
-        """Brands, then influencers, in the order of the ground truth, with what is told of them."""
+    def _accounts(self, categories: Mapping[str, str]) -> pd.DataFrame:
+        """Brands, then influencers, in the order of the ground truth, with what is told of them.
+
+        The release repeats biographies for every brand: first values stay.
+        """
         biographies: dict[str, str] = {}
         followers: dict[str, float] = {}
-        for kind, role in (
-            ("brand_biographies", schema.BRAND),
-            ("influencer_biographies", schema.INFLUENCER),
-        ):
-            if kind in self.files:
-                self._read_profiles(kind, role, biographies, followers)
-        categories = self.categories | self._influencer_categories()
+        for role, known in ((schema.BRAND, self.brand), (schema.INFLUENCER, self.influencer)):
+            kind, contradicted = f"{role}_biographies", set()
+            readers: Readers = [(role, known), ("biography", unescaped), ("followers", count)]
+            for row, (account, text, n) in self._read(kind, readers) if kind in self.files else ():
+                biography = row.cut("biography", text)
+                differs = bool(biography) and (
+                    biographies.setdefault(account, biography) != biography
+                )
+                differs |= n is not None and followers.setdefault(account, n) != n
+                if differs and account not in contradicted:
+                    contradicted.add(account)
+                    row.note(role, account, ONE_CONTENT)
         rows = [
             (one, role, "", biographies.get(one, ""), categories.get(one), followers.get(one))
             for role in schema.SIDES
             for one in self.names.of_role(role)
         ]
         frame = pd.DataFrame(rows, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
-        return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
-
-    def _read_profiles(
-        self, kind: str, role: schema.Side, biographies: dict[str, str], followers: dict[str, float]
-    ) -> None:
-        """Reads biographies, which the release repeats for every brand; first values stay."""
-
-        def parse(row: Row) -> tuple[str, str, float | None]:
-            account = self.names.known(row, role, role)
-            return account, unescaped(row.text("biography")), row.value("followers", count)
-
-        contradicted = set()
-        for row, (account, biography, n_followers) in self._rows(kind).parsed(
-            parse, spellings=(role,)
-        ):
-            biography = row.cut("biography", biography)
-            differs = bool(biography) and biographies.setdefault(account, biography) != biography
-            if n_followers is not None:
-                differs |= followers.setdefault(account, n_followers) != n_followers
-            if differs and account not in contradicted:
-                contradicted.add(account)
-                row.note(role, account, ONE_CONTENT)
+        return frame.astype({raw.FOLLOWERS: np.float64})
 
     def _parts(self, halves: Mapping[str, set[str]]) -> dict[str, str]:
         """Brand -> train or test, by the test list of the split.
@@ -353,39 +315,31 @@ class _Release:
         """
         labels: dict[Pair, bool] = {}
         repeated: list[Row] = []
-
-        def parse(row: Row) -> tuple[Pair, bool]:
-            pair, label = self._known_pair(row), row.value("label", number)
-            if label not in (0, 1):
-                raise LeftOut("label", row.text("label"), "0 or 1")
+        readers: Readers = [
+            ("brand", self.brand),
+            ("influencer", self.influencer),
+            ("label", _label),
+        ]
+        n_labels = 0
+        for row, (brand, influencer, label) in self._read(TEST_LIST, readers):
+            pair = brand, influencer
             if label and pair not in self.competence:
                 wanted = "a pair of the ground truth where the label is 1"
-                raise LeftOut("influencer", pair[1], wanted)
-            return pair, label == 1
-
-        for row, (pair, label) in self._rows(TEST_LIST).parsed(parse):
-            if pair not in labels:
-                labels[pair] = label
-            elif labels[pair] == label:
-                repeated.append(row)
-            else:
+                row.skip("influencer", influencer, wanted)
+            elif labels.setdefault(pair, label) != label:
                 row.skip("label", int(label), "one label a pair: the first row stays")
+            elif len(labels) == n_labels:
+                repeated.append(row)
+            n_labels = len(labels)
         if repeated:
             repeated[0].note("", f"{len(repeated)} repeated rows from here on", "every row once")
         brands = {brand for brand, _ in labels}
-        others = sum(
-            brand in brands and not labels.get((brand, one)) for brand, one in self.competence
-        )
         file = name_in(self.root, self.files[TEST_LIST][0])
+        others = [pair for pair in self.competence if pair[0] in brands and not labels.get(pair)]
         if others:
-            self.problems.note(
-                file,
-                row=None,
-                column="label",
-                value=f"{others} other pairs of its brands",
-                wanted="every pair of a test brand as a positive row: the pairs stay",
-                kind=OWN,
-            )
+            value = f"{len(others)} other pairs of its brands"
+            wanted = "every pair of a test brand as a positive row: the pairs stay"
+            self.problems.note(file, row=None, column="label", value=value, wanted=wanted, kind=OWN)
         train = halves.get("training_pairs", set())
         for brand in sorted(train & halves.get("test_pairs", brands)):
             self.problems.note(
@@ -414,6 +368,13 @@ class _Release:
         return found
 
 
+def _label(text: str) -> bool:
+    value = number(text)
+    if value not in (0, 1):
+        raise BadValue(text, "0 or 1")
+    return value == 1
+
+
 def unescaped(text: str) -> str:
     r"""Returns text with the characters for which escapes stand in it, such as `\n` or `\u2764`.
 
@@ -422,7 +383,7 @@ def unescaped(text: str) -> str:
     """
     if "\\" not in text:
         return text
-    joined = _PAIR.sub(
+    joined = _HALVES.sub(
         lambda match: match[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le"),
         _ESCAPE.sub(_character, text),
     )
@@ -438,39 +399,41 @@ def _character(match: re.Match[str]) -> str:
 
 def _find_workbooks(root: Path, settings: Settings, problems: Problems) -> dict[str, list[Path]]:
     """Kind -> its workbooks, sorted by name; kinds of which there are none are left out."""
-    patterns = FILES | ({} if settings.split == "none" else {TEST_LIST: TEST_LISTS[settings.split]})
+    patterns = {kind: pattern for kind, (pattern, _) in WORKBOOKS.items() if pattern}
+    if settings.split != "none":
+        patterns[TEST_LIST] = TEST_LISTS[settings.split]
+    given = {str(kind): names for kind, names in settings.files.items()}
     found: dict[str, list[Path]] = {}
     for kind, default in patterns.items():
-        given = settings.files.get(kind)
         # Spreadsheets keep a file with ~$ beside a workbook that is open.
         there = [path.name for path in root.glob(default) if path.is_file()]
-        names = given or [name for name in there if not name.startswith("~$")]
+        names = given.get(kind) or [name for name in there if not name.startswith("~$")]
         paths = sorted(find_files(root, names, f"files.{kind}", problems))
         if len(paths) > 1 and kind not in FOLDERS:
             value = ", ".join(path.name for path in paths)
-            wanted = f"one file, or its name in option 'files.{kind}'"
-            problems.refuse(root.name, value=value, wanted=wanted)
+            one = f"one file, or its name in option 'files.{kind}'"
+            problems.refuse(root.name, value=value, wanted=one)
         found[kind] = paths
     if "brand_posts" not in settings.files:
         # Their pattern fits the workbooks of all posts.
         others = {path for kind, paths in found.items() if kind != "brand_posts" for path in paths}
         found["brand_posts"] = [path for path in found["brand_posts"] if path not in others]
-    missing = {"pairs": "the ground truth pre_dataset.xls"}
+    wanted = {"pairs": "the ground truth pre_dataset.xls, or its name in option 'files.pairs'"}
     if TEST_LIST in patterns:
         file = patterns[TEST_LIST].replace("*", "x")
-        missing[TEST_LIST] = (
+        wanted[TEST_LIST] = (
             f"{file}, the test list of the split '{settings.split}', or another 'split'"
         )
-    for kind, what in missing.items():
+    for kind, what in wanted.items():
         if not found[kind]:
-            there = sorted(path.name for path in root.iterdir())
-            what = f"{what}, or its name in option 'files.{kind}'" if kind in FILES else what
-            problems.refuse(root.name, value=", ".join(there) or "nothing", wanted=what)
+            value = ", ".join(sorted(path.name for path in root.iterdir()))
+            problems.refuse(root.name, value=value or "nothing", wanted=what)
     return {kind: paths for kind, paths in found.items() if paths}
 
 
 def _image_folder(root: Path, settings: Settings, kind: str, problems: Problems) -> str:
-    folder = settings.images.get(kind, "audience" if kind == "audience_posts" else ".")
+    given = {str(kind): folder for kind, folder in settings.images.items()}
+    folder = given.get(kind, "audience" if kind == "audience_posts" else ".")
     if inside(root, folder) is None:
         problems.refuse(f"option 'images.{kind}'", value=folder, wanted=WITHIN)
     return folder

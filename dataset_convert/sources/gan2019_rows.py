@@ -1,15 +1,13 @@
-"""Rows of the release's workbooks, and which posts among them are kept."""
+"""Rows of the release's workbooks, what their cells mean, and which posts among them are kept."""
 
 import hashlib
-import heapq
-import math
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from dataset_convert import schema
 from dataset_convert.dates import moment
@@ -20,12 +18,12 @@ from dataset_convert.progress import track
 from dataset_convert.raw import CUT, MAX_TEXT
 from dataset_convert.sources.tables import PostStream
 from dataset_convert.values import BadValue, count, tidy
-from dataset_convert.workbooks import Cell, cell_text, read_sheets
+from dataset_convert.workbooks import Cell, Sheet, cell_text, read_sheets
 
-ONE_ROLE: Final = "one role an account, brand or influencer: the first row stays"
 ONE_CASE: Final = "one spelling of a name in a file: letter case makes no other account"
 ONCE: Final = "every post once: repeated rows were merged"
 AN_IMAGE: Final = "an image where path1 and path2 say; the posts stay, without image"
+A_VALUE: Final = "a value in every row"
 UNMERGED: Final = "no merged cells, behind which values disappear: unmerge them"
 
 HEADERS: Final = {
@@ -38,12 +36,6 @@ HEADERS: Final = {
 }
 """What headers say, in small letters -> our column; our own names are known as well."""
 
-_POST: Final = ("path1", "path2", "text", "timestamp")
-POST_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "brand_posts": ("brand", *_POST, "comments", "likes"),
-    "influencer_posts": ("brand", "influencer", *_POST, "comments", "likes"),
-    "audience_posts": ("account", "member", *_POST),
-}
 FOLDERS: Final[dict[str, tuple[str, ...]]] = {
     "brand_posts": ("brand",),
     "influencer_posts": ("brand", "influencer"),
@@ -57,41 +49,27 @@ _KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("followers", "likes", "comments", "competence", "timestamp"), NUMBER),
     "": OWN,
 }
-OFFERED: Final = {
-    "place": "BIGINT",
-    "file": "VARCHAR",
-    "sheet": "VARCHAR",
-    "row": "BIGINT",
-    **dict.fromkeys(("account", "member", "text"), "VARCHAR"),
-    **dict.fromkeys(("timestamp", "likes", "comments"), "DOUBLE"),
-    "image": "VARCHAR",
+_OFFERED: Final = {
+    **{"n": "BIGINT", "file": "VARCHAR", "sheet": "VARCHAR", "row": "BIGINT"},
+    **{"account": "VARCHAR", "member": "VARCHAR", "who": "UBIGINT", "content": "UBIGINT"},
+    **{"kind": "VARCHAR", "above": "VARCHAR", "below": "VARCHAR", "path": "VARCHAR"},
+    **{"text": "VARCHAR", "timestamp": "DOUBLE", "likes": "DOUBLE", "comments": "DOUBLE"},
 }
-"""Columns of posts that may be chosen, in the order in which they were read."""
-_N_CACHED: Final = 256
+"""Columns of posts, in the order in which they were read: `who` and `content` are hashes, `above`
+and `below` the folders of the image, and `path` its place in them, "" where there is none."""
+_N_CACHED: Final = 4096
 _ESCAPE: Final = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|://|\0")
 """An absolute path, a drive, a step up with slashes of either kind, or an address."""
 
-Parsed = TypeVar("Parsed")
-Hash = Callable[..., int]
-
-
-class LeftOut(Exception):  # noqa: N818 (what it says of a row is no error of the program)
-    """A row cannot be used.
-
-    Attributes:
-        column: Which value is wrong.
-        found: What stands there.
-        wanted: What should.
-    """
-
-    def __init__(self, column: str, found: object, wanted: str) -> None:
-        super().__init__(wanted)
-        self.column, self.found, self.wanted = column, found, wanted
+Reader = Callable[[str], Any]
+"""What a cell means; raises `BadValue`."""
+Readers = Sequence[tuple[str, Reader]]
+"""Columns and what their cells mean, in the order of the values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row below the header; an optional value that cannot be read is missing, and told of.
+    """A row below the header, and how to tell of it.
 
     Attributes:
         file: As a person finds it in the release.
@@ -112,32 +90,6 @@ class Row:
         cell = self.cells.get(column, "")
         return cell if isinstance(cell, str) else cell_text(cell)
 
-    def name(self, column: str) -> str:
-        """Returns a name or a word.
-
-        Raises:
-            LeftOut: It is missing.
-        """
-        name = tidy(self.text(column))
-        if not name:
-            raise LeftOut(column, "", "a value in every row")
-        return name
-
-    def value(self, column: str, read: Callable[[str], float]) -> float | None:
-        """Returns a number or a time; None where it is missing or cannot be read.
-
-        Args:
-            column: Ours.
-            read: Of `values` or `dates`: what a text means.
-        """
-        text = self.text(column)
-        try:
-            found = read(text) if text else math.nan
-        except BadValue as bad:
-            self.note(column, text, f"{bad.wanted}: the row stays without it")
-            return None
-        return None if math.isnan(found) else found
-
     def cut(self, column: str, text: str) -> str:
         """Returns the beginning of a text that is too long, which is told of."""
         if len(text) > MAX_TEXT:
@@ -146,24 +98,17 @@ class Row:
 
     def note(self, column: str, value: object, wanted: str, kind: Kind | None = None) -> None:
         """Notes what is odd about the row, which stays."""
-        self.tell(self.problems.note, column, value, wanted, kind)
+        self.problems.note(**self._problem(column, value, wanted, kind))
 
     def skip(self, column: str, value: object, wanted: str) -> None:
         """Notes that the row is left out."""
-        self.tell(self.problems.skip, column, value, wanted)
+        self.problems.skip(**self._problem(column, value, wanted, None))
 
-    def tell(
-        self,
-        tell: Callable[..., None],
-        column: str,
-        value: object,
-        wanted: str,
-        kind: Kind | None = None,
-    ) -> None:
-        """Tells of the row by a method of `Problems`."""
-        kind = kind or _KINDS.get(column, TEXT)
-        place = {"sheet": self.sheet, "row": self.row, "column": column}
-        tell(self.file, **place, value=value, wanted=wanted, kind=kind)
+    def _problem(
+        self, column: str, value: object, wanted: str, kind: Kind | None
+    ) -> dict[str, Any]:
+        place = {"file": self.file, "sheet": self.sheet, "row": self.row, "column": column}
+        return {**place, "value": value, "wanted": wanted, "kind": kind or _KINDS.get(column, TEXT)}
 
 
 @dataclass(frozen=True)
@@ -184,39 +129,40 @@ class Rows:
     needed: frozenset[str]
     problems: Problems
 
-    def parsed(
-        self, parse: Callable[[Row], Parsed], *, spellings: Sequence[str] = ()
-    ) -> Iterator[tuple[Row, Parsed]]:
-        """Yields all rows with what a function makes of them; rows that it refuses are skipped.
+    def read(self, readers: Readers) -> Iterator[tuple[Row, list[Any]]]:
+        """Yields every row with what its cells mean.
+
+        A number or time that cannot be read is None, and told of; a row of which another value
+        cannot be read is left out. So is one that the caller skips before it asks for the next.
 
         Args:
-            parse: Raises LeftOut for a row that cannot be used.
-            spellings: Columns of names: what one file spells in two ways is told of.
+            readers: Of the columns whose values are wanted.
 
         Raises:
             ConversionError: A workbook that cannot be trusted, a header without a needed column,
-                or no row of any workbook can be used.
+                or no row of any workbook is left.
         """
-        n_used, n_skipped = 0, self.problems.n_skipped
-        seen: dict[tuple[str, str], set[str]] = {}
+        n_rows, n_skipped = 0, self.problems.n_skipped
+        names = [column for column, _ in readers if _KINDS.get(column) == NAME]
+        spellings: dict[tuple[str, str], str] = {}
+        told: set[tuple[str, str]] = set()
         for row in self._rows():
-            try:
-                found = parse(row)
-            except LeftOut as why:
-                row.skip(why.column, why.found, why.wanted)
+            n_rows += 1
+            values = _values(row, readers)
+            if values is None:
                 continue
-            for column in spellings:
-                name = tidy(row.text(column))
-                known = seen.setdefault((row.file, name.casefold()), {name})
-                if name not in known:
-                    known.add(name)
-                    row.note(column, name, ONE_CASE)
-            n_used += 1
-            yield row, found
-        if not n_used:
-            hint = ""
-            if self.problems.n_skipped > n_skipped:
-                hint = f"; the first problem is: {self.problems.skipped_at(n_skipped)}"
+            for column in names:
+                text = row.text(column)
+                if (row.file, text) not in told:
+                    told.add((row.file, text))
+                    name = tidy(text)
+                    if spellings.setdefault((row.file, name.casefold()), name) != name:
+                        row.note(column, name, ONE_CASE)
+            yield row, values
+        if n_rows == self.problems.n_skipped - n_skipped:
+            hint = (
+                f"; the first problem is: {self.problems.skipped_at(n_skipped)}" if n_rows else ""
+            )
             files = ", ".join(name_in(self.root, path) for path in self.paths)
             self.problems.refuse(files, value="none", wanted=f"rows that can be used{hint}")
 
@@ -229,26 +175,22 @@ class Rows:
                     self.problems.refuse(
                         file, sheet=sheet.name, row=top + 1, value=value, wanted=UNMERGED
                     )
-                yield from self._rows_of(file, sheet.name, sheet.rows)
+                yield from self._rows_of(file, sheet)
 
-    def _rows_of(self, file: str, sheet: str, rows: Iterator[list[Cell]]) -> Iterator[Row]:
+    def _rows_of(self, file: str, sheet: Sheet) -> Iterator[Row]:
         places: Mapping[str, int] = {}
-        for number, cells in enumerate(track(rows, file, unit="rows"), start=1):
+        for number, cells in enumerate(track(sheet.rows, file, unit="rows"), start=1):
             if not any(cell != "" for cell in cells):
                 continue
             if not places:
-                header = self._header(cells, file, sheet, number)
+                header = self._header(cells, file, sheet.name, number)
                 places = header or {name: i for i, name in enumerate(self.columns)}
                 if header:
                     continue
-            n_cells = len(cells)
-            values = {name: cells[i] for name, i in places.items() if i < n_cells}
-            yield Row(file, sheet, number, values, self.problems)
+            values = {name: cells[i] for name, i in places.items() if i < len(cells)}
+            yield Row(file, sheet.name, number, values, self.problems)
         if not places:
-            wanted = "no empty sheets"
-            self.problems.note(
-                file, sheet=sheet, row=None, column="", value="no rows", wanted=wanted, kind=OWN
-            )
+            Row(file, sheet.name, 1, {}, self.problems).note("", "no rows", "no empty sheets")
 
     def _header(
         self, cells: Sequence[Cell], file: str, sheet: str, row: int
@@ -269,6 +211,22 @@ class Rows:
         return {name: names.index(name) for name in known}
 
 
+def _values(row: Row, readers: Readers) -> list[Any] | None:
+    values = []
+    for column, read in readers:
+        text = row.text(column)
+        try:
+            value = read(text)
+        except BadValue as bad:
+            if _KINDS.get(column) != NUMBER:
+                row.skip(column, bad.found, bad.wanted)
+                return None
+            row.note(column, text, f"{bad.wanted}: the row stays without it")
+            value = None
+        values.append(None if value != value else value)  # a missing number is NaN
+    return values
+
+
 def _place(row: int, column: int) -> str:
     """A cell as spreadsheets call it, e.g. AB12."""
     letters = ""
@@ -276,6 +234,18 @@ def _place(row: int, column: int) -> str:
         letters = chr(ord("A") + column % 26) + letters
         column = column // 26 - 1
     return f"{letters}{row + 1}"
+
+
+def name_or_word(text: str) -> str:
+    """Returns what stands in a cell that must not be empty.
+
+    Raises:
+        BadValue: Nothing does.
+    """
+    name = tidy(text)
+    if not name:
+        raise BadValue("", A_VALUE)
+    return name
 
 
 class Names:
@@ -289,33 +259,23 @@ class Names:
         """Returns the accounts of a role, in the order in which they were admitted."""
         return [account for account, its_role in self._roles.items() if its_role == role]
 
-    def admit(self, name: str, role: schema.Side) -> str:
-        """Returns an account's name, a new one as it is spelled here.
-
-        Raises:
-            LeftOut: It is known in the other role.
-        """
+    def admit(self, name: str, role: schema.Side) -> str | None:
+        """Returns an account's name, a new one as it is spelled here; None in the other role."""
         account = self._spelling.setdefault(name.casefold(), name)
-        if self._roles.setdefault(account, role) != role:
-            raise LeftOut(role, name, ONE_ROLE)
-        return account
+        return account if self._roles.setdefault(account, role) == role else None
 
-    def known(self, row: Row, column: str, role: schema.Side | None = None) -> str:
-        """Returns an account's name as the ground truth spells it.
+    def known(self, role: schema.Side | None = None) -> Reader:
+        """Returns a reader of names of a role, of either by default, as the ground truth spells."""
 
-        Args:
-            row: The row.
-            column: Our name of the column.
-            role: That the account must have; None for either.
+        @lru_cache(_N_CACHED)
+        def read(text: str) -> str:
+            name = name_or_word(text)
+            account = self._spelling.get(name.casefold())
+            if account is None or role not in (None, self._roles[account]):
+                raise BadValue(name, f"{role or 'an account'} of the ground truth")
+            return account
 
-        Raises:
-            LeftOut: It is missing, or none of the ground truth's accounts of that role.
-        """
-        name = row.name(column)
-        account = self._spelling.get(name.casefold())
-        if account is None or role not in (None, self._roles[account]):
-            raise LeftOut(column, name, f"{role or 'an account'} of the ground truth")
-        return account
+        return read
 
 
 class Images:
@@ -333,16 +293,16 @@ class Images:
         self._names = lru_cache(_N_CACHED)(self._names_in)
         self._place = lru_cache(_N_CACHED)(self._resolved)
 
-    def find(self, accounts: tuple[str, ...], name: str) -> str | None:
+    def find(self, above: tuple[str, ...], name: str) -> str | None:
         """Returns where an image is, within the release.
 
         None where it is missing, or where a link leads out of the release.
 
         Args:
-            accounts: Names of the folders above it, whose letter case may differ.
+            above: Names of the folders above it, whose letter case may differ.
             name: Of the image in the last of them.
         """
-        place = self._place(accounts)
+        place = self._place(above)
         if place is None or inside(self._root, f"{place}/{name}") is None:
             return None
         try:
@@ -358,9 +318,9 @@ class Images:
         """Returns the SHA-256 of the names and sizes of all images that were found."""
         return self._digest.hexdigest()
 
-    def _resolved(self, accounts: tuple[str, ...]) -> str | None:
+    def _resolved(self, above: tuple[str, ...]) -> str | None:
         place = self._folder
-        for account in accounts:
+        for account in above:
             there = self._names(place)
             # Of several spellings the sheet's own, or the first.
             found = account if account in there else there.get(account.casefold())
@@ -379,7 +339,7 @@ class Images:
         return {name.casefold(): name for name in names} | {name: name for name in names}
 
 
-def keyed_hash(seed: int) -> Hash:
+def keyed_hash(seed: int) -> Callable[..., int]:
     """Returns a function that makes a number of texts: another draw for another seed.
 
     Args:
@@ -390,145 +350,117 @@ def keyed_hash(seed: int) -> Hash:
 
     def hash_of(*texts: str) -> int:
         state = base.copy()
-        for text in texts:
-            content = text.encode("utf-8", "replace")
-            # The lengths keep ("ab", "c") apart from ("a", "bc").
-            state.update(b"%d:" % len(content) + content)
+        contents = [text.encode("utf-8", "replace") for text in texts]
+        # The lengths keep ("ab", "c") apart from ("a", "bc").
+        state.update(b"".join(b"%d:%b" % (len(content), content) for content in contents))
         return int.from_bytes(state.digest(), "big")
 
     return hash_of
 
 
-class Smallest:
-    """The smallest numbers of those that were offered, each once, with what belongs to it.
-
-    A choice by hashes is fair, whatever order the posts come in.
-    """
-
-    __slots__ = ("_heap", "_limit", "kept")
-
-    def __init__(self, limit: int) -> None:
-        """Takes how many there may be."""
-        self.kept: dict[int, Any] = {}
-        self._heap: list[int] = []
-        self._limit = limit
-
-    def offer(self, number: int, item: Any) -> bool:
-        """Returns whether a new number is taken; what is larger than all others leaves for it."""
-        if len(self._heap) < self._limit:
-            heapq.heappush(self._heap, -number)
-        elif number > -self._heap[0]:
-            return False
-        else:
-            del self.kept[-heapq.heapreplace(self._heap, -number)]
-        self.kept[number] = item
-        return True
-
-
-class PostReader:
+def read_posts(
+    kinds: Mapping[str, tuple[Rows, Images]],
+    names: Names,
+    seed: int,
+    limits: tuple[int, int],
+    engine: Engine,
+) -> PostStream:
     """Reads posts of one stream, of accounts or of audiences, and chooses where there are more.
 
-    What cannot be chosen any more is forgotten at once: memory holds a number a chosen post.
+    The choice is by hashes of members and posts: fair, whatever order the rows come in.
 
     Args:
+        kinds: Kind of posts -> its rows and images; the last one names the table.
         names: The accounts of the ground truth.
-        hash_of: Of the choice.
-        max_members: Members an account; 1 for an account's own posts.
-        max_posts: Posts a member.
+        seed: Of the choice.
+        limits: Members an account, 1 for its own posts; posts a member.
+        engine: Keeps the posts.
+
+    Raises:
+        ConversionError: A workbook that cannot be trusted, no row of it can be used, or there is
+            no space left for the posts.
     """
+    if not kinds:
+        return PostStream(engine, "", 0)
+    table, hash_of = [*kinds][-1], keyed_hash(seed)
+    rows = (
+        row for kind, (found, _) in kinds.items() for row in _offered(kind, found, names, hash_of)
+    )
+    engine.store("offered", _OFFERED, ((n, *row) for n, row in enumerate(rows)))
+    # Numbers alone are sorted; texts are fetched for the chosen posts.
+    engine.query(
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT n, content FROM (SELECT account, who, "
+        "content, min(n) AS n FROM offered GROUP BY ALL) QUALIFY row_number() OVER (PARTITION BY "
+        "account, who ORDER BY content) <= ? AND dense_rank() OVER (PARTITION BY account ORDER BY "
+        "who) <= ?",
+        limits[::-1],
+    )
+    places = engine.rows(
+        "SELECT n, kind, above, below, path FROM chosen JOIN offered USING (n) WHERE path != ''",
+        "n",
+    )
+    images = (
+        (n, kinds[kind][1].find((above, below)[: len(FOLDERS[kind])], path))
+        for n, kind, above, below, path in places
+    )
+    engine.store("images", {"n": "BIGINT", "image": "VARCHAR"}, images)
+    engine.query(
+        f"CREATE TABLE {table}_in_order AS SELECT account, member, left(text, {MAX_TEXT}) AS text, "
+        "timestamp, likes, comments, image, NULL AS labels FROM chosen JOIN offered USING (n) "
+        "LEFT JOIN images USING (n) ORDER BY n"
+    )
+    _tell_of_posts(engine, kinds[table][0].problems)
+    n_posts = engine.query(f"SELECT count(*) FROM {table}_in_order")[0][0]
+    for name in ("offered", "chosen", "images"):
+        engine.query(f"DROP TABLE {name}")
+    return PostStream(engine, table, n_posts)
 
-    def __init__(self, names: Names, hash_of: Hash, max_members: int, max_posts: int) -> None:
-        self._names, self._hash_of = names, hash_of
-        self._max_members, self._max_posts = max_members, max_posts
-        self._members: dict[str, Smallest] = {}
-        self._n_offered = 0
 
-    def read(
-        self,
-        kinds: Mapping[str, tuple[Rows, Images]],
-        engine: Engine,
-        table: str,
-        problems: Problems,
-    ) -> PostStream:
-        """Returns the chosen posts.
-
-        Args:
-            kinds: Kind of posts -> its rows and images.
-            engine: Keeps the posts.
-            table: Where they are to stand in it.
-            problems: Told of missing images, in one line a file.
-
-        Raises:
-            ConversionError: A workbook that cannot be trusted, no row of it can be used, or there
-                is no space left for the posts.
-        """
-        rows = (
-            row
-            for kind, (rows, images) in kinds.items()
-            for row in self._offered(kind, rows, images)
-        )
-        numbered = ((place, *row) for place, row in enumerate(rows))
-        engine.store("offered", OFFERED, numbered)
-        chosen = sorted(
-            place
-            for members in self._members.values()
-            for posts in members.kept.values()
-            for place in posts.kept.values()
-        )
-        engine.store("chosen", {"n": "BIGINT", "place": "BIGINT"}, enumerate(chosen, start=1))
-        engine.query(
-            f"CREATE TABLE {table}_in_order AS SELECT * REPLACE (nullif(image, '') AS image), "
-            "NULL AS labels FROM chosen JOIN offered USING (place) ORDER BY n"
-        )
-        for file, sheet, number, n_missing in engine.query(
-            "SELECT file, arg_min(sheet, n), arg_min(row, n), count(*) FROM chosen JOIN offered "
-            "USING (place) WHERE image = '' GROUP BY file ORDER BY min(n)"
+def _tell_of_posts(engine: Engine, problems: Problems) -> None:
+    """Tells what is odd about posts, in one line a file."""
+    first = "chosen.n = offered.n AND"
+    for where, column, what, wanted in (
+        ("chosen.n != offered.n", "text", "repeated rows", ONCE),
+        (f"{first} path != '' AND image IS NULL", "path2", "missing images", AN_IMAGE),
+        (f"{first} length(text) > {MAX_TEXT}", "text", "texts that are too long", CUT),
+    ):
+        for file, sheet, row, number in engine.query(
+            "SELECT file, arg_min(sheet, offered.n), arg_min(row, offered.n), count(*) "
+            "FROM offered JOIN chosen USING (content) LEFT JOIN images ON images.n = offered.n "
+            f"WHERE {where} GROUP BY file ORDER BY min(offered.n)"
         ):
-            first = Row(file, sheet, number, {}, problems)
-            first.note("path2", f"{n_missing} missing images from here on", AN_IMAGE, OWN)
-        engine.query("DROP TABLE offered")
-        return PostStream(engine, table, len(chosen))
-
-    def _offered(self, kind: str, rows: Rows, images: Images) -> Iterator[tuple[Any, ...]]:
-        """Yields what may be chosen, as `OFFERED` without `place`."""
-        repeated: dict[str, tuple[Row, int]] = {}
-        spellings = [name for name in FOLDERS[kind] if name != "member"]
-        for row, post in rows.parsed(lambda row: self._parse(kind, row), spellings=spellings):
-            account, member, content, place, (text, *values) = post
-            members = self._members.setdefault(account, Smallest(self._max_members))
-            who = self._hash_of(account, member)
-            if who not in members.kept and not members.offer(who, Smallest(self._max_posts)):
-                continue
-            posts = members.kept[who]
-            if content in posts.kept:
-                first, number = repeated.get(row.file, (row, 0))
-                repeated[row.file] = first, number + 1
-            elif posts.offer(content, self._n_offered):
-                self._n_offered += 1
-                image = (images.find(*place) or "") if place else None
-                text = row.cut("text", text)
-                yield row.file, row.sheet, row.row, account, member, text, *values, image
-        for row, number in repeated.values():
-            row.note("text", f"{number} repeated rows from here on", ONCE, OWN)
-
-    def _parse(self, kind: str, row: Row) -> tuple[str, str, int, Any, tuple[Any, ...]]:
-        """Account, member, hash of the content, folders and name of the image, other values."""
-        member = ""
-        if kind == "audience_posts":
-            account, member = self._names.known(row, "account"), row.name("member")
-        else:
-            side = schema.BRAND if kind == "brand_posts" else schema.INFLUENCER
-            account = self._names.known(row, side, side)
-        *folders, path1, path2 = (_path(row, name) for name in (*FOLDERS[kind], "path1", "path2"))
-        text, seconds = row.text("text"), row.value("timestamp", moment)
-        content = self._hash_of(account, member, text, repr(seconds), path1, path2)
-        place = (tuple(folders), f"{path1}/{path2}".lstrip("/")) if path2 else None
-        values = (text, seconds, row.value("likes", count), row.value("comments", count))
-        return account, member, content, place, values
+            value = f"{number} {what} from here on"
+            Row(file, sheet, row, {}, problems).note(column, value, wanted, OWN)
 
 
-def _path(row: Row, column: str) -> str:
-    name = row.text(column).strip()
+def _offered(
+    kind: str, rows: Rows, names: Names, hash_of: Callable[..., int]
+) -> Iterator[tuple[Any, ...]]:
+    """Yields all posts, as `_OFFERED` without `n`."""
+    role = {"brand_posts": schema.BRAND, "influencer_posts": schema.INFLUENCER}.get(kind)
+    folders = FOLDERS[kind]
+    readers: list[tuple[str, Reader]] = [(role or "account", names.known(role))]
+    readers += [] if role else [("member", name_or_word)]
+    paths: Readers = [(column, _path) for column in (*folders, "path1", "path2")]
+    values: Readers = [("text", str), ("timestamp", moment), ("likes", count), ("comments", count)]
+    # Rows of a member stand together.
+    who_of = lru_cache(_N_CACHED)(hash_of)
+    for row, (account, *found) in rows.read([*readers, *paths, *values]):
+        member = "" if role else found.pop(0)
+        *above, path1, path2, text, seconds, likes, comments = found
+        who = who_of(account, member)
+        content = hash_of(account, member, text, repr(seconds), path1, path2)
+        path = f"{path1}/{path2}".lstrip("/") if path2 else ""
+        place = (kind, above[0], above[-1], path)
+        yield (
+            *(row.file, row.sheet, row.row, account, member, who, content, *place),
+            *(text, seconds, likes, comments),
+        )
+
+
+@lru_cache(_N_CACHED)
+def _path(text: str) -> str:
+    name = text.strip()
     if _ESCAPE.search(name):
-        raise LeftOut(column, name, WITHIN)
+        raise BadValue(name, WITHIN)
     return name

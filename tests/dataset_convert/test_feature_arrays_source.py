@@ -286,6 +286,11 @@ def test_lists_of_pairs_as_json_lines_and_workbook(tmp_path: Path) -> None:
         "columns": {"pairs": {"brand": "client", "influencer": "creator"}},
     }
     assert pairs_of(read(folder, options)[0]) == PAIRS
+    book.worksheets[0].insert_rows(1)
+    for column, word in enumerate(("Brand", "Micro-influencer"), start=1):
+        book.worksheets[0].cell(1, column, word)
+    book.save(folder / "test.xlsx")
+    assert pairs_of(read(folder, options)[0]) == PAIRS
 
 
 def test_names_of_one_part_alone(tmp_path: Path) -> None:
@@ -590,7 +595,7 @@ def test_list_of_pairs_without_arrays_or_names(tmp_path: Path) -> None:
     for row in (["ada", "pia"], ["bob"], ["ada", "pia"], ["bob", "ros"]):
         book.worksheets[0].append(row)
     book.save(folder / "train.xlsx")
-    message = "train.xlsx, sheet 'Sheet', row 2, column 'B': found ''; wanted the names of"
+    message = "train.xlsx, sheet 'Sheet', row 2, column 'influencer': found ''; wanted a value in"
     assert message in refusal(folder, {"pairs": {"train": "train.xlsx"}})
 
 

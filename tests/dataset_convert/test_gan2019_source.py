@@ -1,7 +1,6 @@
 """A miniature release with all its peculiarities, and everything that can be wrong with one."""
 
 import gc
-import random
 import shutil
 import tempfile
 import tracemalloc
@@ -25,7 +24,7 @@ from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import MAX_TEXT, Post, RawMaterial
 from dataset_convert.sources import find_source, gan2019, source_names
 from dataset_convert.sources.gan2019 import CATEGORY_NAMES, unescaped
-from dataset_convert.sources.gan2019_rows import Smallest, keyed_hash
+from dataset_convert.sources.gan2019_rows import keyed_hash
 
 Rows = Iterable[Sequence[Any]]
 
@@ -289,12 +288,12 @@ def test_other_names_and_folders(release: Path) -> None:
     ("options", "message"),
     [
         ({"file": {}}, "Option 'source': Unknown key 'file'. Did you mean 'files'?"),
-        ({"files": {"brand_post": "a"}}, "must have the key 'brand_posts', not 'brand_post'."),
+        ({"files": {"brand_post": "a"}}, "Received: 'brand_post'. Did you mean 'brand_posts'?"),
         ({"files": {"pairs": []}}, "hold a file's name, a pattern, or a list of them"),
         ({"files": {"pairs": 3}}, "hold a file's name, a pattern, or a list of them"),
         ({"files": {"pairs": "none.xls"}}, "files.pairs': found 'none.xls'; wanted the name of a"),
         ({"files": {"pairs": "../x"}}, "files.pairs': found '../x'; wanted a path within"),
-        ({"images": {"posts": "a"}}, "must have the key 'brand_posts', not 'posts'."),
+        ({"images": {"posts": "a"}}, "Received: 'posts'. Did you mean 'brand_posts'?"),
         ({"images": {"brand_posts": "../a"}}, "'images.brand_posts': found '../a'; wanted a path"),
         ({"split": "mornin"}, "Key 'split' must be one of morning, gan2019, none. Received: 'morn"),
         ({"max_posts": 0}, "Key 'max_posts' must be at least 1. Received: 0."),
@@ -508,7 +507,9 @@ def test_long_texts_are_cut(release: Path) -> None:
     assert len(next(material.posts()).text) == MAX_TEXT
     assert len(material.accounts["biography"][0]) == MAX_TEXT
     told = problems.lines(99)
-    assert any("'text': found '20,000 characters'; wanted at most 10,000" in line for line in told)
+    assert any(
+        "'1 texts that are too long from here on'; wanted at most 10,000" in line for line in told
+    )
     assert any("'biography': found '11,000 characters'" in line for line in told)
 
 
@@ -610,35 +611,37 @@ def test_any_cells_end_in_material_or_in_a_reason(name: str, rows: list[list[Any
             )
 
 
-def test_a_choice_of_posts_is_fair_and_independent_of_order() -> None:
-    posts = list(range(20))
-
-    def chosen(order: Sequence[int], seed: int) -> set[int]:
-        hash_of, smallest = keyed_hash(seed), Smallest(7)
-        for n in order:
-            smallest.offer(hash_of(str(n)), n)
-        return set(smallest.kept.values())
-
-    first = chosen(posts, 1)
-    assert len(first) == 7
-    for seed in range(5):
-        order = posts.copy()
-        random.Random(seed).shuffle(order)
-        assert chosen(order, 1) == first
-    assert chosen(posts, 2) != first
+def test_a_choice_of_posts_is_fair() -> None:
     # Every post is chosen as often as the others: 7 of 20.
-    counts = Counter(post for seed in range(400) for post in chosen(posts, seed))
-    shares = np.array([counts[post] for post in posts]) / 400
+    counts: Counter[int] = Counter()
+    for seed in range(400):
+        hash_of = keyed_hash(seed)
+        counts.update(sorted(range(20), key=lambda n: hash_of(str(n)))[:7])
+    shares = np.array([counts[post] for post in range(20)]) / 400
     assert np.abs(shares - 7 / 20).max() < 4.5 * np.sqrt(0.35 * 0.65 / 400)
 
 
-@given(numbers=st.lists(st.integers(0, 30), unique=True), limit=st.integers(1, 7))
-def test_the_smallest_numbers_are_those_of_a_sorted_list(numbers: list[int], limit: int) -> None:
-    smallest = Smallest(limit)
-    for i, number in enumerate(numbers):
-        taken = smallest.offer(number, -number)
-        assert taken == (number in sorted(numbers[: i + 1])[:limit])
-    assert smallest.kept == {number: -number for number in sorted(numbers)[:limit]}
+@pytest.mark.parametrize("seed", [1, 2**70])
+def test_the_posts_of_the_smallest_hashes_are_chosen(release: Path, seed: int) -> None:
+    rows = [("ann", f"fan{n % 7}", n, None, f"said {n}", n) for n in range(40)]
+    rows += [("dan", "fan0", 1, None, "alone", None)] * 3
+    header = ("account", "member", *POST_HEADER[:4])
+    write_posts(release / "audience_posts.xlsx", rows, header)
+    material, _ = read(release, seed=seed, max_members=3, max_member_posts=4)
+    hash_of, expected = keyed_hash(seed), []
+    for account in ("ann", "dan"):
+        own = {row for row in rows if row[0] == account}
+        members = sorted({row[1] for row in own}, key=lambda member: hash_of(account, member))
+        for member in members[:3]:
+            posts = [row for row in own if row[1] == member]
+            posts.sort(
+                key=lambda row: hash_of(
+                    *row[:2], row[4], repr(row[5] and float(row[5])), str(row[2]), ""
+                )
+            )
+            expected += posts[:4]
+    found = [(post.account, post.member, post.text) for post in material.audience_posts()]
+    assert sorted(found) == sorted((row[0], row[1], row[4]) for row in expected)
 
 
 def test_hashes_keep_their_texts_apart() -> None:

@@ -4,14 +4,17 @@ import io
 import re
 import tempfile
 import tracemalloc
+import weakref
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openpyxl
 import pytest
+import python_calamine
 import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -298,6 +301,33 @@ def test_wide_and_long_sheets_are_read(book: Path) -> None:
     assert [len(row) for row in rows_of(book)["Sheet"]][-1] == 2**14
     replace_rows(book, '<row r="1048576"><c r="Z1048576"><v>1</v></c></row>')
     assert sum(1 for sheet in read_sheets(book, "b", Problems()) for _ in sheet.rows) == 2**20
+
+
+def test_a_sheet_goes_before_the_next_one_comes(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Sheet:
+        start, merged_cell_ranges = (0, 0), None
+
+        def iter_rows(self) -> Any:
+            return iter([["a"], [1.0]])
+
+    class Book:
+        sheets_metadata = tuple(
+            SimpleNamespace(name=name, typ=python_calamine.SheetTypeEnum.WorkSheet)
+            for name in "ABC"
+        )
+
+        def get_sheet_by_name(self, name: str) -> Sheet:
+            assert not alive, name
+            sheet = Sheet()
+            alive.add(sheet)
+            return sheet
+
+    monkeypatch.setattr(workbooks, "_open", lambda path: Book())
+    assert rows_of(book) == {name: [["a"], [1]] for name in "ABC"}
 
 
 def test_files_and_sheets_that_are_not_there(book: Path, tmp_path: Path) -> None:
