@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dataset_convert import schema
-from dataset_convert.atomic import AtomicData, check_target, read_atomic
+from dataset_convert.atomic import AtomicData, check_target
 from dataset_convert.checks import read_manifest
 from dataset_convert.findings import find_all
 from dataset_convert.pipeline import convert, make_plan, split_lines
@@ -103,8 +103,9 @@ def _synthesize(options: argparse.Namespace) -> None:
     _refuse(options, *useless, of=f"--source {SYNTHETIC}")
     folder = _data_set(options)
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    write_synthetic(options.name, folder, seed=seed, force=options.force)
-    _summarise(read_atomic(folder, options.name), folder)
+    n_jobs = read_settings(None).n_jobs
+    data = write_synthetic(options.name, folder, seed=seed, force=options.force, n_jobs=n_jobs)
+    _summarise(data, folder)
 
 
 def _refuse(options: argparse.Namespace, *names: str, of: str) -> None:

@@ -24,7 +24,7 @@ DESCRIPTION: Final = (
 
 
 def write_synthetic(
-    name: str, folder: Path | str, *, seed: int = DEFAULT_SEED, force: bool = False
+    name: str, folder: Path | str, *, seed: int = DEFAULT_SEED, force: bool = False, n_jobs: int = 1
 ) -> AtomicData:
     """Generates raw material and converts it to a data set, as any source's is.
 
@@ -33,6 +33,7 @@ def write_synthetic(
         folder: The data set's own folder, e.g. `dataset/mirec-demo`.
         seed: The same seed gives the same bytes on the same platform.
         force: Whether to make again what stands there already.
+        n_jobs: Processes; the bytes do not depend on it. Above 1 for scripts that may be imported.
 
     Returns:
         The data as it was read back.
@@ -52,7 +53,7 @@ def write_synthetic(
     return convert(
         replace(material, posts=lambda: iter(posts), audience_posts=lambda: iter(audience_posts)),
         name,
-        _settings(spec, seed),
+        replace(_settings(spec, seed), n_jobs=n_jobs),
         folder=Path(folder),
         problems=Problems(),
         tell=lambda _: None,

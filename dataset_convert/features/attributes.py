@@ -104,7 +104,8 @@ class AttributeExtractor(Extractor):
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
         """Learns which attributes are frequent among the training accounts."""
-        readings = self._read(material, frozenset(training))
+        everybody, chosen = self._read(material), frozenset(training)
+        readings = {account: one for account, one in everybody.items() if account in chosen}
         counts = Counter(name for reading in readings.values() for name in reading.attributes)
         n_accounts = {
             name: counts[name]
@@ -125,11 +126,12 @@ class AttributeExtractor(Extractor):
             "uncovered_words": self._uncovered(readings, AccountNames(material.accounts)),
         }
         self._fitted = AttributeFit(n_accounts=n_accounts, report=report)
+        self.keep(material, everybody)
 
     def transform(self, material: RawMaterial) -> dict[str, list[str]]:
         """Returns the attributes of an account, sorted; accounts without any are absent."""
         known = self.fitted.n_accounts.keys()
-        readings = self._read(material, None)
+        readings: dict[str, _Reading] = self.kept(material) or self._read(material)
         lists = {account: sorted(one.attributes & known) for account, one in readings.items()}
         return {account: names for account, names in lists.items() if names}
 
@@ -166,11 +168,9 @@ class AttributeExtractor(Extractor):
     def _load_more(self, folder: Path) -> None:
         self._lexicon = read_saved_lexicon(folder / _LEXICON)
 
-    def _read(self, material: RawMaterial, only: Collection[str] | None) -> dict[str, _Reading]:
+    def _read(self, material: RawMaterial) -> dict[str, _Reading]:
         readings: dict[str, _Reading] = {}
         for account, side, texts in _profiles(material):
-            if only is not None and account not in only:
-                continue
             reading = readings[account] = _Reading(side)
             for text in texts:
                 found = self.lexicon.find(text)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar, get_args
@@ -121,6 +122,22 @@ def parts_of(model: type[BaseModel]) -> dict[str, Collection[str]]:
     }
 
 
+@contextmanager
+def one_line(path: Path, wanted: str) -> Iterator[None]:
+    """Says in one line what a library says of a file; such errors have no class in common.
+
+    Raises:
+        ConversionError: The file cannot be used.
+    """
+    try:
+        yield
+    except ConversionError:
+        raise
+    except Exception as error:
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ConversionError(f"{path}: found {said[:300]}; wanted {wanted}.") from None
+
+
 class Extractor(ABC):
     """Turns an account's material into the value of one modality.
 
@@ -190,8 +207,8 @@ class Extractor(ABC):
         """Returns what the result depends on beside the material: models, lists of labels."""
         return ()
 
-    def check_models(self) -> None:  # noqa: B027  # most run none
-        """Opens the models that it runs, and closes them again.
+    def check_models(self) -> object:  # noqa: B027  # most run none
+        """Returns the models that it runs, opened.
 
         Raises:
             ConversionError: One of them cannot be used.

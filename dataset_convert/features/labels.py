@@ -124,7 +124,8 @@ class LabelExtractor(Extractor):
             sums = LabelSums(self.min_members)
             for post in self.scored(self.stream(material)):
                 sums.add(post.account, post.member, self._seen(post), settled=known)
-        return LabelWeights((account, _semantics(total)) for account, total in sums.of(known))
+        tokens = {label: label_token(label) for label in sorted(known, key=_by_block)}
+        return LabelWeights((account, _semantics(one, tokens)) for account, one in sums.of(known))
 
     def dimensions(self) -> list[str]:
         """Returns the labels that can occur, as tokens: objects first, then scenes, each sorted."""
@@ -252,9 +253,15 @@ def _most_frequent(counts: Mapping[str, int], block: str) -> list[list[object]]:
     return [[label_token(label), counts[label]] for label in labels[:_N_SHOWN]]
 
 
-def _semantics(total: Mapping[str, float]) -> dict[str, float]:
-    """Returns label token -> weight: equations (4) to (6) from an account's sums."""
-    # In one order, so that the sums do not hang on the order in which labels were seen.
-    ordered = sorted(total, key=_by_block)
-    of_block = {block: sum(total[one] for one in _of_block(ordered, block)) for block in BLOCKS}
-    return {label_token(label): total[label] / of_block[_block(label)] for label in ordered}
+def _semantics(total: Mapping[str, float], tokens: Mapping[str, str]) -> dict[str, float]:
+    """Returns label token -> weight: equations (4) to (6) from an account's sums.
+
+    In the order of the tokens, so that the sums do not hang on the order in which labels were seen.
+    """
+    shown = [label for label in tokens if label in total]
+    n_objects = sum(not label.startswith(SCENE_PREFIX) for label in shown)
+    found: dict[str, float] = {}
+    for block in (shown[:n_objects], shown[n_objects:]):
+        whole = sum(total[label] for label in block)
+        found |= {tokens[label]: total[label] / whole for label in block}
+    return found

@@ -1,5 +1,6 @@
 """The user's own models on pictures and captions, run by ONNX Runtime: labels and dense vectors."""
 
+import importlib
 import json
 import re
 import string
@@ -7,7 +8,6 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -15,9 +15,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
+from scipy.special import expit, softmax
 
 from dataset_convert import schema
-from dataset_convert.common.errors import shown
 from dataset_convert.common.files import sha256_of
 from dataset_convert.features.base import (
     AUDIENCE,
@@ -28,6 +28,7 @@ from dataset_convert.features.base import (
     Text,
     Whole,
     checked,
+    one_line,
     written,
 )
 from dataset_convert.features.labels import (
@@ -40,11 +41,9 @@ from dataset_convert.features.labels import (
 )
 from dataset_convert.features.means import MeanVectors, Vector
 from dataset_convert.features.pictures import (
-    PROCESSOR,
     ImageOptions,
     Rows,
     UseCounts,
-    need,
     opened_images,
     read_processor,
 )
@@ -53,13 +52,28 @@ from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
-TOKENIZER: Final = "tokenizer.json"
+TOKENIZER, PROCESSOR = "tokenizer.json", "preprocessor_config.json"
 NOT_FINITE, NO_WORDS = "no finite numbers from the model", "no words"
 NO_DIRECTION: Final = "a vector that is zero or not finite"
 _TYPES: Final = {"float": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32}
 _IDS, _MASK, _KINDS = _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # A key and its value in protocol buffers, as `TensorProto.external_data` of onnx.proto has them.
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
+
+
+def need(module: str) -> Any:
+    """Returns a library of the optional extra `models`.
+
+    Raises:
+        ConversionError: It is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConversionError(
+            f"The library '{module}', which models of one's own need, cannot be imported "
+            f'({error}): pip install -e ".[models]".'
+        ) from None
 
 
 class ModelOptions(Options):
@@ -78,12 +92,7 @@ class ModelOptions(Options):
 
 
 class Model:
-    """An open model. Nothing is downloaded, and no code of a model's file runs.
-
-    Args:
-        path: A `.onnx` file; weights that it keeps in files of their own lie beside it.
-        options: Providers and size of batches.
-        n_jobs: Threads.
+    """An open `.onnx` file. Nothing is downloaded, and no code of a model's file runs.
 
     Raises:
         ConversionError: ONNX Runtime is not installed, the file is missing or no model, or none of
@@ -99,35 +108,22 @@ class Model:
                 f"providers: found none of {', '.join(options.providers)} in the installed ONNX "
                 f"Runtime; wanted some of {', '.join(offered)}."
             )
-        self.path, self.batch_size = path, options.batch_size
         settings = runtime.SessionOptions()
         settings.intra_op_num_threads, settings.inter_op_num_threads = n_jobs, 1
         settings.use_deterministic_compute = True
         settings.log_severity_level = 3
         # Threads that wait would keep the cores from those that open images.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
+        self.path, self.batch_size = path, options.batch_size
+        with one_line(path, "an ONNX model"):
             self.session = runtime.InferenceSession(str(path), settings, providers=chosen)
-        except Exception as error:  # ONNX Runtime's errors have no class in common
-            said = shown(" ".join(str(error).split()), 300)
-            raise ConversionError(f"{path}: found {said}; wanted an ONNX model.") from None
         self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]], output: str) -> Rows:
-        """Returns one output for one batch.
-
-        Raises:
-            ConversionError: The model fails, or gives no array of numbers.
-        """
+        """Returns one output, an array of numbers, for one batch."""
         cast = {one.name: feeds[one.name].astype(_dtype(one), copy=False) for one in self.inputs}
-        try:
+        with one_line(self.path, "numbers for a batch: try a smaller batch_size or max_length"):
             return np.asarray(self.session.run([output], cast)[0], dtype=np.float32)
-        except Exception as error:
-            said = shown(" ".join(str(error).split()), 300)
-            raise ConversionError(
-                f"{self.path}: the model failed on a batch of {len(next(iter(feeds.values())))} "
-                f"({said}); a smaller batch_size may help, or max_length where it reads text."
-            ) from None
 
     def refuse(self, found: object, wanted: str) -> ConversionError:
         """Returns the error of a model that is not as it should be."""
@@ -143,39 +139,11 @@ def _axes(port: Any) -> list[int | None]:
     return [n if isinstance(n, int) and n > 0 else None for n in port.shape or ()]
 
 
-def model_files(path: Path) -> tuple[Path, ...]:
-    """Returns a model's file, and those of its weights where it says that it keeps them apart."""
-    content = path.read_bytes() if path.is_file() else b""
-    ends = [(match.end(), match[1][0]) for match in _LOCATION.finditer(content)]
-    names = {content[end : end + length].decode(errors="replace") for end, length in ends}
-    return path, *(path.parent / name for name in sorted(names) if "\0" not in name)
-
-
-def refuse_changed(sha256: Mapping[str, str]) -> None:
-    """Checks that files are the same as when an extractor was fitted.
-
-    Raises:
-        ConversionError: One is missing or another one.
-    """
-    for path, wanted in sha256.items():
-        try:
-            found = sha256_of(Path(path).expanduser())
-        except OSError as error:
-            raise ConversionError(
-                f"{path}: found {error.strerror}; wanted the file that the data set was converted "
-                f"with. Put it there, or convert the data set again."
-            ) from None
-        if found != wanted:
-            raise ConversionError(
-                f"{path}: found another file than the data set was converted with; put that one "
-                f"there, or convert the data set again."
-            )
-
-
 class ImageModel(Model):
     """An open model with one image input: (image, colour, height, width), or the colour last."""
 
     def __init__(self, path: Path, image: ImageOptions, options: ModelOptions, n_jobs: int) -> None:
+        need("PIL.Image")
         super().__init__(path, options, n_jobs)
         shape = _axes(self.inputs[0]) if len(self.inputs) == 1 else []
         if len(shape) != 4 or _dtype(self.inputs[0]) not in (np.float32, np.float16):
@@ -184,15 +152,18 @@ class ImageModel(Model):
             raise self.refuse(f"the inputs {found}", f"{wanted}colour last")
         self.colours_last = shape[1] != 3 and shape[3] == 3
         batch, *sides = shape
-        colours = sides.pop(2 if self.colours_last else 0)
-        if colours not in (None, 3):
+        if sides.pop(2 if self.colours_last else 0) not in (None, 3):
             raise self.refuse(f"the input shape {shape}", "3 colours in its second or last place")
         self.batch_size = batch or options.batch_size
-        self.image, (self.size, self.crop) = image, image.shape(*sides)
+        with one_line(path, "options of images that go together"):
+            self.image = image.fitting(*sides)
+        told = self.image.model_dump(include=set(ImageOptions.model_fields))
+        self.key = repr((told, self.colours_last))
+        """Of models that want the same of an image."""
 
     def prepare(self, image: Any) -> Rows:
         """Returns an image as the model wants it, without the axis of the batch."""
-        array = self.image.prepared(image, self.size, self.crop)
+        array = self.image.prepared(image)
         return array.transpose(1, 2, 0) if self.colours_last else array
 
     def rows(self, prepared: Sequence[Rows], output: str) -> Rows:
@@ -211,6 +182,31 @@ class ImageModel(Model):
                 raise self.refuse(shape, "one row an image")
             found.append(rows[: len(batch)])
         return np.concatenate(found)
+
+
+class ModelFit(Fitted):
+    """The SHA-256 of the files of models, by their paths."""
+
+    sha256: dict[str, str] = Field(default_factory=dict)
+
+    def refuse_changed(self) -> None:
+        """Checks that the files are those of the fit.
+
+        Raises:
+            ConversionError: One is missing or another one.
+        """
+        for path, wanted in self.sha256.items():
+            with one_line(Path(path), "the file that the data set was converted with"):
+                if sha256_of(Path(path).expanduser()) != wanted:
+                    raise ValueError("another file")
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """Returns a model's file, and those of its weights where it says that it keeps them apart."""
+    content = path.read_bytes() if path.is_file() else b""
+    ends = [(match.end(), match[1][0]) for match in _LOCATION.finditer(content)]
+    names = {content[end : end + length].decode(errors="replace") for end, length in ends}
+    return path, *(path.parent / name for name in sorted(names) if "\0" not in name)
 
 
 class ClassifierOptions(ImageOptions):
@@ -237,15 +233,18 @@ class Classifier(ImageModel):
         self.labels = [f"{prefix}{label}" for label in read_labels(Path(given.labels).expanduser())]
         self.given, self.threshold = given, threshold
         super().__init__(Path(given.model).expanduser(), given, options, n_jobs)
-        shape = _axes(self.outputs[0])
-        if len(shape) == 2 and shape[1] is not None:
-            self._refuse_other_number(shape[1])
+        self._check_number(_axes(self.outputs[0])[1:])
+
+    def _check_number(self, shape: Sequence[int | None]) -> None:
+        if len(shape) == 1 and shape[0] not in (None, len(self.labels)):
+            wanted = f"{len(self.labels)}, one for each label of {self.given.labels}"
+            raise self.refuse(f"{shape[0]} outputs", wanted)
 
     def probabilities(self, prepared: Sequence[Rows]) -> Vector:
         """Returns (image, label) in [0, 1]; a row of NaN where the model gave no finite numbers."""
         rows = self.rows(prepared, self.outputs[0].name)
         found = rows.reshape(len(rows), -1).astype(np.float64)
-        self._refuse_other_number(found.shape[1])
+        self._check_number(found.shape[1:])
         found[~np.isfinite(found).all(axis=1)] = np.nan
         finite = found[~np.isnan(found[:, 0])]
         # Numbers of a model's own softmax in half precision may miss their range.
@@ -256,20 +255,13 @@ class Classifier(ImageModel):
                 raise self.refuse(numbers, "0 to 1. Set activation to softmax or sigmoid")
             return found.clip(0, 1)
         if self.given.activation == "sigmoid":
-            return 0.5 * (1 + np.tanh(0.5 * found))  # which does not overflow
+            return np.asarray(expit(found))
         # Logits whose every row does this by chance do not occur.
         sums_to_one = (np.abs(finite.sum(axis=1) - 1) < 1e-3).all()
         if in_range and sums_to_one and found.shape[1] > 1 and finite.size:
             said = "outputs that sum to 1 already, so they are probabilities"
             raise self.refuse(said, "what a softmax is to be taken of. Set activation to none")
-        powers = np.exp(found - found.max(axis=1, keepdims=True))
-        shares: Vector = powers / powers.sum(axis=1, keepdims=True)
-        return shares
-
-    def _refuse_other_number(self, n_outputs: int) -> None:
-        if n_outputs != len(self.labels):
-            wanted = f"{len(self.labels)}, one for each label of {self.given.labels}"
-            raise self.refuse(f"{n_outputs} outputs", wanted)
+        return np.asarray(softmax(found, axis=1))
 
 
 def read_labels(path: Path) -> list[str]:
@@ -286,9 +278,15 @@ def read_labels(path: Path) -> list[str]:
     Raises:
         ConversionError: The file cannot be read, or lacks a label.
     """
-    try:
+    wanted = "one label a line, or JSON: a list of labels, or index -> label; distinct texts, "
+    with one_line(path, f"{wanted}without '{SCENE_PREFIX}'"):
         text = path.read_text(encoding="utf-8-sig")
-        names = _json_labels(text) if path.suffix == ".json" else text.rstrip().split("\n")
+        names: Any = json.loads(text) if path.suffix == ".json" else text.rstrip().split("\n")
+        names = names.get("id2label", names) if isinstance(names, dict) else names
+        if isinstance(names, dict):  # a missing index becomes a missing label
+            names = [names.get(str(i), "") for i in range(len(names))]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("what is no list of texts")
         labels = ["-".join(name.split()) for name in names]
         if "" in labels or not labels:
             number = len(labels) and labels.index("")
@@ -297,30 +295,8 @@ def read_labels(path: Path) -> list[str]:
         labels = [f"{one}-{i}" if counts[one] > 1 else one for i, one in enumerate(labels)]
         for label, n in Counter(labels).items():
             if n > 1 or label.startswith(SCENE_PREFIX):
-                raise ValueError(f"the label {shown(label)}" + (" twice" if n > 1 else ""))
-    except (OSError, ValueError, RecursionError) as error:
-        found = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConversionError(
-            f"{path}: found {found}; wanted a text file with one label a line, or JSON: a list of "
-            f"labels, or index -> label; distinct, without '{SCENE_PREFIX}'."
-        ) from None
+                raise ValueError(f"the label '{label}'" + " twice" * (n > 1))
     return labels
-
-
-def _json_labels(text: str) -> list[str]:
-    content = json.loads(text)
-    content = content.get("id2label", content) if isinstance(content, dict) else content
-    if isinstance(content, dict):
-        wanted = [str(i) for i in range(len(content))]
-        if odd := sorted(content.keys() - set(wanted)):
-            raise ValueError(f"the index {shown(odd[0])} among {len(wanted)} labels")
-        content = [content[i] for i in wanted]
-    if not isinstance(content, list):
-        raise ValueError("neither a list nor an object")
-    for name in content:
-        if not isinstance(name, str):
-            raise ValueError(f"the label {shown(str(name))}, which is no text")
-    return content
 
 
 class ImageLabelOptions(LabelOptions, ModelOptions):
@@ -335,12 +311,6 @@ class ImageLabelOptions(LabelOptions, ModelOptions):
         if self.objects is None and self.scenes is None:
             raise ValueError("have 'objects' or 'scenes', or both")
         return self
-
-
-class ModelFit(Fitted):
-    """The SHA-256 of the files of models, by their paths."""
-
-    sha256: dict[str, str] = Field(default_factory=dict)
 
 
 class ImageLabelFit(LabelFit, ModelFit):
@@ -377,18 +347,14 @@ class ImageLabelExtractor(LabelExtractor):
 
     def files(self) -> tuple[Path, ...]:
         """Returns the models and their label files, whether they are there or not."""
-        given = [entry[0] for entry in self._classifiers().values()]
+        given = [one for one, *_ in self._classifiers().values()]
         paths = [(Path(one.model).expanduser(), Path(one.labels).expanduser()) for one in given]
         return tuple(path for model, labels in paths for path in (*model_files(model), labels))
 
-    def check_models(self) -> None:
-        """Opens the models with their labels and closes them again."""
-        need("PIL.Image")
-        self._open()
-
-    def _open(self) -> list[Classifier]:
+    def check_models(self) -> list[Classifier]:
+        """Returns the classifiers, opened."""
         if self._fitted is not None:
-            refuse_changed(self._fitted.sha256)
+            self._fitted.refuse_changed()
         return [
             Classifier(*entry, self.options, self.n_jobs) for entry in self._classifiers().values()
         ]
@@ -432,53 +398,43 @@ class ImageLabelExtractor(LabelExtractor):
 
         As the labels of a table, written with all their digits, they give what the images give.
         """
-        # Of one pass: a second one would count every image again.
-        self.use = UseCounts()
-        classifiers = self._open()
+        self.use = UseCounts()  # of one pass: a second one would count every image again
+        classifiers = self.check_models()
+        # Two models often want the same of an image, which takes longer than to open it.
+        distinct = {one.key: one for one in classifiers}
         blocks = opened_images(
             posts,
-            partial(_prepared, models=classifiers),
+            lambda image: {key: one.prepare(image) for key, one in distinct.items()},
             block_images=self.options.batch_size,
             n_jobs=self.n_jobs,
             counts=self.use,
         )
         for block in blocks:
-            arrays = [made for _, made in block if made is not None]
-            scores = iter(_scores(arrays, classifiers))
-            for post, made in block:
-                found = None if made is None else next(scores)
+            made = [one for _, one in block if one is not None]
+            scores = iter(_scores(made, classifiers) if made else ())
+            for post, one in block:
+                found = None if one is None else next(scores)
                 self.use.used += found is not None
-                self.use.skipped.update([NOT_FINITE] if made is not None and found is None else [])
+                self.use.skipped.update([NOT_FINITE] if one is not None and found is None else [])
                 yield post if found is None else replace(post, labels=found)
 
 
-def _prepared(image: Any, *, models: Sequence[ImageModel]) -> list[Rows]:
-    # Two models often want the same of an image, which takes longer than to open it.
-    made: dict[str, Rows] = {}
-    keys = []
-    for model in models:
-        given = {name: getattr(model.image, name) for name in ("mean", "std", "scale", "resample")}
-        keys.append(repr((given, model.size, model.crop, model.colours_last)))
-        if keys[-1] not in made:
-            made[keys[-1]] = model.prepare(image)
-    return [made[key] for key in keys]
-
-
 def _scores(
-    arrays: Sequence[Sequence[Rows]], classifiers: Sequence[Classifier]
+    images: Sequence[Mapping[str, Rows]], classifiers: Sequence[Classifier]
 ) -> list[dict[str, float] | None]:
     """Returns label -> score of each image; None where a model gave no finite numbers."""
-    found: list[dict[str, float] | None] = [{} for _ in arrays]
-    for i, classifier in enumerate(classifiers if arrays else ()):
-        for image, row in enumerate(classifier.probabilities([one[i] for one in arrays])):
-            scores = found[image]
-            if np.isnan(row).any():
-                found[image] = None
-            elif scores is not None:
-                # What lies below the threshold counts nowhere, and would be most of it.
-                for column in np.flatnonzero(row >= classifier.threshold):
-                    scores[classifier.labels[column]] = float(row[column])
-    return found
+    rows = [one.probabilities([image[one.key] for image in images]) for one in classifiers]
+    return [
+        None
+        if any(np.isnan(row).any() for row in of_image)
+        else {
+            # What lies below the threshold counts nowhere, and would be most of it.
+            one.labels[column]: float(row[column])
+            for one, row in zip(classifiers, of_image, strict=True)
+            for column in np.flatnonzero(row >= one.threshold)
+        }
+        for of_image in zip(*rows, strict=True)
+    ]
 
 
 class EmbeddingOptions(ModelOptions):
@@ -505,40 +461,20 @@ class EmbeddingExtractor(Extractor):
     file = "embeddings.json"
     runs_models = True
     unit: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ()
-    may_have: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[str]
+    """A file beside the model's."""
 
     @abstractmethod
     def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts that the model can use, with its vectors."""
 
-    @property
-    def folder(self) -> Path:
-        """Where the model is."""
-        return Path(self.options.model).expanduser()
-
-    def model_path(self) -> Path:
-        """Returns the model's file.
-
-        Raises:
-            ConversionError: It or another file is missing; lists what is wanted.
-        """
-        places = (self.folder / "model.onnx", self.folder / "onnx/model.onnx")
-        found = next((path for path in places if path.is_file()), None)
-        missing = [] if found else ["model.onnx"]
-        missing += [name for name in self.needs if not (self.folder / name).is_file()]
-        if found is None or missing:
-            wanted = ", ".join(["model.onnx or onnx/model.onnx", *self.needs])
-            raise ConversionError(
-                f"{self.folder}: found no {' and no '.join(missing)}; wanted the folder of a model "
-                f"with {wanted}."
-            )
-        return found
-
     def files(self) -> tuple[Path, ...]:
-        """Returns the model's files and those beside it."""
-        beside = [self.folder / name for name in (*self.needs, *self.may_have)]
-        return (*model_files(self.model_path()), *(path for path in beside if path.is_file()))
+        """Returns the model's file, what stands beside it, and those of its weights."""
+        folder = Path(self.options.model).expanduser()
+        inner, beside = folder / "onnx/model.onnx", folder / self.beside
+        model = inner if inner.is_file() else folder / "model.onnx"
+        optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
+        return (*model_files(model), *optional)
 
     def fit(self, material: RawMaterial, training: Collection[str]) -> None:
         """Learns how long the vectors are, and how many accounts have one."""
@@ -567,7 +503,7 @@ class EmbeddingExtractor(Extractor):
 
     def transform(self, material: RawMaterial) -> dict[str, Any]:
         """Returns account -> mean of its posts' unit vectors, float64."""
-        refuse_changed(self.fitted.sha256)
+        self.fitted.refuse_changed()
         kept = self.kept(material)
         return dict(self._means(material, UseCounts()) if kept is None else kept)
 
@@ -599,37 +535,30 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
 
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
-    unit = "images"
-    may_have = (PROCESSOR,)
+    unit, beside = "images", PROCESSOR
     reads_images = True
 
-    def check_models(self) -> None:
-        """Opens the model and closes it again."""
-        need("PIL.Image")
-        self._open()
-
-    def _open(self) -> ImageModel:
-        processor, names = self.folder / PROCESSOR, set(ImageOptions.model_fields)
-        told = read_processor(processor) if processor.is_file() else {}
-        given = self.options.model_dump(include=names, exclude_unset=True)
-        image = checked(ImageOptions, told | given, f"{self.modality}: {processor}")
-        return ImageModel(self.model_path(), image, self.options, self.n_jobs)
+    def check_models(self) -> ImageModel:
+        """Returns the model, opened."""
+        model, beside = self.files()[0], self.files()[-1]
+        told = read_processor(beside) if beside.name == PROCESSOR else {}
+        given = self.options.model_dump(include=set(ImageOptions.model_fields), exclude_unset=True)
+        image = checked(ImageOptions, told | given, f"{self.modality}: {beside}")
+        return ImageModel(model, image, self.options, self.n_jobs)
 
     def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts with an image that can be used, with the model's vectors."""
-        model = self._open()
+        model, size = self.check_models(), self.options.batch_size
         names = [one.name for one in model.outputs]
         named = [name for name in ("image_embeds", "pooler_output") if name in names]
         flat = [one.name for one in model.outputs if len(_axes(one)) == 2]
-        output = [*named, *flat, *names][0]
-        size = self.options.batch_size
         blocks = opened_images(
             posts, model.prepare, block_images=size, n_jobs=self.n_jobs, counts=use
         )
         for block in blocks:
             usable = [(post, made) for post, made in block if made is not None]
             if usable:
-                rows = model.rows([made for _, made in usable], output)
+                rows = model.rows([made for _, made in usable], [*named, *flat, *names][0])
                 rows = rows[:, 0] if rows.ndim == 3 else rows
                 rows = rows.mean(axis=(2, 3)) if rows.ndim == 4 else rows
                 if rows.ndim != 2:
@@ -653,72 +582,64 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
 
     takes = SentenceEmbeddingOptions
     modalities = schema.TOPIC_MODALITIES
-    unit = "captions"
-    needs = (TOKENIZER,)
+    unit, beside = "captions", TOKENIZER
 
-    def check_models(self) -> None:
-        """Opens the model and its tokenizer, and closes them again."""
-        self._open()
-
-    def _open(self) -> tuple[Model, Any, int]:
-        """Returns the model, its tokenizer, and the id of the token that fills up."""
-        path, library = self.model_path(), need("tokenizers")
-        try:
-            tokenizer = library.Tokenizer.from_file(str(self.folder / TOKENIZER))
+    def check_models(self) -> tuple[Model, Any]:
+        """Returns the model and its tokenizer, opened."""
+        files, library = self.files(), need("tokenizers")
+        wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
+        with one_line(files[-1], wanted):
+            tokenizer = library.Tokenizer.from_file(str(files[-1]))
             tokenizer.enable_truncation(self.options.max_length)
-            padding = tokenizer.padding
-            tokenizer.no_padding()
-        except Exception as error:  # the library raises plain exceptions
-            raise ConversionError(
-                f"{self.folder / TOKENIZER}: found {' '.join(str(error).split())}; wanted the file "
-                f"of a tokenizer, and a max_length that leaves room for its special tokens."
-            ) from None
-        known = [padding["pad_id"]] if padding else map(tokenizer.token_to_id, ("[PAD]", "<pad>"))
-        model = Model(path, self.options, self.n_jobs)
+            tokenizer.enable_padding(pad_id=(tokenizer.padding or {}).get("pad_id", 0))
+        model = Model(files[0], self.options, self.n_jobs)
         names = [one.name for one in model.inputs]
         whole = all(_dtype(one) in (np.int64, np.int32) for one in model.inputs)
         if _IDS not in names or not set(names) <= set(_INPUTS) or not whole:
             wanted = f"{_IDS} and at most {_MASK} and {_KINDS} beside it, all whole numbers"
             raise model.refuse(f"the inputs {', '.join(names)}", wanted)
-        return model, tokenizer, next((one for one in known if one is not None), 0)
+        return model, tokenizer
 
     def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts whose captions have words, with the model's vectors."""
-        model, tokenizer, padding = self._open()
+        model, tokenizer = self.check_models()
         size, stream = self.options.batch_size, iter(posts)
         # Captions of several batches are sorted by length together, so that little is filled up.
         while block := list(islice(stream, size * 16)):
             sentences = [sentence(post.text) for post in block]
-            tokens = tokenizer.encode_batch(sentences)
-            usable = [i for i in range(len(block)) if sentences[i] and tokens[i].ids]
-            use.skipped.update([NO_WORDS] * (len(block) - len(usable)))
-            by_length = sorted(usable, key=lambda i: len(tokens[i].ids))
+            by_length = sorted(range(len(block)), key=lambda i: len(sentences[i]))
             found: dict[int, Rows] = {}
             for start in range(0, len(by_length), size):
-                batch = by_length[start : start + size]
-                rows = _sentence_vectors(model, [tokens[i] for i in batch], padding)
-                found.update(zip(batch, rows, strict=True))
-            yield from ((block[i], found[i]) for i in usable)
+                batch = [i for i in by_length[start : start + size] if sentences[i]]
+                tokens = tokenizer.encode_batch([sentences[i] for i in batch])
+                usable = [
+                    (i, one)
+                    for i, one in zip(batch, tokens, strict=True)
+                    if any(one.attention_mask)
+                ]
+                if usable:
+                    rows = _sentence_vectors(model, [one for _, one in usable])
+                    found.update(zip((i for i, _ in usable), rows, strict=True))
+            use.skipped.update([NO_WORDS] * (len(block) - len(found)))
+            yield from ((block[i], found[i]) for i in sorted(found))
 
 
-def _sentence_vectors(model: Model, batch: Sequence[Any], padding: int) -> Rows:
+def _sentence_vectors(model: Model, tokens: Sequence[Any]) -> Rows:
     """Returns (sentence, number): the model's own vector, or the mean over its tokens'."""
-    shape = (len(batch), max(len(one.ids) for one in batch))
-    ids, mask, kinds = np.full(shape, padding), np.zeros(shape, int), np.zeros(shape, int)
-    for row, one in enumerate(batch):
-        ids[row, : len(one.ids)], mask[row, : len(one.ids)] = one.ids, 1
-        kinds[row, : len(one.ids)] = one.type_ids
+    ids, mask, kinds = (
+        np.array([getattr(one, name) for one in tokens])
+        for name in ("ids", "attention_mask", "type_ids")
+    )
     # What some models call pooled is a classifier's input: vectors of tokens go before it.
     names = [one.name for one in model.outputs]
     of_tokens = [one.name for one in model.outputs if len(_axes(one)) == 3]
     output = [*(name for name in names if name == "sentence_embedding"), *of_tokens, *names][0]
     rows = model.run({_IDS: ids, _MASK: mask, _KINDS: kinds}, output)
-    if rows.ndim == 3 and rows.shape[:2] == shape:
+    if rows.ndim == 3 and rows.shape[:2] == ids.shape:
         weights = mask[:, :, None].astype(np.float32)
-        means: Rows = (rows * weights).sum(axis=1) / weights.sum(axis=1)
-        return means
-    if rows.ndim != 2 or len(rows) != len(batch):
-        found = f"an output of shape {list(rows.shape)} for {shape[0]} sentences of {shape[1]}"
+        return np.asarray((rows * weights).sum(axis=1) / weights.sum(axis=1))
+    if rows.ndim != 2 or len(rows) != len(tokens):
+        found = f"an output of shape {list(rows.shape)} for {len(ids)} sentences of {ids.shape[1]}"
         raise model.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
     return rows
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Final, TypeVar
@@ -21,7 +22,7 @@ _ENDED: Final = (
 
 
 def map_in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], *, n_jobs: int
+    work: Callable[[Item], Result], items: Iterable[Item], *, n_jobs: int, n_alone: int = 0
 ) -> Iterator[Result]:
     """Yields `work(item)` of every item, in the order of the items whatever `n_jobs` is.
 
@@ -31,6 +32,8 @@ def map_in_order(
         work: Without side effects; picklable where `n_jobs` is above 1.
         items: May be a stream without end.
         n_jobs: Processes; 1 works in this one.
+        n_alone: Items that this process works on before others are started, which takes them as
+            long as some items; a short stream needs none.
 
     Raises:
         ConversionError: A process was ended from outside.
@@ -38,6 +41,8 @@ def map_in_order(
     if n_jobs == 1:
         yield from map(work, items)
         return
+    items = iter(items)
+    yield from map(work, islice(items, n_alone))
     with _pool(n_jobs) as pool:
         pending: deque[Future[Result]] = deque()
         try:

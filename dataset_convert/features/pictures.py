@@ -1,21 +1,20 @@
 """Pictures that anybody may have made: opened without trusting them, made a model's input."""
 
-import importlib
 import json
 import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from dataset_convert.features.base import Number, Options, that
-from dataset_convert.problems import ConversionError
+from dataset_convert.features.base import Flag, Number, Options, checked, one_line, that
 from dataset_convert.raw import Post
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ UNKNOWN, BROKEN = f"no {', '.join(FORMATS)} file", "truncated or broken"
 NO_COLOURS: Final = "pixels that are no colours"
 RESAMPLES: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """By Pillow's numbers, which image processors of Hugging Face write."""
-PROCESSOR: Final = "preprocessor_config.json"
 
 
 class UnusableImage(Exception):  # noqa: N818  # not an error of the conversion: it goes on
@@ -54,24 +52,8 @@ class UseCounts:
         return {"used": self.used, "skipped": dict(self.skipped.most_common())}
 
     def __str__(self) -> str:
-        """Returns the counts in one line."""
         reasons = ", ".join(f"{n} {reason}" for reason, n in self.skipped.most_common())
         return f"{self.used} used, {self.skipped.total()} skipped ({reasons or 'no reason'})"
-
-
-def need(module: str) -> Any:
-    """Returns a library of the optional extra `models`.
-
-    Raises:
-        ConversionError: It is not installed; says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConversionError(
-            f"The library '{module}', which models of one's own need, cannot be imported "
-            f'({error}): pip install -e ".[models]".'
-        ) from None
 
 
 def open_image(path: Path) -> "Image":
@@ -99,7 +81,7 @@ def open_image(path: Path) -> "Image":
             if max(image.size) > MAX_RATIO * min(image.size):
                 raise UnusableImage(TOO_THIN)
             image.load()
-            return _colours(_upright(image))
+            return _colours(image)
     except UnusableImage:
         raise
     except UnidentifiedImageError:
@@ -110,18 +92,11 @@ def open_image(path: Path) -> "Image":
         raise UnusableImage(BROKEN) from None
 
 
-def _upright(image: "Image") -> "Image":
-    from PIL import ImageOps
-
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF data say nothing of the pixels, which are whole
-        return image
-
-
 def _colours(image: "Image") -> "Image":
-    from PIL import Image
+    from PIL import Image, ImageOps
 
+    with suppress(Exception):  # broken EXIF data say nothing of the pixels, which are whole
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise UnusableImage(NO_COLOURS)
     if image.mode.startswith("I"):  # of older releases of Pillow 32-bit
@@ -150,7 +125,6 @@ def opened_images(
         n_jobs: Threads that open images.
         counts: Told of images that are skipped, and why; the user of the others counts them.
     """
-    need("PIL.Image")
 
     def made(post: Post) -> T | UnusableImage | None:
         try:
@@ -179,8 +153,7 @@ def _blocks(posts: Iterable[Post], block_images: int) -> Iterator[list[Post]]:
         if n_images == block_images or len(block) == 10_000:  # posts without images do not pile up
             yield block
             block, n_images = [], 0
-    if block:
-        yield block
+    yield from [block] if block else []
 
 
 def _is_size(size: Any) -> bool:
@@ -213,39 +186,36 @@ class ImageOptions(Options):
     scale: Positive = 1 / 255
     resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
 
-    def shape(self, height: int | None, width: int | None) -> tuple[Any, tuple[int, int]]:
-        """Returns `size` and `crop` as a model wants them, whose sides are None where it takes any.
+    def fitting(self, height: int | None, width: int | None) -> Self:
+        """Returns these for a model, whose sides are None where it takes any.
 
         Raises:
-            ConversionError: They give images of another size, or a crop larger than the image.
+            ValueError: They give images of another size, or a crop larger than the image.
         """
-        size, crop = self.size, (self.crop, self.crop) if type(self.crop) is int else self.crop
+        size, crop = self.size, [self.crop] * 2 if type(self.crop) is int else self.crop
         if crop is None:
             side = size if isinstance(size, int) else 224
             crop = size if isinstance(size, list | tuple) else (height or side, width or side)
         size = round(max(crop) * 256 / 224) if size is None else size
-        if crop[0] != (height or crop[0]) or crop[1] != (width or crop[1]):
-            raise ConversionError(
-                f"The 'size' and 'crop' of an image model give {crop[0]} x {crop[1]} pixels "
-                f"(height x width), but the model takes {height or 'any'} x {width or 'any'}."
-            )
         least = size if isinstance(size, list | tuple) else (size, size)
-        if crop[0] > least[0] or crop[1] > least[1]:
-            raise ConversionError(
-                f"The 'crop' of an image model must be no larger than its 'size'. "
-                f"Received: {list(crop)} and {size}."
+        if (crop[0], crop[1]) != (height or crop[0], width or crop[1]):
+            raise ValueError(
+                f"a 'size' and 'crop' that give {crop[0]} x {crop[1]} pixels (height x width), but "
+                f"the model takes {height or 'any'} x {width or 'any'}"
             )
-        return size, (crop[0], crop[1])
+        if crop[0] > least[0] or crop[1] > least[1]:
+            raise ValueError(f"the 'crop' {list(crop)}, which is larger than the 'size' {size}")
+        return self.model_copy(update={"size": size, "crop": tuple(crop)})
 
-    def prepared(self, image: "Image", size: Any, crop: tuple[int, int]) -> Rows:
+    def prepared(self, image: "Image") -> Rows:
         """Returns an RGB image as (colour, height, width), scaled and normalised."""
-        height, width = image.height, image.width
-        if isinstance(size, list | tuple):
-            height, width = size
+        (height, width), crop = (image.height, image.width), self.crop
+        if not isinstance(self.size, int):
+            height, width = self.size
         elif height <= width:
-            height, width = size, size * width // height
+            height, width = self.size, self.size * width // height
         else:
-            height, width = size * height // width, size
+            height, width = self.size * height // width, self.size
         top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
         pixels = np.asarray(image.resize((width, height), RESAMPLES.index(self.resample)))
         pixels = pixels[top : top + crop[0], left : left + crop[1]]
@@ -254,57 +224,65 @@ class ImageOptions(Options):
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
 
-def read_processor(path: Path) -> dict[str, Any]:
-    """Returns the options of `ImageOptions` that a processor of Hugging Face stands for.
+def _sides(size: Any) -> Any:
+    if not isinstance(size, Mapping):
+        return size
+    if set(size) not in ({"shortest_edge"}, {"height", "width"}):
+        raise ValueError("be a number, 'shortest_edge', or 'height' and 'width'")
+    return size.get("shortest_edge") or [size["height"], size["width"]]
 
-    `size` may be a number, `shortest_edge`, or `height` with `width`; `crop_size` the same without
-    `shortest_edge`. A number alone is the shorter side where the processor crops, and a square
-    where it does not. With `crop_pct` (ConvNeXt's way) the image is resized larger by that share
-    and cropped to `size`; from 384 pixels on it is resized to a square.
+
+class Processor(Options):
+    """What is understood of the settings of an image processor, by Hugging Face's names.
+
+    With `crop_pct` (ConvNeXt's way) the image is resized larger by that share and cropped to
+    `size`; from 384 pixels on it is resized to a square.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    size: Annotated[Any, AfterValidator(_sides)] = None
+    crop_size: Annotated[Any, AfterValidator(_sides)] = None
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = None
+    image_mean: Any = None
+    image_std: Any = None
+    rescale_factor: Any = None
+    resample: Annotated[int, Field(ge=0, lt=len(RESAMPLES))] = RESAMPLES.index("bilinear")
+    do_resize: Literal[True] = True
+    do_center_crop: Flag = False
+    do_normalize: Flag = True
+    do_rescale: Flag = True
+
+    @model_validator(mode="after")
+    def _crops_a_number(self) -> Self:
+        if self.crop_pct is not None and not isinstance(self.size, int):
+            raise ValueError("have one number as 'size' beside 'crop_pct'")
+        return self
+
+    def options(self, *, of_square: bool) -> dict[str, Any]:
+        """Returns the options of `ImageOptions`; without a crop a plain number is a square."""
+        size, crop = self.size, self.crop_size if self.do_center_crop else None
+        if self.crop_pct is not None and size < 384:
+            size, crop = int(size / self.crop_pct), size
+        elif self.crop_pct is not None or (of_square and not self.do_center_crop):
+            size = [size, size]
+        return {
+            "size": size,
+            "crop": crop,
+            "mean": self.image_mean if self.do_normalize else [0, 0, 0],
+            "std": self.image_std if self.do_normalize else [1, 1, 1],
+            "scale": self.rescale_factor if self.do_rescale else 1,
+            "resample": RESAMPLES[self.resample],
+        }
+
+
+def read_processor(path: Path) -> dict[str, Any]:
+    """Returns the options of `ImageOptions` that a `preprocessor_config.json` stands for.
 
     Raises:
         ConversionError: It cannot be read, or asks for what `ImageOptions` cannot express.
     """
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("no JSON object")
-        normalised, resample = config.get("do_normalize", True), config.get("resample", 2)
-        if resample not in range(len(RESAMPLES)):
-            raise ValueError(f"'resample' {resample!r:.40}")
-        return {
-            **_processor_shape(config),
-            "mean": config.get("image_mean") if normalised else [0.0, 0.0, 0.0],
-            "std": config.get("image_std") if normalised else [1.0, 1.0, 1.0],
-            "scale": config.get("rescale_factor") if config.get("do_rescale", True) else 1.0,
-            "resample": RESAMPLES[resample],
-        }
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ConversionError(
-            f"{path}: found {' '.join(str(error).split())}; wanted the settings of an image "
-            f"processor that resizes, crops the middle and normalises."
-        ) from None
-
-
-def _processor_shape(config: Mapping[str, Any]) -> dict[str, Any]:
-    if not config.get("do_resize", True):
-        raise ValueError("'do_resize' false")
-    size, share = _sides(config.get("size")), config.get("crop_pct")
-    if share is not None:
-        if not isinstance(size, int) or not isinstance(share, int | float) or not 0 < share <= 1:
-            raise ValueError(f"'crop_pct' {share!r:.40} with 'size' {size!r:.40}")
-        return {"size": [size, size]} if size >= 384 else {"size": int(size / share), "crop": size}
-    if config.get("do_center_crop", False):
-        return {"size": size, "crop": _sides(config.get("crop_size"))}
-    plain = isinstance(config.get("size"), int)
-    return {"size": [size, size] if plain else size}
-
-
-def _sides(size: Any) -> Any:
-    if not isinstance(size, Mapping):
-        return size
-    if set(size) == {"height", "width"}:
-        return [size["height"], size["width"]]
-    if set(size) == {"shortest_edge"}:
-        return size["shortest_edge"]
-    raise ValueError(f"the size {json.dumps(size):.40}")
+    with one_line(path, "the settings of an image processor that resizes and crops the middle"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    processor = checked(Processor, content, str(path))
+    return processor.options(of_square=isinstance(content.get("size"), int))

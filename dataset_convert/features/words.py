@@ -24,6 +24,8 @@ from dataset_convert.name_checks import MemberNames
 from dataset_convert.raw import Post
 
 BLOCK_POSTS: Final = 2_000
+N_ALONE: Final = 24
+"""Blocks that take about as long as it takes to start processes."""
 MAX_CANDIDATES: Final = 300_000
 """Distinct words that are kept; above it, those of the fewest training accounts are forgotten."""
 MIN_ACCOUNTS: Final = 2
@@ -186,7 +188,7 @@ class _Counted:
     ) -> Iterator[None]:
         """Counts a stream, and stops after each block."""
         work = partial(count_block, settings=text, known=known)
-        for block in map_in_order(work, self._cut(posts), n_jobs=n_jobs):
+        for block in map_in_order(work, self._cut(posts), n_jobs=n_jobs, n_alone=N_ALONE):
             self.add(block)
             yield
 

@@ -24,6 +24,7 @@ from dataset_convert.features.models import (
     model_files,
     sentence,
 )
+from dataset_convert.features.registry import check_extractor
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 
@@ -382,16 +383,14 @@ def test_captions_as_sentences(caption: str, wanted: str) -> None:
     assert sentence(caption) == wanted
 
 
-def test_a_folder_that_lacks_files_lists_what_is_wanted(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ConversionError,
-        match=r"found no model\.onnx and no tokenizer\.json; wanted .* onnx/model\.onnx, tokenizer",
+def test_what_a_folder_lacks_is_named(folder: Path, tmp_path: Path) -> None:
+    for one, name in (
+        (of_text(folder, model=tmp_path), "model.onnx"),
+        (of_text(folder, model=folder / "image"), "tokenizer.json"),
+        (of_images(folder, model=tmp_path), "model.onnx"),
     ):
-        vectors(of_text(folder, model=tmp_path), CAPTIONS)
-    with pytest.raises(ConversionError, match=r"no tokenizer\.json"):
-        of_text(folder, model=folder / "image").files()
-    with pytest.raises(ConversionError, match=r"found no model\.onnx; wanted"):
-        of_images(folder, model=tmp_path).files()
+        with pytest.raises(ConversionError, match=f"{name}: found No such file or directory; want"):
+            check_extractor(one)
 
 
 def test_what_is_no_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -409,7 +408,9 @@ def test_models_of_something_else_are_refused(folder: Path, tmp_path: Path) -> N
     with pytest.raises(ConversionError, match="found the inputs image; wanted input_ids"):
         vectors(of_text(folder, model=tmp_path), CAPTIONS)
     tiny_models.sentence_model(tmp_path, TABLE[:2])
-    with pytest.raises(ConversionError, match=r"the model failed on a batch of .*max_length") as e:
+    with pytest.raises(
+        ConversionError, match=r"found .*; wanted numbers for a batch: .*max_length"
+    ) as e:
         vectors(of_text(folder, model=tmp_path), CAPTIONS)
     assert "\n" not in str(e.value)
 

@@ -381,7 +381,9 @@ def test_a_changed_model_is_refused_after_loading(folder: Path, tmp_path: Path) 
     one.fit(whole, ["ann"])
     one.save(tmp_path)
     tiny_models.colour_model(model, OBJECT_WEIGHTS + 1)
-    with pytest.raises(ConversionError, match=r"m\.onnx: found another file than the data set"):
+    with pytest.raises(
+        ConversionError, match=r"m\.onnx: found another file; wanted the file that the data set"
+    ):
         ImageLabelExtractor.load(tmp_path).transform(whole)
     model.unlink()
     with pytest.raises(ConversionError, match=r"m\.onnx: found No such file"):
@@ -455,7 +457,10 @@ def test_a_model_that_fails_is_told_in_one_line(folder: Path, tmp_path: Path) ->
     )
     path = tmp_path / "m.onnx"
     tiny_models.write_model(path, nodes, [image], [flat], {"shape": np.array([7])})
-    with pytest.raises(ConversionError, match="the model failed on a batch of 32") as found:
+    with pytest.raises(
+        ConversionError,
+        match=r"m\.onnx: found .*; wanted numbers for a batch: try a smaller batch_size",
+    ) as found:
         scored(extractor(folder, objects=block(folder, "objects", model=str(path), size=5)), folder)
     assert "\n" not in str(found.value)
 
@@ -513,12 +518,12 @@ def test_label_files(tmp_path: Path, name: str, content: str) -> None:
     [
         ("a.txt", b"", "no label for output 0"),
         ("a.txt", b"cup\n\nhat\n", "no label for output 1"),
-        ("a.txt", b"\xff\xfe", "wanted a text file"),
-        ("a.json", b"{", "wanted a text file"),
-        ("a.json", b"3", "neither a list nor an object"),
-        ("a.json", b"[3]", "the label '3', which is no text"),
-        ("a.json", b'{"0": "a", "2": "b"}', "the index '2' among 2 labels"),
-        ("a.json", b"[" * 100_000, "wanted a text file"),
+        ("a.txt", b"\xff\xfe", "wanted one label a line"),
+        ("a.json", b"{", "wanted one label a line"),
+        ("a.json", b"3", "no list of texts"),
+        ("a.json", b"[3]", "no list of texts"),
+        ("a.json", b'{"0": "a", "2": "b"}', "no label for output 1"),
+        ("a.json", b"[" * 100_000, "wanted one label a line"),
         ("a.txt", b"a\na\na-1\n", "'a-1' twice"),
     ],
 )

@@ -207,8 +207,7 @@ def test_spoilt_files_are_images_or_left_out(
 
 
 def model_input(image: Image.Image, **options: Any) -> np.ndarray:
-    given = ImageOptions(**options)
-    return given.prepared(image, *given.shape(None, None))
+    return ImageOptions(**options).fitting(None, None).prepared(image)
 
 
 def test_known_values_of_a_models_input() -> None:
@@ -244,9 +243,10 @@ def test_the_middle_is_cropped() -> None:
 def test_sizes_follow_the_model(
     given_size: dict, model_size: tuple, size: object, crop: object
 ) -> None:
-    found = ImageOptions(**given_size).shape(*model_size)
-    assert (found[0] if isinstance(found[0], int) else tuple(found[0]), found[1]) == (size, crop)
-    assert ImageOptions(size=found[0], crop=found[1]).shape(*model_size) == found
+    found = ImageOptions(**given_size).fitting(*model_size)
+    assert (found.size if isinstance(found.size, int) else tuple(found.size)) == size
+    assert found.crop == crop
+    assert found.fitting(*model_size) == found
 
 
 @pytest.mark.parametrize(("height", "width", "wanted"), [(13, 7, (59, 32)), (7, 13, (32, 59))])
@@ -284,10 +284,10 @@ def test_wrong_settings_are_named(options: dict, message: str) -> None:
 
 
 def test_settings_that_no_model_takes() -> None:
-    with pytest.raises(ConversionError, match=r"give 5 x 5 pixels .* the model takes 7 x any"):
-        ImageOptions(size=5, crop=(5, 5)).shape(7, None)
-    with pytest.raises(ConversionError, match=r"no larger than its 'size'.*\[5, 7\] and 5"):
-        ImageOptions(size=5, crop=(5, 7)).shape(None, None)
+    with pytest.raises(ValueError, match=r"give 5 x 5 pixels .* the model takes 7 x any"):
+        ImageOptions(size=5, crop=(5, 5)).fitting(7, None)
+    with pytest.raises(ValueError, match=r"'crop' \[5, 7\], which is larger than the 'size' 5"):
+        ImageOptions(size=5, crop=(5, 7)).fitting(None, None)
 
 
 CLIP = {
@@ -312,6 +312,7 @@ COLOURS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.1, 0.3], "scale": 0.5, "resam
         ({"size": {"height": 5, "width": 7}, "do_center_crop": False}, {"size": [5, 7]}),
         ({"size": 5, "do_center_crop": False}, {"size": [5, 5]}),
         ({"crop_pct": 0.5}, {"size": 38, "crop": 19}),
+        ({"crop_pct": None, "do_center_crop": None}, {"size": 19, "crop": None}),
         ({"crop_pct": 0.5, "size": 384}, {"size": [384, 384]}),
         ({"do_normalize": False}, {"mean": [0, 0, 0], "std": [1, 1, 1]}),
         ({"do_rescale": False}, {"scale": 1}),
@@ -334,12 +335,13 @@ def test_a_processor_that_says_little_leaves_the_defaults(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "no JSON object"),
+        ("[]", "must be a mapping"),
         ("{", "wanted the settings of an image processor"),
-        ('{"do_resize": false}', "'do_resize' false"),
-        ('{"size": {"longest_edge": 5}}', "the size .*longest_edge"),
-        ('{"crop_pct": 2, "size": 5}', "'crop_pct' 2"),
-        ('{"resample": 9}', "'resample' 9"),
+        ('{"do_resize": false}', "'do_resize' must be one of True"),
+        ('{"size": {"longest_edge": 5}}', "'size' must be a number, 'shortest_edge'"),
+        ('{"crop_pct": 2, "size": 5}', "'crop_pct' must be at most 1"),
+        ('{"crop_pct": 0.5, "size": {"height": 5, "width": 5}}', "one number as 'size' beside"),
+        ('{"resample": 9}', "'resample' must be below 6"),
         ("[" * 100_000, "preprocessor_config.json: found"),
     ],
 )
