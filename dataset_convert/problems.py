@@ -374,20 +374,29 @@ class Problems:
                 if conceal is not None:
                     example = conceal(example)
                     table = conceal.file(table)
-                found.append(
-                    Group(
-                        fate,
-                        table,
-                        column,
-                        wanted,
-                        n,
-                        max(of, n) if of else 0,
-                        example,
-                        remedy,
-                        is_loss,
-                    )
-                )
+                of = max(of, n) if of else 0
+                found.append(Group(fate, table, column, wanted, n, of, example, remedy, is_loss))
         return sorted(found, key=lambda one: (not one.is_loss, one.fate == KEPT, -one.n))
+
+    def told(self, conceal: Concealment) -> dict[str, Any]:
+        """Returns what a manifest tells of them, without what must not be written down."""
+        return {
+            "skipped": self.counts(conceal),
+            "noted": self.noted_counts(conceal),
+            "said": [text for text, _ in self.said],
+            "problems": [
+                {
+                    "file": group.table,
+                    "what": group.wanted,
+                    "n_rows": group.n,
+                    "kept": group.fate == KEPT,
+                    "of": group.of or None,
+                    "example": f"{group.example}",
+                    "remedy": group.remedy,
+                }
+                for group in self.groups(conceal)
+            ],
+        }
 
     def check_losses(self) -> None:
         """Refuses to go on where more than a third of a table is lost.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.synthetic.spec import PopulationSpec
+from dataset_convert.synthetic import PopulationSpec
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

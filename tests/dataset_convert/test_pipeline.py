@@ -4,6 +4,8 @@ import csv
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -368,8 +370,19 @@ def test_bad_input_leaves_the_old_data_set_alone(
     (place / "raw" / "posts.csv").write_bytes(b'account,text\nqreator0,"x\n')
     assert main(command()) == 2
     told = capsys.readouterr().err
-    assert told.startswith("Error: posts.csv")
+    assert told.startswith("error: posts.csv")
     assert told.count("\n") == 1
+    assert contents(place / "dataset") == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_nobody_can_take_replaces_nothing(place: Path) -> None:
+    converted()
+    before = contents(place / "dataset")
+    again = [sys.executable, "-m", "dataset_convert", *command("--seed", "3")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(again, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device.\n")
     assert contents(place / "dataset") == before
 
 

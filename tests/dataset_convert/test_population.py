@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset_convert.synthetic import SPECS
 from dataset_convert.synthetic.population import (
     brand_degrees,
     fill_places,
@@ -17,7 +18,6 @@ from dataset_convert.synthetic.population import (
     make_population,
     spread_directions,
 )
-from dataset_convert.synthetic.spec import SPECS
 
 DEMO = SPECS["mirec-demo"].population
 TINY = SPECS["mirec-tiny"].population

@@ -18,8 +18,8 @@ from dataset_convert import raw, schema
 from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import tables
+from dataset_convert.synthetic import SPECS
 from dataset_convert.synthetic.material import synthetic_material
-from dataset_convert.synthetic.spec import SPECS
 
 FORMATS = ("csv", "jsonl", "parquet")
 ACCOUNTS = [
