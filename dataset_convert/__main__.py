@@ -91,7 +91,8 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _refuse_useless(options: argparse.Namespace, what: str) -> None:
     for name in _USELESS[what]:
-        if getattr(options, name) not in (None, False):
+        value = getattr(options, name)
+        if value is not None and value is not False:
             raise UsageError(f"{what} takes no --{name.replace('_', '-')}: leave it out.")
 
 

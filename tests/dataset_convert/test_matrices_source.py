@@ -66,7 +66,7 @@ def test_converts(material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert convert(material, tmp_path / "out", "--n-valid", "3") == 0
     printed = capsys.readouterr()
     assert "brand_visual.npy: found 'no influencer_visual.npy beside it'; wanted " in printed.err
-    assert "toy (not synthetic): 7 brands, 11 influencers, 28 collaborations" in printed.out
+    assert "7 brands, 11 influencers, 28 collaborations" in printed.out
     assert "new-brand: train 16 pairs of 4 brands, valid 12 pairs of 3 brands" in printed.out
     data = read_atomic(tmp_path / "out" / "toy", "toy")
     assert list(data.brands) == [

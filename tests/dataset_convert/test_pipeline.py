@@ -173,6 +173,12 @@ def rewrite(path: Path, column: str, change: Callable[[str], str]) -> None:
     table.to_csv(path, index=False)
 
 
+def of_influencers(place: Path, column: str, value: str) -> None:
+    accounts = pd.read_csv(place / "raw" / "accounts.csv")
+    accounts.loc[accounts["role"] == "influencer", column] = value
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+
+
 def add_competence(place: Path) -> None:
     rewrite(place / "raw" / "collaborations.csv", "competence", lambda _: "0.25")
 
@@ -485,9 +491,7 @@ def test_forgetting_makes_no_key(place: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_modality_that_one_side_lacks_is_left_out(place: Path) -> None:
-    accounts = pd.read_csv(place / "raw" / "accounts.csv")
-    accounts.loc[accounts["role"] == "influencer", "biography"] = "zzz"
-    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    of_influencers(place, "biography", "zzz")
     data = converted()
     assert "brand_attributes" not in data.brands
     assert "influencer_attributes" not in data.influencers
@@ -517,9 +521,7 @@ def test_a_modality_with_too_little_to_learn_from_is_left_out(
 def test_categories_of_another_kind_make_no_side_file(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    accounts = pd.read_csv(place / "raw" / "accounts.csv")
-    accounts.loc[accounts["role"] == "influencer", "category"] = "jewelry"
-    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    of_influencers(place, "category", "jewelry")
     assert converted().influencer_category is None
     assert "different categories, so that there is no cAUC" in capsys.readouterr().out
 

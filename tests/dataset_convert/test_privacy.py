@@ -113,18 +113,13 @@ def test_a_key_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         read_key(path, outside=tmp_path / "data", tell=nothing)
 
 
-@pytest.mark.parametrize("place", ["k", "deeper/k", "../data/k"])
+@pytest.mark.parametrize("place", ["data/k", "data/deeper/k", "other/../data/k", "link/k"])
 def test_a_key_inside_the_data_set_is_refused(tmp_path: Path, place: str) -> None:
-    with pytest.raises(ConversionError, match="must lie outside the data set"):
-        read_key(tmp_path / "data" / place, outside=tmp_path / "data", tell=nothing)
-    assert not (tmp_path / "data").exists()
-
-
-def test_a_key_that_links_into_the_data_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(ConversionError, match="must lie outside the data set"):
-        read_key(tmp_path / "link" / "k", outside=tmp_path / "data", tell=nothing)
+        read_key(tmp_path / place, outside=tmp_path / "data", tell=nothing)
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 @pytest.mark.parametrize(
