@@ -123,9 +123,8 @@ def test_names_of_accounts_are_no_topic_words(place: Path) -> None:
         CONFIG.replace("n_topics: 3", "n_topics: 3, vocabulary: {max_share: 1}")
     )
     converted()
-    words = json.loads(
-        (place / "dataset" / "own" / "features" / "content_topics" / "topics.json").read_text()
-    )["words"]
+    path = place / "dataset" / "own" / "features" / "content_topics" / "topics.json"
+    words = json.loads(path.read_text())["fitted"]["words"]
     assert "coast" in words
     assert "labelhouse3" not in words
 
@@ -400,7 +399,7 @@ def test_output_that_nobody_can_take_replaces_nothing(place: Path) -> None:
         (
             [],
             "features: {content_visual: {object_threshold: 7}}",
-            "option 'object_threshold'",
+            "Key 'object_threshold' must be at most 1",
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
