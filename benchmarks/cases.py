@@ -17,7 +17,7 @@ import pandas as pd
 
 from dataset_convert import raw, schema
 from dataset_convert.common.errors import UsageError
-from dataset_convert.pipeline import convert
+from dataset_convert.convert import convert
 from dataset_convert.problems import Problems
 from dataset_convert.settings import read_settings
 from dataset_convert.sources import tables

@@ -1,30 +1,46 @@
 """The command `python -m dataset_convert`: one source in, one folder of atomic files out."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, check_target
 from dataset_convert.checks import read_manifest
+from dataset_convert.common.commands import DONE, CommandParser, run_command
+from dataset_convert.common.errors import UsageError
+from dataset_convert.convert import convert, make_plan
 from dataset_convert.findings import find_all
-from dataset_convert.pipeline import convert, make_plan, split_lines
 from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, write_ids
 from dataset_convert.problems import Problems
-from dataset_convert.raw import RawMaterial
 from dataset_convert.report import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.suggest import write_suggestion
-from dataset_convert.synthesize import DEFAULT_SEED, write_synthetic
-from dataset_convert.synthetic.spec import SPECS
+from dataset_convert.synthetic import DEFAULT_SEED, SPECS, write_synthetic
 
-EXIT_BAD_INPUT = 2
 SYNTHETIC = "synthetic"
+_USELESS = {
+    "--suggest": (
+        *("source", "input", "name", "config", "split", "n_valid", "seed", "dry_run", "ids"),
+        *("forget", "accept_losses"),
+    ),
+    "--forget": (
+        *("input", "split", "n_valid", "seed", "dry_run", "force", "ids", "accept_losses"),
+    ),
+    f"--source {SYNTHETIC}": (
+        *("input", "config", "split", "n_valid", "dry_run", "ids", "accept_losses"),
+    ),
+}
+"""Options that would change nothing, and so are refused."""
+
+# At once, so that output which nobody can take, such as to a full disk, ends the command before it
+# replaces a data set.
+_tell = partial(print, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,43 +50,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name; the process's own by default.
 
     Returns:
-        0; 2 for bad input, of which one line on standard error tells; 130 after Ctrl-C.
+        0; 2 for bad input, of which one line on standard error tells; 130 when interrupted.
     """
-    descriptions = _descriptions()
+    return run_command(partial(_run, arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    descriptions = {
+        **{name: find_source(name).DESCRIPTION for name in source_names()},
+        SYNTHETIC: f"the seeded generator; --name is one of {', '.join(SPECS)}",
+    }
     parser = _parser(descriptions)
     options = parser.parse_args(arguments)
     if options.list_sources:
         for source, description in descriptions.items():
             print(f"{source}: {description}")
-        return 0
-    if options.suggest is None and (
-        options.name is None or (options.source is None) == (options.forget is None)
-    ):
+    elif options.suggest is not None:
+        _suggest(options)
+    elif options.name is None or (options.source is None) == (options.forget is None):
         parser.error(
             "--name and either --source or --forget are needed, or --suggest alone; "
             "--list-sources tells what there is"
         )
-    try:
-        if options.suggest is not None:
-            _suggest(options)
-        elif options.forget is not None:
-            _forget(options)
-        elif options.source == SYNTHETIC:
-            _synthesize(options)
-        else:
-            _convert(options)
-    except (ValueError, OSError) as error:
-        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("Interrupted: what stood there before still does.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    return 0
+    elif options.forget is not None:
+        _forget(options)
+    elif options.source == SYNTHETIC:
+        _refuse_useless(options, f"--source {SYNTHETIC}")
+        folder = _folder(options)
+        seed = DEFAULT_SEED if options.seed is None else options.seed
+        n_jobs = read_settings(None).n_jobs
+        data = write_synthetic(
+            options.name, folder, seed=seed, force=options.force, n_jobs=n_jobs, tell=_tell
+        )
+        _summarise(data, folder)
+    else:
+        _convert(options)
+    return DONE
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.output or "dataset") / str(options.name)
+
+
+def _refuse_useless(options: argparse.Namespace, what: str) -> None:
+    for name in _USELESS[what]:
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            raise UsageError(f"{what} takes no --{name.replace('_', '-')}: leave it out.")
 
 
 def _suggest(options: argparse.Namespace) -> None:
-    useless = ("source", "input", "name", "config", "split", "n_valid", "seed", "dry_run", "ids")
-    _refuse(options, *useless, "forget", "accept_losses", of="--suggest")
+    _refuse_useless(options, "--suggest")
     folder = options.suggest
     path = options.output or folder.resolve().with_name(f"{folder.resolve().name}.yaml")
     problems = Problems()
@@ -81,10 +111,8 @@ def _suggest(options: argparse.Namespace) -> None:
 
 
 def _forget(options: argparse.Namespace) -> None:
-    useless = ("input", "split", "n_valid", "seed", "dry_run", "force", "ids", "accept_losses")
-    _refuse(options, *useless, of="--forget")
-    folder = _data_set(options)
-    hidden = None
+    _refuse_useless(options, "--forget")
+    folder, hidden = _folder(options), None
     if schema.PSEUDONYMS in read_manifest(folder):
         key_file = read_settings(options.config).key_file
         # Without the key an account can still be named as it stands in the files.
@@ -94,50 +122,35 @@ def _forget(options: argparse.Namespace) -> None:
         print(line)
 
 
-def _data_set(options: argparse.Namespace) -> Path:
-    return Path(options.output or "dataset") / str(options.name)
-
-
-def _synthesize(options: argparse.Namespace) -> None:
-    useless = ("input", "config", "split", "n_valid", "dry_run", "ids", "accept_losses")
-    _refuse(options, *useless, of=f"--source {SYNTHETIC}")
-    folder = _data_set(options)
-    seed = DEFAULT_SEED if options.seed is None else options.seed
-    n_jobs = read_settings(None).n_jobs
-    data = write_synthetic(options.name, folder, seed=seed, force=options.force, n_jobs=n_jobs)
-    _summarise(data, folder)
-
-
-def _refuse(options: argparse.Namespace, *names: str, of: str) -> None:
-    """Raise for options that would change nothing."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value is not False:
-            raise ValueError(f"{of} takes no --{name.replace('_', '-')}: leave it out.")
-
-
 def _convert(options: argparse.Namespace) -> None:
     if options.input is None:
-        raise ValueError(f"The source '{options.source}' needs --input FOLDER.")
+        raise UsageError(f"The source '{options.source}' needs --input FOLDER.")
     source = find_source(options.source)
     if options.split is not None and not hasattr(source, "PUBLISHED_SPLITS"):
-        raise ValueError(
+        raise UsageError(
             f"The source '{options.source}' has no published splits: leave --split out."
         )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
-    folder = _data_set(options)
+    folder = _folder(options)
     problems, written = Problems(), False
     try:
         material = source.read(options.input, settings.source, problems)
         if not options.accept_losses and not options.dry_run:
             problems.check_losses()
         if options.ids is not None:
-            _write_ids(options.ids, material, settings, folder)
+            if options.ids.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(
+                    f"{options.ids}: the list of names must lie outside the data set {folder}."
+                )
+            hidden = Pseudonyms.from_file(settings.key_file, outside=folder, tell=None)
+            write_ids(options.ids, material.accounts, hidden)
+            n_accounts = len(material.accounts)
+            print(f"{n_accounts:,} accounts and their pseudonyms in {options.ids}: keep it private")
             return
         if options.dry_run:
             check_target(folder, options.name)
-            for line in make_plan(material, settings, problems=problems, tell=print).lines():
-                print(line)
+            plan = make_plan(material, options.name, settings, problems=problems, tell=print)
+            print(*plan.lines(), sep="\n")
             if not options.accept_losses:
                 problems.check_losses()
             return
@@ -147,6 +160,7 @@ def _convert(options: argparse.Namespace) -> None:
             settings,
             folder=folder,
             problems=problems,
+            tell=_tell,
             force=options.force,
             about={"source": options.source},
         )
@@ -155,16 +169,6 @@ def _convert(options: argparse.Namespace) -> None:
         for line in problems.summary(written=written):
             print(line, file=sys.stderr)
     _summarise(data, folder)
-
-
-def _write_ids(
-    path: Path, material: RawMaterial, settings: ConversionSettings, folder: Path
-) -> None:
-    if path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{path}: the list of names must lie outside the data set {folder}.")
-    hidden = Pseudonyms.from_file(settings.key_file, outside=folder, tell=None)
-    write_ids(path, material.accounts, hidden)
-    print(f"{len(material.accounts):,} accounts and their pseudonyms in {path}: keep it private")
 
 
 def _settings(options: argparse.Namespace, of_source: dict[str, Any]) -> ConversionSettings:
@@ -176,15 +180,15 @@ def _settings(options: argparse.Namespace, of_source: dict[str, Any]) -> Convers
     return replace(settings, **given)
 
 
-def _descriptions() -> dict[str, str]:
-    return {
-        **{name: find_source(name).DESCRIPTION for name in source_names()},
-        SYNTHETIC: f"the seeded generator; --name is one of {', '.join(SPECS)}",
-    }
+def _summarise(data: AtomicData, folder: Path) -> None:
+    for finding in find_all(data):
+        print(f"Warning: {finding.text} {finding.remedy}")
+    kind = "synthetic" if data.manifest["synthetic"] else "not synthetic"
+    print(f"{data.name} ({kind}) is in {folder}; {folder / REPORT_FILE} tells more")
 
 
-def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(descriptions: dict[str, str]) -> CommandParser:
+    parser = CommandParser(
         prog="python -m dataset_convert",
         description="Converts brand-micro-influencer material to RecBole atomic files.",
         epilog="Sources: " + "; ".join(f"{name}: {text}" for name, text in descriptions.items()),
@@ -243,24 +247,5 @@ def _parser(descriptions: dict[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _summarise(data: AtomicData, folder: Path) -> None:
-    kind = "synthetic" if data.manifest["synthetic"] else "not synthetic"
-    print(
-        f"{data.name} ({kind}): {len(data.brands):,} brands, {len(data.influencers):,} "
-        f"influencers, {len(data.interactions):,} collaborations"
-    )
-    for line in split_lines(data.splits):
-        print(line)
-    for finding in find_all(data):
-        print(f"Warning: {finding.text} {finding.remedy}")
-    print(f"In {folder}; {folder / REPORT_FILE} tells more")
-
-
-def _stop(*_: object) -> NoReturn:
-    """Ends the process as an error would, so that nothing half-made is left behind."""
-    sys.exit(128 + signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

@@ -17,7 +17,7 @@ import pandas as pd
 
 from dataset_convert import checks, schema
 from dataset_convert.checks import AtomicFileError, Table
-from dataset_convert.common.errors import shown, wanted_word
+from dataset_convert.common.errors import UsageError, shown, wanted_word
 from dataset_convert.common.files import folder_in_the_making
 
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
@@ -26,7 +26,9 @@ INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
 EXTRAS = ("features", "problems.csv", "report.html")
 """What may stand beside the atomic files: fitted extractors, rows left out, the data report."""
 _EXTRAS_KEY = "extras_fingerprint"
+_PAIR = (schema.BRAND_ID, schema.INFLUENCER_ID)
 Step = Callable[[Path], None]
+Types = Mapping[str, schema.FieldType]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -59,6 +61,10 @@ class AtomicData:
     splits: Mapping[str, Mapping[str, pd.DataFrame]]
     manifest: Mapping[str, Any]
     facts: Mapping[schema.Side, pd.DataFrame] = field(default_factory=dict)
+
+    def accounts(self, side: schema.Side) -> pd.DataFrame:
+        """Returns the rows of one side."""
+        return self.brands if side == schema.BRAND else self.influencers
 
 
 def write_atomic(
@@ -130,112 +136,84 @@ def read_atomic(folder: Path | str, name: str) -> AtomicData:
     """
     folder = Path(folder)
     manifest = checks.read_manifest(folder)
-    brands = _read_accounts(folder, name, schema.BRAND)
-    influencers = _read_accounts(folder, name, schema.INFLUENCER)
+    declared = manifest.get("rows", {})
+
+    def table(file: str, types: Types, *needed: str) -> Table:
+        return parse_table(folder / file, types, needed)
+
+    def is_there(file: str, key: str) -> bool:
+        return key in declared or (folder / file).exists()
+
+    accounts: dict[schema.Side, Table] = {}
+    for side in schema.SIDES:
+        file, types = schema.account_file(name, side), schema.account_types(side)
+        accounts[side] = table(file, types, schema.ACCOUNT_ID[side])
+        checks.check_accounts(accounts[side], side)
+    brands, influencers = accounts[schema.BRAND], accounts[schema.INFLUENCER]
     checks.check_sides(brands, influencers)
-    interactions = _read_pairs(folder / schema.interaction_file(name))
+    interactions = table(schema.interaction_file(name), schema.INTERACTION_TYPES, *_PAIR)
     checks.check_interactions(interactions, brands, influencers)
-    for key, table in (
-        (f"{schema.BRAND}s", brands),
-        (f"{schema.INFLUENCER}s", influencers),
-        (INTERACTION_ROWS, interactions),
-    ):
-        checks.check_rows(manifest, key, table)
+    for side, rows in accounts.items():
+        checks.check_rows(manifest, f"{side}s", rows)
+    checks.check_rows(manifest, INTERACTION_ROWS, interactions)
+
+    categories = None
+    if is_there(file := schema.influencer_category_file(name), CATEGORY_ROWS):
+        types = schema.INFLUENCER_CATEGORY_TYPES
+        rows = table(file, types, *types)
+        checks.check_influencer_categories(rows, brands, influencers)
+        checks.check_rows(manifest, CATEGORY_ROWS, rows)
+        categories = rows.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
+    splits: dict[str, dict[str, pd.DataFrame]] = {}
+    for protocol, names in checks.find_splits(folder, name, manifest).items():
+        files = {part: schema.split_file(name, protocol, part) for part in names}
+        parts = {p: table(file, schema.INTERACTION_TYPES, *_PAIR) for p, file in files.items()}
+        checks.check_split(protocol, parts, interactions)
+        for part, rows in parts.items():
+            checks.check_rows(manifest, f"{protocol}.{part}", rows)
+        splits[protocol] = {part: rows.frame for part, rows in parts.items()}
+    facts: dict[schema.Side, pd.DataFrame] = {}
+    for side in schema.SIDES:
+        if is_there(file := schema.facts_file(name, side), f"{side}_facts"):
+            rows = table(file, schema.facts_types(side), schema.ACCOUNT_ID[side])
+            checks.check_facts(rows, side, accounts[side])
+            checks.check_rows(manifest, f"{side}_facts", rows)
+            facts[side] = rows.frame
     return AtomicData(
         name=name,
         brands=brands.frame,
         influencers=influencers.frame,
         interactions=interactions.frame,
-        influencer_category=_read_categories(folder, name, manifest, brands, influencers),
-        splits=_read_splits(folder, name, manifest, interactions),
+        influencer_category=categories,
+        splits=splits,
         manifest=manifest,
-        facts={
-            side: facts.frame
-            for side, accounts in ((schema.BRAND, brands), (schema.INFLUENCER, influencers))
-            if (facts := _read_facts(folder, name, manifest, side, accounts))
-        },
+        facts=facts,
     )
-
-
-def _read_accounts(folder: Path, name: str, side: schema.Side) -> Table:
-    table = parse_table(
-        folder / schema.account_file(name, side),
-        schema.account_types(side),
-        required=[schema.ACCOUNT_ID[side]],
-    )
-    checks.check_accounts(table, side)
-    return table
-
-
-def _read_pairs(path: Path) -> Table:
-    required = [schema.BRAND_ID, schema.INFLUENCER_ID]
-    return parse_table(path, schema.INTERACTION_TYPES, required=required)
-
-
-def _read_categories(
-    folder: Path, name: str, manifest: Mapping[str, Any], brands: Table, influencers: Table
-) -> "pd.Series[str] | None":
-    path = folder / schema.influencer_category_file(name)
-    if not path.exists() and CATEGORY_ROWS not in manifest.get("rows", {}):
-        return None
-    types = schema.INFLUENCER_CATEGORY_TYPES
-    table = parse_table(path, types, required=list(types))
-    checks.check_influencer_categories(table, brands, influencers)
-    checks.check_rows(manifest, CATEGORY_ROWS, table)
-    return table.frame.set_index(schema.INFLUENCER_ID)[schema.CATEGORY]
-
-
-def _read_facts(
-    folder: Path, name: str, manifest: Mapping[str, Any], side: schema.Side, accounts: Table
-) -> Table | None:
-    path, key = folder / schema.facts_file(name, side), f"{side}_facts"
-    if not path.exists() and key not in manifest.get("rows", {}):
-        return None
-    table = parse_table(path, schema.facts_types(side), required=[schema.ACCOUNT_ID[side]])
-    checks.check_facts(table, side, accounts)
-    checks.check_rows(manifest, key, table)
-    return table
-
-
-def _read_splits(
-    folder: Path, name: str, manifest: Mapping[str, Any], interactions: Table
-) -> dict[str, dict[str, pd.DataFrame]]:
-    splits = {}
-    for protocol, parts in checks.find_splits(folder, name, manifest).items():
-        tables = {
-            part: _read_pairs(folder / schema.split_file(name, protocol, part)) for part in parts
-        }
-        checks.check_split(protocol, tables, interactions)
-        for part, table in tables.items():
-            checks.check_rows(manifest, f"{protocol}.{part}", table)
-        splits[protocol] = {part: table.frame for part, table in tables.items()}
-    return splits
 
 
 def check_target(folder: Path, name: str) -> None:
     """Checks that a data set can be written to a folder.
 
     Raises:
-        ValueError: A bad name, or a `folder` that holds files of something else.
+        UsageError: A bad name, or a `folder` that holds files of something else.
     """
     if not NAME.fullmatch(name):
-        raise ValueError(
+        raise UsageError(
             "The 'name' of a data set must be letters, digits, '-' and '_' only. "
             f"Received: {name!r}"
         )
     parent = next(place for place in folder.absolute().parents if place.exists())
-    if not parent.is_dir():
-        raise ValueError(f"Data sets are written to a folder. Received: {parent}, which is a file")
-    if not os.access(parent, os.W_OK):
-        raise ValueError(f"Data sets are written to a folder. Received: {parent}, a read-only one")
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        what = "a read-only one" if parent.is_dir() else "which is a file"
+        raise UsageError(f"Data sets are written to a folder. Received: {parent}, {what}")
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"A data set must be a folder. Received: the file {folder}")
+        raise UsageError(f"A data set must be a folder. Received: the file {folder}")
     for path in sorted(folder.iterdir()):
         known = path.name in (schema.MANIFEST_FILE, *EXTRAS)
         if not known and not path.name.startswith(f"{name}."):
-            raise ValueError(
+            raise UsageError(
                 f"The folder of a data set must be new or hold only files of '{name}', since it "
                 f"is replaced. Received: {folder}, which holds {path.name}"
             )
@@ -269,12 +247,16 @@ def _write_manifest(data: AtomicData, folder: Path, rows: dict[str, int]) -> Non
 
 def tables_of(
     data: AtomicData,
-) -> dict[str, tuple[pd.DataFrame, dict[str, schema.FieldType], str]]:
+) -> dict[str, tuple[pd.DataFrame, Types, str]]:
     """Returns file name -> (rows, column types, key of the row count in the manifest)."""
     pair_types = schema.INTERACTION_TYPES
-    tables = {
-        schema.account_file(data.name, side): (frame, schema.account_types(side), f"{side}s")
-        for side, frame in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers))
+    tables: dict[str, tuple[pd.DataFrame, Types, str]] = {
+        schema.account_file(data.name, side): (
+            data.accounts(side),
+            schema.account_types(side),
+            f"{side}s",
+        )
+        for side in schema.SIDES
     }
     tables[schema.interaction_file(data.name)] = (data.interactions, pair_types, INTERACTION_ROWS)
     if data.influencer_category is not None:
@@ -294,9 +276,7 @@ def tables_of(
     return tables
 
 
-def _format_table(
-    frame: pd.DataFrame, types: dict[str, schema.FieldType], file: str
-) -> Iterator[str]:
+def _format_table(frame: pd.DataFrame, types: Types, file: str) -> Iterator[str]:
     """Yields the lines: the text of the largest table is many times the table."""
     unknown = [name for name in frame.columns if name not in types]
     if unknown:
@@ -360,9 +340,7 @@ def is_untouched(folder: Path, manifest: Mapping[str, Any]) -> bool:
     return (manifest.get("fingerprint"), manifest.get(_EXTRAS_KEY)) == now
 
 
-def parse_table(
-    path: Path, types: Mapping[str, schema.FieldType], required: Sequence[str]
-) -> Table:
+def parse_table(path: Path, types: Types, required: Sequence[str]) -> Table:
     """Reads one tab-separated file with `name:type` headers.
 
     Args:
@@ -385,25 +363,19 @@ def parse_table(
     for row, line in enumerate(lines):
         cells = line.split(schema.FIELD_SEPARATOR)
         if len(cells) != len(names):
-            raise table.error(
-                row=row,
-                found="an empty line" if cells == [""] else f"{len(cells)} fields",
-                wanted=f"{len(names)} fields, as in the header",
-                remedy="Remedy: separate fields by one tab; leave a missing value empty.",
-            )
+            found = "an empty line" if cells == [""] else f"{len(cells)} fields"
+            wanted = f"{len(names)} fields, as in the header"
+            remedy = "Remedy: separate fields by one tab; leave a missing value empty."
+            raise table.error(found, wanted, remedy, row=row)
         for name, cell in zip(names, cells, strict=True):
             columns[name].append(_parse_cell(table, name, row, cell, types[name]))
     if not columns[names[0]]:
         raise _empty(path, "a header without rows")
     for name in required:
         if types[name] == "token":
-            table.refuse(
-                [cell == "" for cell in columns[name]],
-                name,
-                found="an empty cell",
-                wanted="an id",
-                remedy="Remedy: fill it in or remove the row.",
-            )
+            empty = [cell == "" for cell in columns[name]]
+            remedy = "Remedy: fill it in or remove the row."
+            table.refuse(empty, name, "an empty cell", "an id", remedy)
     return Table(path, pd.DataFrame({n: _column(v, types[n]) for n, v in columns.items()}))
 
 
@@ -417,12 +389,8 @@ def _column(values: list[Any], kind: schema.FieldType) -> Any:
 
 def _lines(path: Path) -> Iterator[str]:
     if not path.is_file():
-        raise AtomicFileError(
-            path,
-            found="no such file",
-            wanted="a tab-separated atomic file",
-            remedy="Remedy: check the folder and the data set's name, or convert it again.",
-        )
+        remedy = "Remedy: check the folder and the data set's name, or convert it again."
+        raise AtomicFileError(path, "no such file", "a tab-separated atomic file", remedy)
     is_empty = True
     try:
         with path.open(encoding="utf-8") as stream:
@@ -430,12 +398,9 @@ def _lines(path: Path) -> Iterator[str]:
                 is_empty = False
                 yield line.removesuffix("\n")
     except UnicodeDecodeError:
-        raise AtomicFileError(
-            path,
-            found=f"byte {_first_bad_byte(path)} that is not UTF-8",
-            wanted="UTF-8 text",
-            remedy="Remedy: save the file as UTF-8.",
-        ) from None
+        found = f"byte {_first_bad_byte(path)} that is not UTF-8"
+        remedy = "Remedy: save the file as UTF-8."
+        raise AtomicFileError(path, found, "UTF-8 text", remedy) from None
     if is_empty:
         raise _empty(path, "an empty file")
 
@@ -449,66 +414,51 @@ def _first_bad_byte(path: Path) -> int:
 
 
 def _empty(path: Path, found: str) -> AtomicFileError:
-    wanted = "a header and at least one row"
-    return AtomicFileError(path, found=found, wanted=wanted, remedy=checks.CONVERT_AGAIN)
+    return AtomicFileError(path, found, "a header and at least one row", checks.CONVERT_AGAIN)
 
 
-def _parse_header(
-    path: Path, line: str, types: Mapping[str, schema.FieldType], required: Sequence[str]
-) -> list[str]:
-    wanted = schema.headers(dict(types))
+def _parse_header(path: Path, line: str, types: Types, required: Sequence[str]) -> list[str]:
+    def error(header: str, found: str, wanted: str, remedy: str) -> AtomicFileError:
+        return AtomicFileError(path, found, wanted, f"Remedy: {remedy}", line=1, field=header)
+
+    known = schema.headers(dict(types))
     headers = line.split(schema.FIELD_SEPARATOR)
     for header in headers:
-        if header in wanted:
-            continue
-        raise AtomicFileError(
-            path,
-            line=1,
-            field=header,
-            found="an unknown header",
-            wanted=wanted_word(header, wanted),
-            remedy=_header_remedy(header),
-        )
+        if header not in known:
+            remedy = "rename or remove the column; headers read 'name:type'."
+            if header.startswith(f"{schema.INFLUENCER}_{schema.CATEGORY}"):
+                remedy = (
+                    "move it to the side file '<name>.influencer_category': a category known from "
+                    "collaborations is a label, never an input."
+                )
+            raise error(header, "an unknown header", wanted_word(header, known), remedy)
     names = [header.partition(":")[0] for header in headers]
     for name in required:
         if name not in names:
-            raise AtomicFileError(
-                path,
-                line=1,
-                field=name,
-                found="no such header",
-                wanted=f"'{name}:{types[name]}'",
-                remedy="Remedy: add the column; fields are separated by one tab.",
-            )
+            remedy = "add the column; fields are separated by one tab."
+            raise error(name, "no such header", f"'{name}:{types[name]}'", remedy)
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise AtomicFileError(
-                path,
-                line=1,
-                field=name,
-                found="the header twice",
-                wanted="every header once",
-                remedy="Remedy: remove one of the two columns.",
-            )
+            remedy = "remove one of the two columns."
+            raise error(name, "the header twice", "every header once", remedy)
     return names
-
-
-def _header_remedy(header: str) -> str:
-    if header.startswith(f"{schema.INFLUENCER}_{schema.CATEGORY}"):
-        return (
-            "Remedy: move it to the side file '<name>.influencer_category': a category known from "
-            "collaborations is a label, never an input."
-        )
-    return "Remedy: rename or remove the column; headers read 'name:type'."
 
 
 def _parse_cell(table: Table, name: str, row: int, cell: str, kind: schema.FieldType) -> Any:
     if kind == "token":
         return cell
+    if cell == "":
+        return np.nan if kind == "float" else None
+    if kind == "token_seq":
+        return _parse_tokens(table, name, row, cell)
     if kind == "float":
-        return np.nan if cell == "" else _parse_numbers(table, name, row, [cell])[0]
-    parse = _parse_tokens if kind == "token_seq" else _parse_vector
-    return parse(table, name, row, cell)
+        return _parse_numbers(table, name, row, [cell])[0]
+    values = _parse_numbers(table, name, row, cell.split(schema.SEQUENCE_SEPARATOR))
+    if not values.any():
+        wanted = "values, or an empty cell where the modality is missing"
+        remedy = "Remedy: leave the cell empty; zeros would look like data."
+        raise table.error("a vector of zeros", wanted, remedy, row=row, field=name)
+    return values
 
 
 def _parse_numbers(table: Table, name: str, row: int, parts: list[str]) -> npt.NDArray[np.float64]:
@@ -517,13 +467,9 @@ def _parse_numbers(table: Table, name: str, row: int, parts: list[str]) -> npt.N
     except ValueError:
         values = np.array([_number_or_nan(part) for part in parts])
     if not np.isfinite(values).all():
-        raise table.error(
-            row=row,
-            field=name,
-            found=shown(parts[int(np.argmin(np.isfinite(values)))]),
-            wanted="finite numbers",
-            remedy="Remedy: leave the whole cell empty where the value is missing.",
-        )
+        found = shown(parts[int(np.argmin(np.isfinite(values)))])
+        remedy = "Remedy: leave the whole cell empty where the value is missing."
+        raise table.error(found, "finite numbers", remedy, row=row, field=name)
     return values
 
 
@@ -534,44 +480,18 @@ def _number_or_nan(text: str) -> float:
         return float("nan")
 
 
-def _parse_vector(table: Table, name: str, row: int, cell: str) -> npt.NDArray[np.float64] | None:
-    if cell == "":
-        return None
-    values = _parse_numbers(table, name, row, cell.split(schema.SEQUENCE_SEPARATOR))
-    if not values.any():
-        raise table.error(
-            row=row,
-            field=name,
-            found="a vector of zeros",
-            wanted="values, or an empty cell where the modality is missing",
-            remedy="Remedy: leave the cell empty; zeros would look like data.",
-        )
-    return values
-
-
-def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str] | None:
-    if cell == "":
-        return None
+def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str]:
     # Interned: the same few words come again in thousands of lists.
     tokens = [sys.intern(token) for token in cell.split(schema.SEQUENCE_SEPARATOR)]
     for token in tokens:
         bad = next((c for c in schema.FORBIDDEN_IN_TOKENS if c in token), None)
-        if bad is None and token != "":
-            continue
-        raise table.error(
-            row=row,
-            field=name,
-            found="two spaces together" if bad is None else f"{bad!r} in {shown(token)}",
-            wanted="a list separated by single spaces",
-            remedy="Remedy: separate the names by one space and join the words of a name by '-'.",
-        )
+        if bad is not None or token == "":
+            found = "two spaces together" if bad is None else f"{bad!r} in {shown(token)}"
+            wanted = "a list separated by single spaces"
+            remedy = "Remedy: separate the names by one space, join the words of a name by '-'."
+            raise table.error(found, wanted, remedy, row=row, field=name)
     if len(set(tokens)) < len(tokens):
-        twice = next(token for i, token in enumerate(tokens) if token in tokens[:i])
-        raise table.error(
-            row=row,
-            field=name,
-            found=f"{shown(twice)} twice",
-            wanted="every name once in a list",
-            remedy="Remedy: remove the repetition.",
-        )
+        twice = shown(next(token for i, token in enumerate(tokens) if token in tokens[:i]))
+        wanted, remedy = "every name once in a list", "Remedy: remove the repetition."
+        raise table.error(f"{twice} twice", wanted, remedy, row=row, field=name)
     return tokens

@@ -1,4 +1,7 @@
-"""What an atomic file is checked for: what must hold between accounts, pairs, splits, manifest."""
+"""What an atomic file is checked for: what must hold between accounts, pairs, splits, manifest.
+
+Every check raises an `AtomicFileError` about the first thing that is wrong.
+"""
 
 import json
 from collections import Counter
@@ -15,7 +18,7 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, shown
 
 CONVERT_AGAIN = "Remedy: convert the data set again."
-FILL_OR_DROP = "Remedy: fill it in or drop the column."
+Found = Callable[[int], str] | str
 
 
 class AtomicFileError(UsageError):
@@ -32,27 +35,23 @@ class AtomicFileError(UsageError):
     def __init__(
         self,
         path: Path,
-        *,
         found: str,
         wanted: str,
         remedy: str,
+        *,
         line: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.path = path
-        self.line = line
-        self.field = field
-        self._said = {"found": found, "wanted": wanted, "remedy": remedy}
+        self.path, self.line, self.field = path, line, field
+        self._said = (found, wanted, remedy)
         where = str(path)
-        if line is not None:
-            where += f", line {line}"
-        if field is not None:
-            where += f", field '{field}'"
+        where += "" if line is None else f", line {line}"
+        where += "" if field is None else f", field '{field}'"
         super().__init__(" ".join(f"{where}: found {found}; wanted {wanted}. {remedy}".split()))
 
     def moved_to(self, path: Path) -> "AtomicFileError":
         """Returns the same error about the same file in another place."""
-        return AtomicFileError(path, line=self.line, field=self.field, **self._said)
+        return AtomicFileError(path, *self._said, line=self.line, field=self.field)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,38 +63,26 @@ class Table:
 
     def error(
         self,
-        *,
         found: str,
         wanted: str,
         remedy: str,
+        *,
         row: int | None = None,
         field: str | None = None,
     ) -> AtomicFileError:
         """Returns an error about this file; `row` counts from 0 below the header."""
         line = None if row is None else row + 2
-        return AtomicFileError(
-            self.path, line=line, field=field, found=found, wanted=wanted, remedy=remedy
-        )
+        return AtomicFileError(self.path, found, wanted, remedy, line=line, field=field)
 
     def refuse(
-        self,
-        wrong: npt.ArrayLike,
-        field: str,
-        *,
-        found: Callable[[int], str] | str,
-        wanted: str,
-        remedy: str,
+        self, wrong: npt.ArrayLike, field: str, found: Found, wanted: str, remedy: str
     ) -> None:
-        """Raises about the first wrong row, of which `found` tells; nothing where none is.
-
-        Raises:
-            AtomicFileError: A row is wrong.
-        """
+        """Raises about the first wrong row, of which `found` tells; nothing where none is."""
         rows = np.flatnonzero(wrong)
         if len(rows):
             row = int(rows[0])
             told = found if isinstance(found, str) else found(row)
-            raise self.error(row=row, field=field, found=told, wanted=wanted, remedy=remedy)
+            raise self.error(told, wanted, remedy, row=row, field=field)
 
     def cell(self, field: str) -> Callable[[int], str]:
         """Returns row -> the field's value for a message."""
@@ -105,71 +92,51 @@ class Table:
         """Returns the (brand id, influencer id) of every row."""
         return pd.MultiIndex.from_frame(self.frame[[schema.BRAND_ID, schema.INFLUENCER_ID]])
 
+    def lengths(self, field: str) -> npt.NDArray[np.int64]:
+        """Returns how many values a sequence has in every row; 0 where it is missing."""
+        return np.array([0 if cell is None else len(cell) for cell in self.frame[field]], np.int64)
+
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Reads `manifest.json`.
-
-    Raises:
-        AtomicFileError: It is missing, not JSON, does not say whether the data is synthetic, or its
-            `rows` are no object.
-    """
+    """Reads `manifest.json`, which must say whether the data is synthetic."""
     path = folder / schema.MANIFEST_FILE
     if not path.is_file():
         raise AtomicFileError(
             path,
-            found="no such file",
-            wanted="the manifest of a data set",
-            remedy="Remedy: check the folder, or write the data set with `dataset_convert`.",
+            "no such file",
+            "the manifest of a data set",
+            "Remedy: check the folder, or write the data set with `dataset_convert`.",
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise AtomicFileError(
-            path, found=f"no JSON ({error})", wanted="a JSON object", remedy=CONVERT_AGAIN
-        ) from error
+        found = f"no JSON ({error})"
+        raise AtomicFileError(path, found, "a JSON object", CONVERT_AGAIN) from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("synthetic"), bool):
-        raise AtomicFileError(
-            path,
-            field="synthetic",
-            found="no such key",
-            wanted="true or false",
-            remedy="Remedy: say '\"synthetic\": false' in the manifest of real data.",
-        )
+        remedy = "Remedy: say '\"synthetic\": false' in the manifest of real data."
+        raise AtomicFileError(path, "no such key", "true or false", remedy, field="synthetic")
     if not isinstance(manifest.get("rows", {}), dict):
-        raise AtomicFileError(
-            path,
-            field="rows",
-            found=shown(json.dumps(manifest["rows"])),
-            wanted="an object that maps files to numbers of rows, or no such key",
-            remedy=CONVERT_AGAIN,
-        )
+        found = shown(json.dumps(manifest["rows"]))
+        wanted = "an object that maps files to numbers of rows, or no such key"
+        raise AtomicFileError(path, found, wanted, CONVERT_AGAIN, field="rows")
     return manifest
 
 
 def check_rows(manifest: Mapping[str, Any], key: str, table: Table) -> None:
-    """Checks a file's number of rows against the count that the manifest may declare.
-
-    Raises:
-        AtomicFileError: They differ.
-    """
+    """Checks a file's number of rows against the count that the manifest may declare."""
     n_rows = len(table.frame)
     declared = manifest.get("rows", {}).get(key, n_rows)
     if declared != n_rows:
         raise table.error(
-            found=f"{n_rows} rows",
-            wanted=f"{json.dumps(declared)}, as {schema.MANIFEST_FILE} says for '{key}'",
-            remedy="Remedy: convert the data set again, or correct the manifest where the file was "
+            f"{n_rows} rows",
+            f"{json.dumps(declared)}, as {schema.MANIFEST_FILE} says for '{key}'",
+            "Remedy: convert the data set again, or correct the manifest where the file was "
             "edited on purpose.",
         )
 
 
 def check_accounts(table: Table, side: schema.Side) -> None:
-    """Checks what one side's account file says by itself.
-
-    Raises:
-        AtomicFileError: A duplicate id, a negative value, or labels and weights that do not
-            belong together.
-    """
+    """Checks one side's ids and numbers, and that labels and weights belong together."""
     _check_unique_id(table, schema.ACCOUNT_ID[side])
     _check_non_negative(table, schema.account_field(side, schema.FOLLOWERS))
     for modality in schema.VISUAL_MODALITIES:
@@ -181,9 +148,9 @@ def _check_unique_id(table: Table, field: str) -> None:
     table.refuse(
         ids.duplicated(),
         field,
-        found=lambda row: _again(table.cell(field)(row), ids == ids.iloc[row]),
-        wanted="every id once",
-        remedy="Remedy: remove one of the rows or rename the id.",
+        lambda row: _again(table.cell(field)(row), ids == ids.iloc[row]),
+        "every id once",
+        "Remedy: remove one of the rows or rename the id.",
     )
 
 
@@ -197,62 +164,45 @@ def _check_non_negative(table: Table, field: str) -> None:
         table.refuse(
             [value is not None and bool(np.any(np.asarray(value) < 0)) for value in values],
             field,
-            found=lambda row: f"{np.min(values.iloc[row]):g}",
-            wanted="numbers of 0 or more",
-            remedy="Remedy: correct the value or leave the cell empty.",
+            lambda row: f"{np.min(values.iloc[row]):g}",
+            "numbers of 0 or more",
+            "Remedy: correct the value or leave the cell empty.",
         )
 
 
 def _check_labels_and_weights(table: Table, side: schema.Side, modality: str) -> None:
-    fields = schema.labels_field(side, modality), schema.weights_field(side, modality)
-    present = [field for field in fields if field in table.frame]
+    labels, weights = schema.labels_field(side, modality), schema.weights_field(side, modality)
+    dense = schema.account_field(side, modality)
+    present = [field for field in (labels, weights) if field in table.frame]
     if not present:
         return
     if len(present) == 1:
-        raise table.error(
-            field=present[0],
-            found="the column alone",
-            wanted=f"'{fields[0]}' and '{fields[1]}' together",
-            remedy="Remedy: add the other column or remove this one.",
-        )
-    if schema.account_field(side, modality) in table.frame:
-        raise table.error(
-            field=schema.account_field(side, modality),
-            found="the modality both dense and as labels with weights",
-            wanted="one of the two forms",
-            remedy="Remedy: remove the dense column or the labels and weights.",
-        )
-    _check_non_negative(table, fields[1])
-    n_labels, n_weights = (_lengths(table, field) for field in fields)
+        wanted = f"'{labels}' and '{weights}' together"
+        remedy = "Remedy: add the other column or remove this one."
+        raise table.error("the column alone", wanted, remedy, field=present[0])
+    if dense in table.frame:
+        found = "the modality both dense and as labels with weights"
+        remedy = "Remedy: remove the dense column or the labels and weights."
+        raise table.error(found, "one of the two forms", remedy, field=dense)
+    _check_non_negative(table, weights)
+    n_labels, n_weights = table.lengths(labels), table.lengths(weights)
     table.refuse(
         n_labels != n_weights,
-        fields[1],
-        found=lambda row: f"{n_weights[row]} weights for {n_labels[row]} labels",
-        wanted="one weight per label",
-        remedy="Remedy: write both lists in the same order with the same length.",
+        weights,
+        lambda row: f"{n_weights[row]} weights for {n_labels[row]} labels",
+        "one weight per label",
+        "Remedy: write both lists in the same order with the same length.",
     )
 
 
-def _lengths(table: Table, field: str) -> npt.NDArray[np.int64]:
-    return np.array([0 if value is None else len(value) for value in table.frame[field]], np.int64)
-
-
 def check_facts(table: Table, side: schema.Side, accounts: Table) -> None:
-    """Checks that every row of a side file of facts is of a known account, and stands once.
-
-    Raises:
-        AtomicFileError: An unknown account, or one twice.
-    """
+    """Checks that every row of a side file of facts is of a known account, and stands once."""
     _check_unique_id(table, schema.ACCOUNT_ID[side])
     _check_known(table, schema.ACCOUNT_ID[side], accounts)
 
 
 def check_sides(brands: Table, influencers: Table) -> None:
-    """Checks that both sides carry the same modalities in the same form and length.
-
-    Raises:
-        AtomicFileError: A modality on one side only, or a vector of another length.
-    """
+    """Checks that both sides carry the same modalities in the same form and length."""
     tables = {schema.BRAND: brands, schema.INFLUENCER: influencers}
     for modality in schema.MODALITIES:
         forms = [schema.account_field, schema.labels_field]
@@ -262,11 +212,10 @@ def check_sides(brands: Table, influencers: Table) -> None:
             if len(present) == 1:
                 here, other = sorted(schema.SIDES, key=lambda side: side != present[0])
                 raise tables[here].error(
+                    "the modality on one side only",
+                    f"'{fields[other]}' in {tables[other].path.name}, in the same form",
+                    "Remedy: add it there or remove it here; one side alone cannot be compared.",
                     field=fields[here],
-                    found="the modality on one side only",
-                    wanted=f"'{fields[other]}' in {tables[other].path.name}, in the same form",
-                    remedy="Remedy: add it there or remove it here; one side alone cannot be "
-                    "compared.",
                 )
     for modality in schema.MODALITIES:
         if modality != schema.ATTRIBUTES:
@@ -276,7 +225,7 @@ def check_sides(brands: Table, influencers: Table) -> None:
 def _check_lengths(tables: Mapping[schema.Side, Table], modality: str) -> None:
     fields = {side: schema.account_field(side, modality) for side in schema.SIDES}
     lengths = {
-        side: _lengths(table, fields[side])
+        side: table.lengths(fields[side])
         for side, table in tables.items()
         if fields[side] in table.frame
     }
@@ -288,18 +237,14 @@ def _check_lengths(tables: Mapping[schema.Side, Table], modality: str) -> None:
         tables[side].refuse(
             (found > 0) & (found != usual),
             fields[side],
-            found=lambda row, found=found: f"{found[row]} values",  # type: ignore[misc]
-            wanted=f"{usual}, as in most rows of both sides",
-            remedy="Remedy: write vectors of one length on both sides; empty where missing.",
+            lambda row, found=found: f"{found[row]} values",  # type: ignore[misc]
+            f"{usual}, as in most rows of both sides",
+            "Remedy: write vectors of one length on both sides; empty where missing.",
         )
 
 
 def check_interactions(interactions: Table, brands: Table, influencers: Table) -> None:
-    """Checks that every pair is of known accounts, stands once, and has its numbers.
-
-    Raises:
-        AtomicFileError: An unknown account, a pair twice, or an empty number.
-    """
+    """Checks that every pair is of known accounts, stands once, and has its numbers."""
     _check_known(interactions, schema.BRAND_ID, brands)
     _check_known(interactions, schema.INFLUENCER_ID, influencers)
     _check_unique_pair(interactions)
@@ -308,9 +253,9 @@ def check_interactions(interactions: Table, brands: Table, influencers: Table) -
             interactions.refuse(
                 interactions.frame[field].isna(),
                 field,
-                found="an empty cell",
-                wanted="a number in every row, or no such column",
-                remedy=FILL_OR_DROP,
+                "an empty cell",
+                "a number in every row, or no such column",
+                "Remedy: fill it in or drop the column.",
             )
 
 
@@ -318,9 +263,9 @@ def _check_known(table: Table, field: str, accounts: Table) -> None:
     table.refuse(
         ~table.frame[field].isin(accounts.frame[field]),
         field,
-        found=lambda row: f"the unknown account {table.cell(field)(row)}",
-        wanted=f"an id of {accounts.path.name}",
-        remedy=f"Remedy: add the account to {accounts.path.name} or remove the row.",
+        lambda row: f"the unknown account {table.cell(field)(row)}",
+        f"an id of {accounts.path.name}",
+        f"Remedy: add the account to {accounts.path.name} or remove the row.",
     )
 
 
@@ -329,9 +274,9 @@ def _check_unique_pair(table: Table) -> None:
     table.refuse(
         pairs.duplicated(),
         schema.INFLUENCER_ID,
-        found=lambda row: _again(f"the pair {_shown_pair(pairs, row)}", pairs == pairs[row]),
-        wanted="every pair once",
-        remedy="Remedy: remove one of the rows.",
+        lambda row: _again(f"the pair {_shown_pair(pairs, row)}", pairs == pairs[row]),
+        "every pair once",
+        "Remedy: remove one of the rows.",
     )
 
 
@@ -341,53 +286,42 @@ def _shown_pair(pairs: pd.MultiIndex, row: int) -> str:
 
 
 def check_influencer_categories(categories: Table, brands: Table, influencers: Table) -> None:
-    """Checks the side file of the influencers' categories.
-
-    Raises:
-        AtomicFileError: An influencer twice, unknown or without a row; a category that only one
-            side has; or brands without categories.
-    """
+    """Checks that every influencer has one category, and both sides have the same ones."""
     _check_unique_id(categories, schema.INFLUENCER_ID)
     _check_known(categories, schema.INFLUENCER_ID, influencers)
     if schema.BRAND_CATEGORY not in brands.frame:
         raise categories.error(
-            found="categories of the influencers only",
-            wanted=f"'{schema.BRAND_CATEGORY}:token' in {brands.path.name} too",
-            remedy="Remedy: add the brands' categories or remove this file.",
+            "categories of the influencers only",
+            f"'{schema.BRAND_CATEGORY}:token' in {brands.path.name} too",
+            "Remedy: add the brands' categories or remove this file.",
         )
-    of_brands = brands.frame[schema.BRAND_CATEGORY]
+    of_brands, known = brands.frame[schema.BRAND_CATEGORY], categories.frame[schema.CATEGORY]
     categories.refuse(
-        ~categories.frame[schema.CATEGORY].isin(of_brands),
+        ~known.isin(of_brands),
         schema.CATEGORY,
-        found=lambda row: f"{categories.cell(schema.CATEGORY)(row)}, which no brand has",
-        wanted=f"a category of {brands.path.name}",
-        remedy="Remedy: correct the spelling or give the brand its category.",
+        lambda row: f"{categories.cell(schema.CATEGORY)(row)}, which no brand has",
+        f"a category of {brands.path.name}",
+        "Remedy: correct the spelling or give the brand its category.",
     )
     ids = influencers.frame[schema.INFLUENCER_ID]
     missing = ids[~ids.isin(categories.frame[schema.INFLUENCER_ID])]
     if len(missing):
+        found, wanted = f"no row for {shown(missing.iloc[0])}", "a category for every influencer"
+        remedy = "Remedy: add the row or remove the file."
         raise categories.error(
-            field=schema.INFLUENCER_ID,
-            found=f"no row for {shown(missing.iloc[0])}",
-            wanted="a category for every influencer, or no such file",
-            remedy="Remedy: add the row or remove the file.",
+            found, f"{wanted}, or no such file", remedy, field=schema.INFLUENCER_ID
         )
     brands.refuse(
-        ~(of_brands.isin(categories.frame[schema.CATEGORY]) | (of_brands == "")),
+        ~(of_brands.isin(known) | (of_brands == "")),
         schema.BRAND_CATEGORY,
-        found=lambda row: f"{brands.cell(schema.BRAND_CATEGORY)(row)}, which no influencer has",
-        wanted=f"a category of {categories.path.name}",
-        remedy="Remedy: correct the spelling or give influencers that category.",
+        lambda row: f"{brands.cell(schema.BRAND_CATEGORY)(row)}, which no influencer has",
+        f"a category of {categories.path.name}",
+        "Remedy: correct the spelling or give influencers that category.",
     )
 
 
 def find_splits(folder: Path, name: str, manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Finds the parts of each protocol: those in the folder and those the manifest declares.
-
-    Raises:
-        AtomicFileError: A file of an unknown protocol or part, or a protocol without training
-            part.
-    """
+    """Returns protocol -> its parts: those in the folder and those the manifest declares."""
     names = {
         schema.split_file(name, protocol, part): (protocol, part)
         for protocol in schema.PROTOCOLS
@@ -396,34 +330,28 @@ def find_splits(folder: Path, name: str, manifest: Mapping[str, Any]) -> dict[st
     there = sorted(path.name for path in folder.glob(f"{name}.*.inter"))
     for file in there:
         if file not in names:
+            found = "a split file of an unknown protocol or part"
+            wanted = f"one of {', '.join(names)}"
             raise AtomicFileError(
-                folder / file,
-                found="a split file of an unknown protocol or part",
-                wanted=f"one of {', '.join(names)}",
-                remedy="Remedy: rename or remove the file.",
+                folder / file, found, wanted, "Remedy: rename or remove the file."
             )
     rows = manifest.get("rows", {})
     parts: dict[str, list[str]] = {}
     for file, (protocol, part) in names.items():
         if file in there or f"{protocol}.{part}" in rows:
             parts.setdefault(protocol, []).append(part)
-    for protocol, found in parts.items():
-        if schema.TRAIN not in found:
-            raise AtomicFileError(
-                folder / schema.split_file(name, protocol, schema.TRAIN),
-                found=f"no '{schema.TRAIN}' part beside the other parts of '{protocol}'",
-                wanted="a training part in every protocol",
-                remedy=CONVERT_AGAIN,
-            )
+    for protocol, known in parts.items():
+        if schema.TRAIN not in known:
+            path = folder / schema.split_file(name, protocol, schema.TRAIN)
+            found = f"no '{schema.TRAIN}' part beside the other parts of '{protocol}'"
+            raise AtomicFileError(path, found, "a training part in every protocol", CONVERT_AGAIN)
     return parts
 
 
 def check_split(protocol: str, parts: Mapping[str, Table], interactions: Table) -> None:
-    """Checks one protocol's parts against the interactions and each other.
+    """Checks one protocol's parts: pairs of the interactions, in one part each.
 
-    Raises:
-        AtomicFileError: A pair twice or not in the interactions, a pair in two parts, or, under
-            `new-brand`, a brand in two parts.
+    Under `new-brand` a brand stands in one part only as well.
     """
     all_pairs, by_brand = interactions.pairs(), protocol == schema.NEW_BRAND
     field = schema.BRAND_ID if by_brand else schema.INFLUENCER_ID
@@ -433,9 +361,9 @@ def check_split(protocol: str, parts: Mapping[str, Table], interactions: Table) 
         table.refuse(
             wrong,
             field,
-            found=lambda row: f"{found} ({_shown_pair(table.pairs(), row)})",
-            wanted=wanted,
-            remedy="Remedy: split again with `dataset_convert.splits`.",
+            lambda row: f"{found} ({_shown_pair(table.pairs(), row)})",
+            wanted,
+            "Remedy: split again with `dataset_convert.splits`.",
         )
 
     for table in parts.values():

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataset_convert import schema
+from dataset_convert.common.commands import track
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import (
     EXTRACTOR,
@@ -15,10 +16,11 @@ from dataset_convert.features.registry import (
     stream_of,
 )
 from dataset_convert.problems import Problems, TooLittleError
-from dataset_convert.progress import track
 from dataset_convert.raw import Post, RawMaterial
-from dataset_convert.reuse import Earlier, feature_fingerprint
 from dataset_convert.settings import ConversionSettings
+
+if TYPE_CHECKING:
+    from dataset_convert.convert import Earlier
 
 Tell = Callable[[str], None]
 
@@ -76,7 +78,7 @@ def extract(
     extractors: Mapping[str, Extractor],
     *,
     marks: Mapping[str, str],
-    earlier: Earlier | None,
+    earlier: "Earlier | None",
     tell: Tell,
 ) -> Features:
     """Makes the values of all modalities, or takes those of an earlier conversion that still hold.
@@ -86,7 +88,7 @@ def extract(
         training: The accounts to learn from.
         settings: What to do.
         extractors: Of `wanted_extractors`.
-        marks: Of `fingerprints`.
+        marks: Modality -> the fingerprint of everything that its values depend on.
         earlier: A data set to take from; None makes everything anew.
         tell: Called with a line a step.
 
@@ -103,7 +105,7 @@ def extract(
         known = earlier and earlier.extractor(modality, options, marks[modality])
         if earlier and known:
             tell(f"{modality}: nothing that it depends on has changed")
-            features.values[modality] = earlier.values_by_account(modality, material.accounts)
+            features.values[modality] = earlier.values(modality, material.accounts)
             features.extractors[modality] = known
             continue
         started = time.monotonic()
@@ -125,26 +127,6 @@ def extract(
             schema.FINGERPRINT: marks[modality],
         }
     return features
-
-
-def fingerprints(
-    material: RawMaterial,
-    training: Collection[str],
-    settings: ConversionSettings,
-    extractors: Mapping[str, Extractor],
-) -> dict[str, str]:
-    """Returns modality -> the fingerprint of everything that its values depend on."""
-    return {
-        modality: feature_fingerprint(
-            modality,
-            settings.features[modality],
-            extractor,
-            material,
-            training,
-            n_jobs=settings.n_jobs,
-        )
-        for modality, extractor in extractors.items()
-    }
 
 
 def _watched(material: RawMaterial, modality: str) -> RawMaterial:

@@ -15,10 +15,8 @@ from dataset_convert.atomic import AtomicData
 from dataset_convert.common.words import counted, percent, plural
 from dataset_convert.settings import FIT_ON_ALL
 
-SKIPPED, NOTED = "skipped", "noted"
-"""Keys of the manifest: "file: wanted reason" -> rows that were left out, or stayed."""
 PROBLEMS: Final = "problems"
-"""Key of the manifest: problems in groups, each with the fields of a `Problem`."""
+"""Key of the manifest: what `Problems.told` says of rows with the same problem."""
 PART_TITLES: Final = {schema.TRAIN: "training", schema.VALID: "validation", schema.TEST: "test"}
 
 MIN_BRANDS_OF_PART: Final = 20
@@ -70,29 +68,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Rows of the input with the same problem.
-
-    Attributes:
-        file: Where they stand.
-        what: What was wanted.
-        n_rows: How many they are.
-        kept: Whether they stayed; otherwise they were left out.
-        of: Rows of the table; None where nobody counted.
-        example: One of them.
-        remedy: What would mend them.
-    """
-
-    file: str
-    what: str
-    n_rows: int
-    kept: bool = False
-    of: int | None = None
-    example: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
 class Part:
     """One part of a protocol's split, and what training shares with it.
 
@@ -115,22 +90,17 @@ class Part:
     pairs_in_training: int
 
 
-def accounts_of(data: AtomicData, side: schema.Side) -> pd.DataFrame:
-    """Returns the table of one side's accounts."""
-    return data.brands if side == schema.BRAND else data.influencers
-
-
 def degrees(data: AtomicData, side: schema.Side) -> npt.NDArray[np.int64]:
     """Returns every account's number of collaborations, 0 included, in the table's order."""
     field = schema.ACCOUNT_ID[side]
     counts = data.interactions[field].value_counts()
-    found = accounts_of(data, side)[field].map(counts).fillna(0)
+    found = data.accounts(side)[field].map(counts).fillna(0)
     return np.array(found, dtype=np.int64)
 
 
 def followers(data: AtomicData, side: schema.Side) -> npt.NDArray[np.float64]:
     """Returns the known follower counts of one side; empty where none is known."""
-    table, field = accounts_of(data, side), schema.account_field(side, schema.FOLLOWERS)
+    table, field = data.accounts(side), schema.account_field(side, schema.FOLLOWERS)
     found = table[field].dropna() if field in table else ()
     return np.array(found, dtype=np.float64)
 
@@ -157,31 +127,31 @@ def categories(data: AtomicData) -> pd.DataFrame:
 
 
 def parts(splits: Mapping[str, pd.DataFrame]) -> list[Part]:
-    """Returns the parts of one protocol in the order train, valid, test.
-
-    Args:
-        splits: Part -> its pairs.
-    """
+    """Returns the parts of one protocol, of part -> its pairs, in the order train, valid, test."""
+    ids = (schema.BRAND_ID, schema.INFLUENCER_ID)
     pairs = {
-        name: list(splits[name][[schema.BRAND_ID, schema.INFLUENCER_ID]].itertuples(index=False))
+        name: list(splits[name][[*ids]].itertuples(index=False, name=None))
         for name in schema.PARTS
         if name in splits
     }
     training = set(pairs.get(schema.TRAIN, []))
-    brands, influencers = ({pair[place] for pair in training} for place in (0, 1))
-    return [
-        Part(
-            name=name,
-            brands=len({brand for brand, _ in found}),
-            influencers=len({influencer for _, influencer in found}),
-            pairs=len(found),
-            brands_in_training=len({brand for brand, _ in found} & brands),
-            influencers_in_training=len({influencer for _, influencer in found} & influencers),
-            pairs_of_these=sum(influencer in influencers for _, influencer in found),
-            pairs_in_training=sum(pair in training for pair in found),
+    known_brands, known_influencers = ({pair[place] for pair in training} for place in (0, 1))
+    found = []
+    for name, own in pairs.items():
+        brands, influencers = ({pair[place] for pair in own} for place in (0, 1))
+        found.append(
+            Part(
+                name=name,
+                brands=len(brands),
+                influencers=len(influencers),
+                pairs=len(own),
+                brands_in_training=len(brands & known_brands),
+                influencers_in_training=len(influencers & known_influencers),
+                pairs_of_these=sum(influencer in known_influencers for _, influencer in own),
+                pairs_in_training=sum(pair in training for pair in own),
+            )
         )
-        for name, found in pairs.items()
-    ]
+    return found
 
 
 def presence(data: AtomicData) -> dict[schema.Side, pd.DataFrame]:
@@ -189,26 +159,28 @@ def presence(data: AtomicData) -> dict[schema.Side, pd.DataFrame]:
 
     A modality counts where either side has a column of it.
     """
-    masks: dict[schema.Side, dict[str, npt.NDArray[np.bool_]]] = {side: {} for side in schema.SIDES}
-    for side in schema.SIDES:
-        table = accounts_of(data, side)
-        for modality in schema.MODALITIES:
-            fields = schema.account_field(side, modality), schema.labels_field(side, modality)
-            found = [table[field].notna() for field in fields if field in table]
-            if found:
-                masks[side][modality] = np.any(found, axis=0)
-    known = [name for name in schema.MODALITIES if any(name in found for found in masks.values())]
-    frames = {}
-    for side in schema.SIDES:
-        n_accounts = len(accounts_of(data, side))
-        columns = {name: masks[side].get(name, np.zeros(n_accounts, dtype=bool)) for name in known}
-        frames[side] = pd.DataFrame(columns, index=range(n_accounts), dtype=bool)
-    return frames
+    found = {
+        side: {
+            modality: table[field].notna()
+            for modality in schema.MODALITIES
+            for field in (schema.account_field(side, modality), schema.labels_field(side, modality))
+            if field in table
+        }
+        for side in schema.SIDES
+        for table in [data.accounts(side)]
+    }
+    known = [name for name in schema.MODALITIES if any(name in of for of in found.values())]
+    return {
+        side: pd.DataFrame(of, index=data.accounts(side).index)
+        .reindex(columns=known, fill_value=False)
+        .astype(bool)
+        for side, of in found.items()
+    }
 
 
 def attribute_lists(data: AtomicData, side: schema.Side) -> list[list[str]]:
     """Returns the attributes of the accounts of a side that have some."""
-    table, field = accounts_of(data, side), schema.account_field(side, schema.ATTRIBUTES)
+    table, field = data.accounts(side), schema.account_field(side, schema.ATTRIBUTES)
     return list(table[field].dropna()) if field in table else []
 
 
@@ -221,20 +193,6 @@ def attribute_accounts(data: AtomicData) -> dict[str, dict[schema.Side, int]]:
     total = sum(counts.values(), Counter[str]())
     ordered = sorted(total, key=lambda name: (-total[name], name))
     return {name: {side: counts[side][name] for side in schema.SIDES} for name in ordered}
-
-
-def problems(manifest: Mapping[str, Any]) -> list[Problem]:
-    """Returns the rows with problems that a manifest tells of, left out before kept, most first."""
-    if PROBLEMS in manifest:
-        found = [Problem(**one) for one in manifest[PROBLEMS]]
-    else:
-        found = [
-            Problem(file, what, int(n_rows), kept)
-            for key, kept in ((SKIPPED, False), (NOTED, True))
-            for told, n_rows in manifest.get(key, {}).items()
-            for file, _, what in [told.partition(": wanted ")]
-        ]
-    return sorted(found, key=lambda one: (one.kept, -one.n_rows, one.file, one.what))
 
 
 def find_all(data: AtomicData) -> list[Finding]:
@@ -328,7 +286,8 @@ def _parts(data: AtomicData) -> Iterator[Finding]:
 
 
 def _repeated(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    n_rows = sum(one.n_rows for one in problems(manifest) if one.what.startswith(REPEATED))
+    told = manifest.get(PROBLEMS, [])
+    n_rows = sum(one["n_rows"] for one in told if one["what"].startswith(REPEATED))
     if n_rows:
         yield Finding(
             f"{counted(n_rows, 'row')} repeated an account, a pair or a vector; one was kept.",

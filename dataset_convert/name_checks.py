@@ -36,7 +36,7 @@ Words = tuple[str, ...]
 
 
 class AccountNames:
-    """Ids and display names of a material's accounts.
+    """Ids and display names of a material's accounts, a table with `raw.ACCOUNT_COLUMNS`.
 
     A text that holds one of them says which accounts belong together, not what they are about: a
     caption that thanks a brand by its name gives a collaboration away. Those of test accounts are
@@ -45,7 +45,6 @@ class AccountNames:
     """
 
     def __init__(self, accounts: pd.DataFrame) -> None:
-        """Takes the names of a table with the columns of `raw.ACCOUNT_COLUMNS`."""
         self._wanted = _Wanted.of([*accounts[raw.ACCOUNT], *accounts[raw.NAME].dropna()])
 
     def __contains__(self, text: object) -> bool:
@@ -131,9 +130,15 @@ def find_names(
     wanted = _Wanted.of(kept, passed_over=our_words())
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in _ARRAY_FILES and path.name not in WORD_LISTS:
-            found = _first_name(path, wanted)
-            if found is not None:
-                yield path, found
+            is_text, parts = readable(path)
+            shortest = MIN_NUMBER_LENGTH if is_text else 0
+            found = (
+                wanted.first(words_of(part), whole=not is_text, shortest_number=shortest)
+                for part in parts
+            )
+            first = next((name for name in found if name is not None), None)
+            if first is not None:
+                yield path, first
 
 
 class _Wanted(NamedTuple):
@@ -195,16 +200,6 @@ class _Wanted(NamedTuple):
                 if name is not None and not (name.isdecimal() and len(name) < shortest_number):
                     return name
         return None
-
-
-def _first_name(path: Path, wanted: _Wanted) -> str | None:
-    is_text, parts = readable(path)
-    shortest_number = MIN_NUMBER_LENGTH if is_text else 0
-    for part in parts:
-        name = wanted.first(words_of(part), whole=not is_text, shortest_number=shortest_number)
-        if name is not None:
-            return name
-    return None
 
 
 def _key(words: Words) -> str:

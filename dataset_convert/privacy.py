@@ -30,7 +30,6 @@ DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")
 N_DIGITS: Final = 16
 
 _N_KEY_BYTES = 32
-_MAX_DIGITS = 2 * hashlib.sha256().digest_size
 
 _CONVERT_AGAIN = "Take the account out of the source and convert again."
 # A line break: what stood before and after a removed address must not meet and look like one.
@@ -71,41 +70,18 @@ class Pseudonyms:
     The same key gives the same ids in every run and every data set.
 
     Args:
-        key: 32 bytes that stay secret.
-        n_digits: Hexadecimal digits of an id, 1 to 64.
-
-    Raises:
-        ValueError: A key of another length, or too few or too many digits.
+        key: Bytes that stay secret, as `read_key` gives them.
+        n_digits: Hexadecimal digits of an id.
     """
 
     def __init__(self, key: bytes, *, n_digits: int = N_DIGITS) -> None:
-        if len(key) != _N_KEY_BYTES:
-            raise ValueError(
-                f"The 'key' parameter of Pseudonyms must be {_N_KEY_BYTES} bytes long. "
-                f"Received: {len(key)} bytes"
-            )
-        if not 1 <= n_digits <= _MAX_DIGITS:
-            raise ValueError(
-                f"The 'n_digits' parameter of Pseudonyms must be 1 to {_MAX_DIGITS}. "
-                f"Received: {n_digits}"
-            )
-        self._key = key
-        self._n_digits = n_digits
+        self._key, self._n_digits = key, n_digits
 
     @classmethod
     def from_file(
         cls, path: Path | None, *, outside: Path, tell: Callable[[str], None] | None
     ) -> Self:
-        """Returns the pseudonyms of a key file.
-
-        Args:
-            path: The key file; None for the user's own, `DEFAULT_KEY_FILE`.
-            outside: The data set's folder, which must not hold the key.
-            tell: Called with a line where a key is made; None makes none.
-
-        Raises:
-            ConversionError: The file lies in the data set, is not its owner's alone, or is no key.
-        """
+        """Returns the pseudonyms of a key file; arguments and errors are those of `read_key`."""
         return cls(read_key(path, outside=outside, tell=tell))
 
     def of(self, side: schema.Side, account: str) -> str:
@@ -146,66 +122,45 @@ def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:
     The order of rows would tell names as well: files are often sorted, and cut, by name. Nothing
     but ids is replaced; `name_checks.assert_no_names` looks at everything that was written.
 
-    Args:
-        data: A data set under the accounts' own ids.
-        pseudonyms: Of the accounts.
-
-    Returns:
-        The data set with `pseudonyms` in its manifest.
-
     Raises:
         ConversionError: Two accounts have the same pseudonym.
-        ValueError: A pair or a category is of an account that the data set does not hold.
     """
-    tables = {schema.BRAND: data.brands, schema.INFLUENCER: data.influencers}
     new = {
-        side: pseudonyms.of_all(side, list(tables[side][schema.ACCOUNT_ID[side]]))
+        side: pseudonyms.of_all(side, list(data.accounts(side)[schema.ACCOUNT_ID[side]]))
         for side in schema.SIDES
     }
+
+    def renamed(table: pd.DataFrame) -> pd.DataFrame:
+        ids = {schema.ACCOUNT_ID[side]: new[side] for side in schema.SIDES}
+        present = [field for field in ids if field in table]
+        columns = {field: [ids[field][account] for account in table[field]] for field in present}
+        return table.assign(**columns).sort_values(present, ignore_index=True)
+
+    manifest = {**data.manifest, schema.PSEUDONYMS: pseudonyms.settings()}
+    data = _with_tables(replace(data, manifest=manifest), renamed)
     categories = data.influencer_category
     if categories is not None:
-        ids = _renamed(categories.index.to_series(), new[schema.INFLUENCER])
-        categories = categories.set_axis(pd.Index(ids, name=schema.INFLUENCER_ID)).sort_index()
+        categories = categories.rename(new[schema.INFLUENCER]).sort_index()
+    return replace(data, influencer_category=categories)
+
+
+def _with_tables(data: AtomicData, change: Callable[[pd.DataFrame], pd.DataFrame]) -> AtomicData:
+    """A data set with all its tables changed, but for the influencers' categories."""
     return replace(
         data,
-        brands=_renamed_table(data.brands, new),
-        influencers=_renamed_table(data.influencers, new),
-        interactions=_renamed_table(data.interactions, new),
-        influencer_category=categories,
-        facts={side: _renamed_table(table, new) for side, table in data.facts.items()},
+        brands=change(data.brands),
+        influencers=change(data.influencers),
+        interactions=change(data.interactions),
+        facts={side: change(table) for side, table in data.facts.items()},
         splits={
-            protocol: {part: _renamed_table(pairs, new) for part, pairs in parts.items()}
+            protocol: {part: change(pairs) for part, pairs in parts.items()}
             for protocol, parts in data.splits.items()
         },
-        manifest={**data.manifest, schema.PSEUDONYMS: pseudonyms.settings()},
     )
 
 
-def _renamed_table(table: pd.DataFrame, new: dict[schema.Side, dict[str, str]]) -> pd.DataFrame:
-    fields = {schema.ACCOUNT_ID[side]: new[side] for side in schema.SIDES}
-    present = [field for field in fields if field in table.columns]
-    columns = {field: _renamed(table[field], fields[field]) for field in present}
-    return table.assign(**columns).sort_values(present, ignore_index=True)
-
-
-def _renamed(ids: "pd.Series[str]", new: dict[str, str]) -> list[str]:
-    unknown = next((account for account in ids if account not in new), None)
-    if unknown is not None:
-        raise ValueError(
-            "The 'data' parameter of apply must hold a row for every account that it names. "
-            f"Received: pairs or categories of {shown(unknown)}"
-        )
-    return [new[account] for account in ids]
-
-
 def write_ids(path: Path, accounts: pd.DataFrame, pseudonyms: Pseudonyms) -> None:
-    """Writes which account has which pseudonym, as CSV that its owner alone can read.
-
-    Args:
-        path: New, or to be replaced.
-        accounts: `account_id` and `role`.
-        pseudonyms: Of the accounts.
-    """
+    """Writes which of a source's accounts has which pseudonym, as CSV for its owner alone."""
     sides = zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True)
     rows = [(pseudonyms.of(side, account), side, account) for account, side in sides]
     table = pd.DataFrame(sorted(rows), columns=["pseudonym", raw.ROLE, raw.ACCOUNT])
@@ -332,7 +287,9 @@ def forget(
     side, account_id = _find(data, account, pseudonyms)
     left = _without(data, side, account_id)
     _refuse_gaps(data, left, account)
-    others = _other_files(folder, left)
+    atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(left)}
+    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    others = sorted(file for file in files if file not in atomic)
 
     def add_others(building: Path) -> None:
         for file in others:
@@ -361,8 +318,8 @@ def forget(
 
 
 def _find(data: AtomicData, account: str, pseudonyms: Pseudonyms | None) -> tuple[schema.Side, str]:
-    for side, table in ((schema.BRAND, data.brands), (schema.INFLUENCER, data.influencers)):
-        known = set(table[schema.ACCOUNT_ID[side]])
+    for side in schema.SIDES:
+        known = set(data.accounts(side)[schema.ACCOUNT_ID[side]])
         for candidate in [account, *([pseudonyms.of(side, account)] if pseudonyms else [])]:
             if candidate in known:
                 return side, candidate
@@ -380,37 +337,20 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
             return table
         return table[table[field] != account].reset_index(drop=True)
 
-    entries = {
-        modality: {key: value for key, value in entry.items() if key != schema.FINGERPRINT}
-        for modality, entry in _features(data).items()
-    }
-    # Without them no later conversion takes this data set for what the source makes.
+    # Without fingerprints no later conversion takes this data set for what the source makes.
     manifest = {key: value for key, value in data.manifest.items() if key != schema.CONVERSION}
-    manifest |= {schema.FEATURES: entries} if entries else {}
+    entries = manifest.get(schema.FEATURES)
+    if isinstance(entries, dict):
+        manifest[schema.FEATURES] = {
+            modality: {key: value for key, value in entry.items() if key != schema.FINGERPRINT}
+            for modality, entry in entries.items()
+            if isinstance(entry, dict)
+        }
     categories = data.influencer_category
     if categories is not None and side == schema.INFLUENCER:
         categories = categories[categories.index != account]
-    return replace(
-        data,
-        brands=kept(data.brands),
-        influencers=kept(data.influencers),
-        interactions=kept(data.interactions),
-        influencer_category=categories,
-        facts={
-            fact_side: rows for fact_side, table in data.facts.items() if len(rows := kept(table))
-        },
-        manifest=manifest,
-        splits={
-            protocol: {part: kept(pairs) for part, pairs in parts.items()}
-            for protocol, parts in data.splits.items()
-        },
-    )
-
-
-def _features(data: AtomicData) -> dict[str, dict[str, Any]]:
-    found = data.manifest.get(schema.FEATURES)
-    whole = isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values())
-    return dict(found) if whole and isinstance(found, dict) else {}
+    left = _with_tables(replace(data, manifest=manifest, influencer_category=categories), kept)
+    return replace(left, facts={of: table for of, table in left.facts.items() if len(table)})
 
 
 def _refuse_gaps(data: AtomicData, left: AtomicData, account: str) -> None:
@@ -432,9 +372,3 @@ def _refuse_gaps(data: AtomicData, left: AtomicData, account: str) -> None:
             f"{shown(account)} is the last account of category {shown(min(lost))} on its side of "
             f"'{data.name}'. {_CONVERT_AGAIN}"
         )
-
-
-def _other_files(folder: Path, data: AtomicData) -> list[str]:
-    atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(data)}
-    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return sorted(file for file in files if file not in atomic)

@@ -19,7 +19,7 @@ from recbole.utils import InputType, argument_list
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest, refuse, shown
 from dataset_convert.common.values import load_yaml, parse_value
-from dataset_convert.synthetic.spec import SPECS
+from dataset_convert.synthetic import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec.keys import (
     FOREIGN_IDS,

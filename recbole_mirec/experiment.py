@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 from recbole.utils import get_trainer, init_seed
 
-from dataset_convert import schema, synthesize
+from dataset_convert import schema, synthetic
 from dataset_convert.common.errors import UsageError, no_memory
 from dataset_convert.common.files import naming, write_csv
-from dataset_convert.synthetic.spec import SPECS
+from dataset_convert.synthetic import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
 from recbole_mirec.checkpoint import load_state
@@ -146,7 +146,7 @@ def load_dataset(config: MirecConfig) -> SplitDataset:
     if ours and name in SPECS and not folder.exists():
         getLogger().info(f"Generating the synthetic data set {name} in {folder}.")
         with naming(folder):
-            synthesize.write_synthetic(name, folder)
+            synthetic.write_synthetic(name, folder)
     try:
         dataset = (MirecDataset if ours else SplitDataset)(config)
     except _UNREADABLE as error:

@@ -30,7 +30,7 @@ def log_level() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the synthetic data set mirec-tiny; tests leave it as it is."""
-    from dataset_convert.synthesize import write_synthetic
+    from dataset_convert.synthetic import write_synthetic
 
     folder = tmp_path_factory.mktemp("data")
     write_synthetic("mirec-tiny", folder / "mirec-tiny")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.synthesize import generate
+from dataset_convert.synthetic import generate
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset
 

@@ -14,7 +14,7 @@ from little_data import settings
 
 from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
-from dataset_convert.synthesize import generate
+from dataset_convert.synthetic import generate
 from recbole_mirec import recommend
 from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.recommend import Shortlist, file_name, shortlist

@@ -1,15 +1,19 @@
-"""What every command shares: its parser, its errors, its exit codes, and lines that are safe."""
+"""What every command shares: its parser, errors, exit codes, progress, and lines that are safe."""
 
 import argparse
 import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from tqdm import tqdm
 
 from dataset_convert.common.errors import UsageError, no_memory
+
+T = TypeVar("T")
 
 # Exit codes: done; a defect of ours, or a part of the work failed; the user's value, file or
 # resource; stopped by the user.
@@ -51,6 +55,19 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"must be a whole number above 0. Received: '{text}'")
     return int(text)
+
+
+def track(steps: Iterable[T], what: str, *, unit: str, total: int | None = None) -> Iterable[T]:
+    """Returns the steps, shown as they pass: how many, how many a second, and the time left.
+
+    Args:
+        steps: Anything that is gone through once.
+        what: The step's name, e.g. `content_topics: counting`.
+        unit: What is counted, in the plural.
+        total: How many there will be; None where unknown.
+    """
+    # None: tqdm keeps silent where standard error is no terminal.
+    return tqdm(steps, what, total=total, unit=f" {unit}", leave=False, disable=None)
 
 
 def printable(text: str) -> str:
@@ -105,8 +122,8 @@ def _told(error: Exception) -> str | None:
             f"'{os.fsdecode(error.filename)}': {error.strerror}. Check the path, its permissions "
             f"and the space left."
         )
-    if error.errno == errno.EPIPE:
-        # Nobody reads on; nothing more can be written when Python ends.
+    if error.errno in (errno.EPIPE, errno.ENOSPC):
+        # Nobody takes more output; nothing can be written when Python ends, either.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return f"{error.strerror}." if error.errno in _RESOURCES else None

@@ -15,11 +15,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from dataset_convert import raw, schema
+from dataset_convert.common.commands import track
 from dataset_convert.engine import Delimiter, Encoding, Engine, How
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
 from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
-from dataset_convert.progress import track
 from dataset_convert.raw import RawMaterial
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019 import ONE_ROLE

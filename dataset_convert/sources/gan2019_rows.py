@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dataset_convert import schema
+from dataset_convert.common.commands import track
 from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.folders import WITHIN, inside, name_in
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
-from dataset_convert.progress import track
 from dataset_convert.raw import CUT, MAX_TEXT
 from dataset_convert.sources.tables import PostStream
 from dataset_convert.values import BadValue, count, tidy

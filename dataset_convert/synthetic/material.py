@@ -11,20 +11,19 @@ import pandas as pd
 from dataset_convert import raw, schema
 from dataset_convert.raw import RawMaterial
 from dataset_convert.splits import new_brand_split
-from dataset_convert.synthetic import vocabulary
+from dataset_convert.synthetic import ExpressionSpec, SyntheticSpec
+from dataset_convert.synthetic import posts as spoken
 from dataset_convert.synthetic.population import (
     Floats,
     Population,
     make_population,
     spread_directions,
 )
-from dataset_convert.synthetic.posts import Mask, PostDraws
-from dataset_convert.synthetic.spec import ExpressionSpec, SyntheticSpec
-from dataset_convert.synthetic.vocabulary import Vocabulary, vocabularies
+from dataset_convert.synthetic.posts import Mask, PostDraws, Vocabulary, vocabularies
 
 _POPULATION, _ACCOUNTS, _COMPETENCE, _CONTENT, _AUDIENCE, _BIOGRAPHIES = range(6)
 """What is drawn from generators of their own, so that none disturbs another."""
-SIDE_SIGN = {schema.BRAND: vocabulary.BRAND_WORD, schema.INFLUENCER: vocabulary.PERSONAL_WORD}
+SIDE_SIGN = {schema.BRAND: spoken.BRAND_WORD, schema.INFLUENCER: spoken.PERSONAL_WORD}
 FOLLOWER_RANGE = {schema.BRAND: (20_000, 5_000_000), schema.INFLUENCER: (5_000, 100_000)}
 SEPARATORS = (" | ", "\n", ", ")
 
@@ -179,7 +178,7 @@ def biography(account: str, attributes: list[str], rng: np.random.Generator) -> 
             that says nothing.
         rng: Of the order and the ornaments.
     """
-    all_emoji = vocabulary.words("emoji")
+    all_emoji = spoken.words("emoji")
     emoji = all_emoji[rng.integers(len(all_emoji))]
     parts = [attributes[i].replace("-", " ").capitalize() for i in rng.permutation(len(attributes))]
     if rng.random() < 1 / 3:
@@ -242,7 +241,7 @@ def _competence(
 def _accounts(
     population: Population, brands: Accounts, influencers: Accounts, seed: int
 ) -> pd.DataFrame:
-    names = np.array(vocabulary.words("categories"), dtype=object)
+    names = np.array(spoken.words("categories"), dtype=object)
     # An influencer's category is that of the first brand that it was found through.
     brand, influencer = population.pairs.T
     first = brand[np.unique(influencer, return_index=True)[1]]
@@ -287,7 +286,7 @@ def _post_draws(
         if is_audience
         else (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL)
     )
-    words, known = vocabulary.topic_word_lists(), vocabularies(spec)
+    words, known = spoken.topic_word_lists(), vocabularies(spec)
     both = (brands, influencers)
     objects, scenes = (
         np.vstack([side.shares[visual][block] for side in both]) for block in range(2)

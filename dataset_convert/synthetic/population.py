@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataset_convert.synthetic.spec import PopulationSpec
+from dataset_convert.synthetic import PopulationSpec
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -143,13 +143,8 @@ def fill_places(liking: Floats, brand_places: Ints, influencer_places: Ints) -> 
         (pair, 2) brand and influencer numbers, sorted; no pair twice.
 
     Raises:
-        ValueError: The places cannot all be taken by different pairs in this order.
+        ValueError: The places cannot all be taken by different pairs.
     """
-    if brand_places.sum() != influencer_places.sum():
-        raise ValueError(
-            "The places of fill_places must be as many on both sides. "
-            f"Received: {brand_places.sum()} and {influencer_places.sum()}"
-        )
     n_influencers = liking.shape[1]
     order = np.argsort(-liking, axis=None, kind="stable").tolist()
     brand_left, influencer_left = brand_places.tolist(), influencer_places.tolist()

@@ -38,18 +38,13 @@ CELL_FAULTS = {
         *("toy.item", 4, "7000", "-7", "influencer_followers", "found -7; wanted numbers of 0"),
         "correct the value",
     ),
-    "NaN in a vector": (
-        *("toy.item", 5, "0.4 0.3", "0.4 NaN", "influencer_content_topics", "'NaN'"),
-        "leave the whole cell empty",
-    ),
-    "infinity in a vector": (
-        *("toy.item", 5, "0.4 0.3", "0.4 inf", "influencer_content_topics", "'inf'"),
-        "leave the whole cell empty",
-    ),
-    "comma in a vector": (
-        *("toy.user", 2, "0.5 0.25", "0.5,0.25", "brand_content_topics", "'0.5,0.25'"),
-        "leave the whole cell empty",
-    ),
+    **{
+        f"{word} in a vector": (
+            *("toy.item", 5, "0.4 0.3", f"0.4 {word}", "influencer_content_topics", f"'{word}'"),
+            "leave the whole cell empty",
+        )
+        for word in ("NaN", "inf", "0,3")
+    },
     "zero vector": (
         *("toy.item", 2, "0.1 0.2 0.7", "0 0 0", "influencer_content_topics", "vector of zeros"),
         "leave the cell empty",
@@ -74,22 +69,13 @@ CELL_FAULTS = {
         *("toy.item", 5, "0.5 0.5", "0.5 -0.5", "influencer_content_visual_weights"),
         *("found -0.5", "correct the value"),
     ),
-    "comma in attributes": (
-        *("toy.user", 2, "baker cook", "baker,cook", "brand_attributes", "',' in 'baker,cook'"),
-        "one space",
-    ),
-    "semicolon in attributes": (
-        *("toy.item", 5, "runner cook", "runner;cook", "influencer_attributes", "';' in"),
-        "one space",
-    ),
-    "bar in attributes": (
-        *("toy.item", 5, "runner cook", "runner|cook", "influencer_attributes", "'|' in"),
-        "one space",
-    ),
-    "slash in attributes": (
-        *("toy.item", 5, "runner cook", "runner/cook", "influencer_attributes", "'/' in"),
-        "one space",
-    ),
+    **{
+        f"{sign} in attributes": (
+            *("toy.item", 5, "runner cook", f"runner{sign}cook", "influencer_attributes"),
+            *(f"'{sign}' in 'runner{sign}cook'", "one space"),
+        )
+        for sign in ",;|/"
+    },
     "two spaces in attributes": (
         *("toy.item", 5, "runner cook", "runner  cook", "influencer_attributes", "two spaces"),
         "one space",

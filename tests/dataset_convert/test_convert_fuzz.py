@@ -143,7 +143,7 @@ QUICK: dict[str, Any] = {
     "suppress_health_check": list(HealthCheck),
     "phases": (Phase.explicit, Phase.reuse, Phase.generate),
 }
-OUTCOMES = "converted|Error: .+"
+OUTCOMES = "converted|error: .+"
 WRITERS = {"csv": write_csv, "jsonl": write_json_lines, "parquet": write_parquet}
 CONFIG: Mapping[str, Any] = {
     "features": {"content_topics": {"n_topics": 2, "max_iter": 2}},
@@ -170,7 +170,7 @@ def outcome(folder: Path, config: Mapping[str, Any]) -> str:
         assert len(read_atomic(folder / "dataset" / "fuzz", "fuzz").interactions) > 0
         return "converted"
     assert code == 2
-    reasons = [line for line in told.splitlines() if line.startswith("Error: ")]
+    reasons = [line for line in told.splitlines() if line.startswith("error: ")]
     event(reasons[0][:70])
     assert len(reasons) == 1
     assert not (folder / "dataset" / "fuzz").exists()

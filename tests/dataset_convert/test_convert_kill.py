@@ -15,7 +15,7 @@ import pytest
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
 from dataset_convert.common import files
-from dataset_convert.reuse import code_digest
+from dataset_convert.convert import code_digest
 
 CONFIG = """
 features: {content_topics: {n_topics: 3}, attributes: {minimum_accounts: 2}}

@@ -127,7 +127,7 @@ def test_the_command_stops_above_a_third_unless_it_is_accepted(
         assert convert(folder, *more) == 2
         told = capsys.readouterr().err
         assert "posts: 9 of 19 rows (47 %) left out, e.g. posts.csv, row 2" in told
-        assert told.splitlines()[-1].startswith("Error: Lost: 9 of 19 rows of posts (47 %)")
+        assert told.splitlines()[-1].startswith("error: Lost: 9 of 19 rows of posts (47 %)")
         assert not (folder.parent / "own").exists()
     assert convert(folder, "--accept-losses") == 0
     rows = (folder.parent / "own" / "problems.csv").read_text().splitlines()

@@ -4,6 +4,8 @@ import csv
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -121,9 +123,8 @@ def test_names_of_accounts_are_no_topic_words(place: Path) -> None:
         CONFIG.replace("n_topics: 3", "n_topics: 3, vocabulary: {max_share: 1}")
     )
     converted()
-    words = json.loads(
-        (place / "dataset" / "own" / "features" / "content_topics" / "topics.json").read_text()
-    )["fitted"]["words"]
+    path = place / "dataset" / "own" / "features" / "content_topics" / "topics.json"
+    words = json.loads(path.read_text())["fitted"]["words"]
     assert "coast" in words
     assert "labelhouse3" not in words
 
@@ -169,6 +170,12 @@ def rewrite(path: Path, column: str, change: Callable[[str], str]) -> None:
     table = pd.read_csv(path)
     table[column] = table[column].map(change)
     table.to_csv(path, index=False)
+
+
+def of_influencers(place: Path, column: str, value: str) -> None:
+    accounts = pd.read_csv(place / "raw" / "accounts.csv")
+    accounts.loc[accounts["role"] == "influencer", column] = value
+    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
 
 
 def add_competence(place: Path) -> None:
@@ -368,8 +375,19 @@ def test_bad_input_leaves_the_old_data_set_alone(
     (place / "raw" / "posts.csv").write_bytes(b'account,text\nqreator0,"x\n')
     assert main(command()) == 2
     told = capsys.readouterr().err
-    assert told.startswith("Error: posts.csv")
+    assert told.startswith("error: posts.csv")
     assert told.count("\n") == 1
+    assert contents(place / "dataset") == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_nobody_can_take_replaces_nothing(place: Path) -> None:
+    converted()
+    before = contents(place / "dataset")
+    again = [sys.executable, "-m", "dataset_convert", *command("--seed", "3")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(again, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: No space left on device.\n")
     assert contents(place / "dataset") == before
 
 
@@ -381,7 +399,7 @@ def test_bad_input_leaves_the_old_data_set_alone(
         (
             [],
             "features: {content_visual: {object_threshold: 7}}",
-            "content_visual: Key 'object_threshold' must be at most 1",
+            "Key 'object_threshold' must be at most 1",
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
@@ -472,9 +490,7 @@ def test_forgetting_makes_no_key(place: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_modality_that_one_side_lacks_is_left_out(place: Path) -> None:
-    accounts = pd.read_csv(place / "raw" / "accounts.csv")
-    accounts.loc[accounts["role"] == "influencer", "biography"] = "zzz"
-    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    of_influencers(place, "biography", "zzz")
     data = converted()
     assert "brand_attributes" not in data.brands
     assert "influencer_attributes" not in data.influencers
@@ -504,9 +520,7 @@ def test_a_modality_with_too_little_to_learn_from_is_left_out(
 def test_categories_of_another_kind_make_no_side_file(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    accounts = pd.read_csv(place / "raw" / "accounts.csv")
-    accounts.loc[accounts["role"] == "influencer", "category"] = "jewelry"
-    accounts.to_csv(place / "raw" / "accounts.csv", index=False)
+    of_influencers(place, "category", "jewelry")
     assert converted().influencer_category is None
     assert "different categories, so that there is no cAUC" in capsys.readouterr().out
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset_convert.synthetic import SPECS
 from dataset_convert.synthetic.population import (
     brand_degrees,
     fill_places,
@@ -17,7 +18,6 @@ from dataset_convert.synthetic.population import (
     make_population,
     spread_directions,
 )
-from dataset_convert.synthetic.spec import SPECS
 
 DEMO = SPECS["mirec-demo"].population
 TINY = SPECS["mirec-tiny"].population
@@ -49,8 +49,6 @@ def test_fill_places_fills_exactly(seed: int) -> None:
 
 
 def test_fill_places_refuses() -> None:
-    with pytest.raises(ValueError, match=r"as many on both sides\. Received: 2 and 1"):
-        fill_places(np.zeros((1, 2)), np.array([2]), np.array([1, 0]))
     with pytest.raises(ValueError, match="must allow different pairs"):
         fill_places(np.zeros((1, 1)), np.array([2]), np.array([2]))
 

@@ -113,18 +113,13 @@ def test_a_key_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         read_key(path, outside=tmp_path / "data", tell=nothing)
 
 
-@pytest.mark.parametrize("place", ["k", "deeper/k", "../data/k"])
+@pytest.mark.parametrize("place", ["data/k", "data/deeper/k", "other/../data/k", "link/k"])
 def test_a_key_inside_the_data_set_is_refused(tmp_path: Path, place: str) -> None:
-    with pytest.raises(ConversionError, match="must lie outside the data set"):
-        read_key(tmp_path / "data" / place, outside=tmp_path / "data", tell=nothing)
-    assert not (tmp_path / "data").exists()
-
-
-def test_a_key_that_links_into_the_data_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(ConversionError, match="must lie outside the data set"):
-        read_key(tmp_path / "link" / "k", outside=tmp_path / "data", tell=nothing)
+        read_key(tmp_path / place, outside=tmp_path / "data", tell=nothing)
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -198,14 +193,6 @@ def test_a_shared_pseudonym_is_refused() -> None:
     with pytest.raises(ConversionError, match=r"of 17 influencers share .* of 1 digits"):
         Pseudonyms(KEY, n_digits=1).of_all("influencer", names)
     assert len(set(Pseudonyms(KEY).of_all("influencer", names).values())) == 17
-
-
-def test_bad_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"'key' .* 32 bytes long\. Received: 31 bytes"):
-        Pseudonyms(KEY[1:])
-    for n_digits in (0, 65):
-        with pytest.raises(ValueError, match=f"'n_digits' .* Received: {n_digits}"):
-            Pseudonyms(KEY, n_digits=n_digits)
 
 
 def test_the_manifest_tells_of_keys_without_telling_them() -> None:
@@ -282,12 +269,6 @@ def test_a_data_set_without_categories_or_splits_is_taken_too(named: AtomicData)
     data = apply(replace(named, influencer_category=None, splits={}), Pseudonyms(KEY))
     assert data.influencer_category is None
     assert data.splits == {}
-
-
-def test_a_pair_of_an_unknown_account_is_refused(named: AtomicData) -> None:
-    spoilt = replace(named, influencers=named.influencers[1:])
-    with pytest.raises(ValueError, match=r"row for every account .* Received: .* 'quentin'"):
-        apply(spoilt, Pseudonyms(KEY))
 
 
 def test_a_collision_stops_the_conversion(named: AtomicData) -> None:

@@ -114,12 +114,11 @@ def test_absent_parts_are_told() -> None:
 
 
 def test_repeated_rows_are_added_up_and_other_reasons_are_not() -> None:
-    skipped = {
-        f"c.csv: wanted {gan2019.ONE_PAIR}": 3,
-        f"a.csv: wanted {raw.MERGED}": 4,
-        f"p.csv: wanted {raw.CUT}": 50,
-    }
-    (text,) = texts(plain(skipped=skipped))
+    problems = [
+        {"what": what, "n_rows": n_rows}
+        for what, n_rows in ((gan2019.ONE_PAIR, 3), (raw.MERGED, 4), (raw.CUT, 50))
+    ]
+    (text,) = texts(plain(problems=problems))
     assert text == "7 rows repeated an account, a pair or a vector; one was kept."
     for reason in (gan2019.ONE_CONTENT, gan2019.ONE_PAIR, raw.MERGED, vectors.ONE_VECTOR):
         assert reason.startswith(REPEATED)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dataset_convert import findings
 from dataset_convert.atomic import AtomicData
 from dataset_convert.common.words import counted, part_of, percent
-from dataset_convert.findings import Part, Problem
-from dataset_convert.report import bin_edges
+from dataset_convert.findings import Part
+from dataset_convert.report import column_edges
 
 TOPICS = np.array([0.25, 0.75])
 PAIRS = [
@@ -122,59 +122,39 @@ def test_attributes_are_counted_by_account_and_by_attribute() -> None:
     ]
 
 
-def test_problems_are_those_left_out_first_the_most_frequent_before_others() -> None:
-    manifest = {
-        "skipped": {"b.csv: wanted a date: not a time": 2, "a.csv: wanted x": 3, "b.csv": 5},
-        "noted": {"a.csv: wanted y": 70},
-    }
-    assert findings.problems(manifest) == [
-        Problem("b.csv", "", 5),
-        Problem("a.csv", "x", 3),
-        Problem("b.csv", "a date: not a time", 2),
-        Problem("a.csv", "y", 70, kept=True),
-    ]
-    assert findings.problems({}) == []
-    told = {"file": "p.csv", "what": "z", "n_rows": 4, "of": 8, "remedy": "Do it."}
-    (one,) = findings.problems(manifest | {"problems": [told]})
-    assert one == Problem("p.csv", "z", 4, of=8, remedy="Do it.")
-
-
-def test_few_whole_numbers_have_a_bin_each_from_0_on() -> None:
-    assert bin_edges(np.array([1, 1, 4, 2, 1])).tolist() == list(range(9))
-
-
 @pytest.mark.parametrize(
-    ("values", "first", "width", "n_bins"),
+    ("values", "first", "width", "n_columns"),
     [
-        ([0, 29], 0, 1, 30),
-        ([0, 30, 31], 0, 2, 16),
-        ([17, 90, 94, 95], 15, 5, 17),
+        ([1, 1, 4, 2, 1], 0, 1, 8),
+        ([0, 15], 0, 1, 16),
+        ([0, 16, 17], 0, 2, 9),
+        ([17, 90, 94, 95], 10, 10, 9),
         ([1_000_001], 1_000_001, 1, 8),
     ],
 )
-def test_many_whole_numbers_share_round_bins(
-    values: list[int], first: int, width: int, n_bins: int
+def test_whole_numbers_have_a_column_each_or_share_round_ones(
+    values: list[int], first: int, width: int, n_columns: int
 ) -> None:
-    found = bin_edges(np.array(values))
+    found = column_edges(np.array(values))
     assert found[:2].tolist() == [first, first + width]
-    assert len(found) == n_bins + 1
+    assert len(found) == n_columns + 1
 
 
-def test_logarithmic_bins_are_five_to_a_decade() -> None:
-    found = bin_edges(np.array([1000.0, 1584.0, 1585.0, 9999.0]), log=True)
-    assert found == pytest.approx([1000, 1584.893, 2511.886, 3981.072, 6309.573, 10_000])
+def test_logarithmic_columns_are_three_to_a_decade() -> None:
+    found = column_edges(np.array([1000.0, 1999.0, 2000.0, 9999.0]), log=True)
+    assert found.tolist() == [1000, 2000, 5000, 10_000]
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1))
-def test_bins_of_whole_numbers_hold_every_value_and_are_few(values: list[int]) -> None:
-    found = bin_edges(np.array(values))
+def test_columns_of_whole_numbers_hold_every_value_and_are_few(values: list[int]) -> None:
+    found = column_edges(np.array(values))
     assert found[0] <= min(values) <= max(values) < found[-1]
-    assert len(found) <= 31
+    assert len(found) <= 17
 
 
 @given(st.lists(st.floats(0.1, 1e12), min_size=1))
-def test_logarithmic_bins_hold_every_value(values: list[float]) -> None:
-    found = bin_edges(np.array(values), log=True)
+def test_logarithmic_columns_hold_every_value(values: list[float]) -> None:
+    found = column_edges(np.array(values), log=True)
     assert found[0] <= min(values) * (1 + 1e-9)
     assert max(values) <= found[-1] * (1 + 1e-9)
 

@@ -14,11 +14,9 @@ from written_tables import write_tables
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, fingerprint, read_atomic
 from dataset_convert.features.lexicon import load_lexicon
-from dataset_convert.synthesize import generate, write_synthetic
+from dataset_convert.synthetic import SPECS, generate, write_synthetic
 from dataset_convert.synthetic.material import synthetic_material
-from dataset_convert.synthetic.posts import PostDraws
-from dataset_convert.synthetic.spec import SPECS
-from dataset_convert.synthetic.vocabulary import NO_NICHE, vocabularies
+from dataset_convert.synthetic.posts import NO_NICHE, PostDraws, vocabularies
 
 # The generator is frozen: a change of these values is a change of every figure ever measured on
 # the data. They may change only together with the data sets' names. What is learnt from the tables

@@ -13,11 +13,10 @@ from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.text import TextOptions, tokenise
 from dataset_convert.privacy import scrub
 from dataset_convert.raw import RawMaterial
+from dataset_convert.synthetic import SPECS, PostSpec
 from dataset_convert.synthetic.material import SIDE_SIGN, biography, synthetic_material
-from dataset_convert.synthetic.posts import PostDraws, draw
-from dataset_convert.synthetic.spec import SPECS, PostSpec
-from dataset_convert.synthetic.vocabulary import vocabularies
-from dataset_convert.synthetic.vocabulary import words as words_of
+from dataset_convert.synthetic.posts import PostDraws, draw, vocabularies
+from dataset_convert.synthetic.posts import words as words_of
 
 TINY = SPECS["mirec-tiny"]
 

@@ -7,8 +7,8 @@ from dataset_convert import schema
 from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.features.text import TextOptions, tokenise
-from dataset_convert.synthetic import vocabulary
-from dataset_convert.synthetic.vocabulary import NO_NICHE, Vocabulary
+from dataset_convert.synthetic import posts as vocabulary
+from dataset_convert.synthetic.posts import NO_NICHE, Vocabulary
 
 
 @pytest.mark.parametrize(

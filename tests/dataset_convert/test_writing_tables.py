@@ -1,7 +1,5 @@
 """Raw material written as tables and read back: the same content in every format."""
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,8 +16,6 @@ from dataset_convert import raw, schema
 from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.sources import tables
-from dataset_convert.synthetic.material import synthetic_material
-from dataset_convert.synthetic.spec import SPECS
 
 FORMATS = ("csv", "jsonl", "parquet")
 ACCOUNTS = [
@@ -110,36 +106,3 @@ def test_reading_back_gives_the_same(tmp_path: Path, format_: Any) -> None:
             "convert.yaml",
         ]
     )
-
-
-@pytest.mark.parametrize("format_", FORMATS)
-def test_formats_of_a_synthetic_release_agree(tmp_path: Path, format_: Any) -> None:
-    wanted = synthetic_material(SPECS["mirec-tiny"], seed=1)
-    write_tables(wanted, tmp_path, format=format_)
-    assert_same(read_back(tmp_path), wanted)
-
-
-def test_what_a_person_sees(tmp_path: Path) -> None:
-    write_tables(made(), tmp_path, format="csv")
-    write_tables(made(), tmp_path, format="jsonl")
-    with (tmp_path / "posts.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert rows[0] == {
-        "account": "b1",
-        "text": "hello",
-        "timestamp": "1500000000.0",
-        "likes": "3.0",
-        "comments": "",
-        "labels": "cup:0.1 scene:bar:0.3333333333333333",
-        "image": "",
-    }
-    lines = (tmp_path / "audience.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {
-            "account": "m2",
-            "member": "fan 1",
-            "text": '#yes, "sir"',
-            "timestamp": 1400000000.0,
-            "labels": {"{cup": 0.5},
-        }
-    ]

@@ -192,7 +192,7 @@ def golden_files() -> dict[str, str]:
 
 def demo_content(work: Path) -> dict[str, str]:
     """Digests of mirec-demo's atomic files, and its runs' figures, as one JSON text."""
-    from dataset_convert.synthesize import write_synthetic
+    from dataset_convert.synthetic import write_synthetic
 
     work.mkdir(parents=True, exist_ok=True)
     if not (work / DEMO).exists():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.synthesize import generate
+from dataset_convert.synthetic import generate
 from recbole_mirec.experiment import Experiment, prepare, run_experiment
 from recbole_mirec.model.metric import TrainingPairs, peer_loss
 
