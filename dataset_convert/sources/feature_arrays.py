@@ -187,7 +187,9 @@ class _Release:
         self.engine = Engine(root, memory="256MB", threads=1)
 
     def read(self) -> RawMaterial:
-        names = {part: self._names(part, file) for part, file in self.settings.pairs.items()}
+        names: dict[str, list[Pair]] = {
+            part: self._names(part, file) for part, file in self.settings.pairs.items()
+        }
         brands, places = self._accounts(schema.BRAND, names, {})
         influencers, of_influencers = self._accounts(schema.INFLUENCER, names, places)
         places |= of_influencers
@@ -327,8 +329,8 @@ class _Release:
         """
         rows = pd.concat([self._rows(part, side, names.get(part, ())) for part in self.parts])
         is_brand = rows["name"].isin(brands)
-        for row in rows[is_brand].itertuples():
-            self._skip_row((side, row.part, row.row), row.name, ONE_ROLE, NAME)
+        for part, row, name in rows.loc[is_brand, ["part", "row", "name"]].to_numpy(object):
+            self._skip_row((side, part, row), name, ONE_ROLE, NAME)
         rows = rows[~is_brand]
         named = rows[rows["name"] != ""]
         found = named.groupby(["name", "identity"], sort=False)
@@ -336,9 +338,10 @@ class _Release:
         variants = variants.reset_index()
         kept = variants.sort_values("n", ascending=False, kind="stable").drop_duplicates("name")
         n_rows = named["name"].value_counts()
-        for one in variants.drop(kept.index).itertuples():
-            value = f"{one.name}, in {one.n} of {n_rows[one.name]} rows"
-            self._skip_row((side, one.part, one.row), value, ONE_VECTOR, TEXT)
+        others = variants.drop(kept.index)[["part", "row", "name", "n"]]
+        for part, row, name, n in others.to_numpy(object):
+            value = f"{name}, in {n} of {n_rows[name]} rows"
+            self._skip_row((side, part, row), value, ONE_VECTOR, TEXT)
         owners = named.drop_duplicates("identity").set_index("identity")["name"].to_dict()
         taken = {*brands, *named["name"]}
         numbers = (name for i in count(1) if (name := f"{side}_{i:04d}") not in taken)
@@ -360,7 +363,7 @@ class _Release:
         rows = pd.DataFrame({"part": part, "identity": identities, "name": ""})
         rows["row"] = range(len(rows))
         if pairs:
-            column = list(schema.SIDES).index(side)
+            column = int(side == schema.INFLUENCER)
             rows.loc[self.positive :: 2, "name"] = [pair[column] for pair in pairs]
         rows = rows[self.positive :: 2] if side == schema.BRAND else rows
         return rows[rows["identity"] != b""]
@@ -427,9 +430,10 @@ class _Release:
         if schema.TEST not in self.parts:
             return {}
         tested = set(brands.loc[brands["part"] == schema.TEST, "account"])
-        for row in brands.drop_duplicates("account").itertuples():
-            if row.part == schema.TRAIN and row.account in tested:
-                self._skip_row((schema.BRAND, schema.TRAIN, row.row), row.account, ONE_PART, NAME)
+        first = brands.drop_duplicates("account")[["part", "row", "account"]]
+        for part, row, account in first.to_numpy(object):
+            if part == schema.TRAIN and account in tested:
+                self._skip_row((schema.BRAND, part, row), account, ONE_PART, NAME)
         return {
             brand: schema.TEST if brand in tested else schema.TRAIN
             for brand in brands["account"].unique()
