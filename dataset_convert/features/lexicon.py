@@ -8,21 +8,26 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from dataset_convert import lexicon as built_in
 from dataset_convert import schema
 from dataset_convert.common.errors import closest, shown
 from dataset_convert.common.files import write_whole
+from dataset_convert.common.settings import problems_of
+from dataset_convert.features.base import one_line
 from dataset_convert.problems import ConversionError, Problems
 
 BUILT_IN: Final = Path(built_in.__file__).parent
 SENSITIVE_FILE: Final = "sensitive.yaml"
 HASH: Final = "#"
-_PARENTS, _WORDS, _HASHTAGS, _EMOJI = _KEYS = ("parents", "words", "hashtags", "emoji")
-_DENIED: Final = ("words", "stems", "emoji")
+AnyEntry = TypeVar("AnyEntry", bound=BaseModel)
+_TERMS: Final = ("words", "hashtags", "emoji")
+_NOT_IN_NAMES: Final = (*schema.FORBIDDEN_IN_TOKENS, *"_#@ ")
+_N_TOLD: Final = 3
 
 # Lengths are bounded here and below, so that no text takes more than linear time.
 _ESCAPE = re.compile(r"\\{1,4}(?:u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})|[nrt])")
@@ -37,6 +42,7 @@ _APOSTROPHE = re.compile("['\u2018\u2019\u02bc`]")
 # Vowel signs of the Indic scripts, Thai and Lao are no letters to `re` but stand inside words.
 _LETTER = r"(?:[^\W_]|[\u0900-\u0dff\u0e00-\u0eff])"
 _TOKEN = re.compile(rf"#(?:{_LETTER}|_)+|{_LETTER}+|[^\w \t#-]")
+_ISA_LINE = re.compile(r"([^\t]*)\t([^\t]*)\t\s*([0-9]{1,18})\s*")
 _HASHTAG = re.compile(rf"[#\uff03](?:{_LETTER}|_)+")
 
 
@@ -172,7 +178,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """Concepts with nothing of the deny-list among them; made by `lexicon.load_lexicon`.
+    """Concepts with nothing of the deny-list among them; made by `load_lexicon`.
 
     Attributes:
         concepts: Name -> concept; every parent is among them and no concept is its own ancestor.
@@ -271,7 +277,7 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
     Every `*.yaml` file maps concepts to mappings with the keys `parents`, `words`, `hashtags` and
     `emoji`, each a list that may be left out. A concept's own name is a phrase of it, with spaces
     for its hyphens; regular English plurals and phrases written together as hashtags need not be
-    listed. `sensitive.yaml` is the deny-list, see `sensitive.load_sensitive`.
+    listed. `sensitive.yaml` is the deny-list, see `load_sensitive`.
 
     Args:
         folder: Where the files are.
@@ -283,12 +289,12 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != SENSITIVE_FILE]
     if not paths:
         raise ConversionError(f"{folder}: found no *.yaml file; wanted the folder of a lexicon.")
-    entries: dict[str, tuple[Path, Any]] = {}
+    entries: dict[str, tuple[Path, _Entry]] = {}
     for path in paths:
-        for name, value in _read(path, "concepts, e.g. `lipstick: {parents: [makeup]}`").items():
+        for name, entry in _read(path, _Entry).items():
             if name in entries:
-                _refuse(path, str(name), name, f"it in one file, not in {entries[name][0]} too")
-            entries[name] = (path, value)
+                _refuse(path, name, name, f"it in one file, not in {entries[name][0]} too")
+            entries[name] = (path, entry)
     return _checked(entries, load_sensitive(folder))
 
 
@@ -305,13 +311,8 @@ def read_saved_lexicon(path: Path) -> Lexicon:
     Raises:
         ConversionError: The file is not as it was written.
     """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConversionError(f"{path}: found {error}; wanted a saved lexicon.") from error
-    if not isinstance(entries, dict):
-        raise ConversionError(f"{path}: found {shown(str(entries))}; wanted a saved lexicon.")
-    return _checked({name: (path, value) for name, value in entries.items()}, load_sensitive())
+    entries = {name: (path, entry) for name, entry in _read(path, _Entry).items()}
+    return _checked(entries, load_sensitive())
 
 
 def extend_by_isa(
@@ -368,27 +369,17 @@ def _isa_lines(
     path: Path, minimum_count: int, problems: Problems
 ) -> Iterator[tuple[str, str, int]]:
     wanted = "concept, instance and a whole count with tabs between"
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for row, line in enumerate(file, start=1):
-                concept, instance, count = _isa_line(line)
-                # Such files are mostly rare lines: only the others are worth folding.
-                if count is not None and count < minimum_count:
-                    continue
-                folded = (phrase(concept), phrase(instance))
-                if count is None or folded[0] is None or folded[1] is None:
-                    problems.skip(path.name, row=row, column="", value=line.strip(), wanted=wanted)
-                else:
-                    yield folded[0], folded[1], count
-    except (OSError, UnicodeDecodeError) as error:
-        problems.refuse(str(path), value=error, wanted="an IsA file in UTF-8")
-
-
-def _isa_line(line: str) -> tuple[str, str, int | None]:
-    parts = line.rstrip("\r\n").split("\t")
-    if len(parts) != 3 or re.fullmatch("[0-9]{1,18}", parts[2].strip()) is None:
-        return "", "", None
-    return parts[0], parts[1], int(parts[2])
+    with one_line(path, "an IsA file in UTF-8"), path.open(encoding="utf-8-sig") as file:
+        for row, line in enumerate(file, start=1):
+            fields = _ISA_LINE.fullmatch(line)
+            # Such files are mostly rare lines: only the others are worth folding.
+            if fields and int(fields[3]) < minimum_count:
+                continue
+            concept, instance = (phrase(fields[1]), phrase(fields[2])) if fields else (None, None)
+            if fields is None or concept is None or instance is None:
+                problems.skip(path.name, row=row, column="", value=line.strip(), wanted=wanted)
+            else:
+                yield concept, instance, int(fields[3])
 
 
 def load_sensitive(folder: Path = BUILT_IN) -> Sensitive:
@@ -400,13 +391,14 @@ def load_sensitive(folder: Path = BUILT_IN) -> Sensitive:
     Raises:
         ConversionError: A deny-list is not as it has to be.
     """
-    terms: dict[str, set[str]] = {key: set() for key in _DENIED}
-    for path in dict.fromkeys((BUILT_IN / SENSITIVE_FILE, folder / SENSITIVE_FILE)):
-        if path.is_file():
-            for key, found in _terms(path).items():
-                terms[key] |= found
-    words = frozenset(terms["words"] | {plural(word) for word in terms["words"]})
-    return Sensitive(words, frozenset(terms["stems"]), frozenset(terms["emoji"]))
+    paths = dict.fromkeys((BUILT_IN / SENSITIVE_FILE, folder / SENSITIVE_FILE))
+    groups = [one for path in paths if path.is_file() for one in _read(path, _Denied).values()]
+    words = {word for one in groups for word in one.words}
+    return Sensitive(
+        words=frozenset(words | {plural(word) for word in words}),
+        stems=frozenset(stem for one in groups for stem in one.stems),
+        emoji=frozenset(sign for one in groups for sign in one.emoji),
+    )
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -423,138 +415,110 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return found
 
 
-def _read(path: Path, wanted: str) -> dict[Any, Any]:
+def _words(text: str) -> str:
+    if (found := phrase(text)) is None:
+        raise ValueError("be a word, or words with spaces between")
+    return found
+
+
+def _tag(text: str) -> str:
+    found = phrase(text.removeprefix(HASH))
+    if found is None or " " in found:
+        raise ValueError("be one word")
+    return found
+
+
+def _sign(text: str) -> str:
+    sign = fold(text)
+    if not sign or any(character.isalnum() or character.isspace() for character in sign):
+        raise ValueError("be a sign without letters, digits and spaces")
+    return sign
+
+
+Words = list[Annotated[str, AfterValidator(_words)]]
+Tags = list[Annotated[str, AfterValidator(_tag)]]
+Signs = list[Annotated[str, AfterValidator(_sign)]]
+
+
+class _Entry(BaseModel):
+    """A concept as a file has it."""
+
+    model_config = ConfigDict(extra="forbid")
+    parents: list[str] = []
+    words: Words = []
+    hashtags: Tags = []
+    emoji: Signs = []
+
+
+class _Denied(BaseModel):
+    """A group of the deny-list as a file has it."""
+
+    model_config = ConfigDict(extra="forbid")
+    words: Words = []
+    stems: Tags = []
+    emoji: Signs = []
+
+
+def _read(path: Path, kind: type[AnyEntry]) -> dict[str, AnyEntry]:
+    """Returns name -> entry of a file in YAML or JSON."""
+    is_json = path.suffix == ".json"
+    with one_line(path, "a saved lexicon" if is_json else "YAML in UTF-8"):
+        text = path.read_text(encoding="utf-8-sig")
+        content: Any = json.loads(text) if is_json else yaml.load(text, Loader=_Loader)  # safe
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        wanted = "names (in quotes: numbers, yes, no, on, off) with lists under them"
+        raise ConversionError(f"{path}: found {shown(str(content))}; wanted {wanted}.")
+    given = {name: {} if one is None else one for name, one in content.items()}  # may stand alone
     try:
-        # A safe loader.
-        entries = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        said = shown(" ".join(str(error).split()), 160)
-        raise ConversionError(f"{path}: found {said}; wanted YAML in UTF-8.") from error
-    if not isinstance(entries, dict):
-        raise ConversionError(f"{path}: found {shown(str(entries))}; wanted {wanted}.")
-    return entries
+        return TypeAdapter(dict[str, kind]).validate_python(given)  # type: ignore[valid-type]
+    except ValidationError as error:
+        told = problems_of(error, parts=dict.fromkeys(given, kind.model_fields))
+        raise ConversionError(f"{path}: {' '.join(told[:_N_TOLD])}") from None
 
 
-def _terms(path: Path) -> dict[str, set[str]]:
-    terms: dict[str, set[str]] = {key: set() for key in _DENIED}
-    groups = _read(path, "groups of denied words, e.g. `religion: {words: [church]}`")
-    for group, lists in groups.items():
-        if not isinstance(lists, dict) or not lists.keys() <= set(_DENIED):
-            _refuse(path, str(group), lists, f"lists under some of {', '.join(_DENIED)}")
-        for key, entries in lists.items():
-            where = f"{group}.{key}"
-            if not isinstance(entries, list):
-                _refuse(path, where, entries, "a list")
-            terms[key] |= {_term(path, where, key, entry) for entry in entries}
-    return terms
-
-
-def _term(path: Path, where: str, key: str, entry: object) -> str:
-    term = None
-    if isinstance(entry, str):
-        term = fold(entry).strip() if key == "emoji" else phrase(entry)
-    if not term or (key == "stems" and " " in term):
-        _refuse(path, where, entry, "one sign" if key == "emoji" else "a word in quotes")
-    return term
-
-
-def _checked(entries: Mapping[str, tuple[Path, Any]], sensitive: Sensitive) -> Lexicon:
-    concepts = {name: _concept(path, name, value) for name, (path, value) in entries.items()}
-    files = {name: path for name, (path, _) in entries.items()}
-    _check_parents(concepts, files)
-    for key in (_WORDS, _HASHTAGS, _EMOJI):
-        _check_distinct(concepts, files, key)
-    return _without_sensitive(concepts, sensitive)
-
-
-def _concept(path: Path, name: Any, value: Any) -> Concept:
-    own = phrase(name) if isinstance(name, str) else None
-    forbidden = (*schema.FORBIDDEN_IN_TOKENS, "_", "#", "@")
-    if own is None or name != name.lower() or name.split() != [name]:
-        _refuse(path, str(name), name, "a name in lower case, with '-' for spaces (and quoted)")
-    if any(character in name for character in forbidden):
-        _refuse(path, name, name, f"a name with none of {' '.join(forbidden)}")
-    value = {} if value is None else value
-    if not isinstance(value, dict):
-        _refuse(path, name, value, f"a mapping with some of {', '.join(_KEYS)}")
-    for key in value:
-        if key not in _KEYS:
-            wanted = f"one of {', '.join(_KEYS)}{_perhaps(str(key), _KEYS)}"
-            _refuse(path, f"{name}.{key}", key, wanted)
-    lists = {key: _entries(path, name, key, value.get(key, [])) for key in _KEYS}
-    return Concept(
-        parents=lists[_PARENTS],
-        words=tuple(dict.fromkeys((own, *lists[_WORDS]))),
-        hashtags=lists[_HASHTAGS],
-        emoji=lists[_EMOJI],
-    )
-
-
-def _entries(path: Path, name: str, key: str, values: Any) -> tuple[str, ...]:
-    where = f"{name}.{key}"
-    if not isinstance(values, list | tuple):
-        _refuse(path, where, values, "a list, e.g. [one, two]")
-    return tuple(dict.fromkeys(_entry(path, where, key, value) for value in values))
-
-
-def _entry(path: Path, where: str, key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        _refuse(path, where, value, "text; put quotes around numbers and around yes, no, on, off")
-    if key == _PARENTS:
-        return value
-    if key == _EMOJI:
-        sign = fold(value)
-        if not sign or any(character.isalnum() or character.isspace() for character in sign):
-            _refuse(path, where, value, "a sign without letters, digits and spaces")
-        return sign
-    words = phrase(value.removeprefix("#") if key == _HASHTAGS else value)
-    if words is None or (key == _HASHTAGS and " " in words):
-        wanted = "one word" if key == _HASHTAGS else "a word, or words with spaces between"
-        _refuse(path, where, value, wanted)
-    return words
-
-
-def _perhaps(word: str, known: Iterable[str]) -> str:
-    near = closest(word, known)
-    return f" ('{near}'?)" if near else ""
-
-
-def _check_parents(concepts: Mapping[str, Concept], files: Mapping[str, Path]) -> None:
-    for name, concept in concepts.items():
-        for parent in concept.parents:
-            if parent not in concepts:
-                wanted = f"a concept{_perhaps(parent, concepts)}"
-                _refuse(files[name], f"{name}.{_PARENTS}", parent, wanted)
+def _checked(entries: Mapping[str, tuple[Path, _Entry]], sensitive: Sensitive) -> Lexicon:
+    concepts: dict[str, Concept] = {}
+    seen: dict[tuple[str, str], str] = {}
+    for name, (path, entry) in entries.items():
+        own = phrase(name)
+        if own is None or name != name.lower() or set(name) & {*_NOT_IN_NAMES}:
+            wanted = "a name in lower case, with '-' for spaces, with none of"
+            _refuse(path, name, name, f"{wanted} {' '.join(_NOT_IN_NAMES).strip()}")
+        lists = {key: tuple(dict.fromkeys(terms)) for key, terms in entry.model_dump().items()}
+        lists["words"] = tuple(dict.fromkeys((own, *lists["words"])))
+        concepts[name] = Concept(**lists)
+        for parent in entry.parents:
+            if parent not in entries:
+                near = closest(parent, entries)
+                wanted = f"a concept ('{near}'?)" if near else "a concept"
+                _refuse(path, f"{name}.parents", parent, wanted)
+        for key in _TERMS:
+            for term in lists[key]:
+                other = seen.setdefault((key, term), name)
+                if other != name:
+                    wanted = f"what {other} in {entries[other][0]} does not have too"
+                    _refuse(path, f"{name}.{key}", term, wanted)
     try:
         TopologicalSorter({name: one.parents for name, one in concepts.items()}).prepare()
     except CycleError as error:
         parent, name = error.args[1][:2]
-        _refuse(files[name], f"{name}.{_PARENTS}", parent, "no ancestor of itself")
-
-
-def _check_distinct(concepts: Mapping[str, Concept], files: Mapping[str, Path], key: str) -> None:
-    seen: dict[str, str] = {}
-    for name, concept in concepts.items():
-        for term in getattr(concept, key):
-            if term in seen:
-                other = f"{seen[term]} in {files[seen[term]]}"
-                _refuse(files[name], f"{name}.{key}", term, f"what {other} does not have too")
-            seen[term] = name
+        _refuse(entries[name][0], f"{name}.parents", parent, "no ancestor of itself")
+    return _without_sensitive(concepts, sensitive)
 
 
 def _without_sensitive(concepts: Mapping[str, Concept], sensitive: Sensitive) -> Lexicon:
     allowed = {name for name in concepts if not sensitive.forbids(name)}
     n_left_out = len(concepts) - len(allowed)
     kept = {}
-    for name in allowed:
+    for name in sorted(allowed):
         lists = {}
-        for key in (_WORDS, _HASHTAGS, _EMOJI):
+        for key in _TERMS:
             terms = getattr(concepts[name], key)
             lists[key] = tuple(term for term in terms if not sensitive.forbids(term))
             n_left_out += len(terms) - len(lists[key])
         parents = tuple(parent for parent in concepts[name].parents if parent in allowed)
         kept[name] = Concept(parents=parents, **lists)
-    return Lexicon(dict(sorted(kept.items())), sensitive, n_left_out)
+    return Lexicon(kept, sensitive, n_left_out)
 
 
 def _refuse(path: Path, key: str, value: Any, wanted: str) -> NoReturn:

@@ -157,20 +157,35 @@ def test_long_texts_without_spaces_take_linear_time(small: Lexicon, text: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("yes: {}", "found '{True: {}}'; wanted names (in quotes: numbers, yes, no, on, off)"),
+        ("3", "found '3'; wanted names"),
+        ("a: [b]", "Key 'a' must be a mapping. Received: ['b']."),
+        ("a: {parent: [b]}", "Unknown key 'a: parent'. Did you mean 'parents'?"),
+        ("a: {words: b}", "Key 'a: words' must be a list. Received: 'b'."),
+        ("a: {words: [no]}", "Key 'a: words[0]' must be a text. Received: False."),
+        ("a: {words: ['b, c']}", "Key 'a: words[0]' must be a word, or words with spaces between."),
+        ("a: {hashtags: ['b c']}", "Key 'a: hashtags[0]' must be one word. Received: 'b c'."),
+        ("a: {emoji: [b]}", "Key 'a: emoji[0]' must be a sign without letters, digits and spaces."),
+        ("- a", "found \"['a']\"; wanted names"),
+    ],
+)
+def test_entries_of_another_shape_are_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConversionError) as raised:
+        lexicon_of(tmp_path, text)
+    assert str(raised.value).startswith(f"{tmp_path / 'own.yaml'}: ")
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     ("text", "key", "wanted"),
     [
         ("Lipstick:", "Lipstick", "a name in lower case"),
         ("'lip stick':", "lip stick", "a name in lower case"),
-        ("yes: {}", "True", "a name in lower case"),
         ("a|b:", "a|b", "a name in lower case"),
-        ("a_b:", "a_b", "a name with none of"),
-        ("a: [b]", "a", "a mapping with some of parents"),
-        ("a: {parent: [b]}", "a.parent", "('parents'?)"),
-        ("a: {words: b}", "a.words", "a list"),
-        ("a: {words: [no]}", "a.words", "put quotes around"),
-        ("a: {words: ['b, c']}", "a.words", "a word, or words with spaces"),
-        ("a: {hashtags: ['b c']}", "a.hashtags", "one word"),
-        ("a: {emoji: [b]}", "a.emoji", "a sign without letters"),
+        ("a_b:", "a_b", "a name in lower case, with '-' for spaces, with none of"),
         ("lips: {parents: [lipp]}", "lips.parents", "a concept ('lips'?)"),
         ("a: {parents: [zzzz]}", "a.parents", "wanted a concept."),
         ("a: {parents: [a]}", "a.parents", "no ancestor of itself"),
@@ -191,7 +206,7 @@ def test_errors_name_file_and_key(tmp_path: Path, text: str, key: str, wanted: s
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("a: [", "while parsing"), ("- a", "['a']"), ("a:\nb:\na:", "key 'a' a second time in line 3"),
+    [("a: [", "while parsing"), ("a:\nb:\na:", "key 'a' a second time in line 3"),
      ("? [a]\n: b", "unhashable")],
 )  # fmt: skip
 def test_what_is_no_lexicon_is_refused(tmp_path: Path, text: str, found: str) -> None:
@@ -210,7 +225,7 @@ def test_folders_and_files_that_are_not_there_are_refused(tmp_path: Path) -> Non
     with pytest.raises(ConversionError, match="wanted a saved lexicon"):
         read_saved_lexicon(tmp_path / "none.json")
     (tmp_path / "list.json").write_text("[]")
-    with pytest.raises(ConversionError, match=r"list.json: found '\[\]'; wanted a saved lexicon"):
+    with pytest.raises(ConversionError, match=r"list.json: found '\[\]'; wanted names"):
         read_saved_lexicon(tmp_path / "list.json")
 
 
@@ -350,13 +365,13 @@ def test_a_users_deny_list_adds_to_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("- wine", "sensitive.yaml: found \"['wine']\"; wanted groups of denied words"),
-        ("mine: [wine]", "key 'mine': found"),
-        ("mine: {word: [wine]}", "wanted lists under some of words, stems, emoji"),
-        ("mine: {words: wine}", "key 'mine.words': found 'wine'; wanted a list"),
-        ("mine: {words: [no]}", "key 'mine.words': found 'False'; wanted a word in quotes"),
-        ("mine: {stems: [a b]}", "key 'mine.stems': found 'a b'; wanted a word"),
-        ("mine: {emoji: ['']}", "wanted one sign"),
+        ("- wine", "found \"['wine']\"; wanted names"),
+        ("mine: [wine]", "Key 'mine' must be a mapping"),
+        ("mine: {word: [wine]}", "Unknown key 'mine: word'. Did you mean 'words'?"),
+        ("mine: {words: wine}", "Key 'mine: words' must be a list. Received: 'wine'."),
+        ("mine: {words: [no]}", "Key 'mine: words[0]' must be a text. Received: False."),
+        ("mine: {stems: [a b]}", "Key 'mine: stems[0]' must be one word. Received: 'a b'."),
+        ("mine: {emoji: ['']}", "Key 'mine: emoji[0]' must be a sign"),
         ("mine: [", "wanted YAML in UTF-8"),
     ],
 )
