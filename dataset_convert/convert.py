@@ -52,7 +52,7 @@ COMPETENCE_DIGITS: Final = 3
 SECONDS_A_DAY: Final = 86_400
 """Under pseudonyms the time of a collaboration is that of its day's beginning."""
 _LIBRARIES: Final = (
-    *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine", "pyarrow"),
+    *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
 )
 _OTHERS: Final = ("__main__.py", "findings.py", "report.py", "synthetic", "templates")
