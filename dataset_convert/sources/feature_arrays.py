@@ -187,6 +187,7 @@ class _Release:
         self.engine = Engine(root, memory="256MB", threads=1)
 
     def read(self) -> RawMaterial:
+        names: dict[str, list[Pair]]
         names = {part: self._names(part, file) for part, file in self.settings.pairs.items()}
         brands, places = self._accounts(schema.BRAND, names, {})
         influencers, of_influencers = self._accounts(schema.INFLUENCER, names, places)
@@ -327,18 +328,19 @@ class _Release:
         """
         rows = pd.concat([self._rows(part, side, names.get(part, ())) for part in self.parts])
         is_brand = rows["name"].isin(brands)
-        for row in rows[is_brand].itertuples():
-            self._skip_row((side, row.part, row.row), row.name, ONE_ROLE, NAME)
+        for part, row, name in rows.loc[is_brand, ["part", "row", "name"]].to_numpy():
+            self._skip_row((side, part, row), name, ONE_ROLE, NAME)
         rows = rows[~is_brand]
         named = rows[rows["name"] != ""]
         found = named.groupby(["name", "identity"], sort=False)
         variants = found.agg(n=("row", "size"), part=("part", "first"), row=("row", "first"))
         variants = variants.reset_index()
         kept = variants.sort_values("n", ascending=False, kind="stable").drop_duplicates("name")
-        n_rows = named["name"].value_counts()
-        for one in variants.drop(kept.index).itertuples():
-            value = f"{one.name}, in {one.n} of {n_rows[one.name]} rows"
-            self._skip_row((side, one.part, one.row), value, ONE_VECTOR, TEXT)
+        n_rows = named["name"].value_counts().to_dict()
+        others = variants.drop(kept.index)
+        for name, n, part, row in others[["name", "n", "part", "row"]].to_numpy():
+            value = f"{name}, in {n} of {n_rows[name]} rows"
+            self._skip_row((side, part, row), value, ONE_VECTOR, TEXT)
         owners = named.drop_duplicates("identity").set_index("identity")["name"].to_dict()
         taken = {*brands, *named["name"]}
         numbers = (name for i in count(1) if (name := f"{side}_{i:04d}") not in taken)
@@ -360,7 +362,7 @@ class _Release:
         rows = pd.DataFrame({"part": part, "identity": identities, "name": ""})
         rows["row"] = range(len(rows))
         if pairs:
-            column = list(schema.SIDES).index(side)
+            column = int(side == schema.INFLUENCER)
             rows.loc[self.positive :: 2, "name"] = [pair[column] for pair in pairs]
         rows = rows[self.positive :: 2] if side == schema.BRAND else rows
         return rows[rows["identity"] != b""]
@@ -427,9 +429,10 @@ class _Release:
         if schema.TEST not in self.parts:
             return {}
         tested = set(brands.loc[brands["part"] == schema.TEST, "account"])
-        for row in brands.drop_duplicates("account").itertuples():
-            if row.part == schema.TRAIN and row.account in tested:
-                self._skip_row((schema.BRAND, schema.TRAIN, row.row), row.account, ONE_PART, NAME)
+        first = brands.drop_duplicates("account")
+        for part, row, account in first[["part", "row", "account"]].to_numpy():
+            if part == schema.TRAIN and account in tested:
+                self._skip_row((schema.BRAND, part, row), account, ONE_PART, NAME)
         return {
             brand: schema.TEST if brand in tested else schema.TRAIN
             for brand in brands["account"].unique()
