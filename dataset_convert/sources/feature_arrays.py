@@ -187,9 +187,8 @@ class _Release:
         self.engine = Engine(root, memory="256MB", threads=1)
 
     def read(self) -> RawMaterial:
-        names: dict[str, list[Pair]] = {
-            part: self._names(part, file) for part, file in self.settings.pairs.items()
-        }
+        names: dict[str, list[Pair]]
+        names = {part: self._names(part, file) for part, file in self.settings.pairs.items()}
         brands, places = self._accounts(schema.BRAND, names, {})
         influencers, of_influencers = self._accounts(schema.INFLUENCER, names, places)
         places |= of_influencers
@@ -329,7 +328,7 @@ class _Release:
         """
         rows = pd.concat([self._rows(part, side, names.get(part, ())) for part in self.parts])
         is_brand = rows["name"].isin(brands)
-        for part, row, name in rows.loc[is_brand, ["part", "row", "name"]].to_numpy(object):
+        for part, row, name in rows.loc[is_brand, ["part", "row", "name"]].to_numpy():
             self._skip_row((side, part, row), name, ONE_ROLE, NAME)
         rows = rows[~is_brand]
         named = rows[rows["name"] != ""]
@@ -337,9 +336,9 @@ class _Release:
         variants = found.agg(n=("row", "size"), part=("part", "first"), row=("row", "first"))
         variants = variants.reset_index()
         kept = variants.sort_values("n", ascending=False, kind="stable").drop_duplicates("name")
-        n_rows = named["name"].value_counts()
-        others = variants.drop(kept.index)[["part", "row", "name", "n"]]
-        for part, row, name, n in others.to_numpy(object):
+        n_rows = named["name"].value_counts().to_dict()
+        others = variants.drop(kept.index)
+        for name, n, part, row in others[["name", "n", "part", "row"]].to_numpy():
             value = f"{name}, in {n} of {n_rows[name]} rows"
             self._skip_row((side, part, row), value, ONE_VECTOR, TEXT)
         owners = named.drop_duplicates("identity").set_index("identity")["name"].to_dict()
@@ -430,8 +429,8 @@ class _Release:
         if schema.TEST not in self.parts:
             return {}
         tested = set(brands.loc[brands["part"] == schema.TEST, "account"])
-        first = brands.drop_duplicates("account")[["part", "row", "account"]]
-        for part, row, account in first.to_numpy(object):
+        first = brands.drop_duplicates("account")
+        for part, row, account in first[["part", "row", "account"]].to_numpy():
             if part == schema.TRAIN and account in tested:
                 self._skip_row((schema.BRAND, part, row), account, ONE_PART, NAME)
         return {
