@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dataset_convert.engine import Engine, How
 from dataset_convert.folders import find_files, name_in
 from dataset_convert.handles import handle
-from dataset_convert.problems import NAME, ConversionError, Problem, Problems
+from dataset_convert.problems import KEPT, NAME, ConversionError, Problem, Problems
 from dataset_convert.sources.table_settings import Settings, VectorFiles
 from dataset_convert.values import BadValue
 
@@ -31,9 +31,9 @@ class Alignment(Problems):
     def take(self, problem: Problem, *_: object, **__: object) -> None:
         """Raises: without this row the following ones would get wrong vectors.
 
-        What is no row's problem, such as an empty sheet beside the rows, is passed over.
+        What leaves no row out, such as an empty sheet beside the rows, is passed over.
         """
-        if problem.row is not None:
+        if problem.row is not None and problem.row_was != KEPT:
             raise ConversionError(f"{problem}.")
 
 
