@@ -39,6 +39,11 @@ _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 # --- names
 
 
+def is_undone(state: str) -> bool:
+    """Whether a state is of a collaboration that did not take place, or not yet."""
+    return _tokens(state) in _UNDONE
+
+
 @lru_cache(maxsize=10_000)
 def _tokens(name: str) -> tuple[str, ...]:
     """Words of a name without accents and plural s: `followersCount` is follower, count."""
@@ -58,7 +63,8 @@ _SIDES: Final = {
     for word in words[:1]
 }  # fmt: skip
 _OTHERS: Final = set(_NAMES["others"])
-_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]}
+_UNDONE: Final = {_tokens(words) for words in _NAMES["undone_words"]}
+_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]} | _UNDONE
 TAGS: Final[list[str]] = _NAMES["tags"]
 Named = tuple[str | None, str]
 """Side, or None, and field."""

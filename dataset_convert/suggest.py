@@ -14,7 +14,7 @@ import yaml
 from dataset_convert import raw, schema
 from dataset_convert.common.files import write_whole
 from dataset_convert.dates import find_date_order, moment
-from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, joined, read_units
+from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, is_undone, joined, read_units
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.table_settings import ACCOUNT_TABLES, REQUIRED
 from dataset_convert.values import AmbiguousValue, BadValue, find_decimal_sign, number
@@ -407,16 +407,23 @@ class _Suggestion:
         status = _best(unit, [(None, "status")], set(found.columns.values()))
         status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
         if status:
-            counts = Counter(cell.strip() for cell in unit.columns[status].filled).most_common(8)
+            counts = Counter(" ".join(cell.split()) for cell in unit.columns[status].filled)
             if len(counts) > 1:
-                said = ", ".join(f"{value} ({n})" for value, n in counts)
+                said = ", ".join(f"{value} ({n})" for value, n in counts.most_common(8))
+                kept = [value for value, _ in counts.most_common() if not is_undone(value)]
+                chosen = bool(kept) and len(kept) < len(counts)
+                now = (
+                    f"Now {', '.join(kept[:8])} do: change the list of 'where' below if others do."
+                    if chosen
+                    else "Now all do: take the # from 'where' below, and list what counts."
+                )
                 self._ask(
-                    f"Which rows of {unit.title} are collaborations? '{status}' says {said}. Now "
-                    "all are: take the # from 'where' below, and list what counts.",
+                    f"Which rows of {unit.title} count as collaborations? '{status}' says {said}. "
+                    + now,
                     0,
                 )
-                values = _scalar([" ".join(value.split()) for value, _ in counts])
-                yield f"      # where: {{{_scalar(status)}: {values}}}"
+                values = _scalar(kept if chosen else [value for value, _ in counts.most_common(8)])
+                yield f"      {'' if chosen else '# '}where: {{{_scalar(status)}: {values}}}"
 
     def _features(self) -> Iterator[str]:
         n = len({x for t in ACCOUNT_TABLES if t in self.tables

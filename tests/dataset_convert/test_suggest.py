@@ -336,9 +336,15 @@ def test_a_status_is_asked_about_and_can_be_taken(tmp_path: Path) -> None:
     text, told = suggest(tmp_path, Problems())
     question = next(line for line in told if line.startswith("?"))
     assert "done (18), cancelled (9), pitch (9)" in question
-    chosen = text.replace("# where: {Stage: [done, cancelled, pitch]}", "where: {Stage: [done]}")
-    material, _ = read(tmp_path, yaml.safe_load(chosen))
+    assert "Now done do" in question
+    material, _ = read(tmp_path, yaml.safe_load(text))
     assert len(material.collaborations) == 18
+    # Where no state says that nothing came of it, all rows stay.
+    rows = [(b, c, ("live", "paid")[n % 2]) for n, (b, c) in enumerate(PAIRS)]
+    write(tmp_path / "deals.csv", [("brand", "creator", "Stage"), *rows])
+    text, told = suggest(tmp_path, Problems())
+    assert "# where: {Stage: [live, paid]}" in text
+    assert any("Now all do" in line for line in told)
 
 
 def test_dates_and_rates_with_two_readings_are_asked_about(tmp_path: Path) -> None:
