@@ -206,7 +206,8 @@ def test_facts_change_nothing_that_a_model_knows(for_use: Path) -> None:
     before = shortlist(run, "b1", top=3).frame
     for side in schema.SIDES:
         path = for_use / NAME / f"{NAME}.{side}_facts"
-        path.write_text(f"{side}_id\tcountry\tprice\n{side[0]}1\tDE\t1,200 €\n", encoding="utf-8")
+        header = f"{side}_id:token\tcountry:token\tprice:float"
+        path.write_text(f"{header}\n{side[0]}1\tDE\t1200\n", encoding="utf-8")
     pd.testing.assert_frame_equal(shortlist(run, "b1", top=3).frame, before)
 
 

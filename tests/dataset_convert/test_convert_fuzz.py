@@ -179,7 +179,7 @@ def outcome(folder: Path, config: Mapping[str, Any]) -> str:
 
 @pytest.mark.parametrize("suffix", WRITERS)
 @given(tables=folders())
-@settings(max_examples=40, **QUICK)
+@settings(max_examples=15, **QUICK)
 def test_tables_are_converted_or_refused(
     suffix: str, tables: dict[str, tuple[list[str], list[list[Any]]]]
 ) -> None:
@@ -192,7 +192,7 @@ def test_tables_are_converted_or_refused(
 
 
 @given(data=st.data())
-@settings(max_examples=60, **QUICK)
+@settings(max_examples=25, **QUICK)
 def test_files_of_any_bytes_are_converted_or_refused(data: st.DataObject) -> None:
     tables = data.draw(folders())
     with tempfile.TemporaryDirectory() as place:
@@ -250,7 +250,7 @@ CONFIGURATIONS = st.one_of(
 
 
 @given(config=CONFIGURATIONS)
-@settings(max_examples=120, **QUICK)
+@settings(max_examples=50, **QUICK)
 def test_configurations_are_used_or_refused(config: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

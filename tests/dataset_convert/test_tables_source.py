@@ -744,7 +744,7 @@ FUZZED = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.data())
 def test_random_tables_are_read_or_refused(folder: Path, data: st.DataObject) -> None:
     write_tables(folder)
