@@ -230,7 +230,7 @@ def accepts(key: str, value: Any) -> bool:
 def _kind_of(default: Any) -> Any:
     """What a key of RecBole's models takes of which only the default is known."""
     kinds = ((bool, Switch), (int | float, Number), (str, str), (list, list[Any]))
-    return next((kind | None for known, kind in kinds if isinstance(default, known)), Any)
+    return next((kind for known, kind in kinds if isinstance(default, known)), Any)
 
 
 def value_problems(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]:
