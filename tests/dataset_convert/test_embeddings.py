@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
+from little_material import material
 from onnx import TensorProto
 from PIL import Image
-from tiny_models import material
 
 from dataset_convert import schema
 from dataset_convert.features import pictures as images

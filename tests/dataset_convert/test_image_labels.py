@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 import tiny_models
+from little_material import material
 from PIL import Image
-from tiny_models import material
 
 from dataset_convert import schema
 from dataset_convert.features import pictures as images

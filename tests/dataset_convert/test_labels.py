@@ -5,31 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from little_material import material
 
-from dataset_convert import raw, schema
+from dataset_convert import schema
 from dataset_convert.atomic import parse_table
 from dataset_convert.features.labels import LabelExtractor, label_token, token_label
 from dataset_convert.features.means import LabelSums, LabelWeights
 from dataset_convert.problems import ConversionError
-from dataset_convert.raw import Post, RawMaterial
-
-
-def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
-    return RawMaterial(
-        accounts=pd.DataFrame(columns=list(raw.ACCOUNT_COLUMNS)),
-        collaborations=pd.DataFrame(columns=list(schema.INTERACTION_TYPES)),
-        posts=lambda: iter(posts),
-        audience_posts=lambda: iter(audience),
-        brand_parts={},
-        influencer_category_is_profile=False,
-        vectors={},
-        fingerprints={},
-        synthetic=True,
-    )
+from dataset_convert.raw import Post
 
 
 def post(account: str, member: str = "", **labels: float) -> Post:

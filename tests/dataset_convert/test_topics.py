@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from little_material import material
 from scipy import sparse
 from sklearn.decomposition import LatentDirichletAllocation
 
-from dataset_convert import raw
 from dataset_convert.features import lda
 from dataset_convert.features.base import Extractor
 from dataset_convert.features.lda import (
@@ -31,7 +30,7 @@ from dataset_convert.features.lda import (
 )
 from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.problems import ConversionError
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.raw import Post
 
 THEMES = (
     ["coffee", "espresso", "roast", "latte", "beans"],
@@ -48,20 +47,6 @@ SETTINGS: dict[str, Any] = {
 
 def new(of: str = "content", n_jobs: int = 1, **changes: Any) -> TopicExtractor:
     return TopicExtractor(f"{of}_topics", n_jobs=n_jobs, **{**SETTINGS, **changes})
-
-
-def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
-    return RawMaterial(
-        accounts=pd.DataFrame(columns=list(raw.ACCOUNT_COLUMNS)),
-        collaborations=pd.DataFrame(),
-        posts=lambda: iter(posts),
-        audience_posts=lambda: iter(audience),
-        brand_parts={},
-        influencer_category_is_profile=False,
-        vectors={},
-        fingerprints={},
-        synthetic=True,
-    )
 
 
 def planted_posts(n_accounts: int = 41, n_posts: int = 5) -> list[Post]:

@@ -6,28 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from dataset_convert import raw, schema
-from dataset_convert.raw import Post, RawMaterial
-
 RNG = np.random.default_rng(7)
-
-
-def material(posts: Sequence[Post] = (), audience: Sequence[Post] = ()) -> RawMaterial:
-    return RawMaterial(
-        accounts=pd.DataFrame(columns=list(raw.ACCOUNT_COLUMNS)),
-        collaborations=pd.DataFrame(columns=list(schema.INTERACTION_TYPES)),
-        posts=lambda: iter(posts),
-        audience_posts=lambda: iter(audience),
-        brand_parts={},
-        influencer_category_is_profile=False,
-        vectors={},
-        fingerprints={},
-        synthetic=True,
-    )
 
 
 def write_model(path: Path, nodes: list, inputs: list, outputs: list, constants: dict) -> Path:
