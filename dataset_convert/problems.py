@@ -1,6 +1,7 @@
 """What is wrong with rows and files of the input, told so that a person finds the place."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from dataset_convert.common.errors import UsageError, shown
+from dataset_convert.common.files import replacing
 from dataset_convert.common.words import percent, plural
 
 Kind = Literal["text", "name", "word", "number", "own"]
@@ -393,20 +395,21 @@ class Problems:
         }
 
     def write(self, path: Path, *, conceal: Concealment | None = None) -> None:
-        """Writes all problems as CSV, under a temporary name first.
+        """Writes all problems as CSV, whole or not at all.
 
         Args:
             path: `problems.csv`.
             conceal: What is hidden; by default what is hidden without pseudonyms.
         """
         conceal = conceal or Concealment()
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        # Names of files need not be text.
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with (
+            replacing(path) as binary,
+            # Names of files need not be text.
+            io.TextIOWrapper(binary, "utf-8", "backslashreplace", newline="") as file,
+        ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([field.name for field in fields(Problem)][:-1])
             writer.writerows(_cells(conceal(one))[:-1] for one in self)
-        partial.replace(path)
 
 
 def _cells(problem: Problem) -> list[str | int | None]:

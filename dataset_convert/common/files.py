@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +35,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_whole(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file under a temporary name and rename it.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write to that takes a path's place when all is written.
 
     A process that is killed leaves the old file or the new one, never half of one.
 
     Args:
         path: the file; its folder is made.
-        parts: what it holds, one behind the other.
 
     Raises:
         OSError: it cannot be written, the disk being full for one; `filename` says which.
@@ -52,10 +52,24 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
     with naming(path):
         try:
             with partial.open("wb") as file:
-                file.writelines(parts)
+                yield file
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file as `replacing` does.
+
+    Args:
+        path: the file; its folder is made.
+        parts: what it holds, one behind the other.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    with replacing(path) as file:
+        file.writelines(parts)
 
 
 def write_csv(path: Path, frame: "pd.DataFrame", **options: Any) -> None:

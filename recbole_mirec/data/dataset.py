@@ -20,7 +20,6 @@ from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 INTER = "inter"
 # Side files of what filters and pages show.
-FACTS = tuple(f"{side}_facts" for side in schema.SIDES)
 TOKENS = (FeatureType.TOKEN.value, FeatureType.TOKEN_SEQ.value)
 
 
@@ -257,8 +256,9 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         Facts about accounts are left out: no model loads them, and they change from day to day.
         """
         digest = hashlib.sha256()
+        facts = {schema.facts_file(self.dataset_name, side) for side in schema.SIDES}
         for path in sorted(Path(self.dataset_path).glob(f"{self.dataset_name}.*")):
-            if path.name.rpartition(".")[2] not in FACTS:
+            if path.name not in facts:
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
 

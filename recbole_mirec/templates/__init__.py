@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dataset_convert.common.words import counted
 from dataset_convert.common.words import duration as duration
 
 MISSING = "\N{EN DASH}"
@@ -29,11 +30,6 @@ def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
     environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
     text = environment.get_template(template).render(values)
     return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
-
-
-def counted(n: int, word: str) -> str:
-    """Returns a number with its word: 1 brand, 3,075 brands."""
-    return f"{n:,} {word}" + ("" if n == 1 else "s")
 
 
 def by_reason(failed: pd.DataFrame, keys: list[str], names: str) -> pd.DataFrame:
