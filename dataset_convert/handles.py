@@ -138,16 +138,6 @@ def _name_in(address: re.Match[str], text: str) -> str:
     return name
 
 
-def platform_of(text: str) -> str | None:
-    """Returns the platform that an address, a prefix (IG: name) or a remark (name (IG)) tells."""
-    text = tidy(text)
-    address = _ADDRESS.search(text)
-    if address:
-        return PLATFORMS[address[1].lower()]
-    word = _PREFIX.match(text) or _REMARK.search(text)
-    return PLATFORMS[word[0].strip("()[]:@ ").lower()] if word else None
-
-
 def platform(text: str) -> str:
     """Returns the platform that a cell names: IG is instagram; unknown words are lowered."""
     word = tidy(text).casefold()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dataset_convert.handles import damaged_id, handle, platform, platform_of, split_handles
+from dataset_convert.handles import damaged_id, handle, platform, split_handles
 from dataset_convert.values import BadValue, count
 
 ODD_TEXT = (
@@ -167,24 +167,6 @@ def test_several_accounts_are_not_one() -> None:
         handle("@a, @b")
 
 
-@pytest.mark.parametrize(
-    ("spelling", "name"),
-    [
-        ("https://m.youtube.com/@lena", "youtube"),
-        ("twitter.com/lena", "x"),
-        ("fb.com/lena", "facebook"),
-        ("instagram.com/p/abc", "instagram"),
-        ("IG: lena", "instagram"),
-        ("lena (TikTok)", "tiktok"),
-        ("@lena", None),
-        ("x", None),
-        ("netflix.com/lena", None),
-    ],
-)
-def test_the_platform_is_what_the_spelling_tells(spelling: str, name: str | None) -> None:
-    assert platform_of(spelling) == name
-
-
 def test_a_platform_cell_has_one_word() -> None:
     assert {platform(word) for word in ("IG", " Instagram ", "insta", "INSTAGRAM")} == {"instagram"}
     assert platform("Mastodon") == "mastodon"
@@ -207,7 +189,6 @@ def test_an_account_is_itself_or_words(text: str, exact: bool) -> None:
         assert len(set(accounts)) == len(accounts)
     except BadValue:
         pass
-    platform_of(text)
 
 
 @given(st.from_regex(r"[a-z0-9_][a-z0-9_.]{0,28}[a-z_]", fullmatch=True), st.data())
