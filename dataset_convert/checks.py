@@ -202,21 +202,27 @@ def check_facts(table: Table, side: schema.Side, accounts: Table) -> None:
 
 
 def check_sides(brands: Table, influencers: Table) -> None:
-    """Checks that both sides carry the same modalities in the same form and length."""
+    """Checks that what one side carries, the other side carries too, in the same form and length.
+
+    Captions and biographies as text are compared with each other too: one side may have the one
+    and the other side the other.
+    """
     tables = {schema.BRAND: brands, schema.INFLUENCER: influencers}
-    for modality in schema.MODALITIES:
-        forms = [schema.account_field, schema.labels_field]
-        for form in forms if modality in schema.VISUAL_MODALITIES else forms[:1]:
-            fields = {side: form(side, modality) for side in schema.SIDES}
-            present = [side for side in schema.SIDES if fields[side] in tables[side].frame]
-            if len(present) == 1:
-                here, other = sorted(schema.SIDES, key=lambda side: side != present[0])
-                raise tables[here].error(
-                    "the modality on one side only",
-                    f"'{fields[other]}' in {tables[other].path.name}, in the same form",
-                    "Remedy: add it there or remove it here; one side alone cannot be compared.",
-                    field=fields[here],
-                )
+    for form in (schema.account_field, schema.labels_field):
+        have = {
+            side: [name for name in schema.MODALITIES if form(side, name) in table.frame]
+            for side, table in tables.items()
+        }
+        for side, other in (schema.SIDES, schema.SIDES[::-1]):
+            for modality in have[side]:
+                if not schema.of_use(modality, have):
+                    raise tables[side].error(
+                        "the modality on one side only",
+                        f"'{form(other, modality)}' in {tables[other].path.name}, in the same form",
+                        "Remedy: add it there or remove it here; one side alone cannot be "
+                        "compared.",
+                        field=form(side, modality),
+                    )
     for modality in schema.MODALITIES:
         if modality != schema.ATTRIBUTES:
             _check_lengths(tables, modality)

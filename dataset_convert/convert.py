@@ -349,6 +349,14 @@ def _facts(material: RawMaterial, settings: ConversionSettings) -> Tables:
 def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicData:
     """The data set with the columns of every modality that both sides have something of."""
     tables: Tables = {side: data.accounts(side).copy() for side in schema.SIDES}
+    have = {
+        side: [
+            modality
+            for modality, values in features.values.items()
+            if any(values.get(account) is not None for account in table[schema.ACCOUNT_ID[side]])
+        ]
+        for side, table in tables.items()
+    }
     for modality, values in list(features.values.items()):
         cells_of = {
             side: [_cell(values.get(account)) for account in table[schema.ACCOUNT_ID[side]]]
@@ -356,15 +364,16 @@ def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicDa
         }
         n_known = {side: sum(x is not None for x in cells) for side, cells in cells_of.items()}
         told = (f"{n_known[side]} of {len(cells)} {side}s" for side, cells in cells_of.items())
-        left_out = 0 in n_known.values()
+        left_out = not schema.of_use(modality, have)
         why = "; left out, because one side has none of it" if left_out else ""
         tell(f"{modality}: {', '.join(told)}{why}")
         if left_out:
             features.drop(modality)
             continue
         for side, cells in cells_of.items():
-            for field, column in _columns(side, modality, cells).items():
-                tables[side][field] = column
+            if n_known[side]:
+                for field, column in _columns(side, modality, cells).items():
+                    tables[side][field] = column
     # They stand in the tables now, in far less space than labels and weights take in mappings.
     features.values.clear()
     return replace(data, brands=tables[schema.BRAND], influencers=tables[schema.INFLUENCER])
@@ -507,6 +516,8 @@ def _cells(table: pd.DataFrame, side: schema.Side, modality: str) -> list[Any]:
     field = schema.account_field(side, modality)
     if field in table:
         return list(table[field])
+    if schema.labels_field(side, modality) not in table:
+        return [None] * len(table)
     labels = table[schema.labels_field(side, modality)]
     weights = table[schema.weights_field(side, modality)]
     return [

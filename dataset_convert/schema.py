@@ -4,6 +4,7 @@ Both packages read names from here, so a header that one of them writes is the h
 other one looks for. "The paper" is Wang et al., IEEE TMM 25 (2023), doi 10.1109/TMM.2022.3151029.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 Side = Literal["brand", "influencer"]
@@ -33,6 +34,9 @@ AUDIENCE_TOPICS: Final = "audience_topics"
 AUDIENCE_VISUAL: Final = "audience_visual"
 ATTRIBUTES: Final = "attributes"
 ATTRIBUTE_VECTOR: Final = "attribute_vector"
+CONTENT_TEXT: Final = "content_text"
+PROFILE_TEXT: Final = "profile_text"
+AUDIENCE_TEXT: Final = "audience_text"
 FOLLOWERS: Final = "followers"
 
 LABELS: Final = "labels"
@@ -40,6 +44,9 @@ WEIGHTS: Final = "weights"
 
 TOPIC_MODALITIES: Final = (CONTENT_TOPICS, AUDIENCE_TOPICS)
 VISUAL_MODALITIES: Final = (CONTENT_VISUAL, AUDIENCE_VISUAL)
+TEXT_MODALITIES: Final = (CONTENT_TEXT, PROFILE_TEXT, AUDIENCE_TEXT)
+"""Sentence vectors: of captions, of biographies, of the audience's captions; in one space, so that
+one side may have captions where the other one has biographies."""
 MODALITIES: Final = (
     CONTENT_TOPICS,
     CONTENT_VISUAL,
@@ -47,6 +54,7 @@ MODALITIES: Final = (
     AUDIENCE_VISUAL,
     ATTRIBUTES,
     ATTRIBUTE_VECTOR,
+    *TEXT_MODALITIES,
 )
 PERSPECTIVES: Final[dict[str, tuple[str, ...]]] = {
     "content": (CONTENT_TOPICS, CONTENT_VISUAL),
@@ -104,6 +112,23 @@ PSEUDONYMS: Final = "pseudonyms"
 def account_field(side: Side, modality: str) -> str:
     """Returns the column of a modality on one side, e.g. `brand_content_topics`."""
     return f"{side}_{modality}"
+
+
+def of_use(modality: str, have: Mapping[Side, Collection[str]]) -> bool:
+    """Returns whether a modality that a side has can be compared with what the other side has.
+
+    Args:
+        modality: Of `MODALITIES`.
+        have: Side -> the modalities that some account of it has.
+
+    Returns:
+        Whether both sides have it; of captions and biographies, which are compared with each other
+        too, whether one side has it and the other side has one of the two.
+    """
+    both = (CONTENT_TEXT, PROFILE_TEXT)
+    comparable = both if modality in both else (modality,)
+    here = any(modality in names for names in have.values())
+    return here and all(any(name in have[side] for name in comparable) for side in SIDES)
 
 
 def labels_field(side: Side, modality: str) -> str:

@@ -66,6 +66,9 @@ class _Features(BaseModel):
     content_visual: _Options = None
     audience_topics: _Options = None
     audience_visual: _Options = None
+    content_text: _Options = None
+    profile_text: _Options = None
+    audience_text: _Options = None
     attributes: _Options = None
 
 

@@ -16,8 +16,9 @@ TableName = Literal[
 ]
 Fact = Literal["platform", "country", "city", "language", "price", "engagement", "last_post"]
 Modality = Literal[
-    "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector"
-]
+    "content_topics", "content_visual", "audience_topics", "audience_visual", "attribute_vector",
+    "content_text", "profile_text", "audience_text",
+]  # fmt: skip
 
 ACCOUNT_TABLES: Final[dict[str, str | None]] = {
     "accounts": None,

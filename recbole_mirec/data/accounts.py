@@ -50,7 +50,8 @@ class AccountTables:
     Attributes:
         sides: `brand` and `influencer` -> their table.
         dimensions: modality -> number of dimensions, the same on both sides. A modality that no
-            account of one side has is left out: nothing could be compared with it.
+            account of one side has is left out: nothing could be compared with it. Captions or
+            biographies as text that only one side has stand in the features of that side alone.
         attribute_names: the shared attribute vocabulary, sorted; from training accounts only.
     """
 
@@ -90,17 +91,27 @@ def build_account_tables(
         followers = frame.get(schema.account_field(side, schema.FOLLOWERS), unknown)
         attributes = _incidence(lists.get(side, unknown), names)
         sides[side] = SideTable({}, {}, attributes, np.asarray(followers, dtype=np.float64))
-    for modality in schema.MODALITIES:
-        found = {} if modality == schema.ATTRIBUTES else _rows(frames, modality, training)
-        empty = [side for side, (_, mask) in found.items() if not mask.any()]
-        if empty:
+    found = {
+        modality: _rows(frames, modality, training)
+        for modality in schema.MODALITIES
+        if modality != schema.ATTRIBUTES
+    }
+    have = {
+        side: [name for name, rows in found.items() if side in rows and rows[side][1].any()]
+        for side in sides
+    }
+    for modality, of_sides in found.items():
+        if of_sides and not schema.of_use(modality, have):
+            empty = [side for side in sides if modality not in have[side]]
             reason = " and no ".join(empty)
             logger.info(f"Modality {modality} is not used: no {reason} has it.")
             continue
-        for side, (rows, mask) in found.items():
-            sides[side].features[modality] = torch.from_numpy(rows.astype(np.float32))
-            sides[side].masks[modality] = torch.from_numpy(mask)
-    widths = {name: rows.shape[1] for name, rows in sides[schema.BRAND].features.items()}
+        for side, (rows, mask) in of_sides.items():
+            if mask.any():
+                sides[side].features[modality] = torch.from_numpy(rows.astype(np.float32))
+                sides[side].masks[modality] = torch.from_numpy(mask)
+    both = [name for name in found if all(name in one.features for one in sides.values())]
+    widths = {name: sides[schema.BRAND].features[name].shape[1] for name in both}
     return AccountTables(sides, widths, tuple(names))
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from little_data import TRAIN, lists, little, vectors
 
 from dataset_convert import schema
-from dataset_convert.atomic import AtomicData
+from dataset_convert.atomic import AtomicData, read_atomic, write_atomic
 from recbole_mirec.data.accounts import AccountTables, build_account_tables
 
 # Internal ids in no order of the files, padding first.
@@ -129,6 +130,21 @@ def test_a_modality_without_values_on_a_side_is_left_out(
     assert caplog.messages == [f"Modality audience_topics is not used: {reason}."]
     assert "audience_topics" not in built.dimensions
     assert "audience_topics" not in built.sides["brand"].features
+
+
+def test_captions_of_brands_stand_beside_biographies_of_influencers(tmp_path: Path) -> None:
+    data = little()
+    data.brands["brand_content_text"] = vectors([1.0, 0.0], None, None, [0.6, 0.8], [0.0, 1.0])
+    data.influencers["influencer_profile_text"] = vectors([0.0, 1.0], *[None] * 6)
+    write_atomic(data, tmp_path / "little")
+    built = tables(read_atomic(tmp_path / "little", "little"))
+    assert row(built, "b3", "content_text") == ([0.6, 0.8], True)
+    assert row(built, "b1", "content_text") == ([0.0, 0.0], False)
+    assert row(built, "i7", "profile_text") == ([0.0, 1.0], True)
+    assert not {"content_text", "profile_text"} & set(built.dimensions)
+    assert "content_text" not in built.sides["influencer"].features
+    data.influencers["influencer_profile_text"] = vectors(*[None] * 7)
+    assert "content_text" not in tables(data).sides["brand"].features
 
 
 def test_columns_that_are_not_there_are_no_features(caplog: pytest.LogCaptureFixture) -> None:
