@@ -57,8 +57,8 @@ MODALITIES: Final = (
     *TEXT_MODALITIES,
 )
 PERSPECTIVES: Final[dict[str, tuple[str, ...]]] = {
-    "content": (CONTENT_TOPICS, CONTENT_VISUAL),
-    "audience": (AUDIENCE_TOPICS, AUDIENCE_VISUAL),
+    "content": (CONTENT_TOPICS, CONTENT_VISUAL, CONTENT_TEXT, PROFILE_TEXT),
+    "audience": (AUDIENCE_TOPICS, AUDIENCE_VISUAL, AUDIENCE_TEXT),
     "attribute": (ATTRIBUTES, ATTRIBUTE_VECTOR),
 }
 

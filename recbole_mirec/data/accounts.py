@@ -1,7 +1,7 @@
 """Account tables: what each account has of every perspective, by internal id."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -168,14 +168,58 @@ def _incidence(lists: Column, names: Mapping[str, int]) -> sparse.csr_array:
     return incidence
 
 
+# What of a brand is compared with what of an influencer, by perspective: each modality with itself,
+# and captions with biographies as well.
+_BOTH = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
+_TEXTS = ((_BOTH[0], _BOTH[0]), _BOTH, (_BOTH[1], _BOTH[1]), _BOTH[::-1])
+PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
+    perspective: tuple((name, name) for name in names if name not in _BOTH)
+    + (_TEXTS if perspective == "content" else ())
+    for perspective, names in schema.PERSPECTIVES.items()
+}
+
+
+def compared(
+    accounts: AccountTables, perspectives: Iterable[str], attribute_input: Any = "auto"
+) -> tuple[tuple[str, str, str], ...]:
+    """Perspective, brand's and influencer's modality of all that the data set can compare.
+
+    Attributes are the lists or the vector, as `attribute_source` says. A brand's biography is
+    compared with captions only where the influencers have no biographies.
+    """
+    have = {side: {*table.features} for side, table in accounts.sides.items()}
+    found = []
+    for perspective in perspectives:
+        pairs = PAIRS[perspective]
+        if perspective == "attribute":
+            lists = attribute_source(accounts, attribute_input) == LISTS
+            name = schema.ATTRIBUTES if lists else schema.ATTRIBUTE_VECTOR
+            found.append((perspective, name, name))
+            continue
+        some = [
+            (perspective, *pair)
+            for pair in pairs
+            if pair[0] in have[schema.BRAND] and pair[1] in have[schema.INFLUENCER]
+        ]
+        crossed = perspective, *_TEXTS[-1]
+        if schema.PROFILE_TEXT in have[schema.INFLUENCER] and crossed in some:
+            some.remove(crossed)
+        found += some
+    return tuple(found)
+
+
 def available_perspectives(accounts: AccountTables, wanted: Sequence[str]) -> tuple[str, ...]:
     """Those of the wanted perspectives that the data set has features for.
 
     Raises:
         UsageError: none of them.
     """
-    present = {*accounts.dimensions, *([schema.ATTRIBUTES] if accounts.attribute_names else [])}
-    have = tuple(name for name in wanted if not present.isdisjoint(schema.PERSPECTIVES[name]))
+    attributes = accounts.attribute_names or schema.ATTRIBUTE_VECTOR in accounts.dimensions
+    have = tuple(
+        name
+        for name in wanted
+        if (attributes if name == "attribute" else compared(accounts, [name]))
+    )
     if not have:
         raise UsageError(
             f"The data set has no features for the perspectives {list(wanted)}: fill at least one "
@@ -198,12 +242,6 @@ def attribute_source(accounts: AccountTables, choice: Any) -> str:
             f"attribute_input={have[0]}."
         )
     return have[0] if choice == "auto" else str(choice)
-
-
-def incidence_features(accounts: AccountTables, side: schema.Side) -> tuple[Tensor, Tensor]:
-    """Attribute lists as 0/1 rows: float32 (account, attribute) and the mask (account)."""
-    rows = torch.from_numpy(accounts.sides[side].attributes.toarray()).float()
-    return rows, rows.any(dim=1)
 
 
 def influence_numbers(dataset: Any) -> dict[str, NDArray[np.float64]]:
@@ -266,19 +304,6 @@ def mean_competence(
     counts = np.bincount(influencers, minlength=n_influencers)
     sums = np.bincount(influencers, weights=competence[known], minlength=n_influencers)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def competence_weights(competence: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    """Weights of training pairs (pair): competence to a power, 1 on average.
-
-    What is unknown (NaN) or 0 counts 1; a power of 0 gives every pair the weight 1.
-    """
-    known = competence > 0
-    weights = np.ones(len(competence))
-    if power and known.any():
-        raised = competence[known] ** power
-        weights[known] = raised / raised.mean()
-    return weights
 
 
 def competence_buckets(

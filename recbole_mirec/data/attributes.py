@@ -1,42 +1,19 @@
 """The attribute perspective's input by the co-occurrence graph (18), and concepts."""
 
-from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import AccountTables
-from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
+from recbole_mirec.graph.cooccurrence import cooccurrence_counts, edge_weights
 from recbole_mirec.graph.embeddings import METHODS, node_embeddings
 from recbole_mirec.graph.precomputed import read_edge_list, read_word2vec_text
-
-
-def graph_features(
-    accounts: AccountTables, pairs: NDArray[np.int64], config: Any
-) -> dict[schema.Side, tuple[Tensor, Tensor]]:
-    """Attribute inputs of both sides: means of `node_vectors`, whose arguments it takes.
-
-    Returns:
-        side -> float32 (account, dimension) and mask (account), True where an account has an
-        attribute that is a node of the graph.
-
-    Raises:
-        UsageError: as `node_vectors`.
-    """
-    vectors, known = node_vectors(accounts, pairs, config)
-    features = {}
-    for side, table in accounts.sides.items():
-        mean, mask = account_mean(table.attributes, vectors, known)
-        features[side] = torch.from_numpy(mean), torch.from_numpy(mask)
-    return features
 
 
 def node_vectors(
@@ -106,28 +83,12 @@ def training_graph(
     return edge_weights(cooccurrence_counts(brand, influencer, pairs), eta)
 
 
-def account_concepts(
-    accounts: AccountTables, pairs: NDArray[np.int64], config: Any
-) -> Mapping[str, NDArray[Any]]:
-    """Every account's attributes that the fewest training accounts have, at most `n_concepts`.
-
-    Attributes that are no node of the graph are none. Arguments and errors are those of
-    `node_vectors`.
-
-    Returns:
-        `vectors` -> float32 (concept, dimension), one concept an attribute; `brand_ids` and
-        `influencer_ids` -> int64 (account, place), rows of `vectors`, the most telling first, 0
-        where there is none; `brand_mask` and `influencer_mask` -> bool (account, place).
-    """
-    vectors, known = node_vectors(accounts, pairs, config)
-    counts = np.zeros(len(vectors), dtype=np.int64)
+def attribute_counts(accounts: AccountTables, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Accounts of the training collaborations (pair, 2) that have each attribute: (attribute)."""
+    counts = np.zeros(len(accounts.attribute_names), dtype=np.int64)
     for side, ids in zip(schema.SIDES, pairs.T, strict=True):
         counts += accounts.sides[side].attributes[np.unique(ids)].sum(axis=0)
-    arrays: dict[str, NDArray[Any]] = {"vectors": vectors}
-    for side, table in accounts.sides.items():
-        ids, mask = rarest_attributes(table.attributes, counts, known, config["n_concepts"])
-        arrays |= {f"{side}_ids": ids, f"{side}_mask": mask}
-    return arrays
+    return counts
 
 
 def rarest_attributes(

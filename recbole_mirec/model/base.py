@@ -12,16 +12,9 @@ from torch.nn import functional
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.data.accounts import (
-    LISTS,
-    AccountTables,
-    attribute_source,
-    available_perspectives,
-    incidence_features,
-)
+from recbole_mirec.data.accounts import AccountTables, available_perspectives, compared
 from recbole_mirec.nn.objective import perspective_scores
-from recbole_mirec.nn.settings import ATTRIBUTE as ATTRIBUTE
-from recbole_mirec.nn.settings import INPUTS, Modality
+from recbole_mirec.nn.settings import Modality
 
 # One tensor a side: vectors or scores by internal id, row 0 padding.
 Sides = dict[schema.Side, Tensor]
@@ -37,7 +30,8 @@ class MirecModel(GeneralRecommender):  # type: ignore[misc]
 
     All are made of RecBole's `config`, with the keys of `properties/model/<name>.yaml`, and of the
     training part of a `MirecDataset`. Wrong keys and data that lack what a model needs are a
-    `UsageError`. A module `inputs`, where there is one, holds what checkpoints leave out.
+    `UsageError`. A module `inputs`, where there is one, holds the accounts of the data set, which
+    checkpoints leave out; all that was fitted on them stands in checkpoints.
 
     Attributes:
         score_meaning: what a score is, in one line.
@@ -99,11 +93,25 @@ class MirecModel(GeneralRecommender):  # type: ignore[misc]
 
 
 class VectorModel(MirecModel):
-    """A model whose score is the inner product of two account vectors; gives `compute_vectors`."""
+    """A model whose score is the inner product of two account vectors; gives `encode`."""
+
+    def encode(self, side: schema.Side, table: Table) -> Tensor:
+        """Vectors of any accounts, seen in training or new, from their features alone.
+
+        Args:
+            side: theirs.
+            table: modality -> rows and mask, over the data set's dimensions: topics, sentence
+                vectors, weights of labels in the order of the vocabulary, 0 or 1 for each attribute
+                of the vocabulary. What is not told is missing.
+
+        Returns:
+            float32 (account, perspective, dimension).
+        """
+        raise NotImplementedError
 
     def compute_vectors(self) -> Sides:
-        """Vectors of all accounts, as `account_vectors` gives them."""
-        raise NotImplementedError
+        """Vectors of all accounts of the data set, as `account_vectors` gives them."""
+        return self.inputs.encoded(self.encode)
 
     def account_vectors(self) -> Sides:
         """Vectors of all accounts, computed once until the model trains again.
@@ -136,12 +144,15 @@ class VectorModel(MirecModel):
 class AccountFeatures(nn.Module):
     """Features and masks as buffers that follow the model's device and that checkpoints leave out.
 
-    Both sides have the same modalities, of the same widths.
+    `widths` has those of all modalities; one that only one side has stands there too.
     """
 
     def __init__(self, tables: Tables):
         super().__init__()
-        self.widths = {name: some.rows.shape[1] for name, some in tables[schema.BRAND].items()}
+        self.names = {side: tuple(table) for side, table in tables.items()}
+        self.widths = {
+            name: some.rows.shape[1] for table in tables.values() for name, some in table.items()
+        }
         for side, table in tables.items():
             for name, (rows, mask) in table.items():
                 self.register_buffer(f"{side} {name} features", rows, persistent=False)
@@ -151,7 +162,7 @@ class AccountFeatures(nn.Module):
         """The features of all accounts of a side."""
         return {
             name: Modality(*(self.get_buffer(f"{side} {name} {x}") for x in ("features", "mask")))
-            for name in self.widths
+            for name in self.names[side]
         }
 
     def take(self, side: schema.Side, ids: Tensor) -> Table:
@@ -163,11 +174,14 @@ class AccountFeatures(nn.Module):
         mask = next(iter(self.table(side).values())).mask
         return torch.arange(len(mask), device=mask.device)
 
-    def encoded(self, encode: Callable[[schema.Side, Tensor], Tensor]) -> Sides:
-        """What a function of side and ids gives for all accounts, so many at once."""
+    def encoded(self, encode: Callable[[schema.Side, Table], Tensor]) -> Sides:
+        """What a function of side and table gives for all accounts, so many at once."""
         return {
             side: torch.cat(
-                [encode(side, ids) for ids in torch.split(self.ids(side), ACCOUNTS_AT_ONCE)]
+                [
+                    encode(side, self.take(side, ids))
+                    for ids in torch.split(self.ids(side), ACCOUNTS_AT_ONCE)
+                ]
             )
             for side in schema.SIDES
         }
@@ -193,45 +207,50 @@ def require_accounts(dataset: Any, model: str) -> AccountTables:
     return accounts
 
 
-def modality_tables(accounts: AccountTables, modalities: Iterable[str]) -> Tables:
-    """Those of some modalities that the data set has."""
-    names = [name for name in modalities if name in accounts.dimensions]
-    return {
-        side: {name: Modality(table.features[name], table.masks[name]) for name in names}
-        for side, table in accounts.sides.items()
-    }
-
-
 def perspective_tables(
-    accounts: AccountTables,
-    perspectives: Iterable[str],
-    from_lists: Callable[[], dict[schema.Side, tuple[Tensor, Tensor]]] | None = None,
-    attribute_input: Any = "auto",
+    accounts: AccountTables, perspectives: Iterable[str], attribute_input: Any = "auto"
 ) -> Tables:
-    """Raw features of perspectives; attributes under the name `attribute`, last.
+    """The accounts' features of perspectives that the other side has something to compare with.
 
     Args:
         accounts: the data set's.
         perspectives: those in use, as `available_perspectives` returns them.
-        from_lists: makes the rows of attribute lists; None: 0/1 over the shared vocabulary.
-        attribute_input: value of the key; see `attribute_source`.
+        attribute_input: value of the key; see `attribute_source`. Lists are 0/1 rows over the
+            shared vocabulary.
     """
-    parts = [part for name in perspectives for part in INPUTS[name]]
-    tables = modality_tables(accounts, parts)
-    if ATTRIBUTE in parts:
-        lists = from_lists or (lambda: {x: incidence_features(accounts, x) for x in schema.SIDES})
-        is_lists = attribute_source(accounts, attribute_input) == LISTS
-        vectors = modality_tables(accounts, [schema.ATTRIBUTE_VECTOR])
-        rows = lists() if is_lists else {x: vectors[x][schema.ATTRIBUTE_VECTOR] for x in vectors}
-        for side in schema.SIDES:
-            tables[side][ATTRIBUTE] = Modality(*rows[side])
+    pairs = compared(accounts, perspectives, attribute_input)
+    tables: Tables = {}
+    for place, (side, table) in enumerate(accounts.sides.items(), start=1):
+        tables[side] = {}
+        for name in dict.fromkeys(pair[place] for pair in pairs):
+            if name == schema.ATTRIBUTES:
+                rows = torch.from_numpy(table.attributes.toarray()).float()
+                tables[side][name] = Modality(rows, rows.any(dim=1))
+            else:
+                tables[side][name] = Modality(table.features[name], table.masks[name])
     return tables
+
+
+def one_text(table: Table) -> Table:
+    """An account's captions and biography as one modality, `content_text`, beside the others.
+
+    For networks whose inputs are the same on both sides, where one may have captions alone and the
+    other biographies: the mean of what the account has, each of length 1.
+    """
+    texts = [table[name] for name in TEXTS if name in table]
+    others = {name: both for name, both in table.items() if name not in TEXTS}
+    if not texts:
+        return others
+    units = [torch.where(mask[:, None], functional.normalize(rows), 0.0) for rows, mask in texts]
+    mask = torch.stack([mask for _, mask in texts]).any(dim=0)
+    merged = functional.normalize(torch.stack(units).sum(dim=0))
+    return others | {schema.CONTENT_TEXT: Modality(merged, mask)}
 
 
 def are_shares(tables: Tables, name: str) -> bool:
     """Whether a modality has no negative entries, as topics and labels: it may be rooted."""
-    return name != ATTRIBUTE and all(
-        bool((tables[side][name].rows >= 0).all()) for side in schema.SIDES
+    return name not in (schema.ATTRIBUTES, schema.ATTRIBUTE_VECTOR) and all(
+        bool((table[name].rows >= 0).all()) for table in tables.values() if name in table
     )
 
 
@@ -247,24 +266,29 @@ def stacked(blocks: list[Sides]) -> Sides:
     }
 
 
-CONTENT = schema.PERSPECTIVES["content"]
+TEXTS = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
+CONTENT = (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL, schema.CONTENT_TEXT)
 
 
 def content_tables(dataset: Any, model: str) -> Tables:
-    """Topics and visual semantics of what accounts post, those that the data set has, as unit rows.
+    """What accounts post and say of themselves, that the data set has.
 
     Raises:
-        UsageError: it has neither; names the model that needs one of them.
+        UsageError: it has nothing; names the model that needs something.
     """
-    tables = modality_tables(require_accounts(dataset, model), CONTENT)
+    accounts = require_accounts(dataset, model)
+    tables = perspective_tables(accounts, ("content",))
     if not tables[schema.BRAND]:
         raise UsageError(
-            f"{model} needs topics or visual semantics of the posts of both sides: fill the "
+            f"{model} needs topics, visual semantics or text of the posts of both sides: fill the "
             f"columns {' or '.join(CONTENT)} of brands and influencers."
         )
+    return tables
+
+
+def unit_content(table: Table) -> Table:
+    """Topics, visual semantics and one text of accounts, as unit rows; zeros where missing."""
     return {
-        side: {
-            name: Modality(functional.normalize(rows), mask) for name, (rows, mask) in table.items()
-        }
-        for side, table in tables.items()
+        name: Modality(functional.normalize(torch.where(mask[:, None], rows, 0.0)), mask)
+        for name, (rows, mask) in one_text(table).items()
     }

@@ -4,54 +4,93 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.accounts import influence_numbers
-from recbole_mirec.data.attributes import account_concepts
-from recbole_mirec.model.base import AccountFeatures, MirecModel, Sides, content_tables
+from recbole_mirec.data.attributes import attribute_counts, node_vectors, rarest_attributes
+from recbole_mirec.model.base import (
+    CONTENT,
+    TEXTS,
+    AccountFeatures,
+    MirecModel,
+    Sides,
+    Table,
+    content_tables,
+    unit_content,
+)
 from recbole_mirec.model.two_tower import TwoTowerModel
 from recbole_mirec.nn.concepts import AdaptiveScore, ConceptAttention, weighted_concepts
 from recbole_mirec.nn.objective import triplet_loss, weight_matrices
+from recbole_mirec.nn.settings import Modality
 from recbole_mirec.nn.towers import MLP
 
 PAIRS_AT_ONCE = 8192
+CONCEPTS = "concepts"
 
 
 class ConceptInputs(AccountFeatures):
-    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings."""
+    """Histories and concepts of both sides: unit rows of content, and rows of node embeddings.
+
+    An account's concepts, at most `n_concepts`, are its attributes that the fewest training
+    accounts have; embeddings and counts are part of what was fitted.
+    """
 
     vectors: Tensor
+    counts: Tensor
+    known: Tensor
 
     def __init__(self, config: Any, dataset: Any, model: str):
-        tables = content_tables(dataset, model)
-        if not dataset.accounts.attribute_names:
+        tables, accounts = content_tables(dataset, model), dataset.accounts
+        if not accounts.attribute_names:
             columns = [schema.account_field(side, schema.ATTRIBUTES) for side in schema.SIDES]
             raise UsageError(
                 f"{model} needs attribute lists of both sides, which are its concepts: fill the "
                 f"columns {' and '.join(columns)}. A precomputed attribute_vector does not do."
             )
-        super().__init__(tables)
-        self.n_history = sum(self.widths.values())
-        arrays = account_concepts(dataset.accounts, dataset.pairs[schema.TRAIN], config)
-        for name, values in arrays.items():
-            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+        pairs = dataset.pairs[schema.TRAIN]
+        vectors, known = node_vectors(accounts, pairs, config)
+        counts = attribute_counts(accounts, pairs)
+        both = {}
+        for side, table in tables.items():
+            incidence = accounts.sides[side].attributes
+            ids, mask = rarest_attributes(incidence, counts, known, config["n_concepts"])
+            concepts = Modality(torch.from_numpy(ids), torch.from_numpy(mask))
+            both[side] = unit_content(table) | {CONCEPTS: concepts}
+        super().__init__(both)
+        self.content = tuple(name for name in self.names[schema.BRAND] if name != CONCEPTS)
+        self.n_history = sum(self.widths[name] for name in self.content)
+        self.n_concepts = config["n_concepts"]
+        for name, values in (("vectors", vectors), ("counts", counts), ("known", known)):
+            self.register_buffer(name, torch.from_numpy(values))
 
-    def histories(self, side: schema.Side, ids: Tensor) -> Tensor:
+    def described(self, table: Table) -> Table:
+        """Any accounts, of raw features, as `take` gives those of the data set."""
+        if CONCEPTS in table:
+            return table
+        rows, has = table[schema.ATTRIBUTES]
+        incidence = sparse.csr_array(torch.where(has[:, None], rows, 0.0).cpu().numpy())
+        counts, known = self.counts.cpu().numpy(), self.known.cpu().numpy()
+        found = rarest_attributes(incidence, counts, known, self.n_concepts)
+        ids, mask = (torch.from_numpy(array).to(self.vectors.device) for array in found)
+        content = {name: both for name, both in table.items() if name in (*CONTENT, *TEXTS)}
+        return unit_content(content) | {CONCEPTS: Modality(ids, mask)}
+
+    def histories(self, table: Table) -> Tensor:
         """Pooled posts of accounts, each modality of length 1: float32 (account, dimension)."""
-        return torch.cat([rows for rows, _ in self.take(side, ids).values()], dim=1)
+        return torch.cat([table[name].rows for name in self.content], dim=1)
 
-    def concepts(self, side: schema.Side, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def concepts(self, table: Table) -> tuple[Tensor, Tensor, Tensor]:
         """Accounts' concepts (account, place): rows of `vectors`, the vectors, who has one."""
-        rows, mask = (self.get_buffer(f"{side}_{name}")[ids] for name in ("ids", "mask"))
+        rows, mask = table[CONCEPTS]
         return rows, self.vectors[rows], mask
 
-    def correlations(self, brands: Tensor, influencers: Tensor) -> Tensor:
+    def correlations(self, one: Table, other: Table) -> Tensor:
         """Cosine of each modality of pairs' contents: float32 (pair, modality), 0 where missing."""
-        one = self.take(schema.BRAND, brands)
-        other = self.take(schema.INFLUENCER, influencers)
-        return torch.stack([(one[x].rows * other[x].rows).sum(dim=1) for x in one], dim=1)
+        names = self.content
+        return torch.stack([(one[x].rows * other[x].rows).sum(dim=1) for x in names], dim=1)
 
 
 class CAMERA(MirecModel):
@@ -89,7 +128,7 @@ class CAMERA(MirecModel):
             config["tower_dimension"],
             config["tower_dropout"],
         )
-        self.endorsement = AdaptiveScore(len(self.inputs.widths))
+        self.endorsement = AdaptiveScore(len(self.inputs.content))
         numbers = influence_numbers(dataset)
         self.influence = AdaptiveScore(len(numbers)) if numbers else None
         if numbers:
@@ -126,15 +165,18 @@ class CAMERA(MirecModel):
     ) -> Tensor:
         """Scores of pairs, from the rows of logits that their brands and influencers have."""
         rows = dict(zip(reversed(schema.SIDES), reversed(logit_rows), strict=True))
+        tables = [
+            self.inputs.take(side, ids) for side, ids in zip(schema.SIDES, pairs, strict=True)
+        ]
         vectors = []
-        for side, ids, other in zip(schema.SIDES, pairs, rows, strict=True):
-            concepts, of_concepts, mask = self.inputs.concepts(side, ids)
+        for table, other in zip(tables, rows, strict=True):
+            concepts, of_concepts, mask = self.inputs.concepts(table)
             # index_select: gradients of rows[...] add up in any order under several threads
             looked_at = logits[other].index_select(0, rows[other]).gather(1, concepts)
-            histories = self.inputs.histories(side, ids)
+            histories = self.inputs.histories(table)
             vectors.append(self.network.represent(histories, looked_at, of_concepts, mask))
         scores = (vectors[0] * vectors[1]).sum(dim=1)
-        scores = scores * self.endorsement(self.inputs.correlations(*pairs))
+        scores = scores * self.endorsement(self.inputs.correlations(*tables))
         if self.influence is not None:
             scores = scores * self.influence(self.influence_numbers[pairs[1]])
         return cast(Tensor, scores)
@@ -145,8 +187,8 @@ class CAMERA(MirecModel):
         Both sides go in one call, so that one dropout mask serves them.
         """
         sides = zip(schema.SIDES, (brands, influencers), strict=True)
-        histories = torch.cat([self.inputs.histories(side, ids) for side, ids in sides])
-        logits = self.network.logits(histories, self.inputs.vectors)
+        histories = [self.inputs.histories(self.inputs.take(side, ids)) for side, ids in sides]
+        logits = self.network.logits(torch.cat(histories), self.inputs.vectors)
         return {schema.BRAND: logits[: len(brands)], schema.INFLUENCER: logits[len(brands) :]}
 
 
@@ -172,9 +214,10 @@ class CATR(TwoTowerModel):
             dropout_rate=config["tower_dropout"],
         )
 
-    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Vectors of accounts by internal id: float32 (account, dimension)."""
-        _, vectors, mask = self.inputs.concepts(side, ids)
+    def represent(self, side: schema.Side, table: Table) -> Tensor:
+        """Vectors of accounts: float32 (account, dimension)."""
+        table = self.inputs.described(table)
+        _, vectors, mask = self.inputs.concepts(table)
         mean = weighted_concepts(torch.zeros_like(mask, dtype=torch.float32), vectors, mask)
-        made: Tensor = self.tower(torch.cat([self.inputs.histories(side, ids), mean], dim=1))
+        made: Tensor = self.tower(torch.cat([self.inputs.histories(table), mean], dim=1))
         return made

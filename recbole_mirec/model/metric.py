@@ -1,37 +1,23 @@
-"""Our own method, `variant: mirec`: a learnt metric, a closed-form one, and their corrections."""
+"""Our own method, `variant: mirec`: a learnt metric, precedents by kernel ridge, and hubness."""
 
-import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dataset_convert import schema
-from recbole_mirec.model.base import (
-    ATTRIBUTE,
-    AccountFeatures,
-    Sides,
-    Tables,
-    are_shares,
-    stacked,
-)
-from recbole_mirec.nn.metric import (
-    MetricEncoder,
-    category_log_posterior,
-    centred_product,
-    hubness,
-    principal_axes,
-    standardised_rows,
-)
-from recbole_mirec.nn.objective import multi_positive_softmax
-from recbole_mirec.nn.plda import fit_two_covariance, plda_vectors
-from recbole_mirec.nn.settings import INPUTS, MetricSettings, Modality
+from recbole_mirec.model.base import AccountFeatures, Sides, Table, Tables, are_shares
+from recbole_mirec.nn import closed_form
+from recbole_mirec.nn.fitted import CATEGORY, Fitted, Layout, Static
+from recbole_mirec.nn.metric import MetricEncoder, two_way_softmax
+from recbole_mirec.nn.settings import MetricSettings
 
-_LOGGER = logging.getLogger(__name__)
-# Brands' and influencers' vectors, whose inner products are scores: (account, dimension).
-Pair = tuple[Tensor, Tensor]
+# Captions say more of a brand's taste in influencers than its other features.
+_CAPTION_WEIGHT = 1.5
 
 
 class TrainingPairs(nn.Module):
@@ -39,36 +25,32 @@ class TrainingPairs(nn.Module):
 
     Args:
         pairs: int64 (pair, 2), internal ids.
-        weights: float64 (pair), above 0 on average.
         n_accounts: numbers of internal ids of brands and of influencers, padding included.
     """
 
     pairs: Tensor
-    weights: Tensor
     brands: Tensor
     influencers: Tensor
 
-    def __init__(
-        self,
-        pairs: NDArray[np.int64],
-        weights: NDArray[np.float64],
-        n_accounts: tuple[int, int],
-    ):
+    def __init__(self, pairs: NDArray[np.int64], n_accounts: tuple[int, int]):
         super().__init__()
         self.n_accounts = dict(zip(schema.SIDES, n_accounts, strict=True))
         values = {
             "pairs": torch.from_numpy(pairs),
-            "weights": torch.from_numpy(weights).float(),
             "brands": torch.from_numpy(np.unique(pairs[:, 0])),
             "influencers": torch.from_numpy(np.unique(pairs[:, 1])),
         }
         for name, tensor in values.items():
             self.register_buffer(name, tensor, persistent=False)
 
-    def is_training(self, side: schema.Side) -> Tensor:
-        """True at internal ids with a training collaboration: bool (account)."""
-        ids = self.brands if side == schema.BRAND else self.influencers
-        return torch.isin(torch.arange(self.n_accounts[side], device=ids.device), ids)
+    def ids(self, side: schema.Side) -> NDArray[np.int64]:
+        """Internal ids with a training collaboration, ascending."""
+        return (self.brands if side == schema.BRAND else self.influencers).cpu().numpy()
+
+    def places(self) -> NDArray[np.int64]:
+        """Pairs as places among the training accounts of either side: int64 (pair, 2)."""
+        columns = zip(map(self.ids, schema.SIDES), self.pairs.cpu().numpy().T, strict=True)
+        return np.column_stack([np.searchsorted(ids, column) for ids, column in columns])
 
     def some_influencers(self, wanted: Tensor, most: int) -> Tensor:
         """Training influencers, sorted: all, or the wanted ones and as many others as drawn.
@@ -83,229 +65,197 @@ class TrainingPairs(nn.Module):
         drawn = torch.randperm(len(others), device=others.device)[: max(most - len(wanted), 0)]
         return torch.cat([wanted, others[drawn]]).sort().values
 
-    def batch_weights(self, brands: Tensor, influencers: Tensor) -> Tensor:
-        """Weights of the pairs that stand in a batch of pairs, 0 for others: float32 (pair)."""
-        width = self.n_accounts[schema.INFLUENCER]
-        keys = self.pairs[:, 0] * width + self.pairs[:, 1]
-        return torch.where(torch.isin(keys, brands * width + influencers), self.weights, 0.0)
+    def matrix(self, brands: Tensor, influencers: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Whether brand and influencer worked together: bool (brand, influencer); ids sorted.
 
-    def matrix(self, brands: Tensor, influencers: Tensor, values: Tensor | None = None) -> Tensor:
-        """Values of pairs, 1 if not told, among zeros: float32 (brand, influencer); ids sorted."""
-        inside = torch.isin(self.pairs[:, 0], brands) & torch.isin(self.pairs[:, 1], influencers)
-        pairs = self.pairs[inside].T.contiguous()
-        matrix = self.weights.new_zeros(len(brands), len(influencers))
-        matrix[torch.searchsorted(brands, pairs[0]), torch.searchsorted(influencers, pairs[1])] = (
-            torch.ones_like(self.weights) if values is None else values
-        )[inside]
+        Of the pairs of a `batch` (pair, 2) alone, where one is given.
+        """
+        pairs = self.pairs if batch is None else batch
+        inside = torch.isin(pairs[:, 0], brands) & torch.isin(pairs[:, 1], influencers)
+        rows, columns = pairs[inside].T.contiguous()
+        matrix = torch.zeros(len(brands), len(influencers), dtype=torch.bool, device=brands.device)
+        matrix[torch.searchsorted(brands, rows), torch.searchsorted(influencers, columns)] = True
         return matrix
 
 
 class MetricMethod(nn.Module):
-    """Account vectors whose inner product, perspective by perspective, is the sum of five scores.
+    """Account vectors whose inner product, part by part, is a sum of named scores.
 
-    The learnt metric of `MetricEncoder`, trained by a softmax over all training influencers; the
-    log likelihood ratio of PLDA, in closed form; the untrained similarity of topics and labels; the
-    log probability that brands of the brand's category choose the influencer; and, subtracted, an
-    influencer's hubness. Each stands in a block of its own within a perspective's vectors, so F
-    stays a sum of inner products and every share is exact. An account without a perspective has
-    zeros there, and the perspective adds 0, which is what an average training influencer gets.
+    The learnt metric of `MetricEncoder`, by perspective, trained by a softmax of brands over all
+    training influencers and of influencers over the brands; the kernel ridge of `fit_precedent`;
+    and, subtracted, an influencer's hubness. Each is an inner product, so every share is exact. An
+    account without a modality adds 0 there, which is what an average training influencer gets.
+    All that is fitted is in buffers and parameters; `Fitted` makes vectors of them.
 
     Args:
         settings: switches and weights.
-        tables: raw features, node embeddings' means as `attribute` among them.
-        perspectives: those in use.
-        pairs: the training collaborations; nothing else is fitted on.
-        brand_category: int64 (account) by internal id of the brand, -1 where unknown.
+        tables: raw features; of brands `category` too, rows of 0 and 1, where there are any.
+        pairs: what is compared: perspective, brand's and influencer's modality.
+        training: the training collaborations; nothing else is fitted on.
+        embeddings: of attributes (attribute, dimension), where attributes are lists.
     """
 
-    score_meaning = "the sum of the perspectives' scores, unbounded; 0 is an average influencer"
+    score_meaning = (
+        "the sum of the perspectives' scores and of its precedents', less hubness; a perspective "
+        "scores 0 for an average influencer"
+    )
+    loss_names = ("softmax",)
 
     def __init__(
         self,
         settings: MetricSettings,
         tables: Tables,
-        perspectives: tuple[str, ...],
-        pairs: TrainingPairs,
-        brand_category: Tensor,
+        pairs: tuple[tuple[str, str, str], ...],
+        training: TrainingPairs,
+        embeddings: NDArray[np.float32] | None,
     ):
         super().__init__()
-        self.settings, self.pairs = settings, pairs
-        self.accounts = AccountFeatures(self._standardised(tables, centred=settings.centring))
-        self.perspectives = {
-            name: tuple(part for part in INPUTS[name] if part in self.accounts.widths)
-            for name in perspectives
+        self.settings, self.training_pairs = settings, training
+        self.accounts = AccountFeatures(tables)
+        self.layout = _layout(settings, tables, pairs)
+        fitted = Fitted({}, self.layout)
+        if embeddings is not None:
+            fitted.set("embeddings", embeddings)
+        arrays = {side: _arrays(table) for side, table in tables.items()}
+        known = {
+            side: np.isin(np.arange(training.n_accounts[side]), training.ids(side))
+            for side in schema.SIDES
         }
-        self.encoder = MetricEncoder(self.accounts.widths, settings)
-        self.loss_names = ["softmax"] + (["peers"] if settings.peer_weight else [])
-        raw = self._standardised(tables, centred=False) if settings.raw_weight else {}
-        for name, parts in self.perspectives.items():
-            brands, influencers = self._joined(name)
-            blocks = [(brands.rows[:, :0], influencers.rows[:, :0])]
-            if settings.plda_weight:
-                blocks += self._plda(name, brands, influencers)
-            if settings.category_weight:
-                blocks.append(self._category(brand_category, brands, influencers))
-            if settings.raw_weight and name != ATTRIBUTE:
-                root = settings.raw_weight**0.5
-                for part in parts:
-                    scaled = (Modality(raw[x][part].rows * root, raw[x][part].mask) for x in raw)
-                    blocks.append(self._about_zero(*scaled))
-            for side, columns in zip(schema.SIDES, zip(*blocks, strict=True), strict=True):
-                block = torch.cat(columns, dim=1)
-                self.register_buffer(f"{side}_{name}_closed_form", block, persistent=False)
+        closed_form.fit_inputs(fitted, arrays, known, settings.input_dimension)
+        static = {side: fitted.static(side, arrays[side]) for side in schema.SIDES}
+        if self.layout.kernels:
+            some = {side: static[side].take(training.ids(side)) for side in schema.SIDES}
+            closed_form.fit_precedent(fitted, some, training.places(), settings)
+            static = {side: fitted.with_precedent(side, static[side]) for side in schema.SIDES}
+        self._static: dict[schema.Side, Static] | None = static
+        for side in schema.SIDES:
+            for name, (rows, _) in static[side].inputs.items():
+                buffer = torch.from_numpy(rows).float()
+                self.register_buffer(f"input {side} {name}", buffer, persistent=False)
+        widths = {space: fitted.arrays[f"axes {space}"].shape[1] for space in _spaces(self.layout)}
+        self.encoder = MetricEncoder(self.layout, widths, settings)
+        self._keep(fitted)
+        self._changed = True
+        self.finish()
 
     def losses(self, brands: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, ...]:
         """The terms of the objective of some pairs, in the order of `loss_names`.
+
+        A set of brands, the pairs', against a set of influencers: the pairs' own and other training
+        influencers, all of them if they are at most `n_negatives`. A batch of all pairs is the
+        full problem.
 
         Args:
             brands: int64 (pair), internal ids; likewise the next two.
             positives: influencers that the brands collaborated with.
             negatives: without effect: every training influencer is one.
         """
-        influencers = self.pairs.some_influencers(positives, self.settings.n_negatives)
+        self._changed = True
         shown = torch.unique(brands)
-        brand_vectors = self._encode(schema.BRAND, shown)
-        influencer_vectors = self._encode(schema.INFLUENCER, influencers)
-        known = self.pairs.matrix(shown, influencers) > 0
-        weights = self.pairs.matrix(shown, influencers, self.pairs.batch_weights(brands, positives))
-        terms = [multi_positive_softmax(brand_vectors @ influencer_vectors.T, known, weights)]
-        if self.settings.peer_weight:
-            shared = self.pairs.matrix(self.pairs.brands, influencers)
-            terms.append(self.settings.peer_weight * peer_loss(influencer_vectors, shared))
-        return tuple(terms)
-
-    def all_vectors(self) -> Sides:
-        """Vectors of all accounts: side -> float32 (account, perspective, dimension).
-
-        Perspectives end in zeros up to the widest.
-        """
-        parts = self.perspectives.values()
-        widths = [sum(self.accounts.widths[name] for name in names) for names in parts]
-        learnt = (
-            torch.split(rows, widths, dim=1)
-            for rows in self.accounts.encoded(self._encode).values()
+        influencers = self.training_pairs.some_influencers(positives, self.settings.n_negatives)
+        of_brands, of_influencers = (
+            self.encoder(side, self._inputs(side, ids))
+            for side, ids in zip(schema.SIDES, (shown, influencers), strict=True)
         )
-        return stacked(
-            [
-                self._corrected(name, *both)
-                for name, *both in zip(self.perspectives, *learnt, strict=True)
-            ]
-        )
+        known = self.training_pairs.matrix(shown, influencers)
+        batch = torch.stack([brands, positives], dim=1)
+        weights = self.training_pairs.matrix(shown, influencers, batch).float()
+        scores = of_brands @ of_influencers.transpose(1, 2)
+        return (two_way_softmax(scores, known, weights, self.settings.column_weight),)
 
-    def _standardised(self, tables: Tables, *, centred: bool) -> Tables:
-        """Every modality's rows made comparable, and reduced where they are wide.
+    def encode(self, side: schema.Side, table: Table) -> list[Tensor]:
+        """Vectors of any accounts: float32 (account, dimension), one tensor a part."""
+        return _tensors(self.fitted().encode(side, _arrays(table)))
 
-        Means and axes are those of training accounts.
-        """
-        made: Tables = {side: {} for side in schema.SIDES}
-        fitted = {side: self.pairs.is_training(side) for side in schema.SIDES}
-        for name, (_, mask) in tables[schema.INFLUENCER].items():
-            square_root = self.settings.square_roots and are_shares(tables, name)
-            rows = {
-                side: standardised_rows(
-                    tables[side][name], fitted[side], square_root=square_root, centred=centred
-                )
-                for side in schema.SIDES
-            }
-            known = rows[schema.INFLUENCER][fitted[schema.INFLUENCER] & mask]
-            axes = principal_axes(known, self.settings.input_dimension)
-            for side in schema.SIDES:
-                made[side][name] = Modality(rows[side] @ axes, tables[side][name].mask)
-        return made
+    def all_vectors(self) -> list[Sides]:
+        """The same of all accounts of the data set, one entry a part."""
+        self.finish()
+        fitted = self.fitted()
+        if self._static is None:
+            tables = {side: _arrays(self.accounts.table(side)) for side in schema.SIDES}
+            self._static = {side: fitted.static(side, tables[side]) for side in schema.SIDES}
+        both = {x: _tensors(fitted.vectors(x, self._static[x])) for x in schema.SIDES}
+        return [
+            dict(zip(schema.SIDES, part, strict=True))
+            for part in zip(*(both[side] for side in schema.SIDES), strict=True)
+        ]
 
-    def _joined(self, perspective: str) -> list[Modality]:
-        """Brands' and influencers' modalities of a perspective side by side; mask: any of them."""
-        found = []
-        for table in map(self.accounts.table, schema.SIDES):
-            parts = (table[part] for part in self.perspectives[perspective])
-            rows, masks = zip(*parts, strict=True)
-            found.append(Modality(torch.cat(rows, dim=1), torch.stack(masks).any(dim=0)))
-        return found
+    def fitted(self) -> Fitted:
+        """What has been fitted and learnt, as arrays."""
+        arrays = {name: buffer.cpu().numpy() for name, buffer in self._kept()}
+        maps = {f"map {name}": of.detach().cpu().numpy() for name, of in self.encoder.maps.items()}
+        scale = self.encoder.scale().detach().cpu().numpy()
+        return Fitted({**arrays, **maps, "scale": scale}, self.layout)
 
-    def _encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Learnt vectors of accounts, perspectives side by side: float32 (account, width)."""
-        vectors = self.encoder(self.accounts.take(side, ids))
-        parts = [part for names in self.perspectives.values() for part in names]
-        return torch.cat([vectors[part] for part in parts], dim=1)
+    def finish(self) -> None:
+        """Fit what follows from the maps, if they have changed since."""
+        if not self._changed or self._static is None:
+            return
+        fitted = self.fitted()
+        ids = {side: self.training_pairs.ids(side) for side in schema.SIDES}
+        some = {side: self._static[side].take(ids[side]) for side in schema.SIDES}
+        closed_form.finish(fitted, some, self.training_pairs.places(), self.settings)
+        self._keep(fitted)
+        self._changed = False
 
-    def _corrected(self, name: str, *learnt: Tensor) -> Sides:
-        """A perspective's vectors: learnt, closed form, and what hubness takes away."""
-        settings = self.settings
-        masks = [some.mask for some in self._joined(name)]
-        brands, influencers = (
-            torch.cat([rows, self.get_buffer(f"{side}_{name}_closed_form")], dim=1)
-            for rows, side in zip(learnt, schema.SIDES, strict=True)
-        )
-        reference, weight = masks[0], 0.5
-        if not settings.csls:
-            reference = reference & self.pairs.is_training(schema.BRAND)
-            weight = settings.hubness_weight
-        lost = weight * hubness(brands[reference], influencers, settings.hubness_neighbours)
-        brands = functional.pad(brands, (0, 1), value=1.0)
-        influencers = torch.cat([influencers, -lost[:, None]], dim=1)
-        both = self._about_zero(*map(Modality, (brands, influencers), masks))
-        return dict(zip(schema.SIDES, both, strict=True))
+    def loaded(self) -> None:
+        """Take what a checkpoint has brought as it is."""
+        self._static, self._changed = None, False
 
-    def _about_zero(self, brands: Modality, influencers: Modality) -> Pair:
-        """Vectors whose products are 0 on average over training influencers, and where missing."""
-        return centred_product(brands, influencers, self.pairs.is_training(schema.INFLUENCER))
+    def _inputs(self, side: schema.Side, ids: Tensor) -> dict[str, Tensor]:
+        names = self.layout.modalities(side)
+        return {name: self.get_buffer(f"input {side} {name}")[ids] for name in names}
 
-    def _plda(self, name: str, brands: Modality, influencers: Modality) -> list[Pair]:
-        """The log likelihood ratio; nothing where there are too few pairs to fit it on."""
-        settings, pairs = self.settings, self.pairs.pairs
-        fitted = influencers.mask & self.pairs.is_training(schema.INFLUENCER)
-        axes = principal_axes(influencers.rows[fitted], settings.plda_dimension)
-        rows = brands.rows @ axes, influencers.rows @ axes
-        both = brands.mask[pairs[:, 0]] & influencers.mask[pairs[:, 1]]
-        try:
-            model = fit_two_covariance(
-                *rows,
-                pairs[both],
-                shrinkage=settings.plda_shrinkage,
-                cross_share=settings.plda_cross_share,
-            )
-        except ValueError as error:
-            _LOGGER.info("Perspective %s: PLDA is left out. %s", name, error)
-            return []
-        both_rows = plda_vectors(model, *rows)
-        return [_weighted(settings.plda_weight, both_rows, brands.mask, influencers.mask)]
+    def _kept(self) -> list[tuple[str, Tensor]]:
+        left_out = self._non_persistent_buffers_set
+        return [
+            (name, x) for name, x in self._buffers.items() if name not in left_out and x is not None
+        ]
 
-    def _category(self, of_brand: Tensor, brands: Modality, influencers: Modality) -> Pair:
-        """The log probability that a brand of each category chooses an influencer."""
-        pairs, settings = self.pairs.pairs, self.settings
-        categories = of_brand[pairs[:, 0]]
-        known = (categories >= 0) & influencers.mask[pairs[:, 1]]
-        n_categories = max(int(of_brand.max()) + 1, 0)
-        posterior = category_log_posterior(
-            influencers.rows,
-            pairs[known, 1],
-            categories[known],
-            n_categories,
-            inverse_penalty=settings.category_inverse_penalty,
-        )
-        one_hot = (of_brand[:, None] == torch.arange(n_categories)).to(posterior)
-        both = one_hot, posterior
-        return _weighted(settings.category_weight, both, brands.mask, influencers.mask)
+    def _keep(self, fitted: Fitted) -> None:
+        """Arrays into buffers, which checkpoints hold; but for the encoder's parameters."""
+        device = self.encoder.log_scale.device
+        for name, array in fitted.arrays.items():
+            if name != "scale" and not name.startswith("map "):
+                self.register_buffer(name, torch.from_numpy(array).float().to(device))
 
 
-def _weighted(weight: float, vectors: Pair, *masks: Tensor) -> Pair:
-    """Vectors times the root of a weight; zeros where the perspective is missing."""
-    both = zip(masks, vectors, strict=True)
-    brands, influencers = (torch.where(x[:, None], rows * weight**0.5, 0.0) for x, rows in both)
-    return brands, influencers
+def _layout(
+    settings: MetricSettings, tables: Tables, pairs: tuple[tuple[str, str, str], ...]
+) -> Layout:
+    modalities = dict.fromkeys(name for _, *both in pairs for name in both)
+    texts = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
+    kernels: dict[str, dict[str, float]] = {}
+    if settings.precedent:
+        for place, side in enumerate(schema.SIDES, start=1):
+            kernels[side] = dict.fromkeys((pair[place] for pair in pairs), 1.0)
+        brand = kernels[schema.BRAND]
+        brand |= {schema.CONTENT_TEXT: _CAPTION_WEIGHT} if schema.CONTENT_TEXT in brand else {}
+        brand |= {CATEGORY: 1.0} if CATEGORY in tables[schema.BRAND] else {}
+    return Layout(
+        pairs=pairs,
+        # captions and biographies are sentences of one model, and comparable
+        spaces={name: "text" if name in texts else name for name in modalities},
+        rooted=tuple(name for name in modalities if are_shares(tables, name)),
+        kernels=kernels,
+        hubness=settings.hubness_weight,
+        neighbours=settings.hubness_neighbours,
+    )
 
 
-def peer_loss(vectors: Tensor, shared: Tensor) -> Tensor:
-    """Softmax loss in which every influencer looks for those that share a brand with it.
+def _spaces(layout: Layout) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(layout.spaces.values()))
 
-    Args:
-        vectors: (influencer, dimension).
-        shared: (brand, influencer), 1 where they collaborated.
-    """
-    peers = shared.T @ shared > 0
-    peers.fill_diagonal_(False)
-    weights = peers / peers.sum(dim=1, keepdim=True).clamp(min=1)
-    scores = (vectors @ vectors.T).clone()
-    # itself is no negative: far below all others
-    scores.fill_diagonal_(-1e4)
-    return multi_positive_softmax(scores, peers, weights)
+
+def _arrays(table: Table) -> Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]:
+    return {name: (rows.cpu().numpy(), mask.cpu().numpy()) for name, (rows, mask) in table.items()}
+
+
+def _tensors(parts: Mapping[str, NDArray[np.float64]]) -> list[Tensor]:
+    return [torch.from_numpy(rows).float() for rows in parts.values()]
+
+
+def described(layout: Layout) -> dict[str, Any]:
+    """A layout as a checkpoint holds it: plain values."""
+    plain = asdict(layout)
+    return plain | {"pairs": [list(pair) for pair in layout.pairs], "rooted": list(layout.rooted)}

@@ -13,11 +13,12 @@ from recbole_mirec.data.accounts import competence_buckets, training_competence
 from recbole_mirec.model.base import (
     CONTENT,
     AccountFeatures,
-    Sides,
     Table,
     VectorModel,
     content_tables,
+    one_text,
     perspective_tables,
+    unit_content,
 )
 from recbole_mirec.nn.objective import (
     draw_from_buckets,
@@ -30,29 +31,33 @@ from recbole_mirec.nn.towers import MLP, Fusion
 
 
 class TwoTowerModel(VectorModel):
-    """Trained on triplets; a subclass sets `inputs` and gives `encode`, or a loss of its own."""
+    """Trained on triplets; a subclass sets `inputs` and gives `represent`."""
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         # None where there is a loss of its own
         self.margin = config["triplet_margin"]
 
-    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Vectors of accounts by internal id: float32 (account, dimension)."""
+    def represent(self, side: schema.Side, table: Table) -> Tensor:
+        """Vectors of accounts: float32 (account, dimension)."""
         raise NotImplementedError
 
-    def compute_vectors(self) -> Sides:
-        """Vectors of all accounts; those of padding mean nothing."""
-        return {side: rows.unsqueeze(1) for side, rows in self.inputs.encoded(self.encode).items()}
+    def encode(self, side: schema.Side, table: Table) -> Tensor:
+        """As of any model, one place for all perspectives."""
+        return self.represent(side, table).unsqueeze(1)
+
+    def vectors(self, side: schema.Side, ids: Tensor) -> Tensor:
+        """Vectors of accounts of the data set by internal id, with gradient."""
+        return self.represent(side, self.inputs.take(side, ids))
 
     def pair_scores(self, interaction: Any) -> tuple[Tensor, Tensor]:
         """Scores of a training batch's positives and of its negatives: float32 (pair), with grad.
 
         Both are encoded in one call, so that one dropout mask serves them.
         """
-        brands = self.encode(schema.BRAND, interaction[self.USER_ID])
+        brands = self.vectors(schema.BRAND, interaction[self.USER_ID])
         both = torch.cat([interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]])
-        positives, negatives = self.encode(schema.INFLUENCER, both).chunk(2)
+        positives, negatives = self.vectors(schema.INFLUENCER, both).chunk(2)
         return (brands * positives).sum(dim=1), (brands * negatives).sum(dim=1)
 
     def calculate_loss(self, interaction: Any) -> Tensor:
@@ -60,15 +65,14 @@ class TwoTowerModel(VectorModel):
         return triplet_loss(*self.pair_scores(interaction), self.margin, "mean_active")
 
 
-INPUTS = "inputs"
 _READINGS: dict[str, CrossEntropy] = {"bpr": "softmax_pair", "logistic": "softplus"}
 
 
 class ContentTwoTower(TwoTowerModel):
     """Inner product of an MLP's output for the brand and for the influencer.
 
-    It reads what MIRec reads, topics, visual semantics, audience and attributes, each scaled to
-    length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
+    It reads what MIRec reads, topics, visual semantics, text, audience and attributes, each scaled
+    to length 1, with a 0/1 mark of what is missing. It has no fusion, co-attention, triplets or
     attribute graph: attributes enter as 0/1 rows over the shared vocabulary, or as the
     precomputed vector. Loss `bpr` is minus the log-sigmoid of the positive's lead over its
     negative, `logistic` the logistic regression of positives against negatives.
@@ -77,24 +81,23 @@ class ContentTwoTower(TwoTowerModel):
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
         accounts = self.choose_perspectives(config, dataset)
-        rows = perspective_tables(accounts, self.perspectives)
-        self.inputs = AccountFeatures({side: _joined(rows[side]) for side in schema.SIDES})
+        self.inputs = AccountFeatures(perspective_tables(accounts, self.perspectives))
         self.loss = config["loss"]
         shared = bool(config["shared_towers"])
         self.tower_of = {side: "account" if shared else side for side in schema.SIDES}
         self.towers = nn.ModuleDict()
         for name in dict.fromkeys(self.tower_of.values()):
             self.towers[name] = MLP(
-                self.inputs.widths[INPUTS],
+                _joined(self.inputs.table(schema.BRAND)).shape[1],
                 config["tower_hidden"],
                 config["tower_dimension"],
                 dropout="first_activations",
                 dropout_rate=config["tower_dropout"],
             )
 
-    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Vectors of accounts by internal id: float32 (account, dimension)."""
-        vectors: Tensor = self.towers[self.tower_of[side]](self.inputs.take(side, ids)[INPUTS].rows)
+    def represent(self, side: schema.Side, table: Table) -> Tensor:
+        """Vectors of accounts: float32 (account, dimension)."""
+        vectors: Tensor = self.towers[self.tower_of[side]](_joined(table))
         return vectors
 
     def calculate_loss(self, interaction: Any) -> Tensor:
@@ -102,11 +105,14 @@ class ContentTwoTower(TwoTowerModel):
         return pair_cross_entropy(*self.pair_scores(interaction), _READINGS[self.loss])
 
 
-def _joined(table: Table) -> Table:
-    """All modalities of an account as one row, with 0/1 marks of those that it has; mask: any."""
-    masks = torch.stack([mask for _, mask in table.values()], dim=1)
-    rows = [functional.normalize(features) for features, _ in table.values()]
-    return {INPUTS: Modality(torch.cat([*rows, masks.float()], dim=1), masks.any(dim=1))}
+def _joined(table: Table) -> Tensor:
+    """All modalities of accounts as one row, with 0/1 marks of those that they have."""
+    units = [
+        (functional.normalize(torch.where(mask[:, None], rows, 0.0)), mask[:, None].float())
+        for rows, mask in one_text(table).values()
+    ]
+    rows, marks = zip(*units, strict=True)
+    return torch.cat([*rows, *marks], dim=1)
 
 
 class HPTR(TwoTowerModel):
@@ -122,37 +128,39 @@ class HPTR(TwoTowerModel):
 
     score_meaning = "the mean of the elementwise product of two account vectors, unbounded"
     figure_notes = (
-        "HPTR reads topics and visual semantics of content; it has no use for audience and "
+        "HPTR reads topics, visual semantics and text of content; it has no use for audience and "
         "attributes.",
     )
 
     def __init__(self, config: Any, dataset: Any):
         super().__init__(config, dataset)
-        tables = content_tables(dataset, type(self).__name__)
-        for name in CONTENT:
-            if name not in tables[schema.BRAND]:
+        self.inputs = AccountFeatures(content_tables(dataset, type(self).__name__))
+        rows = unit_content(self.inputs.table(schema.BRAND))
+        for name in CONTENT[:2]:
+            if name not in rows:
                 self.logger.info(f"Without {name}, which the data set lacks on one side or both.")
-        # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
-        # 0.1, which would drown them.
-        for table in tables.values():
-            for name, (rows, mask) in table.items():
-                table[name] = Modality(rows * rows.shape[1] ** 0.5, mask)
-        self.inputs = AccountFeatures(tables)
-        hidden = dict(zip(CONTENT, (config["topic_tower"], config["visual_tower"]), strict=True))
+        topics, visual = config["topic_tower"], config["visual_tower"]
+        hidden = dict(zip(CONTENT, (topics, visual, topics), strict=True))
         self.dimension, rate = config["tower_dimension"], config["tower_dropout"]
         self.towers = nn.ModuleDict()
         for side in schema.SIDES:
             self.towers[side] = Fusion(
                 {
-                    name: MLP(width, hidden[name], self.dimension, dropout_rate=rate)
-                    for name, width in self.inputs.widths.items()
+                    name: MLP(some.shape[1], hidden[name], self.dimension, dropout_rate=rate)
+                    for name, (some, _) in rows.items()
                 }
             )
 
-    def encode(self, side: schema.Side, ids: Tensor) -> Tensor:
-        """Vectors of accounts by internal id: float32 (account, dimension)."""
+    def represent(self, side: schema.Side, table: Table) -> Tensor:
+        """Vectors of accounts: float32 (account, dimension)."""
+        # Rows of mean square 1: shares of topics and labels are small beside first biases of up to
+        # 0.1, which would drown them.
+        scaled = {
+            name: Modality(rows * rows.shape[1] ** 0.5, mask)
+            for name, (rows, mask) in unit_content(table).items()
+        }
+        fused: Modality = self.towers[side](scaled)
         # The root on both sides makes the inner product the mean of the elementwise product.
-        fused: Modality = self.towers[side](self.inputs.take(side, ids))
         vectors: Tensor = fused.rows / self.dimension**0.5
         return vectors
 
@@ -174,7 +182,7 @@ class MIR(HPTR):
     """
 
     figure_notes = (
-        "MIR reads topics and visual semantics of content; it has no use for audience and "
+        "MIR reads topics, visual semantics and text of content; it has no use for audience and "
         "attributes.",
     )
 
@@ -213,8 +221,8 @@ class MIR(HPTR):
         mask = torch.cat([filled, torch.ones_like(negatives, dtype=torch.bool)], dim=1)
         chosen, rows = torch.unique(influencers, return_inverse=True)
         # index_select: the gradient of vectors[rows] adds up in any order under several threads.
-        vectors = self.encode(schema.INFLUENCER, chosen).index_select(0, rows.reshape(-1))
-        brand_vectors = self.encode(schema.BRAND, brands).unsqueeze(1)
+        vectors = self.vectors(schema.INFLUENCER, chosen).index_select(0, rows.reshape(-1))
+        brand_vectors = self.vectors(schema.BRAND, brands).unsqueeze(1)
         scores = (brand_vectors * vectors.reshape(*rows.shape, -1)).sum(dim=2)
         return list_cross_entropy(scores, self.labels.expand_as(scores), mask)
 

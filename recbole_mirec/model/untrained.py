@@ -10,20 +10,20 @@ from torch.nn import functional
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.data.accounts import influence_numbers
+from recbole_mirec.data.accounts import compared, influence_numbers
 from recbole_mirec.model.base import (
-    ATTRIBUTE,
+    AccountFeatures,
     MirecModel,
-    Sides,
     Table,
     Tables,
     VectorModel,
     are_shares,
+    one_text,
     perspective_tables,
     require_accounts,
     stacked,
 )
-from recbole_mirec.nn.metric import product_deviation, standardise_product, standardised_rows
+from recbole_mirec.nn.metric import product_deviation, product_statistics
 from recbole_mirec.nn.settings import Modality
 
 
@@ -119,6 +119,7 @@ class MIV(ScoreTable):
 
 
 HELLINGER = "hellinger"
+_CENTRED = (schema.ATTRIBUTES, schema.ATTRIBUTE_VECTOR, *schema.TEXT_MODALITIES)
 _MEANINGS = {
     "cosine": "the sum of the perspectives' cosines, each from -1 to 1",
     HELLINGER: "the sum of the perspectives' similarities as z-scores, 0 an average pair",
@@ -131,11 +132,11 @@ class Cosine(Untrained, VectorModel):
     Two combinations, each one inner product a perspective:
 
     - `hellinger`: modalities without negative entries (topics, labels) are compared by the inner
-      product of their square roots, embeddings by their cosine, attributes by the cosine of
-      their vectors less the mean of the training accounts. Every modality's similarities become
-      z-scores, are summed within the perspective, and the sums scaled to deviation 1. The
-      constants come from training brands with training influencers. What either account lacks
-      adds 0, the mean.
+      product of their square roots, embeddings by their cosine, attributes and sentence vectors by
+      the cosine of their vectors less the mean of the training accounts; captions are compared with
+      biographies, too. Every pair of modalities has its similarities as z-scores, summed within the
+      perspective, and the sums scaled to deviation 1. The constants come from training brands with
+      training influencers. What either account lacks adds 0, the mean.
     - `cosine`: the cosine of a perspective's features as they are, its modalities each scaled to
       length 1 and concatenated. A missing modality is left out, a missing perspective adds 0.
 
@@ -148,52 +149,87 @@ class Cosine(Untrained, VectorModel):
         super().__init__(config, dataset)
         accounts = self.choose_perspectives(config, dataset)
         self.score_meaning = _MEANINGS[config["combination"]]
+        tables = perspective_tables(accounts, self.perspectives)
+        self.inputs = AccountFeatures(tables)
+        self.pairs = compared(accounts, self.perspectives)
+        self.rooted = {name for name in self.inputs.widths if are_shares(tables, name)}
+        self.is_hellinger = config["combination"] == HELLINGER
+        if self.is_hellinger:
+            self._fit(tables, dataset.pairs[schema.TRAIN])
+
+    def encode(self, side: schema.Side, table: Table) -> Tensor:
+        """As of any model, one place a perspective; narrower ones end in zeros."""
         blocks = []
-        for name in self.perspectives:
-            tables = perspective_tables(accounts, (name,))
-            if config["combination"] == HELLINGER:
-                blocks.append(self._standardised(tables, dataset.pairs[schema.TRAIN]))
+        for perspective in self.perspectives:
+            pairs = [pair for pair in self.pairs if pair[0] == perspective]
+            if self.is_hellinger:
+                rows = [self._standardised(side, pair, table) for pair in pairs]
+                blocks.append({side: torch.cat(rows, dim=1)})
             else:
-                blocks.append({side: _concatenated(tables[side]) for side in schema.SIDES})
-        for side, vectors in stacked(blocks).items():
-            self.register_buffer(f"{side}_vectors", vectors, persistent=False)
+                own = dict.fromkeys(pair[1 + schema.SIDES.index(side)] for pair in pairs)
+                some = one_text({name: table[name] for name in own})
+                units = [
+                    torch.where(m[:, None], functional.normalize(x), 0.0) for x, m in some.values()
+                ]
+                blocks.append({side: functional.normalize(torch.cat(units, dim=1))})
+        return stacked(blocks)[side]
 
-    def account_vectors(self) -> Sides:
-        """As of other models; those of padding are zeros, and narrower perspectives end in them."""
-        return {side: self.get_buffer(f"{side}_vectors") for side in schema.SIDES}
+    def _standardised(self, side: schema.Side, pair: tuple[str, str, str], table: Table) -> Tensor:
+        """Vectors of one pair of modalities whose products are z-scores over the perspective's."""
+        unit, mask = self._unit(side, pair[1 + schema.SIDES.index(side)], table)
+        key = " ".join(pair)
+        if side == schema.BRAND:
+            deviation = self.get_buffer(f"{key} deviation") * self.get_buffer(
+                f"{pair[0]} deviation"
+            )
+            shift = self.get_buffer(f"{key} mean").expand(len(unit), 1)
+            rows = torch.cat([unit, -shift], dim=1) / deviation
+        else:
+            rows = torch.cat([unit, unit.new_ones(len(unit), 1)], dim=1)
+        return torch.where(mask[:, None], rows, 0.0)
 
-    def _standardised(self, tables: Tables, pairs: "np.ndarray[Any, Any]") -> Sides:
-        """Vectors of one perspective whose inner products are sums of z-scores of deviation 1."""
-        fitted = [
-            torch.isin(torch.arange(n_accounts), torch.from_numpy(pairs[:, column]))
-            for column, n_accounts in enumerate((self.n_users, self.n_items))
-        ]
-        in_common = torch.zeros(self.n_users, self.n_items, dtype=torch.bool)
-        blocks = []
-        for name in tables[schema.BRAND]:
-            shares, centred = are_shares(tables, name), name == ATTRIBUTE
-            if not shares and not centred:
-                self.logger.info(
-                    f"{name} has negative values, so it is compared by its cosine and not by "
-                    f"Hellinger similarity."
-                )
-            sides = []
-            for side, known in zip(schema.SIDES, fitted, strict=True):
-                table = tables[side][name]
-                rows = standardised_rows(table, known, square_root=shares, centred=centred)
-                sides.append(Modality(rows, table.mask))
-            in_common |= sides[0].mask.unsqueeze(1) & sides[1].mask
-            blocks.append(standardise_product(sides[0], sides[1], *fitted))
-        brands, influencers = (torch.cat(rows, dim=1) for rows in zip(*blocks, strict=True))
-        counted = fitted[0].unsqueeze(1) & fitted[1] & in_common
-        deviation = product_deviation((brands @ influencers.T)[counted])
-        return {schema.BRAND: brands / deviation, schema.INFLUENCER: influencers}
+    def _unit(self, side: schema.Side, name: str, table: Table) -> Modality:
+        rows, mask = table[name]
+        mean = self.get_buffer(f"{side} {name} mean") if name in _CENTRED else 0.0
+        known = torch.where(mask[:, None], rows, 0.0)
+        known = known.sqrt() if name in self.rooted else known
+        return Modality(functional.normalize(torch.where(mask[:, None], known - mean, 0.0)), mask)
 
-
-def _concatenated(table: Table) -> Tensor:
-    """Unit rows (account, dimension) of one perspective; zero rows where it is missing."""
-    units = [functional.normalize(rows) for rows, _ in table.values()]
-    return functional.normalize(torch.cat(units, dim=1))
+    def _fit(self, tables: Tables, pairs: "np.ndarray[Any, Any]") -> None:
+        """The training accounts' means, and each pair's and perspective's mean and deviation."""
+        fitted = {}
+        for side, ids in zip(schema.SIDES, pairs.T, strict=True):
+            n_accounts = len(next(iter(tables[side].values())).mask)
+            fitted[side] = torch.isin(torch.arange(n_accounts), torch.from_numpy(ids))
+            for name, (rows, mask) in tables[side].items():
+                if name in _CENTRED:
+                    known = rows[mask & fitted[side]]
+                    mean = known.sum(dim=0) / max(len(known), 1)
+                    self.register_buffer(f"{side} {name} mean", mean)
+                elif name not in self.rooted and side == schema.BRAND:
+                    self.logger.info(
+                        f"{name} has negative values, so it is compared by its cosine and not by "
+                        f"Hellinger similarity."
+                    )
+        for perspective in self.perspectives:
+            self.register_buffer(f"{perspective} deviation", torch.ones(()))
+            some, in_common = [pair for pair in self.pairs if pair[0] == perspective], []
+            for pair in some:
+                units = [
+                    self._unit(x, n, tables[x]) for x, n in zip(schema.SIDES, pair[1:], strict=True)
+                ]
+                mean, deviation = product_statistics(units[0], units[1], *fitted.values())
+                self.register_buffer(f"{' '.join(pair)} mean", mean)
+                self.register_buffer(f"{' '.join(pair)} deviation", deviation)
+                in_common.append(units[0].mask.unsqueeze(1) & units[1].mask)
+            brands, influencers = (
+                torch.cat([self._standardised(side, pair, tables[side]) for pair in some], dim=1)
+                for side in schema.SIDES
+            )
+            counted = fitted[schema.BRAND].unsqueeze(1) & fitted[schema.INFLUENCER]
+            counted = counted & torch.stack(in_common).any(dim=0)
+            deviation = product_deviation((brands @ influencers.T)[counted])
+            self.register_buffer(f"{perspective} deviation", deviation)
 
 
 class CategoryOracle(ScoreTable):

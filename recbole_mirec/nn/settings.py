@@ -107,26 +107,21 @@ class NetworkSettings(Settings):
 class MetricSettings(Settings):
     """What `variant: mirec` is made of; docs/experiments.md says what each part is worth."""
 
-    square_roots: Switch
-    centring: Switch
     input_dimension: Count
-    tower: Literal["linear", "mlp"]  # see `MetricEncoder`, as of the next three
-    identity_path: Switch
-    modality_dropout: DropShare
     temperature: AboveZero
+    modality_dropout: DropShare
+    column_weight: Share
     n_negatives: Count
-    competence_power: Weight
-    peer_weight: Weight
-    plda_weight: Weight
-    plda_dimension: Count
-    plda_shrinkage: Share  # see `fit_two_covariance`, as of the next
-    plda_cross_share: Share
-    raw_weight: Weight
-    category_weight: Weight
-    category_inverse_penalty: AboveZero
+    seeds: Annotated[Count, Field(le=16)]
+    precedent: Switch
+    precedent_weight: Weight
+    brand_kernel_width: AboveZero  # see `fit_precedent`, as of the next four
+    influencer_kernel_width: AboveZero
+    brand_ridge: AboveZero
+    influencer_ridge: Annotated[Weight, Field(ge=1e-6)]
+    landmarks: Count
     hubness_weight: Weight
     hubness_neighbours: Count
-    csls: Switch
 
 
 # MIRec's methods: `variant` says which.
