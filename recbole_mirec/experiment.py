@@ -41,6 +41,8 @@ from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
 # RecBole's word for no account.
 PADDING = "[PAD]"
+# The folder, in a run's, of the model trained again on training and validation brands.
+REFIT = "refit"
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -74,11 +76,12 @@ def prepare(
     run_folder: Path | None = None,
     closed_parts: Collection[str] = (),
     log_file: Path | None = None,
+    refitting: bool = False,
 ) -> Experiment:
     """Make everything an experiment needs, without training; arguments are `run_experiment`'s.
 
     It goes to `run_folder`, or to a new one. Nothing may evaluate on the `closed_parts` of the
-    split.
+    split. For `refitting`, brands of validation are training brands.
 
     Raises:
         UsageError: anything the user can mend; nothing is left on disk then.
@@ -87,11 +90,17 @@ def prepare(
     require_packages(config["model"])
     if config["torch_threads"]:
         torch.set_num_threads(config["torch_threads"])
-    init_seed(config["seed"], config["reproducibility"])
     runs.start_logging(config["model"], config["dataset"], str(config["state"]), only_file=log_file)
     getLogger("gensim").setLevel(WARNING)
+    return _made(config, run_folder, closed_parts, refitting=refitting)
+
+
+def _made(
+    config: MirecConfig, run_folder: Path | None, closed_parts: Collection[str], *, refitting: bool
+) -> Experiment:
+    init_seed(config["seed"], config["reproducibility"])
     with _in_memory():
-        dataset, train_dataset = open_data(config, closed_parts=closed_parts)
+        dataset, train_dataset = open_data(config, closed_parts=closed_parts, refitting=refitting)
         train_data = training_loader(config, train_dataset)
         # Again, so that the first parameters do not depend on what loading the data drew.
         init_seed(config["seed"], config["reproducibility"])
@@ -112,16 +121,20 @@ def prepare(
 
 
 def open_data(
-    config: MirecConfig, *, closed_parts: Collection[str] = (), needed: Collection[str] = ()
+    config: MirecConfig,
+    *,
+    closed_parts: Collection[str] = (),
+    needed: Collection[str] = (),
+    refitting: bool = False,
 ) -> tuple[SplitDataset, Any]:
-    """The data set, built, and its training part.
+    """The data set, built, and its training part; for `refitting` with validation's brands.
 
     Raises:
         UsageError: the data cannot be used, have no brands of a `needed` part, or `valid_metric`
             cannot be computed on them.
     """
     dataset = load_dataset(config)
-    dataset.closed_parts = frozenset(closed_parts)
+    dataset.closed_parts, dataset.refitting = frozenset(closed_parts), refitting
     training = training_part(config, dataset)
     if lacking := [PARTS[part] for part in needed if part not in dataset.pairs]:
         raise UsageError(
@@ -276,7 +289,15 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
     if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
         runs.write_resolved_config(folder, config.final_config_dict)
         runs.write_record(folder, record)
-    valid, test = train(experiment), _evaluate(experiment, schema.TEST)
+    valid, tested = train(experiment), experiment
+    notes = []
+    if config["refit"] and valid is not None:
+        tested = refit(experiment)
+        notes.append(
+            f"Figures of the test part are of the model trained again, on training and validation "
+            f"brands, for the {tested.trainer.n_epochs()} epochs that validation had chosen."
+        )
+    test = _evaluate(tested, schema.TEST)
     parts = [part for part in (valid, test) if part is not None]
     for part in parts:
         _write_tables(experiment, part)
@@ -284,7 +305,7 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         "best_epoch": trainer.best_epoch + 1,
         "n_epochs": trainer.n_epochs(),
         "seconds": round(time.perf_counter() - started, 2),
-        "notes": experiment_notes(config, {schema.VALID: valid, schema.TEST: test}),
+        "notes": (*experiment_notes(config, {schema.VALID: valid, schema.TEST: test}), *notes),
     }
     record |= told | {"status": "finished", "history": trainer.history}
     for part in parts:
@@ -299,6 +320,36 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         run_folder=folder,
         valid_metric=config["valid_metric"],
     )
+
+
+def refit(experiment: Experiment) -> Experiment:
+    """Train a model again, on training and validation brands, for as many epochs as were chosen.
+
+    In the folder `refit` of the run, from where it is used; an interrupted one goes on. Nothing of
+    it is chosen, and no test brand takes part.
+    """
+    n_epochs = experiment.trainer.best_epoch + 1
+    config = MirecConfig(config_dict=experiment.config.settings | {"epochs": n_epochs})
+    again = _made(config, experiment.run_folder / REFIT, (), refitting=True)
+    getLogger().info(f"Trained again on training and validation brands, for {n_epochs} epochs.")
+    again.trainer.resume()
+    again.trainer.fit(again.trainer.train_data, show_progress=bool(config["show_progress"]))
+    again.trainer.load_best()
+    return again
+
+
+def open_run(settings: Mapping[str, Any], folder: Path, log_file: Path | None = None) -> Experiment:
+    """A finished run, with the parameters that are to be used: the refitted ones where there are.
+
+    Raises:
+        UsageError: the checkpoint cannot be read, or does not fit the data set.
+    """
+    place = folder / REFIT if (folder / REFIT / BEST).is_file() else folder
+    refitted = place != folder
+    experiment = prepare(settings, run_folder=place, log_file=log_file, refitting=refitted)
+    experiment.trainer.load_best()
+    experiment.model.eval()
+    return experiment
 
 
 def _write_tables(experiment: Experiment, evaluation: Evaluation) -> None:

@@ -151,6 +151,7 @@ _KINDS: tuple[tuple[Any, str], ...] = (
     (Weight, "weight_decay graph_subsample triplet_margin tower_l1"),
     (DropShare, "tower_dropout"),
     (Switch, "drop_last static_negatives shuffle eval_unseen_only show_progress shared_towers"),
+    (Switch, "refit"),
     (Counts, "tower_hidden topic_tower visual_tower concept_tower fusion_tower"),
     (Literal["cosine", "hellinger"], "combination"),
     (Literal["bpr", "logistic"], "loss"),

@@ -16,7 +16,7 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.files import write_csv
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.experiment import Experiment, open_run
 from recbole_mirec.results import (
     data_title,
     format_table,
@@ -66,9 +66,7 @@ def shortlist(run: Run, brand: str, *, top: int) -> Shortlist:
         UsageError: an unknown brand, one that nobody is left for, a checkpoint that does not fit
             the data.
     """
-    experiment = prepare(run.record["settings"], run_folder=run.folder)
-    experiment.trainer.load_best()
-    experiment.model.eval()
+    experiment = open_run(run.record["settings"], run.folder)
     config, dataset = experiment.config, experiment.dataset
     brand_id = _brand_id(dataset, brand)
     pairs = dataset.pairs[schema.TRAIN]

@@ -29,7 +29,7 @@ from dataset_convert import schema
 from dataset_convert.features.labels import SCENE_PREFIX, token_label
 from recbole_mirec.data.attributes import training_graph
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.experiment import Experiment, prepare
+from recbole_mirec.experiment import Experiment, open_run
 from recbole_mirec.results import evaluate_scores, protocol_title
 from recbole_mirec.runs import read_run
 from recbole_mirec.trainer import score_matrix
@@ -64,9 +64,7 @@ def portrait_of(run_folder: Path, label: str) -> dict[str, Any]:
         UsageError: the run cannot be opened.
     """
     run = read_run(run_folder)
-    experiment = prepare(run.record["settings"], run_folder=run.folder, log_file=Path(os.devnull))
-    experiment.trainer.load_best()
-    experiment.model.eval()
+    experiment = open_run(run.record["settings"], run.folder, Path(os.devnull))
     config = experiment.config
     protocol = protocol_title(str(config["protocol"]), config["folds"], config["fold"])
     portrait: dict[str, Any] = {"label": label, "protocol": protocol, "seed": int(config["seed"])}

@@ -142,6 +142,8 @@ class SplitDataset(Dataset):  # type: ignore[misc]
 
     accounts: AccountTables | None = None
     closed_parts: frozenset[str] = frozenset()
+    # whether brands of validation are training brands
+    refitting: bool = False
 
     def _load_data(self, token: str, dataset_path: str) -> None:
         """RecBole's, after a check of the columns; nothing is ever downloaded."""
@@ -179,6 +181,8 @@ class SplitDataset(Dataset):  # type: ignore[misc]
                 f"{n_left_out} of {len(part_of)} interactions stand in no part of the split and "
                 f"are left out."
             )
+        if self.refitting:
+            part_of[part_of == schema.VALID] = schema.TRAIN
         self.pairs: dict[str, NDArray[np.int64]] = {}
         built = []
         for part in schema.PARTS:
