@@ -47,6 +47,11 @@ def _parser() -> CommandParser:
     parser.add_argument("--language", choices=("en", "de"), default="en", help="of the reasons")
     for kind in ("csv", "json", "xlsx"):
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help="write all lists there")
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        help="tell how likely each is a real partner: trains five models, once a run",
+    )
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the bundle there")
     return parser
 
@@ -103,7 +108,7 @@ def _run() -> int:
     from dataset_convert.common.files import naming, write_csv, write_whole
     from recbole_mirec.recommend.recommender import Recommender
 
-    recommender = Recommender.load(options.run or options.bundle)
+    recommender = Recommender.load(options.run or options.bundle, confidence=options.confidence)
     texts, frames = [], []
     for account in _accounts(options, recommender):
         found = recommender.recommend(

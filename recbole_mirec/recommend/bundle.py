@@ -33,6 +33,7 @@ from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import naming
 from recbole_mirec.nn.fitted import CATEGORY, Fitted, Layout, Table
+from recbole_mirec.recommend.confidence import calibrated
 
 if TYPE_CHECKING:
     from recbole_mirec.experiment import Experiment
@@ -70,8 +71,10 @@ class Bundle:
     extractors: Path | None
 
 
-def write_bundle(experiment: "Experiment", folder: Path) -> None:
+def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = False) -> None:
     """Write the bundle of a finished experiment; the folder is whole or as it was.
+
+    With `confidence` five models are trained to calibrate scores; see `calibrated`.
 
     Raises:
         UsageError: the model is none of `variant: mirec`, or the folder holds something else.
@@ -101,8 +104,10 @@ def write_bundle(experiment: "Experiment", folder: Path) -> None:
     }
     accounts = _accounts(dataset, names)
     source = Path(dataset.dataset_path) / "features"
+    about = _about(experiment, method.training_pairs.ids(schema.BRAND), names)
+    about["confidence"] = calibrated(experiment) if confidence else {}
     bundle = Bundle(
-        about=_about(experiment, method.training_pairs.ids(schema.BRAND), names),
+        about=about,
         fitted=method.fitted(),
         vectors=vectors,
         features=tables,

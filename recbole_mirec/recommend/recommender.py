@@ -17,6 +17,7 @@ from dataset_convert.handles import handle as same_handle
 from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Static, Table
 from recbole_mirec.recommend import reasons
 from recbole_mirec.recommend.bundle import BUNDLE, Bundle, read_bundle, save_bundle, write_bundle
+from recbole_mirec.recommend.confidence import chances
 
 # Characters of a brief that are read.
 MOST_TEXT = 2_000
@@ -74,8 +75,10 @@ class Recommender:
         self._facts = bundle.accounts[schema.INFLUENCER]
 
     @classmethod
-    def load(cls, place: str | Path) -> "Recommender":
+    def load(cls, place: str | Path, *, confidence: bool = False) -> "Recommender":
         """Of a bundle, or of a finished run, whose bundle is written at the first use.
+
+        With `confidence` a run's bundle tells chances, for which five models are trained.
 
         Raises:
             UsageError: it is neither, or cannot be used.
@@ -84,13 +87,16 @@ class Recommender:
         if (folder / BUNDLE).is_file():
             return cls(read_bundle(folder))
         own = folder / "bundle"
-        if not (own / BUNDLE).is_file() and (folder / "run.json").is_file():
+        is_run = (folder / "run.json").is_file()
+        there = read_bundle(own).about["confidence"] if (own / BUNDLE).is_file() else None
+        if is_run and (there is None or (confidence and not there)):
             from recbole_mirec.experiment import open_run
             from recbole_mirec.runs import read_run
 
             run = read_run(folder)
-            write_bundle(open_run(run.record["settings"], run.folder), own)
-        return cls(read_bundle(own if (folder / "run.json").is_file() else folder))
+            made = open_run(run.record["settings"], run.folder)
+            write_bundle(made, own, confidence=confidence)
+        return cls(read_bundle(own if is_run else folder))
 
     @property
     def influencers(self) -> list[str]:
@@ -160,6 +166,9 @@ class Recommender:
         ):
             notes.append(f"{tied} candidates share the last score, of whom {shown} are shown")
         frame = self._frame(rows[chosen], shares[chosen])
+        n_brands = self.bundle.about["confidence"].get("n_brands")
+        if n_brands is not None and "chance" not in frame:
+            notes.append(f"no chances are told: {n_brands} brands are too few to calibrate on")
         if with_partners:
             frame["partner"] = partners[rows[chosen]]
         return Recommendation(account, frame, len(rows), tuple(notes))
@@ -182,6 +191,9 @@ class Recommender:
         frame = pd.DataFrame({"rank": np.arange(1, len(rows) + 1)})
         frame[schema.INFLUENCER_ID] = np.array(self.influencers)[rows]
         frame["score"] = shares.sum(axis=1)
+        chance = chances(self.bundle.about["confidence"], shares.sum(axis=1))
+        if chance is not None:
+            frame["chance"] = chance
         for place, part in enumerate(self.parts):
             frame[part] = shares[:, place]
         for name in self._fact_names():
