@@ -204,6 +204,10 @@ class Problems:
             ConversionError: There is no space left on disk.
         """
         problem = Problem(row_was, file, sheet, row, column, shown(str(value)), wanted, kind)
+        self.take(problem, table, is_loss=is_loss)
+
+    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
+        """Notes a problem; other arguments as of `skip`."""
         try:
             self._file.seek(0, os.SEEK_END)
             self._file.write(json.dumps(_cells(problem)).encode() + b"\n")
@@ -212,8 +216,8 @@ class Problems:
                 f"The temporary folder {tempfile.gettempdir()} cannot be written to: "
                 f"{error.strerror}; free some space, or name another one in TMPDIR."
             ) from None
-        table = table or file
-        key = (row_was, table, column, wanted)
+        table = table or problem.file
+        key = (problem.row_was, table, problem.column, problem.wanted)
         self._groups.setdefault(key, Group(table, problem, is_loss)).n += 1
 
     def note(self, file: str, **about: Any) -> None:
