@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import json
 import random
 import shutil
 import subprocess
@@ -119,18 +118,6 @@ def test_tables_become_a_data_set_with_features(ready: Path) -> None:
     assert set(data.splits) == {"new-brand", "known-brand"}
     assert data.splits["new-brand"]["test"]["brand_id"].nunique() == 3
     assert data.manifest["synthetic"] is False
-
-
-def test_names_of_accounts_are_no_topic_words(place: Path) -> None:
-    rewrite(place / "raw" / "posts.csv", "text", lambda text: f"{text} labelhouse3 coast")
-    (place / "convert.yaml").write_text(
-        CONFIG.replace("n_topics: 3", "n_topics: 3, vocabulary: {max_share: 1}")
-    )
-    converted()
-    path = place / "dataset" / "own" / "features" / "content_topics" / "topics.json"
-    words = json.loads(path.read_text())["fitted"]["words"]
-    assert "coast" in words
-    assert "labelhouse3" not in words
 
 
 def test_no_name_no_caption_and_no_address_is_written(ready: Path) -> None:
