@@ -11,6 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Files of few and long tests. They come first, so that processes that share the files (-n 2 --dist
+# loadfile) end together; by themselves those of many tests would come first.
+LONG = (
+    *("test_full_disk", "test_compat", "test_golden", "test_planted", "test_training"),
+    *("test_synthesize", "test_same_content", "test_convert_fuzz", "test_convert_kill"),
+    *("test_pipeline", "test_study", "test_benchmark_runs", "test_ideas", "test_sweep"),
+)
+
 settings.register_profile("mirec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mirec")
 
@@ -46,7 +54,8 @@ def workplace(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield folder
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False
     # A shell that starts the tests in the background leaves them, and all that they start, deaf
     # to interrupts from the keyboard, which some of them are about.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -58,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if "slow" in item.keywords and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="slow: run with --run-slow"))

@@ -84,7 +84,7 @@ def test_what_goes_wrong_is_one_line(
 
 def test_a_broken_data_file_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
     error = AtomicFileError(
-        Path("little.user"), line=3, found="'b1' again", wanted="each once", remedy="Remove one."
+        Path("little.user"), line=3, found="'b1' again", wanted="each once. Remove one."
     )
     assert run_command(raising(error)) == 2
     told = "error: little.user, line 3: found 'b1' again; wanted each once. Remove one.\n"

@@ -1,8 +1,6 @@
 """Material in matrices, converted by the command a person types."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -333,12 +331,12 @@ def test_list_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"feature-arrays", "matrices", "synthetic", "tables"} <= listed
 
 
-def test_command_makes_a_synthetic_data_set(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dataset_convert", "--source", "synthetic"]
-    done = subprocess.run(
-        [*command, "--name", "mirec-tiny"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "36 brands, 300 influencers, 340 collaborations" in done.stdout
+def test_command_makes_a_synthetic_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--source", "synthetic", "--name", "mirec-tiny", "--output", str(tmp_path / "dataset")]
+    assert main(words) == 0
+    assert "36 brands, 300 influencers, 340 collaborations" in capsys.readouterr().out
     assert len(read_atomic(tmp_path / "dataset" / "mirec-tiny", "mirec-tiny").interactions) == 340
 
 
