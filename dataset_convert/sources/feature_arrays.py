@@ -454,10 +454,10 @@ class _Release:
         settings = self.settings
         columns = getattr(settings.columns, table).model_dump()
         how = How(columns=columns, encoding=settings.encoding, delimiter=settings.delimiter)
-        self.engine.load(table, paths, how, problems, needed=columns, nested=nested)
-        yield from self.engine.rows(
-            f"SELECT file, row, {', '.join(columns)} FROM {table}", "file, row"
-        )
+        for where, row, cells in self.engine.read(
+            paths, how, problems, needed=columns, nested=nested
+        ):
+            yield where, row, *cells
 
     def _names(self, part: str, file: str) -> list[Pair]:
         """The names of a part's positive rows; Instagram's know no difference of letter case."""

@@ -17,7 +17,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from dataset_convert import input_files, loading, workbooks
+from dataset_convert import input_files, workbooks
 from dataset_convert.engine import Engine, How
 from dataset_convert.problems import ConversionError, Problems
 
@@ -30,14 +30,13 @@ TOLD = ["row 4: found '2 cells'", "row 7: found '4 cells'"]
 def load(
     folder: Path, *files: str, columns: dict[str, str] = COLUMNS, **how: Any
 ) -> tuple[list[tuple[Any, ...]], list[str]]:
-    """Rows without the file's name, sorted by it and their number, and what was told."""
+    """Rows without the file's name, and what was told."""
     problems = Problems()
     engine = Engine(folder.resolve(), memory="500MB", threads=2)
     paths = [folder.resolve() / file for file in files]
     given = How(columns=columns, **how)
-    engine.load("found", paths, given, problems, needed={"account"}, nested={"labels"})
-    rows = engine.query("SELECT * EXCLUDE file FROM found ORDER BY file, row, text")
-    return rows, problems.lines(99)
+    found = engine.read(paths, given, problems, needed={"account"}, nested={"labels"})
+    return [(row, *cells) for _, row, cells in found], problems.lines(99)
 
 
 def refusal(folder: Path, file: str, **how: Any) -> str:
@@ -320,16 +319,15 @@ def test_files_that_cannot_be_trusted(
 def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_files, "MAX_LINE", 5_000)
     monkeypatch.setattr(input_files, "MAX_OBJECT", 3_000)
-    monkeypatch.setattr(loading, "MAX_OBJECT", 3_000)
     for module in (input_files, workbooks):
         monkeypatch.setattr(module, "FREE_BYTES", 10_000)
     monkeypatch.setattr(input_files, "_BLOCK", 1_000)
     (tmp_path / "x.csv").write_bytes(b"account,text\na,b" + b"x" * 9_000 + b"\n")
-    assert "a row of more than 5,000 bytes" in refusal(tmp_path, "x.csv")
+    assert "a line of more than 5,000 bytes" in refusal(tmp_path, "x.csv")
     (tmp_path / "x.jsonl").write_text(json.dumps({"account": "x" * 4_000}))
-    assert "row 1: found '4,015 bytes in a line'" in refusal(tmp_path, "x.jsonl")
+    assert "row 1: found 'a line that is longer'" in refusal(tmp_path, "x.jsonl")
     (tmp_path / "x.json").write_text(json.dumps({"account": "x" * 4_000}))
-    assert "row 1: found 'a larger one'; wanted at most" in refusal(tmp_path, "x.json")
+    assert "row 1: found 'a larger one, or none" in refusal(tmp_path, "x.json")
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"account\n" + b"a\n" * 10**6, mtime=0))
     assert "bytes unpacked" in refusal(tmp_path, "x.csv.gz")
     with zipfile.ZipFile(tmp_path / "x.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
