@@ -323,6 +323,8 @@ class _Tables:
         columns = ["file", "row", *mapped]
         places = [columns.index(ours) for ours in ids]
         split = next((columns.index(ours) for ours in ids if self._is_parted(name, ours)), None)
+        note, skip = self.problems.note, self.problems.skip
+        is_told_at_home = self._options(name).from_ is not None
         for file, row, cells in self._cells(name, mapped, self.problems):
             values: list[Any] = [file, row]
             for (ours, is_id, read), cell in zip(readers, cells, strict=True):
@@ -333,12 +335,15 @@ class _Tables:
                     except BadValue as bad:
                         wanted = bad.wanted
                 if is_id and not value:
-                    self._tell_no_id(name, ours, file, row, cell, wanted)
+                    wanted = wanted or A_VALUE + FILLED.format(mapped[ours]) * (ours == "brand")
+                    if not is_told_at_home:
+                        skip(file, row=row, value=cell or "", wanted=wanted, **self._at(name, ours))
                     break
                 if wanted:
-                    self._note(name, ours, cell, wanted + STAYS, file, row)
+                    note(file, row=row, value=cell, wanted=wanted + STAYS, **self._at(name, ours))
                 elif value.__class__ is str and len(value) > MAX_TEXT:
-                    self._note(name, ours, f"{len(value):,} characters", CUT, file, row, OWN)
+                    found, place = f"{len(value):,} characters", self._at(name, ours, OWN)
+                    note(file, row=row, value=found, wanted=CUT, **place)
                     value = value[:MAX_TEXT]
                 # A missing number is NaN.
                 values.append(None if value != value else value)
@@ -346,7 +351,7 @@ class _Tables:
                 values += [cells[i - 2] for i in places]
                 yield from _apart(values, split) if split else (values,)
         for ours, n_odd in self._n_odd.items():
-            self._note(name, ours, f"{n_odd:,} texts in a wrong encoding", AS_WRITTEN)
+            self._note_column(name, ours, f"{n_odd:,} texts in a wrong encoding", AS_WRITTEN)
 
     def _cells(self, name: str, mapped: Mapping[str, str], problems: Problems) -> Iterator[Row]:
         options = self._options(name)
@@ -359,22 +364,6 @@ class _Tables:
             nested={"labels"},
             table=name,
         )
-
-    def _tell_no_id(
-        self, name: str, ours: str, file: str, row: int, cell: str | None, wanted: str
-    ) -> None:
-        """Tells of a row without id, where it is at home."""
-        if not self._options(name).from_:
-            hint = FILLED.format(self._theirs(name, ours)) if ours == "brand" else ""
-            self.problems.skip(
-                file,
-                row=row,
-                column=self._theirs(name, ours),
-                value=cell or "",
-                wanted=wanted or A_VALUE + hint,
-                table=name,
-                kind=_KINDS.get(ours, TEXT),
-            )
 
     def _reader(self, name: str, ours: str, theirs: str) -> Callable[[str], Any]:
         """What a cell of a column means."""
@@ -431,7 +420,7 @@ class _Tables:
                 if words:
                     found = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}, {words}"
                     wanted = "dates of posts or collaborations; option 'dates' may help"
-                    self._note(name, "timestamp", found, wanted)
+                    self._note_column(name, "timestamp", found, wanted)
 
     # --- rows that are left out
 
@@ -493,37 +482,18 @@ class _Tables:
         """Tells of rows of a query that are left out, in the order of files and rows."""
         select = f"SELECT file, row, left({column}_given, 200) AS value, {wanted} AS wanted {rows}"
         for file, row, found, what in self.engine.rows(select, "file, row"):
-            self.problems.skip(
-                file,
-                row=row,
-                column=self._theirs(name, column),
-                value=found,
-                wanted=what,
-                table=name,
-                kind=_KINDS.get(column, TEXT),
-                is_loss=is_loss,
-            )
+            at = self._at(name, column)
+            self.problems.skip(file, row=row, value=found, wanted=what, is_loss=is_loss, **at)
 
-    def _note(
-        self,
-        name: str,
-        ours: str,
-        value: object,
-        wanted: str,
-        file: str = "",
-        row: int | None = None,
-        kind: Kind | None = None,
-    ) -> None:
-        """Notes what is odd about a cell or, without `row`, a whole column."""
-        self.problems.note(
-            file or ", ".join(dict.fromkeys(path.name for path in self.files[name])),
-            row=row,
-            column=self._theirs(name, ours),
-            value=value,
-            wanted=wanted,
-            table=name if file else "",
-            kind=kind or (_KINDS.get(ours, TEXT) if file else OWN),
-        )
+    def _note_column(self, name: str, ours: str, value: str, wanted: str) -> None:
+        found = ", ".join(dict.fromkeys(path.name for path in self.files[name]))
+        at = self._at("", "", OWN) | {"column": self._theirs(name, ours)}
+        self.problems.note(found, row=None, value=value, wanted=wanted, **at)
+
+    def _at(self, name: str, ours: str, kind: Kind | None = None) -> dict[str, Any]:
+        """What problems say of a column."""
+        kind = kind or _KINDS.get(ours, TEXT)
+        return {"table": name, "column": name and self._theirs(name, ours), "kind": kind}
 
     def _options(self, name: str) -> TableOptions:
         return self.settings.tables[name]  # type: ignore[index]

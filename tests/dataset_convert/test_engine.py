@@ -129,18 +129,6 @@ def test_the_header_is_found_below_titles(tmp_path: Path, before: str, shift: in
     assert "a header in row 99" in refusal(tmp_path, "x.csv", header_row=99)
 
 
-def test_row_numbers_of_many_rows(tmp_path: Path) -> None:
-    """Blank lines, cells over lines and short rows anywhere: numbers as csv.reader counts."""
-    kinds = ["k,t,1\n", "\n", 'k,"a\n\n""b",2\n', "short\n", "k,1,2,3\n"]
-    lines = ["account,text,likes\n", *(kinds[i * i % 7 % 5] for i in range(40_000))]
-    (tmp_path / "x.csv").write_text("".join(lines))
-    rows, told = load(tmp_path, "x.csv")
-    good = [number for number, line in enumerate(lines, start=1) if line[:4] in ('k,"a', "k,t,")]
-    assert [row for row, *_ in rows] == good
-    bad = [i for i, line in enumerate(lines, start=1) if line in ("short\n", "k,1,2,3\n")]
-    assert [int(line.split("row ")[1].split(":")[0]) for line in told[:98]] == bad[:98]
-
-
 def test_a_name_twice_is_told_and_the_other_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("account,text,text\na,b,c\n")
     rows, told = load(tmp_path, "x.csv")
