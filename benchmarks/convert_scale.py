@@ -115,7 +115,7 @@ def account_rows(
         role = "brand" if i < n_brands else "influencer"
         biography = " ".join(rng.choice(words, 5))
         category = f"category{category_of[account]}"
-        yield account, role, f"{role} {i}", biography, category, int(rng.integers(5_000, 100_000))
+        yield account, role, f"{account} & co", biography, category, int(rng.integers(5_000, 100_000))
 
 
 def pair_rows(

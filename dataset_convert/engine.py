@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import duckdb
 import pandas as pd
@@ -105,7 +105,13 @@ class Engine:
         engine.store("posts", {"account": "VARCHAR"}, rows)              # any number of rows
         engine.query("SELECT account FROM posts WHERE ...")              # a list of tuples
         for row in engine.rows("SELECT ...", "file, row"): ...           # any number of them
+
+    Attributes:
+        n_threads: Of every database that does not say its own, `n_jobs` of the command; None: as
+            many as there are cores.
     """
+
+    n_threads: ClassVar[int | None] = None
 
     def __init__(
         self, folder: Path, *, memory: str | None = None, threads: int | None = None
@@ -115,7 +121,7 @@ class Engine:
         Args:
             folder: Where the files are, resolved; names in messages are relative to it.
             memory: E.g. `2GB`; None takes half of what is free.
-            threads: Of the database; None: as many as there are cores.
+            threads: Of the database; None: `n_threads`.
 
         Raises:
             ConversionError: No such amount of memory, or no space.
@@ -125,7 +131,8 @@ class Engine:
         _sweep()
         self.scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         limit = memory or f"{max(256, psutil.virtual_memory().available // 2**21)}MiB"
-        given = {} if threads is None else {"threads": threads}
+        n_threads = threads or self.n_threads
+        given = {"threads": n_threads} if n_threads else {}
         try:
             self._con = duckdb.connect(
                 str(self.scratch / "tables.duckdb"),

@@ -147,7 +147,7 @@ class PostStream:
             for *values, labels, image in rows:
                 account, text, member, timestamp, likes, comments = values
                 picture = image and self.engine.folder / image
-                scores = _scores(labels)
+                scores = json.loads(labels) if labels else {}
                 yield Post(account, text, member, timestamp, likes, comments, scores, picture)
 
 
@@ -399,10 +399,11 @@ class _Tables:
         )
 
     def _is_parted(self, name: str, ours: str) -> bool:
-        if ours == "id":
-            from_pairs = self._options(name).from_ == raw.COLLABORATIONS
-            return name == "influencers" and from_pairs
-        return name == raw.COLLABORATIONS and ours == "influencer"
+        """Whether a cell of a column may name several accounts."""
+        from_pairs = self._options(name).from_ == raw.COLLABORATIONS
+        return (name, ours) == (raw.COLLABORATIONS, "influencer") or (
+            from_pairs and (name, ours) == ("influencers", "id")
+        )
 
     def _text(self, ours: str, cell: str) -> str | None:
         """A text, counted where it was read in a wrong encoding."""
@@ -593,15 +594,6 @@ def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
         raise BadValue(cell, LABELS) from None
     # Parquet gives every row the labels of all rows, without a value where it has none.
     return [("-".join(label.split()), score) for label, score in given.items() if score is not None]
-
-
-@lru_cache(maxsize=4096)
-def _parsed(labels: str) -> dict[str, float]:
-    return dict(json.loads(labels))
-
-
-def _scores(labels: str | None) -> dict[str, float]:
-    return dict(_parsed(labels)) if labels else {}
 
 
 # --- files

@@ -233,6 +233,26 @@ def test_lists_within_objects(tmp_path: Path, columns: dict[str, str], path: str
     assert "column 'o.usr'" in refusal(tmp_path, "0.json", columns=wrong, path=path)
 
 
+def test_json_keyed_by_names(tmp_path: Path) -> None:
+    content = {"at": {"a": {"t": "x", "posts": [{"n": 1}]}, "b": {"t": "y", "posts": [{"n": 2}]}}}
+    (tmp_path / "x.json").write_text(json.dumps(content, indent=1))
+    columns = {"account": "{}", "text": "t"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="at{}")
+    assert rows == [(1, "a", "x"), (1, "b", "y")]
+    columns = {"account": "at.{}", "likes": "n"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="at{}.posts[]")
+    assert rows == [(1, "a", "1"), (1, "b", "2")]
+
+
+def test_a_place_is_the_same_in_all_rows(tmp_path: Path) -> None:
+    """An element without a key that others have has nothing there, whatever stands further out."""
+    content = {"t": "no", "user": "u", "l": [{"n": 1}, {"n": 2, "t": "x"}]}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    columns = {"account": "user", "text": "t", "likes": "n"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="l[]")
+    assert rows == [(1, "u", None, "1"), (1, "u", "x", "2")]
+
+
 def test_parquet(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
