@@ -114,8 +114,8 @@ def account_rows(
     for i, account in enumerate(accounts):
         role = "brand" if i < n_brands else "influencer"
         biography = " ".join(rng.choice(words, 5))
-        category = f"category{category_of[account]}"
-        yield account, role, f"{account} & co", biography, category, int(rng.integers(5_000, 100_000))
+        category, name = f"category{category_of[account]}", f"{account} & co"
+        yield account, role, name, biography, category, int(rng.integers(5_000, 100_000))
 
 
 def pair_rows(
