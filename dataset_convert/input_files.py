@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Final, Literal, NoReturn, TextIO
+from typing import IO, Any, Final, Literal, TextIO
 
 from dataset_convert.problems import OWN, Problems
 from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO, read_sheets
@@ -112,7 +112,9 @@ class Text:
             return
         csv.field_size_limit(MAX_LINE)
         with self._opened() as stream:
-            yield from csv.reader(stream, delimiter=delimiter, strict=True)
+            spaced = f'{delimiter} "' in stream.read(_BLOCK)
+            stream.seek(0)
+            yield from csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=spaced)
 
     def objects(self, problems: Problems, *, in_list: bool = False) -> Iterator[tuple[int, Any]]:
         """Yields number and value of JSON: of lines, of a list, or one behind the other.
@@ -179,11 +181,8 @@ class Text:
             place = after
 
 
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+# NaN, which programs write although it is no JSON, stays a word.
+_DECODER: Final = json.JSONDecoder(parse_constant=str)
 
 
 def _parsed(line: str) -> Any:

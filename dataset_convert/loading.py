@@ -135,8 +135,8 @@ class Loading:
                 if number <= header or not any(row):
                     continue
                 n_rows += 1
-                if len(row) == n_columns or text.sheet:
-                    yield number, row
+                if len(row) == n_columns or text.sheet or not any(row[n_columns:] or ["x"]):
+                    yield number, row[:n_columns]
                 else:
                     self._tell_width(text, delimiter, number, row, n_columns)
         except csv.Error as error:

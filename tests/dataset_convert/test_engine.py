@@ -129,6 +129,14 @@ def test_the_header_is_found_below_titles(tmp_path: Path, before: str, shift: in
     assert "a header in row 99" in refusal(tmp_path, "x.csv", header_row=99)
 
 
+def test_spaces_before_quotes_and_a_last_delimiter_are_no_cells(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('account,text\na, "b, ""c"""\nd,e,\n')
+    rows, told = load(tmp_path, "x.csv")
+    assert (rows, told) == ([(2, "a", 'b, "c"', None), (3, "d", "e", None)], [])
+    (tmp_path / "x.json").write_text('[{"account": "a", "likes": NaN}]')
+    assert load(tmp_path, "x.json")[0] == [(1, "a", None, "NaN")]
+
+
 def test_a_name_twice_is_told_and_the_other_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("account,text,text\na,b,c\n")
     rows, told = load(tmp_path, "x.csv")
