@@ -30,6 +30,8 @@ _HEAD: Final = 60
 """Rows among which the header is looked for."""
 _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
 _TOLD: Final = re.compile(r"sep=(.)$")
+_OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
+"""Names of files that may hold objects."""
 _KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
@@ -335,7 +337,7 @@ class Loading:
     def _all_objects(self) -> Iterator[tuple[str, Any]]:
         """Yields file and object of all files that have any."""
         problems = Problems()  # they are told when the rows are read
-        for path in self.files:
+        for path in filter(lambda path: _OBJECTS.search(path.name.lower()), self.files):
             for text in self._texts(path, problems):
                 if text.kind != "csv":
                     yield from ((text.file, one) for _, one in self._objects(text, problems))
