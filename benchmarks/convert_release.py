@@ -20,11 +20,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from convert_scale import Sampler, make_tables  # which finds the writer of the tests, too
-from written_release import write_release
+from convert_scale import Sampler, make_tables
 
 from dataset_convert.problems import Problems
 from dataset_convert.sources.tables import read
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "dataset_convert"))
+from written_release import write_release
 
 HERE: Final = Path(__file__).resolve().parent.parent
 READ: Final = """

@@ -3,7 +3,6 @@
     python benchmarks/convert_scale.py                       # all features
     python benchmarks/convert_scale.py --without-topics      # reading, visual semantics, attributes
     python benchmarks/convert_scale.py --times 10            # ten times the posts
-    python benchmarks/convert_scale.py --workbooks           # the layout of the published release
 
 Makes CSV tables of 360 brands and 3,748 influencers, 50 posts each, and of 25 members of each
 audience, 2 posts each, all synthetic; converts them by the command in a process of its own; prints
@@ -29,12 +28,6 @@ from typing import Any, Final
 import numpy as np
 import psutil
 
-from dataset_convert.problems import Problems
-from dataset_convert.sources.tables import read
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "dataset_convert"))
-from written_release import write_release
-
 N_BRANDS, N_INFLUENCERS, N_POSTS = 360, 3_748, 50
 N_MEMBERS, N_MEMBER_POSTS = 25, 2
 N_CATEGORIES, N_TOPICS = 12, 22
@@ -54,7 +47,6 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="this many times the posts")
     parser.add_argument("--share", type=float, default=1.0, help="of the accounts")
     parser.add_argument("--without-topics", action="store_true")
-    parser.add_argument("--workbooks", action="store_true", help="posts in workbooks, no labels")
     parser.add_argument("--jobs", type=int, default=2, help="n_jobs of the conversion")
     parser.add_argument("--tables", type=Path, help="where the tables stay, and are found again")
     options = parser.parse_args()
@@ -64,16 +56,9 @@ def main() -> None:
             started = time.perf_counter()
             make_tables(tables, times=options.times, share=options.share)
             print(f"tables made in {time.perf_counter() - started:.0f} s: {tables}")
-        if options.workbooks:
-            source, folder = "gan2019", Path(scratch) / "release"
-            started = time.perf_counter()
-            write_release(read(tables, {"synthetic": True}, Problems()), folder)
-            print(f"workbooks made in {time.perf_counter() - started:.0f} s")
-        else:
-            source, folder = "tables", tables
         config = Path(scratch) / "convert.yaml"
         config.write_text(configuration(Path(scratch) / "key", options))
-        profile(source, folder, config, Path(scratch) / "dataset")
+        profile(tables, config, Path(scratch) / "dataset")
 
 
 def configuration(key: Path, options: argparse.Namespace) -> str:
@@ -129,8 +114,8 @@ def account_rows(
     for i, account in enumerate(accounts):
         role = "brand" if i < n_brands else "influencer"
         biography = " ".join(rng.choice(words, 5))
-        category = f"category{category_of[account]}"
-        yield account, role, f"{role} {i}", biography, category, int(rng.integers(5_000, 100_000))
+        category, name = f"category{category_of[account]}", f"{account} & co"
+        yield account, role, name, biography, category, int(rng.integers(5_000, 100_000))
 
 
 def pair_rows(
@@ -218,9 +203,9 @@ def _word(number: int) -> str:
     return "".join(letters)
 
 
-def profile(source: str, folder: Path, config: Path, output: Path) -> None:
+def profile(folder: Path, config: Path, output: Path) -> None:
     """Convert in a process of its own and print what it cost."""
-    command = [sys.executable, "-m", "dataset_convert", "--source", source]
+    command = [sys.executable, "-m", "dataset_convert", "--source", "tables"]
     command += ["--input", folder, "--name", "scale", "--config", config, "--output", output]
     started = time.perf_counter()
     process = subprocess.Popen(

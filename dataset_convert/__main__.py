@@ -14,6 +14,7 @@ from dataset_convert.checks import read_manifest
 from dataset_convert.common.commands import DONE, CommandParser, run_command
 from dataset_convert.common.errors import UsageError
 from dataset_convert.convert import convert, make_plan
+from dataset_convert.engine import Engine
 from dataset_convert.findings import find_all
 from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, read_key, write_ids
 from dataset_convert.problems import Problems
@@ -124,6 +125,7 @@ def _convert(options: argparse.Namespace) -> None:
         )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
     folder = _folder(options)
+    Engine.n_threads = settings.n_jobs
     problems, written = Problems(), False
     try:
         material = source.read(options.input, settings.source, problems)

@@ -1,4 +1,4 @@
-"""One DuckDB database a conversion: files become tables of text, whatever their format."""
+"""One DuckDB database a conversion: tables of any size in bounded memory; rows of any file."""
 
 import contextlib
 import os
@@ -6,10 +6,10 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import duckdb
 import pandas as pd
@@ -18,9 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from dataset_convert.common.files import is_running
 from dataset_convert.folders import name_in
-from dataset_convert.input_files import InputFiles
+from dataset_convert.loading import Loading, Row
 from dataset_convert.problems import ConversionError, Problems
-from dataset_convert.values import BadValue
 
 _FULL: Final = re.compile("No space|max_temp_directory_size|[Dd]isk|Could not write|too large")
 _OF_STORAGE: Final = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
@@ -97,21 +96,22 @@ class How(BaseModel):
 
 
 class Engine:
-    """Tables of text in a database on disk, in bounded memory.
+    """Tables in a database on disk, in bounded memory, and the files of a folder.
 
     The signature that sources need is
 
         engine = Engine(folder, memory="2GB", threads=2)
-        n_rows = engine.load("posts", files, how, problems, needed={"account"}, nested={"labels"})
-        engine.query("SELECT file, row, account FROM posts WHERE ...")   # a list of tuples
+        found = engine.read(files, how, problems, needed={"account"})    # file, row, cells
+        engine.store("posts", {"account": "VARCHAR"}, rows)              # any number of rows
+        engine.query("SELECT account FROM posts WHERE ...")              # a list of tuples
         for row in engine.rows("SELECT ...", "file, row"): ...           # any number of them
-        engine.translate("posts", "likes", count, "DOUBLE", "TRUE")      # text -> value, wanted
 
-    A loaded table has the columns `file` (as a person finds it in the folder), `row` (as a person
-    counts: a CSV header is row 1), and VARCHAR columns by our names, all that `how.columns` names;
-    where nothing stands there, NULL. Rows without any value are left out silently, rows that cannot
-    be read are told to `problems`. The order of a loaded table is not defined.
+    Attributes:
+        n_threads: Of every database that does not say its own, `n_jobs` of the command; None: as
+            many as there are cores.
     """
+
+    n_threads: ClassVar[int | None] = None
 
     def __init__(
         self, folder: Path, *, memory: str | None = None, threads: int | None = None
@@ -121,7 +121,7 @@ class Engine:
         Args:
             folder: Where the files are, resolved; names in messages are relative to it.
             memory: E.g. `2GB`; None takes half of what is free.
-            threads: Of the database; None: as many as there are cores.
+            threads: Of the database; None: `n_threads`.
 
         Raises:
             ConversionError: No such amount of memory, or no space.
@@ -131,7 +131,8 @@ class Engine:
         _sweep()
         self.scratch = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         limit = memory or f"{max(256, psutil.virtual_memory().available // 2**21)}MiB"
-        given = {} if threads is None else {"threads": threads}
+        n_threads = threads or self.n_threads
+        given = {"threads": n_threads} if n_threads else {}
         try:
             self._con = duckdb.connect(
                 str(self.scratch / "tables.duckdb"),
@@ -202,7 +203,7 @@ class Engine:
         self.query(f"DROP TABLE {spool}")
 
     def store(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
-        """Makes a temporary table of rows, which come in batches.
+        """Makes a table of rows, which come in batches.
 
         Args:
             table: Its name, which replaces an earlier one.
@@ -210,7 +211,7 @@ class Engine:
             rows: Any number of them.
         """
         kinds = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        self.query(f"CREATE OR REPLACE TEMP TABLE {table} ({kinds})")
+        self.query(f"CREATE OR REPLACE TABLE {table} ({kinds})")
         stream = iter(rows)
         while batch := list(islice(stream, BATCH)):
             given = pd.DataFrame(batch, columns=list(columns), dtype=object)
@@ -218,76 +219,39 @@ class Engine:
             self.query(f"INSERT INTO {table} SELECT * FROM given")
             self._con.unregister("given")
 
-    # --- loading
+    # --- files
 
-    def load(
+    def read(
         self,
-        table: str,
         files: Sequence[Path],
         how: How,
         problems: Problems,
         *,
         needed: Collection[str] = (),
         nested: Collection[str] = (),
-    ) -> int:
-        """Makes a table of files.
+        table: str = "",
+    ) -> Iterator[Row]:
+        """Yields the rows of files, those without any value left out, one at a time in memory.
 
         Args:
-            table: Its name, which replaces an earlier one.
             files: In reading order, all within the folder; of any kind of `input_files.SUFFIXES`,
                 packed or not.
-            how: How they are read; `how.columns` names all columns that the table gets.
+            how: How they are read; `how.columns` names the columns of all rows.
             problems: Told of rows that cannot be read.
             needed: Our columns that must be there; others may be missing in all files.
             nested: Our columns that may hold objects or lists, which they get as JSON.
-
-        Returns:
-            How many rows it has.
+            table: What they are, for the problems.
 
         Raises:
             ConversionError: A file that cannot be trusted or has no row, or a column that is
                 nowhere.
         """
-        from dataset_convert.loading import Loading
-
-        columns = ", ".join(f"{ours} VARCHAR" for ours in how.columns)
-        self.query(f"CREATE OR REPLACE TABLE {table} (file VARCHAR, row BIGINT, {columns})")
-        self.query("CREATE OR REPLACE TEMP TABLE json_rows (file VARCHAR, row BIGINT, j JSON)")
-        loading = Loading(self, table, how, problems, needed, nested)
-        opened = InputFiles(self.scratch, problems)
-        for path in files:
-            file = name_in(self.folder, path)
-            loading.file(file, opened.open(path, file, encoding=how.encoding, sheet=how.sheet))
-        loading.spread()
-        n_rows = int(self.query(f"SELECT count(*) FROM {table}")[0][0])
-        if not n_rows:
+        row = None
+        for row in Loading(self, files, how, problems, needed, nested, table).rows():
+            yield row
+        if row is None:
             found = ", ".join(dict.fromkeys(name_in(self.folder, path) for path in files))
             problems.refuse(found, value="no rows", wanted="at least one row that can be read")
-        return n_rows
-
-    def translate(
-        self, table: str, column: str, read: Callable[[str], Any], kind: str, where: str
-    ) -> str:
-        """Reads every different text of a column once; returns the name of a table of them.
-
-        Args:
-            table: A loaded one, and what `where` calls it.
-            column: Of it.
-            read: What a text means; raises `values.BadValue` where it means nothing.
-            kind: SQL type of what it means.
-            where: Of which rows, in SQL.
-
-        Returns:
-            A temporary table of `text`, `value`, and `wanted` where the text cannot be read.
-        """
-        name = f"{table.partition(' ')[0]}_{column}"
-        texts = self.rows(
-            f"SELECT DISTINCT {column} AS text FROM {table} WHERE {column} IS NOT NULL AND {where}",
-            "text",
-        )
-        columns = {"text": "VARCHAR", "value": kind, "wanted": "VARCHAR"}
-        self.store(name, columns, (_read(text, read) for (text,) in texts))
-        return name
 
 
 def _no_space(error: Exception) -> ConversionError:
@@ -296,15 +260,6 @@ def _no_space(error: Exception) -> ConversionError:
         f"The tables do not fit: {reason} Free some space in {tempfile.gettempdir()}, name another "
         "folder in TMPDIR, or give more in option 'memory'."
     )
-
-
-def _read(text: str, read: Callable[[str], Any]) -> tuple[str, Any, str | None]:
-    try:
-        value = read(text)
-    except BadValue as bad:
-        return text, None, bad.wanted
-    # A missing number is NaN.
-    return text, None if value != value else value, None
 
 
 def _close(connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:

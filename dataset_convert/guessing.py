@@ -19,7 +19,7 @@ from dataset_convert import schema
 from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
-from dataset_convert.input_files import MAX_OBJECT, InputFiles, Text
+from dataset_convert.input_files import InputFiles, Text
 from dataset_convert.loading import DELIMITERS, numbered
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
@@ -331,24 +331,14 @@ def _wide(unit: Unit) -> Iterator[Unit]:
 
 def _objects(text: Text, engine: Engine) -> list[Any]:
     """The first objects of JSON or Parquet."""
-    with text.path.open("rb") as stream:
-        start = stream.read(2**16).lstrip(b"\xef\xbb\xbf \t\r\n")
-    source = f"read_json_objects(?, format='{'array' if start[:1] == b'[' else 'unstructured'}'"
-    select = f"SELECT json::VARCHAR FROM {source}, maximum_object_size={MAX_OBJECT}) LIMIT {N_ROWS}"
-    if text.kind == "parquet":
-        select = f"SELECT to_json(t)::VARCHAR FROM (FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
-    lines: list[str] = []
-    # What is no JSON as a whole may be lines of it; what is neither tells nothing.
+    found: list[Any] = []
+    # A file that is none tells nothing.
     with contextlib.suppress(duckdb.Error):
-        if text.kind != "lines":
-            lines = [line for (line,) in engine.query(select, [str(text.path)])]
-    if not lines and text.kind != "parquet":
-        with text.path.open(encoding="utf-8") as stream:
-            lines = list(islice(stream, N_ROWS))
-    found = []
-    for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            found.append(json.loads(line))
+        if text.kind == "parquet":
+            select = f"SELECT to_json(t)::VARCHAR FROM (FROM read_parquet(?) LIMIT {N_ROWS}) AS t"
+            found = [json.loads(one) for (one,) in engine.query(select, [str(text.path)])]
+        else:
+            found = [one for _, one in islice(text.objects(Problems()), N_ROWS)]
     return [one for one in found if isinstance(one, dict)]
 
 

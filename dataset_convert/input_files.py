@@ -1,4 +1,4 @@
-"""Files of any packing and encoding as plain UTF-8 within bounds, before the database reads."""
+"""Files of any packing and encoding as rows of cells or as JSON texts, within bounds."""
 
 import bz2
 import codecs
@@ -6,19 +6,19 @@ import contextlib
 import csv
 import gzip
 import io
+import json
 import lzma
 import re
 import zipfile
 import zlib
-from array import array
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final, Literal, TextIO
 
 from dataset_convert.problems import OWN, Problems
-from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO, Sheet, cell_text, read_sheets
+from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO, read_sheets
 
 Kind = Literal["csv", "lines", "json", "parquet"]
 
@@ -48,6 +48,8 @@ MAX_DEPTH: Final = 128
 MAX_UNPACKED: Final = 2**33
 """Bytes of what an archive unpacks to."""
 
+A_SMALL_OBJECT: Final = f"at most {MAX_OBJECT:,} characters a JSON object"
+
 _BLOCK: Final = 2**20
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -55,12 +57,7 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_WHOLE: Final = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_HALF: Final = re.compile(
-    r"(\\\\)|\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]\w\w"
-)
+_BETWEEN: Final = re.compile(r"[\s,]*")
 _BROKEN: Final = (
     EOFError,
     zipfile.BadZipFile,
@@ -69,42 +66,152 @@ _BROKEN: Final = (
     NotImplementedError,
     RuntimeError,
 )
-_OPENS: Final = re.compile(rb'(?:^|[^\w\s.()"\x80-\xff]) *"|\t"')
 
 
 @dataclass
 class Text:
-    """A file, a member of an archive or a sheet, as the database can read it.
+    """A file, a member of an archive or a sheet.
 
     Attributes:
-        path: The file itself where it is plain, otherwise a copy.
+        path: The file itself where it is not packed, otherwise a copy.
         file: Its name as a person finds it.
         kind: How it is read.
-        sheet: Of a workbook.
-        blank: Which rows of a CSV file, counted from 1, are blank lines, which the database drops.
-        longest: Bytes of the longest row.
-        open_row: The row whose quotes seem not to be closed; 0 where there is none.
+        codec: Of its letters.
+        sheet: Of a workbook, whose rows are `cells`, to be read once.
     """
 
     path: Path
     file: str
     kind: Kind
+    codec: str = "utf-8"
     sheet: str = ""
-    blank: "array[int]" = field(default_factory=lambda: array("q"))
-    longest: int = 0
-    open_row: int = 0
+    cells: Iterable[list[str]] = ()
 
     def head(self, delimiter: str, n_rows: int = 60) -> list[list[str]]:
-        """Returns the first rows of a CSV file."""
-        with self.path.open(encoding="utf-8", newline="") as stream:
-            rows = csv.reader(io.StringIO(stream.read(_BLOCK), newline=""), delimiter=delimiter)
-            found: list[list[str]] = []
-            with contextlib.suppress(csv.Error):
-                for row in rows:
-                    found.append(row)
-                    if len(found) == n_rows:
-                        break
+        """Returns the first rows of a CSV file or a sheet; `rows` still has them."""
+        if self.sheet:
+            cells = iter(self.cells)
+            found = list(islice(cells, n_rows))
+            self.cells = chain(found, cells)
             return found
+        with self._opened() as stream:
+            rows = csv.reader(io.StringIO(stream.read(_BLOCK), newline=""), delimiter=delimiter)
+            found = []
+            with contextlib.suppress(csv.Error):
+                found.extend(islice(rows, n_rows))
+            return found
+
+    def rows(self, delimiter: str) -> Iterator[list[str]]:
+        """Yields all rows, blank ones included, so that they can be counted as a person does.
+
+        Raises:
+            csv.Error: Quotes are not as in CSV.
+        """
+        if self.sheet:
+            yield from self.cells
+            return
+        csv.field_size_limit(MAX_LINE)
+        with self._opened() as stream:
+            spaced = f'{delimiter} "' in stream.read(_BLOCK)
+            stream.seek(0)
+            yield from csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=spaced)
+
+    def objects(self, problems: Problems, *, in_list: bool = False) -> Iterator[tuple[int, Any]]:
+        """Yields number and value of JSON: of lines, of a list, or one behind the other.
+
+        Of a line that is no JSON its text; blank lines count, and are left out.
+
+        Args:
+            problems: Of the conversion.
+            in_list: Whether a list is a value itself.
+
+        Raises:
+            ConversionError: A JSON file that is not whole, or a value that is beyond a bound.
+        """
+        with self._opened() as stream:
+            row = 0
+            try:
+                is_lines = self.kind == "lines" or _is_object(stream.readline(MAX_OBJECT))
+                stream.seek(0)
+                if not is_lines:
+                    for row, value in enumerate(self._values(stream, in_list, problems), start=1):
+                        yield row, value
+                    return
+                while line := stream.readline(MAX_OBJECT + 1):
+                    row += 1
+                    if len(line) > MAX_OBJECT:
+                        value = "a line that is longer"
+                        problems.refuse(self.file, row=row, value=value, wanted=A_SMALL_OBJECT)
+                    if line.strip():
+                        yield row, _parsed(line)
+            except RecursionError:
+                value, wanted = "objects and lists in each other", f"at most {MAX_DEPTH} levels"
+                problems.refuse(self.file, row=row + 1, value=value, wanted=wanted)
+
+    def _opened(self) -> TextIO:
+        return self.path.open(encoding=self.codec)
+
+    def _values(self, stream: TextIO, in_list: bool, problems: Problems) -> Iterator[Any]:
+        """The values of a list, or those that stand one behind the other."""
+        text = stream.read(_BLOCK)
+        end = "]" if text.lstrip().startswith("[") and not in_list else ""
+        place, n_values = text.index("[") + 1 if end else 0, 0
+        while True:
+            place = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]
+            try:
+                value, after = _DECODER.raw_decode(text, place)
+            except ValueError as error:
+                if len(text) - place > MAX_OBJECT:
+                    value = f"a larger one, or none: {error}"
+                    problems.refuse(self.file, row=n_values + 1, value=value, wanted=A_SMALL_OBJECT)
+                # Blocks become larger, so that a large object is not tried too often.
+                block = stream.read(max(_BLOCK, len(text) - place))
+                if not block:
+                    if text[place:].strip() != end:
+                        problems.refuse(self.file, value=error, wanted="JSON that is whole")
+                    return
+                text, place = text[place:] + block, 0
+                continue
+            n_values += 1
+            if after - place > MAX_OBJECT:
+                problems.refuse(
+                    self.file, row=n_values, value="a larger one", wanted=A_SMALL_OBJECT
+                )
+            yield _shallow(value, text[place:after])
+            place = after
+
+
+# NaN, which programs write although it is no JSON, stays a word.
+_DECODER: Final = json.JSONDecoder(parse_constant=str)
+
+
+def _parsed(line: str) -> Any:
+    """A line's value, or the line itself where it is no JSON."""
+    try:
+        return _shallow(_DECODER.decode(line), line)
+    except ValueError:
+        return line.strip()
+
+
+def _is_object(line: str) -> bool:
+    """Whether a line is a JSON object of its own, as the first of many."""
+    return line.lstrip().startswith("{") and isinstance(_parsed(line), dict)
+
+
+def _shallow(value: Any, text: str) -> Any:
+    """A value that is no deeper than the bound; raises RecursionError otherwise."""
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        level = [value]
+        for _ in range(MAX_DEPTH + 1):
+            level = [
+                x
+                for one in level
+                if isinstance(one, dict | list)
+                for x in (one.values() if isinstance(one, dict) else one)
+            ]
+        if level:
+            raise RecursionError
+    return value
 
 
 class InputFiles:
@@ -141,6 +248,8 @@ class InputFiles:
                 with packed(path) as stream:
                     path = self._unpacked(stream, path.stat().st_size, file, kind)
             yield from self._texts(path, file, kind, encoding, sheet)
+            if packed:
+                path.unlink()
         except _BROKEN as error:
             self._problems.refuse(file, value=error, wanted="an archive that is whole")
         except OSError as error:
@@ -174,194 +283,74 @@ class InputFiles:
     ) -> Iterator[Text]:
         if suffix in WORKBOOKS:
             for one in read_sheets(path, file, self._problems, sheet):
-                yield self._sheet_as_text(one, file)
+                yield Text(path, file, "csv", sheet=one.name, cells=one.as_text())
         elif suffix not in KINDS:
             wanted = f"a file ending in {', '.join(SUFFIXES)}, or such a file packed"
             self._problems.refuse(file, value=suffix, wanted=wanted)
         elif KINDS[suffix] == "parquet":
             yield Text(path, file, "parquet")
         else:
-            text = self._plain(path, file, KINDS[suffix], encoding)
-            yield text
-            if text.path != path:
-                text.path.unlink(missing_ok=True)
-
-    def _copy(self, suffix: str) -> Path:
-        self._n_copies += 1
-        return self._scratch / f"{self._n_copies}{suffix}"
+            yield Text(path, file, KINDS[suffix], self._codec(path, file, encoding))
 
     def _unpacked(self, stream: IO[bytes], size: int, file: str, suffix: str) -> Path:
         bound = min(MAX_UNPACKED, FREE_BYTES + MAX_RATIO * size)
-        path, n_bytes = self._copy(suffix), 0
+        self._n_copies += 1
+        path, n_bytes = self._scratch / f"{self._n_copies}{suffix}", 0
         with path.open("wb") as copy:
             while block := stream.read(_BLOCK):
                 n_bytes += len(block)
                 if n_bytes > bound:
-                    self._problems.refuse(
-                        file, value=f"more than {bound:,} bytes unpacked", wanted="less"
-                    )
+                    value = f"more than {bound:,} bytes unpacked"
+                    self._problems.refuse(file, value=value, wanted="less")
                 copy.write(block)
         return path
 
-    # --- text
-
-    def _plain(self, path: Path, file: str, kind: Kind, encoding: str | None) -> Text:
-        """Returns text in UTF-8 whose lines end as in Unix; a copy where it is not yet that."""
-        codec, is_plain = _codec_of(path, encoding)
-        text = Text(path, file, kind)
-        try:
-            text = self._scanned(path, file, kind, codec, is_plain)
-        except UnicodeDecodeError as error:
-            if encoding is not None or codec != "utf-8":
-                wanted = f"{codec} text; option 'encoding' names another one"
-                self._problems.refuse(file, value=error, wanted=wanted)
-            wanted = "UTF-8: read as cp1252; option 'encoding' names another one"
+    def _codec(self, path: Path, file: str, encoding: str | None) -> str:
+        """The encoding of a text file, all of whose bytes it has letters for."""
+        codec = _codec_of(path, encoding)
+        error = self._misread(path, file, codec)
+        if error and codec == "utf-8" and encoding is None:
+            codec = "cp1252"
+            wanted = f"UTF-8: read as {codec}; option 'encoding' names another one"
             self._problems.note(
                 file, row=None, column="", value="other bytes", wanted=wanted, kind=OWN
             )
-            try:
-                text = self._scanned(path, file, kind, "cp1252", False)
-            except UnicodeDecodeError as error:
-                wanted = "UTF-8 or cp1252 text; option 'encoding' names another one"
-                self._problems.refuse(file, value=error, wanted=wanted)
+            error = self._misread(path, file, codec)
+        if error:
+            wanted = f"{codec} text; option 'encoding' names another one"
+            self._problems.refuse(file, value=error, wanted=wanted)
+        return codec
+
+    def _misread(self, path: Path, file: str, codec: str) -> UnicodeError | None:
+        """Why a file cannot be text of an encoding; refuses one without ends of lines."""
+        decoder = codecs.getincrementaldecoder(codec)()
+        length = 0
+        try:
+            with path.open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    decoder.decode(block)
+                    end = max(block.rfind(b"\n"), block.rfind(b"\r"))
+                    length = len(block) - 1 - end if end >= 0 else length + len(block)
+                    if length > MAX_LINE and path.suffix != ".json":
+                        value = f"a line of more than {MAX_LINE:,} bytes"
+                        self._problems.refuse(file, value=value, wanted="text with ends of lines")
+            decoder.decode(b"", True)
         except UnicodeError as error:
-            self._problems.refuse(file, value=error, wanted=f"{codec} text")
-        return text
-
-    def _scanned(self, path: Path, file: str, kind: Kind, codec: str, is_plain: bool) -> Text:
-        text = Text(path if is_plain else self._copy(".txt"), file, kind)
-        scan = _Scan(text, self._problems)
-        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)(), True)
-        with (
-            path.open("rb") as stream,
-            contextlib.nullcontext() if is_plain else text.path.open("wb") as copy,
-        ):
-            while True:
-                block = stream.read(_BLOCK)
-                if is_plain and (b"\r" in block or (kind != "csv" and b"\\u" in block)):
-                    return self._scanned(path, file, kind, codec, False)
-                part = decoder.decode(block, not block)
-                if kind != "csv" and "\\u" in part:
-                    # A line never breaks within an escape, so that a block is made to end with one.
-                    rest = b"" if not block else stream.readline(MAX_LINE)
-                    part += decoder.decode(rest, not block)
-                    part = _HALF.sub(lambda half: half[1] or "?", part)
-                content = part.encode("utf-8", "replace")
-                if copy is not None:
-                    copy.write(content)
-                scan.feed(content)
-                if not block:
-                    scan.end()
-                    return text
-
-    # --- workbooks
-
-    def _sheet_as_text(self, sheet: Sheet, file: str) -> Text:
-        text = Text(self._copy(".csv"), file, "csv", sheet=sheet.name)
-        merged = _merged_below(sheet)
-        above: dict[int, str] = {}
-        with text.path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-            writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
-            for number, row in enumerate(sheet.rows):
-                cells = [cell_text(cell).replace("\r\n", "\n") for cell in row]
-                for column, cell in enumerate(cells):
-                    if (number, column) in merged:
-                        cells[column] = above.get(column, "")
-                    else:
-                        above[column] = cell
-                text.longest = max(text.longest, 4 + sum(3 + 4 * len(cell) for cell in cells))
-                writer.writerow(cells)
-        return text
+            return error
+        return None
 
 
-def _merged_below(sheet: Sheet) -> set[tuple[int, int]]:
-    """Cells that are merged with the one above."""
-    found: set[tuple[int, int]] = set()
-    for top, left, bottom, _ in sheet.merged:
-        if bottom - top <= 2**20:
-            found.update((row, left) for row in range(top + 1, bottom + 1))
-    return found
-
-
-def _codec_of(path: Path, encoding: str | None) -> tuple[str, bool]:
-    """The encoding of a file, and whether it needs no copy as far as its beginning tells."""
+def _codec_of(path: Path, encoding: str | None) -> str:
+    """The encoding of a file as its beginning tells."""
     with path.open("rb") as stream:
         start = stream.read(4096)
     for mark, codec in _BOMS:
         if start.startswith(mark):
-            return codec, False
+            return codec
     if encoding is not None:
-        name = codecs.lookup(encoding).name
-        return name, name in ("utf-8", "ascii")
+        return codecs.lookup(encoding).name
     # Latin letters in UTF-16 have a zero in every other byte.
     for first, codec in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(start) >= 4 and start[first::2].count(0) > 0.7 * len(start[first::2]):
-            return codec, False
-    return "utf-8", True
-
-
-class _Scan:
-    """Measures text as it passes: rows, blank ones, the longest, the depth of JSON."""
-
-    def __init__(self, text: Text, problems: Problems) -> None:
-        self._text, self._problems = text, problems
-        self._rest = b""
-        self._n_rows, self._length, self._in_quotes = 0, 0, False
-        self._depth = 0
-
-    def feed(self, block: bytes) -> None:
-        """Takes the next bytes."""
-        block = self._rest + block
-        if self._text.kind == "json":
-            end = _WHOLE.match(block).end()  # type: ignore[union-attr]
-            self._measure(block[:end])
-        else:
-            end = block.rfind(b"\n") + 1
-            for line in block[:end].split(b"\n")[:-1]:
-                self._line(line)
-        self._rest = block[end:]
-        if len(self._rest) > MAX_LINE or self._length > MAX_LINE:
-            self._refuse(f"a row of more than {MAX_LINE:,} bytes", "text, every quote closed")
-
-    def end(self) -> None:
-        """Takes that nothing follows."""
-        if self._rest and self._text.kind != "json":
-            self._line(self._rest)
-        self._text.open_row = self._n_rows if self._in_quotes else 0
-        self._text.longest = max(self._text.longest, self._length)
-
-    def _line(self, line: bytes) -> None:
-        if self._text.kind == "lines":
-            self._n_rows += 1
-            self._text.longest = max(self._text.longest, len(line))
-            if len(line) > MAX_OBJECT:
-                self._refuse(f"{len(line):,} bytes in a line", f"at most {MAX_OBJECT:,} an object")
-            if line.count(b"[") + line.count(b"{") > MAX_DEPTH:
-                self._depth = 0
-                self._measure(line)
-            return
-        n_quotes = line.count(b'"')
-        if not self._in_quotes:
-            self._n_rows += 1
-            self._length = 0
-            if not line:
-                self._text.blank.append(self._n_rows)
-        if n_quotes % 2 and (self._in_quotes or _OPENS.search(line)):
-            self._in_quotes = not self._in_quotes
-        self._length += len(line) + 1
-        if not self._in_quotes:
-            self._text.longest = max(self._text.longest, self._length)
-
-    def _measure(self, json: bytes) -> None:
-        brackets = _STRING.sub(b"", json).translate(None, _NO_BRACKETS)
-        if brackets:
-            levels = list(
-                accumulate((1 if x in b"[{" else -1 for x in brackets), initial=self._depth)
-            )
-            if max(levels) > MAX_DEPTH:
-                self._refuse("objects and lists in each other", f"at most {MAX_DEPTH} levels")
-            self._depth = levels[-1]
-
-    def _refuse(self, value: str, wanted: str) -> None:
-        row = self._n_rows if self._text.kind == "lines" else None
-        self._problems.refuse(self._text.file, row=row, value=value, wanted=wanted)
+            return codec
+    return "utf-8"

@@ -144,8 +144,8 @@ def _ids(
         delimiter="\t" if is_list else settings.delimiter,
         header_row=0 if is_list else None,
     )
-    engine.load("vector_ids", [path], how, Alignment(), needed={"id"})
-    rows = engine.query("SELECT row, coalesce(id, '') FROM vector_ids ORDER BY row")
+    found = engine.read([path], how, Alignment(), needed={"id"})
+    rows = [(row, cells[0] or "") for _, row, cells in found]
     if is_list:  # whose empty lines count
         names = dict(rows)
         rows = [(row, names.get(row, "")) for row in range(1, max(names) + 1)]

@@ -60,6 +60,23 @@ class Sheet:
     rows: Iterator[list[Cell]]
     merged: list[tuple[int, int, int, int]]
 
+    def as_text(self) -> Iterator[list[str]]:
+        """Yields its rows as text; merged cells have what stands in the uppermost one."""
+        merged = {
+            (row, left)
+            for top, left, bottom, _ in self.merged
+            for row in range(top + 1, min(bottom, top + _MAX_ROWS) + 1)
+        }
+        above: dict[int, str] = {}
+        for number, row in enumerate(self.rows):
+            cells = [cell_text(cell).replace("\r\n", "\n") for cell in row]
+            for column, cell in enumerate(cells) if merged else ():
+                if (number, column) in merged:
+                    cells[column] = above.get(column, "")
+                else:
+                    above[column] = cell
+            yield cells
+
 
 def read_sheets(
     path: Path, file: str, problems: Problems, only: str | None = None

@@ -74,7 +74,7 @@ def check_options(
         return model.model_validate(options)
     except ValidationError as error:
         lines = problems_of(error, known=[*model.model_fields], parts=parts)
-        raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
+        raise ConversionError(f"Option 'source': {' '.join(' '.join(lines).split())}") from None
 
 
 def _module_names() -> list[str]:

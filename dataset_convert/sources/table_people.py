@@ -1,14 +1,11 @@
 """Who is who in tables: several platforms, facts beside the data, collaborations from captions."""
 
 import unicodedata
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from dataset_convert import raw, schema
-from dataset_convert.dates import DateOrder, find_date_order, moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import platform
 from dataset_convert.problems import Problems
@@ -19,7 +16,7 @@ from dataset_convert.sources.table_settings import (
     Settings,
     TableOptions,
 )
-from dataset_convert.values import DecimalSign, find_decimal_sign, missing, number, tidy
+from dataset_convert.values import missing, tidy
 
 FACT: Final = "fact_"
 """Before the columns of facts."""
@@ -150,16 +147,12 @@ def fact_columns(options: TableOptions) -> str:
     )
 
 
-def fact_reader(
-    column: str, texts: Iterable[str], decimal: DecimalSign | None, order: DateOrder | None
-) -> Callable[[str], Any]:
-    """What a cell of a fact means."""
+def kind_of_fact(column: str) -> str:
+    """The column of posts or pairs whose cells are read like those of a fact; or `word`."""
     name = column.removeprefix(FACT)
     if name == _LAST_POST:
-        return partial(moment, order=order or find_date_order(texts))
-    if schema.FACT_TYPES[name] == "float":
-        return partial(number, decimal=decimal or find_decimal_sign(texts))
-    return platform_word if name == "platform" else _word
+        return "timestamp"
+    return "competence" if schema.FACT_TYPES[name] == "float" else name
 
 
 def platform_word(cell: str) -> str | None:
@@ -167,7 +160,8 @@ def platform_word(cell: str) -> str | None:
     return None if missing(cell) else platform(cell)
 
 
-def _word(cell: str) -> str | None:
+def fact_word(cell: str) -> str | None:
+    """What a cell says of any other fact."""
     return None if missing(cell) else " ".join(tidy(cell).split())[:80]
 
 

@@ -182,7 +182,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
             "vectors": VectorFiles.model_fields,
         }
         lines = problems_of(error, known=known, parts=parts)
-        raise ConversionError(f"Option 'source': {' '.join(lines)}") from None
+        raise ConversionError(f"Option 'source': {' '.join(' '.join(lines).split())}") from None
     for name, table in settings.tables.items():
         for ours in table.columns:
             if ours not in COLUMNS[name]:

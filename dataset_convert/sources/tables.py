@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ import pandas as pd
 
 from dataset_convert import raw, schema
 from dataset_convert.dates import find_date_order, moment, odd_moment
-from dataset_convert.engine import Engine
+from dataset_convert.engine import BATCH, Engine
 from dataset_convert.folders import WITHIN, find_default, find_files, fingerprint, inside
 from dataset_convert.handles import handle, split_handles
 from dataset_convert.input_files import PACKED, SUFFIXES
+from dataset_convert.loading import Row
 from dataset_convert.problems import NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import CUT, MAX_TEXT, MERGED, Post, RawMaterial
 from dataset_convert.sources import table_people
@@ -32,6 +34,7 @@ from dataset_convert.sources.table_settings import (
     read_settings,
 )
 from dataset_convert.values import (
+    AmbiguousValue,
     BadValue,
     count,
     find_decimal_sign,
@@ -53,6 +56,7 @@ ONE_ROLE: Final = "one role an account, brand or influencer: the fullest row sta
 ONE_PAIR: Final = "every pair once: the fullest row stays"
 STAYS: Final = ": the row stays without it"
 A_VALUE: Final = "a value in every row"
+AS_WRITTEN: Final = "letters as they were written, not 'Ã©' for 'é'; option 'encoding' may help"
 FILLED: Final = "; where it stands in the cell above, option 'fill_down: [{}]' says so"
 LABELS: Final = (
     "labels with scores from 0 to 1, as 'cup:0.8 plate:0.3' or as an object, every label once"
@@ -67,16 +71,7 @@ _SQL_TYPES: Final = dict.fromkeys(
     ("followers", "likes", "comments", "competence", "timestamp", *table_people.FACT_NUMBERS),
     "DOUBLE",
 )
-_COUNTED: Final = "if(regexp_full_match({0}, '\\d{{1,15}}'), {0}::DOUBLE, NULL)"
-_PLAIN: Final = {
-    **dict.fromkeys(("followers", "likes", "comments"), _COUNTED),
-    "timestamp": "if(regexp_full_match({0}, '[12]\\d{{9}}(\\.\\d+)?'), {0}::DOUBLE, "
-    "if(regexp_full_match({0}, '(19[7-9]|20)\\d+-\\d\\d-\\d\\d(T[012]\\d:\\d\\d:\\d\\d"
-    "(\\.\\d{{1,6}})?(Z|[+-]\\d\\d:?\\d\\d)?)?'), epoch(TRY_CAST({0} AS TIMESTAMPTZ)), NULL))",
-}
-"""What the database reads by itself, which is far faster; NULL for all else."""
 _LONGEST_MISSING: Final = 40
-_MOJIBAKE: Final = "[\u0080-\u00ffâ€\ufffd]"
 
 
 def read(
@@ -152,7 +147,7 @@ class PostStream:
             for *values, labels, image in rows:
                 account, text, member, timestamp, likes, comments = values
                 picture = image and self.engine.folder / image
-                scores = _scores(labels)
+                scores = json.loads(labels) if labels else {}
                 yield Post(account, text, member, timestamp, likes, comments, scores, picture)
 
 
@@ -301,7 +296,7 @@ class _Tables:
     # --- values
 
     def _load(self, name: str) -> None:
-        """Loads a table and reads its values: ids, numbers, dates, labels; the rest stays text.
+        """Makes a table of files: ids, numbers, dates and labels are read, all else stays text.
 
         A value that cannot be read is missing and told; a row whose id cannot be read is told and
         left out.
@@ -309,141 +304,114 @@ class _Tables:
         self._n_skipped[name] = self.problems.n_skipped
         options = self._options(name)
         mapped = {ours: options.columns.get(ours, ours) for ours in COLUMNS[name]}
-        facts = {table_people.FACT + fact: x for fact, x in (options.facts or {}).items()}
-        mapped |= facts
-        how = options.model_copy(update={"columns": mapped})
-        self.engine.load(
-            name,
-            self.files[name],
-            how,
-            self.problems,
-            needed=REQUIRED[name] | set(options.columns) | set(facts),
-            nested={"labels"},
-        )
-        joins, columns = [], []
-        for ours in mapped:
-            read = self._reader(name, ours)
-            if read is None:
-                columns.append(f"t.{ours}")
-                continue
-            kind = "VARCHAR[]" if self._is_parted(name, ours) else _SQL_TYPES.get(ours, "VARCHAR")
-            plain = _PLAIN.get(ours, "NULL").format(f"t.{ours}")
-            where = (
-                f"length({ours}) <= {_LONGEST_MISSING}" if ours == "text" else f"{plain} IS NULL"
-            )
-            found = self.engine.translate(f"{name} AS t", ours, read, kind, where)
-            joins.append(f"LEFT JOIN {found} AS m_{ours} ON t.{ours} = m_{ours}.text")
-            value = f"coalesce({plain}, m_{ours}.value)" if ours in _PLAIN else f"m_{ours}.value"
-            if ours == "text":
-                value = f"if(m_text.text IS NULL, left(t.text, {MAX_TEXT}), m_text.value)"
-            elif ours == "biography":
-                value = f"left({value}, {MAX_TEXT})"
-            elif kind == "VARCHAR[]":
-                value = f"unnest(coalesce({value}, [NULL]))"
-            columns.append(f"{value} AS {ours}")
-            if ours in IDS or ours == "role":
-                columns.append(f"t.{ours} AS {ours}_given, m_{ours}.wanted AS {ours}_wanted")
-            else:
-                self._tell(
-                    name,
-                    ours,
-                    f"FROM {name} AS t JOIN {found} AS m ON t.{ours} = m.text "
-                    "WHERE m.wanted IS NOT NULL",
-                    "m.text",
-                    f"m.wanted || '{STAYS}'",
-                    note=True,
-                )
-        self._note_texts(name)
-        self._run(
-            f"CREATE OR REPLACE TABLE {name}_read AS SELECT t.file, t.row, {', '.join(columns)} "
-            f"FROM {name} AS t {' '.join(joins)}"
-        )
-        self._run(f"DROP TABLE {name}")
-        self._run(f"ALTER TABLE {name}_read RENAME TO {name}")
+        mapped |= {table_people.FACT + fact: x for fact, x in (options.facts or {}).items()}
+        kinds = {ours: _SQL_TYPES.get(ours, "VARCHAR") for ours in mapped}
+        ids = [ours for ours in mapped if ours in IDS or ours == "role"]
+        columns = {"file": "VARCHAR", "row": "BIGINT", **kinds}
+        columns |= {f"{ours}_given": "VARCHAR" for ours in ids}
+        self.engine.store(name, columns, self._values(name, mapped, ids))
         n_rows = self._run(f"SELECT count(*) FROM {name}")[0][0]
         self.problems.count_rows(name, n_rows + self.problems.n_skipped - self._n_skipped[name])
-        for ours in mapped:
-            if ours in IDS or ours == "role":
-                hint = FILLED.format(mapped[ours]).replace("'", "''") * (ours == "brand")
-                if not options.from_:  # told of where the rows are at home
-                    self._tell(
-                        name,
-                        ours,
-                        f"FROM {name} AS t WHERE t.{ours} IS NULL",
-                        f"coalesce(t.{ours}_given, '')",
-                        f"coalesce(t.{ours}_wanted, '{A_VALUE}{hint}')",
-                    )
-                self._run(f"DELETE FROM {name} WHERE {ours} IS NULL")
         self._note_dates(name)
 
-    def _reader(self, name: str, ours: str) -> Callable[[str], Any] | None:
+    def _values(
+        self, name: str, mapped: Mapping[str, str], ids: Sequence[str]
+    ) -> Iterator[list[Any]]:
+        """Yields file, row, values and the ids as they were given."""
+        self._n_odd: Counter[str] = Counter()
+        readers = [(x, x in ids, self._reader(name, x, theirs)) for x, theirs in mapped.items()]
+        columns = ["file", "row", *mapped]
+        places = [columns.index(ours) for ours in ids]
+        split = next((columns.index(ours) for ours in ids if self._is_parted(name, ours)), None)
+        note, skip = self.problems.note, self.problems.skip
+        is_told_at_home = self._options(name).from_ is not None
+        for file, row, cells in self._cells(name, mapped, self.problems):
+            values: list[Any] = [file, row]
+            for (ours, is_id, read), cell in zip(readers, cells, strict=True):
+                value, wanted = None, ""
+                if cell is not None:
+                    try:
+                        value = read(cell)
+                    except BadValue as bad:
+                        wanted = bad.wanted
+                if is_id and not value:
+                    wanted = wanted or A_VALUE + FILLED.format(mapped[ours]) * (ours == "brand")
+                    if not is_told_at_home:
+                        skip(file, row=row, value=cell or "", wanted=wanted, **self._at(name, ours))
+                    break
+                if wanted:
+                    note(file, row=row, value=cell, wanted=wanted + STAYS, **self._at(name, ours))
+                elif value.__class__ is str and len(value) > MAX_TEXT:
+                    found, place = f"{len(value):,} characters", self._at(name, ours, OWN)
+                    note(file, row=row, value=found, wanted=CUT, **place)
+                    value = value[:MAX_TEXT]
+                # A missing number is NaN.
+                values.append(None if value != value else value)
+            else:
+                values += [cells[i - 2] for i in places]
+                yield from _apart(values, split) if split else (values,)
+        for ours, n_odd in self._n_odd.items():
+            self._note_column(name, ours, f"{n_odd:,} texts in a wrong encoding", AS_WRITTEN)
+
+    def _cells(self, name: str, mapped: Mapping[str, str], problems: Problems) -> Iterator[Row]:
+        options = self._options(name)
+        facts = {table_people.FACT + fact for fact in options.facts or {}}
+        return self.engine.read(
+            self.files[name],
+            options.model_copy(update={"columns": mapped}),
+            problems,
+            needed=(REQUIRED[name] | set(options.columns) | facts) & set(mapped),
+            nested={"labels"},
+            table=name,
+        )
+
+    def _reader(self, name: str, ours: str, theirs: str) -> Callable[[str], Any]:
         """What a cell of a column means."""
         options = self._options(name)
         exact = options.handles == "exact"
-        if self._is_parted(name, ours):
-            return partial(split_handles, exact=exact)
         if ours in IDS:
-            return partial(handle, exact=exact)
-        if ours in ("followers", "likes", "comments"):
-            return count
-        if ours == "competence":
-            return partial(
-                number, decimal=options.decimal or find_decimal_sign(self._texts(name, ours))
-            )
-        if ours == "timestamp":
-            return partial(moment, order=options.dates or find_date_order(self._texts(name, ours)))
-        if ours.startswith(table_people.FACT):
-            texts = self._texts(name, ours)
-            return table_people.fact_reader(ours, texts, options.decimal, options.dates)
+            read = split_handles if self._is_parted(name, ours) else handle
+            return lru_cache(BATCH)(partial(read, exact=exact))
+        if ours in ("text", "biography", "name"):
+            return partial(self._text, ours)
         readers: dict[str, Callable[[str], Any]] = {
+            **dict.fromkeys(("followers", "likes", "comments"), count),
             "role": read_role,
             "labels": _labels,
             "image": partial(_image, self.engine.folder),
             "part": str.strip,
             "platform": table_people.platform_word,
-            "text": _text,
-            "biography": _text,
         }
-        return readers.get(ours, _word)
+        is_fact = ours.startswith(table_people.FACT)
+        kind = table_people.kind_of_fact(ours) if is_fact else ours
+        if kind in ("timestamp", "competence"):
+
+            def settled() -> Any:
+                found = self._cells(name, {ours: theirs}, Problems())
+                texts = (cells[0] for _, _, cells in found if cells[0])
+                return find_date_order(texts) if kind == "timestamp" else find_decimal_sign(texts)
+
+            if kind == "timestamp":
+                return _Settled(moment, options.dates, settled)
+            return _Settled(number, options.decimal, settled)
+        return (
+            table_people.fact_word if is_fact and kind != "platform" else readers.get(kind, _word)
+        )
 
     def _is_parted(self, name: str, ours: str) -> bool:
-        if ours == "id":
-            from_pairs = self._options(name).from_ == raw.COLLABORATIONS
-            return name == "influencers" and from_pairs
-        return name == raw.COLLABORATIONS and ours == "influencer"
+        """Whether a cell of a column may name several accounts."""
+        from_pairs = self._options(name).from_ == raw.COLLABORATIONS
+        return (name, ours) == (raw.COLLABORATIONS, "influencer") or (
+            from_pairs and (name, ours) == ("influencers", "id")
+        )
 
-    def _texts(self, name: str, ours: str) -> Iterator[str]:
-        plain = _PLAIN.get(ours, "NULL").format(ours)
-        rows = f"FROM {name} WHERE {ours} IS NOT NULL AND {plain} IS NULL"
-        select = f"SELECT DISTINCT {ours} AS text {rows}"
-        return (text for (text,) in self.engine.rows(select, "text"))
-
-    def _note_texts(self, name: str) -> None:
-        """Tells of texts that are cut, or were read in a wrong encoding."""
-        for ours in ("text", "biography", "name"):
-            if ours not in COLUMNS[name]:
-                continue
-            if ours != "name":
-                self._tell(
-                    name,
-                    ours,
-                    f"FROM {name} AS t WHERE length(t.{ours}) > {MAX_TEXT}",
-                    f"format('{{:,}} characters', length(t.{ours}))",
-                    f"'{CUT}'",
-                    note=True,
-                    kind=OWN,
-                )
-            suspects = self.engine.rows(
-                f"SELECT left({ours}, {MAX_TEXT}) AS text FROM {name} "
-                f"WHERE regexp_matches({ours}, '{_MOJIBAKE}')",
-                "text",
-            )
-            n_odd = sum(mojibake(text) for (text,) in suspects)
-            if n_odd:
-                wanted = (
-                    "letters as they were written, not 'Ã©' for 'é'; option 'encoding' may help"
-                )
-                self._note(name, ours, f"{n_odd:,} texts in a wrong encoding", wanted)
+    def _text(self, ours: str, cell: str) -> str | None:
+        """A text, counted where it was read in a wrong encoding."""
+        if not cell.isascii() and mojibake(cell[:MAX_TEXT]):
+            self._n_odd[ours] += 1
+        if len(cell) <= _LONGEST_MISSING and missing(cell):
+            return None
+        return tidy(cell) if ours == "name" else cell
 
     def _note_dates(self, name: str) -> None:
         """Tells of the earliest and the latest date, where they cannot be right."""
@@ -453,7 +421,7 @@ class _Tables:
                 if words:
                     found = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}, {words}"
                     wanted = "dates of posts or collaborations; option 'dates' may help"
-                    self._note(name, "timestamp", found, wanted)
+                    self._note_column(name, "timestamp", found, wanted)
 
     # --- rows that are left out
 
@@ -463,13 +431,7 @@ class _Tables:
         known = "SELECT id FROM account" + (f" WHERE role = '{role}'" if role else "")
         condition = f"{column} NOT IN ({known})"
         wanted = f"the id of a known {column}"
-        self._tell(
-            name,
-            column,
-            f"FROM {name} AS t WHERE t.{condition}",
-            f"t.{column}_given",
-            f"'{wanted}'",
-        )
+        self._tell(name, column, f"FROM {name} WHERE {condition}", f"'{wanted}'")
         remedy = table_people.remedy(self.engine, name, column, condition)
         self.problems.mend(name, self._theirs(name, column), wanted, remedy)
         self._run(f"DELETE FROM {name} WHERE {condition}")
@@ -501,8 +463,7 @@ class _Tables:
             self._tell(
                 name,
                 column,
-                f"FROM ranked AS t WHERE place > 1 AND of_table = '{name}'",
-                f"t.{column}_given",
+                f"FROM ranked WHERE place > 1 AND of_table = '{name}'",
                 f"CASE WHEN {own} IS NOT DISTINCT FROM best THEN '{MERGED}' {role}"
                 f"ELSE '{wanted}' END",
                 is_loss=False,
@@ -517,39 +478,23 @@ class _Tables:
         self.problems.refuse(found, value="rows, all left out", wanted=wanted)
 
     def _tell(
-        self,
-        name: str,
-        column: str,
-        rows: str,
-        value: str,
-        wanted: str,
-        *,
-        note: bool = False,
-        is_loss: bool = True,
-        kind: Kind | None = None,
+        self, name: str, column: str, rows: str, wanted: str, *, is_loss: bool = True
     ) -> None:
-        """Tells of rows of a query, in the order of files and rows."""
-        skip = partial(self.problems.skip, is_loss=is_loss)
-        tell = self.problems.note if note else skip
-        select = (
-            f"SELECT file, row, left(({value})::VARCHAR, 200) AS value, {wanted} AS wanted {rows}"
-        )
+        """Tells of rows of a query that are left out, in the order of files and rows."""
+        select = f"SELECT file, row, left({column}_given, 200) AS value, {wanted} AS wanted {rows}"
         for file, row, found, what in self.engine.rows(select, "file, row"):
-            tell(
-                file,
-                row=row,
-                column=self._theirs(name, column),
-                value=found,
-                wanted=what,
-                table=name,
-                kind=kind or _KINDS.get(column, TEXT),
-            )
+            at = self._at(name, column)
+            self.problems.skip(file, row=row, value=found, wanted=what, is_loss=is_loss, **at)
 
-    def _note(self, name: str, column: str, value: str, wanted: str) -> None:
+    def _note_column(self, name: str, ours: str, value: str, wanted: str) -> None:
         found = ", ".join(dict.fromkeys(path.name for path in self.files[name]))
-        self.problems.note(
-            found, row=None, column=self._theirs(name, column), value=value, wanted=wanted, kind=OWN
-        )
+        at = self._at("", "", OWN) | {"column": self._theirs(name, ours)}
+        self.problems.note(found, row=None, value=value, wanted=wanted, **at)
+
+    def _at(self, name: str, ours: str, kind: Kind | None = None) -> dict[str, Any]:
+        """What problems say of a column."""
+        kind = kind or _KINDS.get(ours, TEXT)
+        return {"table": name, "column": name and self._theirs(name, ours), "kind": kind}
 
     def _options(self, name: str) -> TableOptions:
         return self.settings.tables[name]  # type: ignore[index]
@@ -561,8 +506,29 @@ class _Tables:
         return self.engine.query(sql, values)
 
 
-def _text(cell: str) -> str | None:
-    return None if missing(cell) else cell
+def _apart(values: list[Any], place: int) -> Iterator[list[Any]]:
+    """A row once an account of a cell that names several."""
+    return ([*values[:place], one, *values[place + 1 :]] for one in values[place])
+
+
+class _Settled:
+    """Reads a column whose cells may have two readings, of which its other cells tell the right.
+
+    They are looked at when the first such cell comes, unless an option tells.
+    """
+
+    def __init__(self, read: Callable[[str, Any], Any], told: Any, find: Callable[[], Any]) -> None:
+        self.read, self.told, self.find = read, told, find
+        self.is_settled = told is not None
+
+    def __call__(self, cell: str) -> Any:
+        try:
+            return self.read(cell, self.told)
+        except AmbiguousValue:
+            if self.is_settled:
+                raise
+            self.told, self.is_settled = self.find(), True
+            return self.read(cell, self.told)
 
 
 def _word(cell: str) -> str | None:
@@ -602,7 +568,7 @@ def _image(root: Path, name: str) -> str | None:
 
 def _labels(cell: str) -> str | None:
     """Labels as JSON with sorted keys; spaces within a label become '-'."""
-    if missing(cell):
+    if len(cell) <= _LONGEST_MISSING and missing(cell):
         return None
     found: dict[str, float] = {}
     for label, score in _label_pairs(cell):
@@ -613,7 +579,10 @@ def _labels(cell: str) -> str | None:
         if not label or label in found or not 0 <= amount <= 1:
             raise BadValue(cell, LABELS)
         found[label] = amount
-    return json.dumps(found, sort_keys=True) if found else None
+    return _SORTED(found) if found else None
+
+
+_SORTED: Final = json.JSONEncoder(sort_keys=True).encode
 
 
 def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
@@ -625,15 +594,6 @@ def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
         raise BadValue(cell, LABELS) from None
     # Parquet gives every row the labels of all rows, without a value where it has none.
     return [("-".join(label.split()), score) for label, score in given.items() if score is not None]
-
-
-@lru_cache(maxsize=4096)
-def _parsed(labels: str) -> dict[str, float]:
-    return dict(json.loads(labels))
-
-
-def _scores(labels: str | None) -> dict[str, float]:
-    return dict(_parsed(labels)) if labels else {}
 
 
 # --- files

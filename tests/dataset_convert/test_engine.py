@@ -17,7 +17,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from dataset_convert import input_files, loading, workbooks
+from dataset_convert import input_files, workbooks
 from dataset_convert.engine import Engine, How
 from dataset_convert.problems import ConversionError, Problems
 
@@ -30,14 +30,13 @@ TOLD = ["row 4: found '2 cells'", "row 7: found '4 cells'"]
 def load(
     folder: Path, *files: str, columns: dict[str, str] = COLUMNS, **how: Any
 ) -> tuple[list[tuple[Any, ...]], list[str]]:
-    """Rows without the file's name, sorted by it and their number, and what was told."""
+    """Rows without the file's name, and what was told."""
     problems = Problems()
     engine = Engine(folder.resolve(), memory="500MB", threads=2)
     paths = [folder.resolve() / file for file in files]
     given = How(columns=columns, **how)
-    engine.load("found", paths, given, problems, needed={"account"}, nested={"labels"})
-    rows = engine.query("SELECT * EXCLUDE file FROM found ORDER BY file, row, text")
-    return rows, problems.lines(99)
+    found = engine.read(paths, given, problems, needed={"account"}, nested={"labels"})
+    return [(row, *cells) for _, row, cells in found], problems.lines(99)
 
 
 def refusal(folder: Path, file: str, **how: Any) -> str:
@@ -130,16 +129,12 @@ def test_the_header_is_found_below_titles(tmp_path: Path, before: str, shift: in
     assert "a header in row 99" in refusal(tmp_path, "x.csv", header_row=99)
 
 
-def test_row_numbers_of_many_rows(tmp_path: Path) -> None:
-    """Blank lines, cells over lines and short rows anywhere: numbers as csv.reader counts."""
-    kinds = ["k,t,1\n", "\n", 'k,"a\n\n""b",2\n', "short\n", "k,1,2,3\n"]
-    lines = ["account,text,likes\n", *(kinds[i * i % 7 % 5] for i in range(40_000))]
-    (tmp_path / "x.csv").write_text("".join(lines))
+def test_spaces_before_quotes_and_a_last_delimiter_are_no_cells(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('account,text\na, "b, ""c"""\nd,e,\n')
     rows, told = load(tmp_path, "x.csv")
-    good = [number for number, line in enumerate(lines, start=1) if line[:4] in ('k,"a', "k,t,")]
-    assert [row for row, *_ in rows] == good
-    bad = [i for i, line in enumerate(lines, start=1) if line in ("short\n", "k,1,2,3\n")]
-    assert [int(line.split("row ")[1].split(":")[0]) for line in told[:98]] == bad[:98]
+    assert (rows, told) == ([(2, "a", 'b, "c"', None), (3, "d", "e", None)], [])
+    (tmp_path / "x.json").write_text('[{"account": "a", "likes": NaN}]')
+    assert load(tmp_path, "x.json")[0] == [(1, "a", None, "NaN")]
 
 
 def test_a_name_twice_is_told_and_the_other_can_be_named(tmp_path: Path) -> None:
@@ -246,6 +241,26 @@ def test_lists_within_objects(tmp_path: Path, columns: dict[str, str], path: str
     assert "column 'o.usr'" in refusal(tmp_path, "0.json", columns=wrong, path=path)
 
 
+def test_json_keyed_by_names(tmp_path: Path) -> None:
+    content = {"at": {"a": {"t": "x", "posts": [{"n": 1}]}, "b": {"t": "y", "posts": [{"n": 2}]}}}
+    (tmp_path / "x.json").write_text(json.dumps(content, indent=1))
+    columns = {"account": "{}", "text": "t"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="at{}")
+    assert rows == [(1, "a", "x"), (1, "b", "y")]
+    columns = {"account": "at.{}", "likes": "n"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="at{}.posts[]")
+    assert rows == [(1, "a", "1"), (1, "b", "2")]
+
+
+def test_a_place_is_the_same_in_all_rows(tmp_path: Path) -> None:
+    """An element without a key that others have has nothing there, whatever stands further out."""
+    content = {"t": "no", "user": "u", "l": [{"n": 1}, {"n": 2, "t": "x"}]}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    columns = {"account": "user", "text": "t", "likes": "n"}
+    rows, _ = load(tmp_path, "x.json", columns=columns, path="l[]")
+    assert rows == [(1, "u", None, "1"), (1, "u", "x", "2")]
+
+
 def test_parquet(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
@@ -320,16 +335,15 @@ def test_files_that_cannot_be_trusted(
 def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_files, "MAX_LINE", 5_000)
     monkeypatch.setattr(input_files, "MAX_OBJECT", 3_000)
-    monkeypatch.setattr(loading, "MAX_OBJECT", 3_000)
     for module in (input_files, workbooks):
         monkeypatch.setattr(module, "FREE_BYTES", 10_000)
     monkeypatch.setattr(input_files, "_BLOCK", 1_000)
     (tmp_path / "x.csv").write_bytes(b"account,text\na,b" + b"x" * 9_000 + b"\n")
-    assert "a row of more than 5,000 bytes" in refusal(tmp_path, "x.csv")
+    assert "a line of more than 5,000 bytes" in refusal(tmp_path, "x.csv")
     (tmp_path / "x.jsonl").write_text(json.dumps({"account": "x" * 4_000}))
-    assert "row 1: found '4,015 bytes in a line'" in refusal(tmp_path, "x.jsonl")
+    assert "row 1: found 'a line that is longer'" in refusal(tmp_path, "x.jsonl")
     (tmp_path / "x.json").write_text(json.dumps({"account": "x" * 4_000}))
-    assert "row 1: found 'a larger one'; wanted at most" in refusal(tmp_path, "x.json")
+    assert "row 1: found 'a larger one, or none" in refusal(tmp_path, "x.json")
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"account\n" + b"a\n" * 10**6, mtime=0))
     assert "bytes unpacked" in refusal(tmp_path, "x.csv.gz")
     with zipfile.ZipFile(tmp_path / "x.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
