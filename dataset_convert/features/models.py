@@ -5,10 +5,9 @@ import json
 import re
 import string
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -26,6 +25,7 @@ from dataset_convert.features.base import (
     Fitted,
     Options,
     Text,
+    VectorSums,
     Whole,
     checked,
     one_line,
@@ -36,44 +36,26 @@ from dataset_convert.features.labels import (
     LabelExtractor,
     LabelFit,
     LabelOptions,
+    LabelSums,
     label_token,
     token_label,
 )
-from dataset_convert.features.means import MeanVectors, Vector
-from dataset_convert.features.pictures import (
-    ImageOptions,
-    Rows,
-    UseCounts,
-    opened_images,
-    read_processor,
-)
+from dataset_convert.features.parallel import THREADS
+from dataset_convert.features.pictures import ImageOptions, Rows, prepared_images, read_processor
 from dataset_convert.features.text import MAX_CHARACTERS
 from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 
 TOKENIZER, PROCESSOR = "tokenizer.json", "preprocessor_config.json"
-NOT_FINITE, NO_WORDS = "no finite numbers from the model", "no words"
+USED, NOT_FINITE, NO_WORDS = "used", "no finite numbers from the model", "no words"
 NO_DIRECTION: Final = "a vector that is zero or not finite"
+BUCKET: Final = 16
+"""Captions are filled up to multiples of so many tokens: what stands beside one changes nothing."""
 _TYPES: Final = {"float": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32}
 _IDS, _MASK, _KINDS = _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # A key and its value in protocol buffers, as `TensorProto.external_data` of onnx.proto has them.
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
-
-
-def need(module: str) -> Any:
-    """Returns a library of the optional extra `models`.
-
-    Raises:
-        ConversionError: It is not installed; says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConversionError(
-            f"The library '{module}', which models of one's own need, cannot be imported "
-            f'({error}): pip install -e ".[models]".'
-        ) from None
 
 
 class ModelOptions(Options):
@@ -91,6 +73,46 @@ class ModelOptions(Options):
     providers: Annotated[tuple[Text, ...], Field(min_length=1)] = ("CPUExecutionProvider",)
 
 
+class ModelFit(Fitted):
+    """The SHA-256 of the files of models, by their paths."""
+
+    sha256: dict[str, str] = Field(default_factory=dict)
+
+    def refuse_changed(self) -> None:
+        """Checks that the files are those of the fit.
+
+        Raises:
+            ConversionError: One is missing or another one.
+        """
+        for path, wanted in self.sha256.items():
+            with one_line(Path(path), "the file that the data set was converted with"):
+                if sha256_of(Path(path).expanduser()) != wanted:
+                    raise ValueError("another file")
+
+
+def need(module: str) -> Any:
+    """Returns a library of the optional extra `models`.
+
+    Raises:
+        ConversionError: It is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConversionError(
+            f"The library '{module}', which models of one's own need, cannot be imported "
+            f'({error}): pip install -e ".[models]".'
+        ) from None
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """Returns a model's file, and those of its weights where it says that it keeps them apart."""
+    content = path.read_bytes() if path.is_file() else b""
+    ends = [(match.end(), match[1][0]) for match in _LOCATION.finditer(content)]
+    names = {content[end : end + length].decode(errors="replace") for end, length in ends}
+    return path, *(path.parent / name for name in sorted(names) if "\0" not in name)
+
+
 class Model:
     """An open `.onnx` file. Nothing is downloaded, and no code of a model's file runs.
 
@@ -99,22 +121,19 @@ class Model:
             the providers is offered.
     """
 
-    def __init__(self, path: Path, options: ModelOptions, n_jobs: int) -> None:
+    def __init__(self, path: Path, options: ModelOptions) -> None:
         runtime = need("onnxruntime")
         offered = runtime.get_available_providers()
         chosen = [name for name in options.providers if name in offered]
+        self.path = path
         if not chosen:
-            raise ConversionError(
-                f"providers: found none of {', '.join(options.providers)} in the installed ONNX "
-                f"Runtime; wanted some of {', '.join(offered)}."
+            raise self.refuse(
+                f"none of the providers {', '.join(options.providers)}", f"some of {offered}"
             )
         settings = runtime.SessionOptions()
-        settings.intra_op_num_threads, settings.inter_op_num_threads = n_jobs, 1
-        settings.use_deterministic_compute = True
+        # One thread a batch: its numbers do not hang on how many there are.
+        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
-        # Threads that wait would keep the cores from those that open images.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.path, self.batch_size = path, options.batch_size
         with one_line(path, "an ONNX model"):
             self.session = runtime.InferenceSession(str(path), settings, providers=chosen)
         self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
@@ -142,71 +161,39 @@ def _axes(port: Any) -> list[int | None]:
 class ImageModel(Model):
     """An open model with one image input: (image, colour, height, width), or the colour last."""
 
-    def __init__(self, path: Path, image: ImageOptions, options: ModelOptions, n_jobs: int) -> None:
+    def __init__(self, path: Path, image: ImageOptions, options: ModelOptions) -> None:
         need("PIL.Image")
-        super().__init__(path, options, n_jobs)
-        shape = _axes(self.inputs[0]) if len(self.inputs) == 1 else []
-        if len(shape) != 4 or _dtype(self.inputs[0]) not in (np.float32, np.float16):
+        super().__init__(path, options)
+        shape = _axes(self.inputs[0])
+        self.colours_last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3
+        places = (0, 3, 1, 2) if self.colours_last else range(4)
+        batch, colours, *sides = [shape[i] for i in places] if len(shape) == 4 else [None, 0]
+        is_image = _dtype(self.inputs[0]) in (np.float32, np.float16) and colours in (None, 3)
+        if len(self.inputs) != 1 or not is_image:
             found = ", ".join(f"{one.name} {_axes(one)}" for one in self.inputs)
-            wanted = "one input of floating-point numbers: image, colour, height, width, or the "
-            raise self.refuse(f"the inputs {found}", f"{wanted}colour last")
-        self.colours_last = shape[1] != 3 and shape[3] == 3
-        batch, *sides = shape
-        if sides.pop(2 if self.colours_last else 0) not in (None, 3):
-            raise self.refuse(f"the input shape {shape}", "3 colours in its second or last place")
+            wanted = "one input of floating-point numbers: image, 3 colours, height, width, or the "
+            raise self.refuse(f"the inputs {found}", f"{wanted}colours last")
         self.batch_size = batch or options.batch_size
         with one_line(path, "options of images that go together"):
             self.image = image.fitting(*sides)
-        told = self.image.model_dump(include=set(ImageOptions.model_fields))
-        self.key = repr((told, self.colours_last))
-        """Of models that want the same of an image."""
-
-    def prepare(self, image: Any) -> Rows:
-        """Returns an image as the model wants it, without the axis of the batch."""
-        array = self.image.prepared(image)
-        return array.transpose(1, 2, 0) if self.colours_last else array
 
     def rows(self, prepared: Sequence[Rows], output: str) -> Rows:
-        """Returns an output for any number of images, one row an image.
+        """Returns an output for images as `image.prepared` makes them, one row an image.
 
         The last batch is filled up, so that the model sees one shape only: some take no other, and
-        the same images in the same order give the same numbers.
+        an image gives the same numbers beside whatever others.
         """
         found = []
         for start in range(0, len(prepared), self.batch_size):
             batch = list(prepared[start : start + self.batch_size])
             filled = np.stack(batch + [batch[0]] * (self.batch_size - len(batch)))
+            filled = filled.transpose(0, 2, 3, 1) if self.colours_last else filled
             rows = self.run({self.inputs[0].name: filled}, output)
             if rows.shape[:1] != (self.batch_size,):
                 shape = f"an output of shape {list(rows.shape)} for {self.batch_size} images"
                 raise self.refuse(shape, "one row an image")
             found.append(rows[: len(batch)])
         return np.concatenate(found)
-
-
-class ModelFit(Fitted):
-    """The SHA-256 of the files of models, by their paths."""
-
-    sha256: dict[str, str] = Field(default_factory=dict)
-
-    def refuse_changed(self) -> None:
-        """Checks that the files are those of the fit.
-
-        Raises:
-            ConversionError: One is missing or another one.
-        """
-        for path, wanted in self.sha256.items():
-            with one_line(Path(path), "the file that the data set was converted with"):
-                if sha256_of(Path(path).expanduser()) != wanted:
-                    raise ValueError("another file")
-
-
-def model_files(path: Path) -> tuple[Path, ...]:
-    """Returns a model's file, and those of its weights where it says that it keeps them apart."""
-    content = path.read_bytes() if path.is_file() else b""
-    ends = [(match.end(), match[1][0]) for match in _LOCATION.finditer(content)]
-    names = {content[end : end + length].decode(errors="replace") for end, length in ends}
-    return path, *(path.parent / name for name in sorted(names) if "\0" not in name)
 
 
 class ClassifierOptions(ImageOptions):
@@ -227,12 +214,10 @@ class ClassifierOptions(ImageOptions):
 class Classifier(ImageModel):
     """An open classifier with its labels and the lowest probability that counts."""
 
-    def __init__(
-        self, given: ClassifierOptions, prefix: str, threshold: float, options: Any, n_jobs: int
-    ) -> None:
+    def __init__(self, given: ClassifierOptions, prefix: str, threshold: float, options: Any):
         self.labels = [f"{prefix}{label}" for label in read_labels(Path(given.labels).expanduser())]
         self.given, self.threshold = given, threshold
-        super().__init__(Path(given.model).expanduser(), given, options, n_jobs)
+        super().__init__(Path(given.model).expanduser(), given, options)
         self._check_number(_axes(self.outputs[0])[1:])
 
     def _check_number(self, shape: Sequence[int | None]) -> None:
@@ -240,28 +225,34 @@ class Classifier(ImageModel):
             wanted = f"{len(self.labels)}, one for each label of {self.given.labels}"
             raise self.refuse(f"{shape[0]} outputs", wanted)
 
-    def probabilities(self, prepared: Sequence[Rows]) -> Vector:
-        """Returns (image, label) in [0, 1]; a row of NaN where the model gave no finite numbers."""
-        rows = self.rows(prepared, self.outputs[0].name)
+    def scores(self, images: Sequence[Rows]) -> list[dict[str, float] | None]:
+        """Returns label -> probability of each image, from its threshold on.
+
+        None for an image of which the model gave no finite numbers.
+        """
+        rows = self.rows(images, self.outputs[0].name)
         found = rows.reshape(len(rows), -1).astype(np.float64)
         self._check_number(found.shape[1:])
-        found[~np.isfinite(found).all(axis=1)] = np.nan
-        finite = found[~np.isnan(found[:, 0])]
+        finite = np.isfinite(found).all(axis=1)
+        numbers, kind = found[finite], self.given.activation
         # Numbers of a model's own softmax in half precision may miss their range.
-        in_range = ((finite >= -1e-3) & (finite <= 1 + 1e-3)).all()
-        if self.given.activation == "none":
-            if not in_range:
-                numbers = f"outputs from {finite.min():g} to {finite.max():g}"
-                raise self.refuse(numbers, "0 to 1. Set activation to softmax or sigmoid")
-            return found.clip(0, 1)
-        if self.given.activation == "sigmoid":
-            return np.asarray(expit(found))
-        # Logits whose every row does this by chance do not occur.
-        sums_to_one = (np.abs(finite.sum(axis=1) - 1) < 1e-3).all()
-        if in_range and sums_to_one and found.shape[1] > 1 and finite.size:
+        are_shares = ((numbers >= -1e-3) & (numbers <= 1 + 1e-3)).all()
+        if kind == "none" and not are_shares:
+            told = f"outputs from {numbers.min():g} to {numbers.max():g}"
+            raise self.refuse(told, "0 to 1. Set activation to softmax or sigmoid")
+        # Logits whose every row sums to 1 by chance do not occur.
+        is_done = are_shares and (np.abs(numbers.sum(axis=1) - 1) < 1e-3).all()
+        if kind == "softmax" and is_done and found.shape[1] > 1 and numbers.size:
             said = "outputs that sum to 1 already, so they are probabilities"
             raise self.refuse(said, "what a softmax is to be taken of. Set activation to none")
-        return np.asarray(softmax(found, axis=1))
+        turn = {"softmax": lambda x: softmax(x, axis=1), "sigmoid": expit}
+        found[finite] = turn.get(kind, lambda x: x.clip(0, 1))(numbers)
+        return [
+            {self.labels[i]: float(row[i]) for i in np.flatnonzero(row >= self.threshold)}
+            if is_finite
+            else None
+            for row, is_finite in zip(found, finite, strict=True)
+        ]
 
 
 def read_labels(path: Path) -> list[str]:
@@ -288,12 +279,11 @@ def read_labels(path: Path) -> list[str]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("what is no list of texts")
         labels = ["-".join(name.split()) for name in names]
-        if "" in labels or not labels:
-            number = len(labels) and labels.index("")
-            raise ValueError(f"no label for output {number} (counted from 0)")
         counts = Counter(labels)
-        labels = [f"{one}-{i}" if counts[one] > 1 else one for i, one in enumerate(labels)]
+        labels = [f"{one}-{i}" if one and counts[one] > 1 else one for i, one in enumerate(labels)]
         for label, n in Counter(labels).items():
+            if not label:
+                raise ValueError(f"no label for output {labels.index(label)} (counted from 0)")
             if n > 1 or label.startswith(SCENE_PREFIX):
                 raise ValueError(f"the label '{label}'" + " twice" * (n > 1))
     return labels
@@ -332,10 +322,15 @@ class ImageLabelExtractor(LabelExtractor):
     objects or scenes apart can be used.
     """
 
+    name = "image-labels"
     takes = ImageLabelOptions
     learns = ImageLabelFit
-    runs_models = reads_images = True
-    use = UseCounts()
+    runs_in, reads_images = THREADS, True
+
+    @property
+    def block_posts(self) -> int:
+        """Posts of a batch: several of the models'."""
+        return 8 * int(self.options.batch_size)
 
     def _classifiers(self) -> dict[str, tuple[ClassifierOptions, str, float]]:
         one = self.options
@@ -355,34 +350,27 @@ class ImageLabelExtractor(LabelExtractor):
         """Returns the classifiers, opened."""
         if self._fitted is not None:
             self._fitted.refuse_changed()
-        return [
-            Classifier(*entry, self.options, self.n_jobs) for entry in self._classifiers().values()
-        ]
+        return [Classifier(*entry, self.options) for entry in self._classifiers().values()]
 
-    def own_labels(self) -> frozenset[str]:
+    def own_labels(self) -> Collection[str]:
         """Returns the labels of the classifiers."""
-        return frozenset(
+        return [
             f"{prefix}{label}"
             for given, prefix, _ in self._classifiers().values()
             for label in read_labels(Path(given.labels).expanduser())
-        )
+        ]
 
     def own_words(self) -> frozenset[str]:
         """Returns the labels of the classifiers, and their words, whoever bears one as a name."""
         labels = map(token_label, self.fitted.own_labels)
         return frozenset(found for label in labels for found in phrases(label))
 
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns which labels there are: those that a training account shows."""
-        self._fitted = None
-        try:
-            super().fit(material, training)
-        except TooLittleError as error:
-            raise TooLittleError(f"{error} Images of all accounts: {self.use}.") from None
-        fitted = self.fitted
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> ImageLabelFit:
+        """Returns which labels there can be: the classifiers', and those that came with posts."""
+        fitted: Any = super().prepare(material, training)
         fitted.own_labels = sorted(map(label_token, self.own_labels()))
         fitted.sha256 = {written(path): sha256_of(path) for path in self.files()}
-        models = {
+        fitted.report["models"] = {
             block: {
                 "model": Path(given.model).name,
                 "labels": Path(given.labels).name,
@@ -391,50 +379,49 @@ class ImageLabelExtractor(LabelExtractor):
             }
             for block, (given, *_) in self._classifiers().items()
         }
-        fitted.report |= {"images": self.use.as_json(), "models": models}
+        return fitted
 
-    def scored(self, posts: Iterable[Post]) -> Iterator[Post]:
-        """Yields posts in their order, with the scores of their images as labels.
+    def scored(self, posts: list[Post]) -> tuple[list[Post], Counter[str]]:
+        """Returns posts with the scores of their images as labels, and how many were used.
 
         As the labels of a table, written with all their digits, they give what the images give.
         """
-        self.use = UseCounts()  # of one pass: a second one would count every image again
-        classifiers = self.check_models()
-        # Two models often want the same of an image, which takes longer than to open it.
-        distinct = {one.key: one for one in classifiers}
-        blocks = opened_images(
-            posts,
-            lambda image: {key: one.prepare(image) for key, one in distinct.items()},
-            block_images=self.options.batch_size,
-            n_jobs=self.n_jobs,
-            counts=self.use,
-        )
-        for block in blocks:
-            made = [one for _, one in block if one is not None]
-            scores = iter(_scores(made, classifiers) if made else ())
-            for post, one in block:
-                found = None if one is None else next(scores)
-                self.use.used += found is not None
-                self.use.skipped.update([NOT_FINITE] if one is not None and found is None else [])
-                yield post if found is None else replace(post, labels=found)
+        told, scored, models = Counter[str](), list(posts), self.opened
+
+        def prepare(image: Any) -> list[Rows]:
+            return [one.image.prepared(image) for one in models]
+
+        for made in prepared_images(posts, prepare, self.options.batch_size, told):
+            columns = zip(*(images for _, images in made), strict=True)
+            found = [one.scores(images) for one, images in zip(models, columns, strict=True)]
+            for (place, _), scores in zip(made, zip(*found, strict=True), strict=True):
+                told[NOT_FINITE if None in scores else USED] += 1
+                if None not in scores:
+                    labels = {name: n for one in scores for name, n in one.items()}
+                    scored[place] = replace(posts[place], labels=labels)
+        return scored, told
+
+    def conclude(self, total: LabelSums, training: Collection[str]) -> None:
+        """Keeps the labels that training accounts show, and counts what they are."""
+        super().conclude(total, training)
+        self.fitted.report["images"] = as_json(total.told)
+
+    def told_besides(self, told: Counter[str]) -> str:
+        """Returns how many images were used, where no label is left."""
+        return f" Images of all accounts: {as_words(told)}."
 
 
-def _scores(
-    images: Sequence[Mapping[str, Rows]], classifiers: Sequence[Classifier]
-) -> list[dict[str, float] | None]:
-    """Returns label -> score of each image; None where a model gave no finite numbers."""
-    rows = [one.probabilities([image[one.key] for image in images]) for one in classifiers]
-    return [
-        None
-        if any(np.isnan(row).any() for row in of_image)
-        else {
-            # What lies below the threshold counts nowhere, and would be most of it.
-            one.labels[column]: float(row[column])
-            for one, row in zip(classifiers, of_image, strict=True)
-            for column in np.flatnonzero(row >= one.threshold)
-        }
-        for of_image in zip(*rows, strict=True)
-    ]
+def as_json(told: Counter[str]) -> dict[str, Any]:
+    """Returns how many images or captions were used, and why others were not, most first."""
+    skipped = {reason: n for reason, n in told.most_common() if reason != USED and n}
+    return {"used": told[USED], "skipped": skipped}
+
+
+def as_words(told: Counter[str]) -> str:
+    """Returns `as_json` for a message."""
+    counts = as_json(told)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts["skipped"].items())
+    return f"{told[USED]} used, {told.total() - told[USED]} skipped ({reasons or 'no reason'})"
 
 
 class EmbeddingOptions(ModelOptions):
@@ -446,27 +433,31 @@ class EmbeddingOptions(ModelOptions):
 class EmbeddingFit(ModelFit):
     """And how long the vectors are."""
 
-    n_dimensions: Annotated[int, Field(ge=1)]
+    n_dimensions: int = 0
 
 
 class EmbeddingExtractor(Extractor):
     """An account's mean of its posts' vectors, each divided by its length first.
 
     So every post counts alike, whatever length the model gives its vector; the mean is not
-    divided by its length again. Nothing is learnt from the accounts: the model comes fitted. Each
-    post is looked at once for fit and transform together.
+    divided by its length again. Nothing is learnt from the accounts: the model comes fitted.
     """
 
     learns = EmbeddingFit
     file = "embeddings.json"
-    runs_models = True
+    runs_in = THREADS
     unit: ClassVar[str]
     beside: ClassVar[str]
     """A file beside the model's."""
 
+    @property
+    def block_posts(self) -> int:
+        """Posts of a batch: several of the model's."""
+        return 8 * int(self.options.batch_size)
+
     @abstractmethod
-    def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
-        """Yields the posts that the model can use, with its vectors."""
+    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
+        """Yields the posts that the model can use, with its vectors; counts why not the others."""
 
     def files(self) -> tuple[Path, ...]:
         """Returns the model's file, what stands beside it, and those of its weights."""
@@ -476,48 +467,55 @@ class EmbeddingExtractor(Extractor):
         optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
         return (*model_files(model), *optional)
 
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns how long the vectors are, and how many accounts have one."""
-        use = UseCounts()
-        means = self._means(material, use)
-        known = [account for account in dict.fromkeys(training) if account in means]
+    def prepare(self, *_: Any) -> EmbeddingFit:
+        """Returns which model it is."""
+        sha256 = {written(path): sha256_of(path) for path in self.files()}
+        return EmbeddingFit(sha256=sha256, report={"of": self.of})
+
+    def batch(self, posts: list[Post]) -> VectorSums:
+        """Returns the sums of the posts' unit vectors."""
+        sums = VectorSums(self.min_members)
+        for post, vector in self.vectors(posts, sums.told):
+            exact = vector.astype(np.float64)
+            length = np.linalg.norm(exact)
+            has_direction = bool(np.isfinite(length) and length)
+            sums.told[USED if has_direction else NO_DIRECTION] += 1
+            if has_direction:
+                sums.saw(post.account, post.member)
+                sums.put(post.account, exact / length)
+        return sums
+
+    def conclude(self, total: VectorSums, training: Collection[str]) -> None:
+        """Notes how long the vectors are, and how many accounts have one."""
+        found = self.values(total)
+        known = [account for account in training if account in found]
         if not known:
             raise TooLittleError(
                 f"{self.modality}: none of the {len(training)} training accounts has a vector. Of "
-                f"the {self.unit}: {use}. Lower min_members, or leave the modality out of the "
-                f"configuration."
+                f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
+                f"modality out of the configuration."
             )
-        sha256 = {written(path): sha256_of(path) for path in self.files()}
-        n_dimensions = len(means[known[0]])
-        report = {
-            "of": self.of,
+        self.fitted.n_dimensions = len(found[known[0]])
+        self.fitted.report |= {
             "min_members": self.min_members if self.of == AUDIENCE else None,
-            "n_dimensions": n_dimensions,
-            "training_accounts": len(set(training)),
+            "n_dimensions": self.fitted.n_dimensions,
+            "training_accounts": len(training),
             "training_accounts_with_vectors": len(known),
-            self.unit: use.as_json(),
-            "model_sha256": {Path(path).name: found for path, found in sha256.items()},
+            self.unit: as_json(total.told),
+            "model_sha256": {Path(path).name: one for path, one in self.fitted.sha256.items()},
         }
-        self._fitted = EmbeddingFit(sha256=sha256, n_dimensions=n_dimensions, report=report)
-        self.keep(material, means)
 
-    def transform(self, material: RawMaterial) -> dict[str, Any]:
-        """Returns account -> mean of its posts' unit vectors, float64."""
-        self.fitted.refuse_changed()
-        kept = self.kept(material)
-        return dict(self._means(material, UseCounts()) if kept is None else kept)
+    def values(self, total: VectorSums) -> dict[str, Any]:
+        """Returns account -> mean of its posts' unit vectors, float64, of a length up to 1.
+
+        The less the posts agree, the shorter; of vectors that cancel out there is none.
+        """
+        sums = ((one, total.vectors[one]) for one in total.enough())
+        return {account: sum_ / total.n_vectors[account] for account, sum_ in sums if sum_.any()}
 
     def dimensions(self) -> list[str]:
         """Returns numbers, since the places of such vectors mean nothing by themselves."""
         return [str(i) for i in range(self.fitted.n_dimensions)]
-
-    def _means(self, material: RawMaterial, use: UseCounts) -> dict[str, Vector]:
-        means = MeanVectors(self.min_members)
-        for post, vector in self.vectors(self.stream(material), use):
-            has_direction = means.add(post.account, post.member, vector)
-            use.used += has_direction
-            use.skipped.update([] if has_direction else [NO_DIRECTION])
-        return means.means()
 
 
 class ImageEmbeddingOptions(EmbeddingOptions, ImageOptions):
@@ -533,6 +531,7 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
     number, height, width) its mean over the area.
     """
 
+    name = "image-embeddings"
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
     unit, beside = "images", PROCESSOR
@@ -540,31 +539,28 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
 
     def check_models(self) -> ImageModel:
         """Returns the model, opened."""
+        if self._fitted is not None:
+            self._fitted.refuse_changed()
         model, beside = self.files()[0], self.files()[-1]
         told = read_processor(beside) if beside.name == PROCESSOR else {}
         given = self.options.model_dump(include=set(ImageOptions.model_fields), exclude_unset=True)
         image = checked(ImageOptions, told | given, f"{self.modality}: {beside}")
-        return ImageModel(model, image, self.options, self.n_jobs)
+        return ImageModel(model, image, self.options)
 
-    def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
+    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts with an image that can be used, with the model's vectors."""
-        model, size = self.check_models(), self.options.batch_size
+        model: ImageModel = self.opened
         names = [one.name for one in model.outputs]
         named = [name for name in ("image_embeds", "pooler_output") if name in names]
         flat = [one.name for one in model.outputs if len(_axes(one)) == 2]
-        blocks = opened_images(
-            posts, model.prepare, block_images=size, n_jobs=self.n_jobs, counts=use
-        )
-        for block in blocks:
-            usable = [(post, made) for post, made in block if made is not None]
-            if usable:
-                rows = model.rows([made for _, made in usable], [*named, *flat, *names][0])
-                rows = rows[:, 0] if rows.ndim == 3 else rows
-                rows = rows.mean(axis=(2, 3)) if rows.ndim == 4 else rows
-                if rows.ndim != 2:
-                    shape = f"an output of shape {list(rows.shape)}"
-                    raise model.refuse(shape, "a vector for each image")
-                yield from ((post, row) for (post, _), row in zip(usable, rows, strict=True))
+        output = [*named, *flat, *names][0]
+        for made in prepared_images(posts, model.image.prepared, self.options.batch_size, told):
+            rows = model.rows([image for _, image in made], output)
+            rows = rows[:, 0] if rows.ndim == 3 else rows
+            rows = rows.mean(axis=(2, 3)) if rows.ndim == 4 else rows
+            if rows.ndim != 2:
+                raise model.refuse(f"an output of shape {list(rows.shape)}", "a vector an image")
+            yield from ((posts[place], row) for (place, _), row in zip(made, rows, strict=True))
 
 
 class SentenceEmbeddingOptions(EmbeddingOptions):
@@ -580,19 +576,23 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
     `sentence_embedding`, or the mean of its tokens' vectors, or its only output (sentence, number).
     """
 
+    name = "sentence-embeddings"
     takes = SentenceEmbeddingOptions
     modalities = schema.TOPIC_MODALITIES
     unit, beside = "captions", TOKENIZER
 
     def check_models(self) -> tuple[Model, Any]:
         """Returns the model and its tokenizer, opened."""
+        if self._fitted is not None:
+            self._fitted.refuse_changed()
         files, library = self.files(), need("tokenizers")
         wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
         with one_line(files[-1], wanted):
             tokenizer = library.Tokenizer.from_file(str(files[-1]))
             tokenizer.enable_truncation(self.options.max_length)
-            tokenizer.enable_padding(pad_id=(tokenizer.padding or {}).get("pad_id", 0))
-        model = Model(files[0], self.options, self.n_jobs)
+            pad_id = (tokenizer.padding or {}).get("pad_id", 0)
+            tokenizer.enable_padding(pad_id=pad_id, pad_to_multiple_of=BUCKET)
+        model = Model(files[0], self.options)
         names = [one.name for one in model.inputs]
         whole = all(_dtype(one) in (np.int64, np.int32) for one in model.inputs)
         if _IDS not in names or not set(names) <= set(_INPUTS) or not whole:
@@ -600,28 +600,22 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
             raise model.refuse(f"the inputs {', '.join(names)}", wanted)
         return model, tokenizer
 
-    def vectors(self, posts: Iterable[Post], use: UseCounts) -> Iterator[tuple[Post, Rows]]:
+    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts whose captions have words, with the model's vectors."""
-        model, tokenizer = self.check_models()
-        size, stream = self.options.batch_size, iter(posts)
-        # Captions of several batches are sorted by length together, so that little is filled up.
-        while block := list(islice(stream, size * 16)):
-            sentences = [sentence(post.text) for post in block]
-            by_length = sorted(range(len(block)), key=lambda i: len(sentences[i]))
-            found: dict[int, Rows] = {}
-            for start in range(0, len(by_length), size):
-                batch = [i for i in by_length[start : start + size] if sentences[i]]
-                tokens = tokenizer.encode_batch([sentences[i] for i in batch])
-                usable = [
-                    (i, one)
-                    for i, one in zip(batch, tokens, strict=True)
-                    if any(one.attention_mask)
-                ]
-                if usable:
-                    rows = _sentence_vectors(model, [one for _, one in usable])
-                    found.update(zip((i for i, _ in usable), rows, strict=True))
-            use.skipped.update([NO_WORDS] * (len(block) - len(found)))
-            yield from ((block[i], found[i]) for i in sorted(found))
+        model, tokenizer = self.opened
+        of_length: defaultdict[int, list[tuple[Post, Any]]] = defaultdict(list)
+        for post in posts:
+            text = sentence(post.text)
+            tokens = tokenizer.encode(text) if text else None
+            if tokens is None or not any(tokens.attention_mask):
+                told[NO_WORDS] += 1
+            else:
+                of_length[len(tokens.ids)].append((post, tokens))
+        for _, found in sorted(of_length.items()):
+            for start in range(0, len(found), self.options.batch_size):
+                batch = found[start : start + self.options.batch_size]
+                rows = _sentence_vectors(model, [tokens for _, tokens in batch])
+                yield from ((post, row) for (post, _), row in zip(batch, rows, strict=True))
 
 
 def _sentence_vectors(model: Model, tokens: Sequence[Any]) -> Rows:
