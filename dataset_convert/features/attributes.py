@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import Field
+
 from dataset_convert import raw, schema
 from dataset_convert.features.base import Extractor, FilePath, Fitted, Options, Sums, Whole
 from dataset_convert.features.lexicon import (
@@ -51,7 +53,7 @@ class LexiconOptions(Options):
 class AttributeFit(Fitted):
     """Attribute -> training accounts that have it, sorted."""
 
-    n_accounts: dict[str, int]
+    n_accounts: dict[str, int] = Field(default_factory=dict)
 
 
 class Readings(Sums):
@@ -62,7 +64,10 @@ class Readings(Sums):
         attributes: Account -> what its profile names, ancestors too.
         uncovered: Account -> words of its profile that no concept has.
         n_posts: Account -> of each attribute, how many posts carry it as a hashtag.
+        names: Of all accounts.
     """
+
+    names: AccountNames
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,33 +121,6 @@ class AttributeExtractor(Extractor):
         """Returns the lexicon, read."""
         return self.lexicon
 
-    def prepare(self, material: RawMaterial, training: Collection[str]) -> AttributeFit:
-        """Returns which attributes are frequent among the training accounts."""
-        read = self._profiles(material, frozenset(training))
-        if self.options.hashtag_posts is not None:
-            read.add(self.sums(self.sample(material, training)))
-        lists = self._lists(read)
-        counts = Counter(name for one in lists.values() for name in one)
-        n_accounts = {
-            name: counts[name]
-            for name in sorted(counts)
-            if counts[name] >= self.options.minimum_accounts
-            and not self.lexicon.sensitive.forbids(name)
-        }
-        coverage = {}
-        for side in schema.SIDES:
-            ours = [one for account, one in lists.items() if read.sides[account] == side]
-            n_covered = sum(bool(one & n_accounts.keys()) for one in ours)
-            coverage[side] = {"accounts": len(ours), "with_attributes": n_covered}
-        report = {
-            "coverage": coverage,
-            "n_concepts_of_lexicon": len(self.lexicon.concepts),
-            "n_left_out_as_sensitive": self.lexicon.n_left_out,
-            "n_rare_attributes": len(counts) - len(n_accounts),
-            "uncovered_words": self._uncovered(read, AccountNames(material.accounts)),
-        }
-        return AttributeFit(n_accounts=n_accounts, report=report)
-
     def batch(self, posts: list[Post]) -> Readings:
         """Counts the posts of each account whose hashtags name an attribute or what lies below."""
         read = Readings()
@@ -153,10 +131,34 @@ class AttributeExtractor(Extractor):
 
     def total(self, material: RawMaterial) -> Readings:
         """Returns what all accounts say."""
-        read = self._profiles(material, frozenset(material.accounts[raw.ACCOUNT]))
+        read = self._profiles(material)
         if self.options.hashtag_posts is not None:
             read.add(self.sums(material.posts()))
         return read
+
+    def conclude(self, total: Readings, training: Collection[str]) -> None:
+        """Learns which attributes are frequent among the training accounts."""
+        lists = {name: one for name, one in self._lists(total).items() if name in training}
+        counts = Counter(name for one in lists.values() for name in one)
+        n_accounts = {
+            name: counts[name]
+            for name in sorted(counts)
+            if counts[name] >= self.options.minimum_accounts
+            and not self.lexicon.sensitive.forbids(name)
+        }
+        coverage = {}
+        for side in schema.SIDES:
+            ours = [one for account, one in lists.items() if total.sides[account] == side]
+            n_covered = sum(bool(one & n_accounts.keys()) for one in ours)
+            coverage[side] = {"accounts": len(ours), "with_attributes": n_covered}
+        report = {
+            "coverage": coverage,
+            "n_concepts_of_lexicon": len(self.lexicon.concepts),
+            "n_left_out_as_sensitive": self.lexicon.n_left_out,
+            "n_rare_attributes": len(counts) - len(n_accounts),
+            "uncovered_words": self._uncovered(total, training),
+        }
+        self.fitted = AttributeFit(n_accounts=n_accounts, report=report)
 
     def values(self, total: Readings) -> dict[str, list[str]]:
         """Returns the attributes of an account, sorted; accounts without any are absent."""
@@ -197,13 +199,12 @@ class AttributeExtractor(Extractor):
     def _load_more(self, folder: Path) -> None:
         self._lexicon = read_saved_lexicon(folder / _LEXICON)
 
-    def _profiles(self, material: RawMaterial, chosen: Collection[str]) -> Readings:
+    def _profiles(self, material: RawMaterial) -> Readings:
         read, accounts = Readings(), material.accounts
+        read.names = AccountNames(accounts)
         columns = (raw.ACCOUNT, raw.ROLE, raw.BIOGRAPHY, raw.CATEGORY)
         rows = zip(*(accounts[column] for column in columns), strict=True)
         for account, side, biography, category in rows:
-            if account not in chosen:
-                continue
             is_own = side == schema.BRAND or material.influencer_category_is_profile
             # What is missing is None or NaN.
             texts = [biography, category] if is_own else [biography]
@@ -221,9 +222,10 @@ class AttributeExtractor(Extractor):
             for account, named in read.attributes.items()
         }
 
-    def _uncovered(self, read: Readings, names: AccountNames) -> dict[str, int]:
+    def _uncovered(self, read: Readings, training: Collection[str]) -> dict[str, int]:
         say_nothing = {fold(word) for words in stop_words().values() for word in words}
-        counts = Counter(word for words in read.uncovered.values() for word in words)
+        ours = (words for account, words in read.uncovered.items() if account in training)
+        counts = Counter(word for words in ours for word in words)
         frequent = {
             word: count
             for word, count in counts.items()
@@ -231,7 +233,7 @@ class AttributeExtractor(Extractor):
             and len(word) > 2
             and not any(character.isdigit() for character in word)
             and word not in say_nothing
-            and word not in names
+            and word not in read.names
             and not self.lexicon.sensitive.forbids(word)
         }
         return dict(list(_most_frequent(frequent).items())[:_N_UNCOVERED])

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
+from dataset_convert.extraction import KINDS
 from dataset_convert.features.base import parts_of
-from dataset_convert.features.registry import KINDS
 
 COLUMNS = {
     "accounts": ("id", "role", "name", "biography", "category", "followers"),
