@@ -36,13 +36,12 @@ from dataset_convert.features.labels import (
     LabelExtractor,
     LabelFit,
     LabelOptions,
-    LabelSums,
     label_token,
     token_label,
 )
 from dataset_convert.features.parallel import THREADS
 from dataset_convert.features.pictures import ImageOptions, Rows, prepared_images, read_processor
-from dataset_convert.features.text import MAX_CHARACTERS
+from dataset_convert.features.text import ADDRESSES, MAX_CHARACTERS
 from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
@@ -78,16 +77,55 @@ class ModelFit(Fitted):
 
     sha256: dict[str, str] = Field(default_factory=dict)
 
-    def refuse_changed(self) -> None:
-        """Checks that the files are those of the fit.
 
-        Raises:
-            ConversionError: One is missing or another one.
-        """
-        for path, wanted in self.sha256.items():
+class RunsModels(Extractor):
+    """What extractors with models of the user's have in common; models see batches in threads."""
+
+    runs_in = THREADS
+    unit: ClassVar[str] = "images"
+
+    @property
+    def block_posts(self) -> int:
+        """Posts of a batch: several of the models'."""
+        return 8 * int(self.options.batch_size)
+
+    @abstractmethod
+    def open_models(self) -> Any:
+        """Returns the models."""
+
+    def check_models(self) -> Any:
+        """Returns the models, opened, whose files are those of the fit."""
+        for path, wanted in ({} if self._fitted is None else self.fitted.sha256).items():
             with one_line(Path(path), "the file that the data set was converted with"):
                 if sha256_of(Path(path).expanduser()) != wanted:
                     raise ValueError("another file")
+        return self.open_models()
+
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:
+        """Returns what the rest of it learns from, and which models there are."""
+        fitted = super().prepare(material, training)
+        fitted.sha256 = {written(path): sha256_of(path) for path in self.files()}
+        names = {Path(path).name: one for path, one in fitted.sha256.items()}
+        fitted.report["model_sha256"] = names
+        return fitted
+
+    def conclude(self, total: Any, training: Collection[str]) -> None:
+        """Tells how many images or captions were used."""
+        super().conclude(total, training)
+        self.fitted.report[self.unit] = as_json(total.told)
+
+
+def as_json(told: Counter[str]) -> dict[str, Any]:
+    """Returns how many images or captions were used, and why others were not, most first."""
+    skipped = {reason: n for reason, n in told.most_common() if reason != USED and n}
+    return {"used": told[USED], "skipped": skipped}
+
+
+def as_words(told: Counter[str]) -> str:
+    """Returns `as_json` for a message."""
+    counts = as_json(told)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in counts["skipped"].items())
+    return f"{told[USED]} used, {told.total() - told[USED]} skipped ({reasons or 'no reason'})"
 
 
 def need(module: str) -> Any:
@@ -234,24 +272,26 @@ class Classifier(ImageModel):
         found = rows.reshape(len(rows), -1).astype(np.float64)
         self._check_number(found.shape[1:])
         finite = np.isfinite(found).all(axis=1)
-        numbers, kind = found[finite], self.given.activation
+        given, kind = found[finite], self.given.activation
         # Numbers of a model's own softmax in half precision may miss their range.
-        are_shares = ((numbers >= -1e-3) & (numbers <= 1 + 1e-3)).all()
+        are_shares = bool(((given >= -1e-3) & (given <= 1 + 1e-3)).all())
+        sum_to_one = are_shares and bool((np.abs(given.sum(axis=1) - 1) < 1e-3).all())
         if kind == "none" and not are_shares:
-            told = f"outputs from {numbers.min():g} to {numbers.max():g}"
+            told = f"outputs from {given.min():g} to {given.max():g}"
             raise self.refuse(told, "0 to 1. Set activation to softmax or sigmoid")
-        # Logits whose every row sums to 1 by chance do not occur.
-        is_done = are_shares and (np.abs(numbers.sum(axis=1) - 1) < 1e-3).all()
-        if kind == "softmax" and is_done and found.shape[1] > 1 and numbers.size:
-            said = "outputs that sum to 1 already, so they are probabilities"
-            raise self.refuse(said, "what a softmax is to be taken of. Set activation to none")
-        turn = {"softmax": lambda x: softmax(x, axis=1), "sigmoid": expit}
-        found[finite] = turn.get(kind, lambda x: x.clip(0, 1))(numbers)
-        return [
+        # Logits whose every row does this by chance do not occur.
+        if kind == "softmax" and sum_to_one and found.shape[1] > 1 and given.size:
+            told = "outputs that sum to 1 already, so they are probabilities"
+            raise self.refuse(told, "what a softmax is to be taken of. Set activation to none")
+        shares = {"softmax": softmax(given, axis=1), "sigmoid": expit(given)}
+        found[finite] = shares.get(kind, given.clip(0, 1))
+        labelled = (
             {self.labels[i]: float(row[i]) for i in np.flatnonzero(row >= self.threshold)}
-            if is_finite
-            else None
-            for row, is_finite in zip(found, finite, strict=True)
+            for row in found
+        )
+        return [
+            one if is_finite else None
+            for one, is_finite in zip(labelled, finite.tolist(), strict=True)
         ]
 
 
@@ -309,7 +349,7 @@ class ImageLabelFit(LabelFit, ModelFit):
     own_labels: list[str] = Field(default_factory=list)
 
 
-class ImageLabelExtractor(LabelExtractor):
+class ImageLabelExtractor(RunsModels, LabelExtractor):
     """X^p and Y^p of Wang et al. (2023) by classifiers of the user's own.
 
     Every image becomes the labels of its post with their scores, of which those that reach their
@@ -325,38 +365,29 @@ class ImageLabelExtractor(LabelExtractor):
     name = "image-labels"
     takes = ImageLabelOptions
     learns = ImageLabelFit
-    runs_in, reads_images = THREADS, True
+    reads_images = True
 
-    @property
-    def block_posts(self) -> int:
-        """Posts of a batch: several of the models'."""
-        return 8 * int(self.options.batch_size)
-
-    def _classifiers(self) -> dict[str, tuple[ClassifierOptions, str, float]]:
+    def _classifiers(self) -> list[tuple[ClassifierOptions, str, float]]:
         one = self.options
-        found = {
-            "objects": (one.objects, "", one.object_threshold),
-            "scenes": (one.scenes, SCENE_PREFIX, one.scene_threshold),
-        }
-        return {block: entry for block, entry in found.items() if entry[0] is not None}
+        objects = (one.objects, "", one.object_threshold)
+        scenes = (one.scenes, SCENE_PREFIX, one.scene_threshold)
+        return [entry for entry in (objects, scenes) if entry[0] is not None]
 
     def files(self) -> tuple[Path, ...]:
         """Returns the models and their label files, whether they are there or not."""
-        given = [one for one, *_ in self._classifiers().values()]
+        given = [one for one, *_ in self._classifiers()]
         paths = [(Path(one.model).expanduser(), Path(one.labels).expanduser()) for one in given]
         return tuple(path for model, labels in paths for path in (*model_files(model), labels))
 
-    def check_models(self) -> list[Classifier]:
-        """Returns the classifiers, opened."""
-        if self._fitted is not None:
-            self._fitted.refuse_changed()
-        return [Classifier(*entry, self.options) for entry in self._classifiers().values()]
+    def open_models(self) -> list[Classifier]:
+        """Returns the classifiers."""
+        return [Classifier(*entry, self.options) for entry in self._classifiers()]
 
     def own_labels(self) -> Collection[str]:
         """Returns the labels of the classifiers."""
         return [
             f"{prefix}{label}"
-            for given, prefix, _ in self._classifiers().values()
+            for given, prefix, _ in self._classifiers()
             for label in read_labels(Path(given.labels).expanduser())
         ]
 
@@ -365,20 +396,10 @@ class ImageLabelExtractor(LabelExtractor):
         labels = map(token_label, self.fitted.own_labels)
         return frozenset(found for label in labels for found in phrases(label))
 
-    def prepare(self, material: RawMaterial, training: Collection[str]) -> ImageLabelFit:
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:
         """Returns which labels there can be: the classifiers', and those that came with posts."""
         fitted: Any = super().prepare(material, training)
         fitted.own_labels = sorted(map(label_token, self.own_labels()))
-        fitted.sha256 = {written(path): sha256_of(path) for path in self.files()}
-        fitted.report["models"] = {
-            block: {
-                "model": Path(given.model).name,
-                "labels": Path(given.labels).name,
-                "activation": given.activation,
-                "sha256": fitted.sha256[written(Path(given.model).expanduser())],
-            }
-            for block, (given, *_) in self._classifiers().items()
-        }
         return fitted
 
     def scored(self, posts: list[Post]) -> tuple[list[Post], Counter[str]]:
@@ -401,27 +422,9 @@ class ImageLabelExtractor(LabelExtractor):
                     scored[place] = replace(posts[place], labels=labels)
         return scored, told
 
-    def conclude(self, total: LabelSums, training: Collection[str]) -> None:
-        """Keeps the labels that training accounts show, and counts what they are."""
-        super().conclude(total, training)
-        self.fitted.report["images"] = as_json(total.told)
-
     def told_besides(self, told: Counter[str]) -> str:
         """Returns how many images were used, where no label is left."""
         return f" Images of all accounts: {as_words(told)}."
-
-
-def as_json(told: Counter[str]) -> dict[str, Any]:
-    """Returns how many images or captions were used, and why others were not, most first."""
-    skipped = {reason: n for reason, n in told.most_common() if reason != USED and n}
-    return {"used": told[USED], "skipped": skipped}
-
-
-def as_words(told: Counter[str]) -> str:
-    """Returns `as_json` for a message."""
-    counts = as_json(told)
-    reasons = ", ".join(f"{n} {reason}" for reason, n in counts["skipped"].items())
-    return f"{told[USED]} used, {told.total() - told[USED]} skipped ({reasons or 'no reason'})"
 
 
 class EmbeddingOptions(ModelOptions):
@@ -436,7 +439,7 @@ class EmbeddingFit(ModelFit):
     n_dimensions: int = 0
 
 
-class EmbeddingExtractor(Extractor):
+class EmbeddingExtractor(RunsModels):
     """An account's mean of its posts' vectors, each divided by its length first.
 
     So every post counts alike, whatever length the model gives its vector; the mean is not
@@ -445,15 +448,8 @@ class EmbeddingExtractor(Extractor):
 
     learns = EmbeddingFit
     file = "embeddings.json"
-    runs_in = THREADS
-    unit: ClassVar[str]
     beside: ClassVar[str]
     """A file beside the model's."""
-
-    @property
-    def block_posts(self) -> int:
-        """Posts of a batch: several of the model's."""
-        return 8 * int(self.options.batch_size)
 
     @abstractmethod
     def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
@@ -466,11 +462,6 @@ class EmbeddingExtractor(Extractor):
         model = inner if inner.is_file() else folder / "model.onnx"
         optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
         return (*model_files(model), *optional)
-
-    def prepare(self, *_: Any) -> EmbeddingFit:
-        """Returns which model it is."""
-        sha256 = {written(path): sha256_of(path) for path in self.files()}
-        return EmbeddingFit(sha256=sha256, report={"of": self.of})
 
     def batch(self, posts: list[Post]) -> VectorSums:
         """Returns the sums of the posts' unit vectors."""
@@ -495,14 +486,13 @@ class EmbeddingExtractor(Extractor):
                 f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
                 f"modality out of the configuration."
             )
+        super().conclude(total, training)
         self.fitted.n_dimensions = len(found[known[0]])
         self.fitted.report |= {
             "min_members": self.min_members if self.of == AUDIENCE else None,
             "n_dimensions": self.fitted.n_dimensions,
             "training_accounts": len(training),
             "training_accounts_with_vectors": len(known),
-            self.unit: as_json(total.told),
-            "model_sha256": {Path(path).name: one for path, one in self.fitted.sha256.items()},
         }
 
     def values(self, total: VectorSums) -> dict[str, Any]:
@@ -534,13 +524,11 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
     name = "image-embeddings"
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
-    unit, beside = "images", PROCESSOR
+    beside = PROCESSOR
     reads_images = True
 
-    def check_models(self) -> ImageModel:
-        """Returns the model, opened."""
-        if self._fitted is not None:
-            self._fitted.refuse_changed()
+    def open_models(self) -> ImageModel:
+        """Returns the model."""
         model, beside = self.files()[0], self.files()[-1]
         told = read_processor(beside) if beside.name == PROCESSOR else {}
         given = self.options.model_dump(include=set(ImageOptions.model_fields), exclude_unset=True)
@@ -581,10 +569,8 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
     modalities = schema.TOPIC_MODALITIES
     unit, beside = "captions", TOKENIZER
 
-    def check_models(self) -> tuple[Model, Any]:
-        """Returns the model and its tokenizer, opened."""
-        if self._fitted is not None:
-            self._fitted.refuse_changed()
+    def open_models(self) -> tuple[Model, Any]:
+        """Returns the model and its tokenizer."""
         files, library = self.files(), need("tokenizers")
         wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
         with one_line(files[-1], wanted):
@@ -645,11 +631,7 @@ def sentence(caption: str) -> str:
     off their words; letter case, emoji and punctuation stay. What follows `MAX_CHARACTERS` is not
     read.
     """
-    words = [
-        word.replace("#", " ")
-        for word in caption[:MAX_CHARACTERS].split()
-        if not ("@" in word or "://" in word or word.lower().startswith("www."))
-    ]
+    words = ADDRESSES.sub(" ", caption[:MAX_CHARACTERS]).replace("#", " ").split()
     # Halves of characters, which no tokenizer takes, become question marks.
-    text = " ".join(" ".join(words).split()).encode("utf-8", errors="replace").decode("utf-8")
+    text = " ".join(words).encode("utf-8", errors="replace").decode("utf-8")
     return text if text.strip(string.punctuation + string.whitespace) else ""

@@ -60,7 +60,7 @@ _URL = (
 )
 _EMAIL = r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+"
 _MENTION = r"@[\w.]+"
-_REMOVED = re.compile(f"{_URL}|{_EMAIL}|{_MENTION}", re.IGNORECASE)
+ADDRESSES = re.compile(f"{_URL}|{_EMAIL}|{_MENTION}", re.IGNORECASE)
 # Short ones only: a number of thousands of digits is no character, and int() refuses it.
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _HASHTAG = re.compile(r"#\w+")
@@ -173,7 +173,7 @@ def _without_addresses(text: str, settings: TextOptions) -> str:
         text = unicodedata.normalize("NFKC", text.replace("™", " ").replace("℠", " "))
         text = _IGNORED.sub("", text)
     if "@" in text or "." in text or "://" in text:
-        text = _REMOVED.sub(" ", text)
+        text = ADDRESSES.sub(" ", text)
     if settings.split_camel_case and "#" in text:
         text = _HASHTAG.sub(lambda tag: _split_camel_case(tag[0]), text)
     return text

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ COMPONENTS_FILE: Final = "components.npy"
 _TOKENS: Final = "tokens"
 
 Numbers = npt.NDArray[np.float64]
-Counts = sparse.csr_matrix
+Counts: TypeAlias = sparse.csr_matrix
 
 
 def _are_numbers(numbers: Any) -> bool:
