@@ -5,8 +5,8 @@ import json
 import re
 import string
 from abc import abstractmethod
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -40,7 +40,7 @@ from dataset_convert.features.labels import (
     token_label,
 )
 from dataset_convert.features.parallel import THREADS
-from dataset_convert.features.pictures import ImageOptions, Rows, prepared_images, read_processor
+from dataset_convert.features.pictures import ImageOptions, Rows, opened_images, read_processor
 from dataset_convert.features.text import ADDRESSES, MAX_CHARACTERS
 from dataset_convert.name_checks import phrases
 from dataset_convert.problems import ConversionError, TooLittleError
@@ -50,7 +50,7 @@ TOKENIZER, PROCESSOR = "tokenizer.json", "preprocessor_config.json"
 USED, NOT_FINITE, NO_WORDS = "used", "no finite numbers from the model", "no words"
 NO_DIRECTION: Final = "a vector that is zero or not finite"
 _TYPES: Final = {"float": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32}
-_IDS, _MASK, _KINDS = _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 # A key and its value in protocol buffers, as `TensorProto.external_data` of onnx.proto has them.
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
 
@@ -60,14 +60,11 @@ class ModelOptions(Options):
 
     Attributes:
         min_members: Fewest members of an audience that must have given something that counts.
-        batch_size: Posts that a model is given at a time, where it takes any number. One by one
-            they give the same digits beside whatever others, and lose no time on processors.
         providers: ONNX Runtime's names of what to run on, in order of preference; those that the
             installed release does not offer are passed over.
     """
 
     min_members: Whole = 5
-    batch_size: Annotated[Whole, Field(le=10**6)] = 1
     providers: Annotated[tuple[Text, ...], Field(min_length=1)] = ("CPUExecutionProvider",)
 
 
@@ -78,15 +75,19 @@ class ModelFit(Fitted):
 
 
 class RunsModels(Extractor):
-    """What extractors with models of the user's have in common; models see batches in threads."""
+    """What extractors with models of the user's have in common.
+
+    A model sees one post at a time, so that nothing hangs on what stands beside it, and as many
+    threads use it as `n_jobs` says.
+    """
 
     runs_in = THREADS
     unit: ClassVar[str] = "images"
 
     @property
     def block_posts(self) -> int:
-        """Posts of a batch: several of the models'."""
-        return max(64, 8 * int(self.options.batch_size))
+        """Posts of a batch, of which a model is given one at a time."""
+        return 64
 
     @abstractmethod
     def open_models(self) -> Any:
@@ -176,9 +177,9 @@ class Model:
         self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]], output: str) -> Rows:
-        """Returns one output, an array of numbers, for one batch."""
+        """Returns one output, an array of numbers."""
         cast = {one.name: feeds[one.name].astype(_dtype(one), copy=False) for one in self.inputs}
-        with one_line(self.path, "numbers for a batch: try a smaller batch_size or max_length"):
+        with one_line(self.path, "numbers: try a smaller size or max_length"):
             return np.asarray(self.session.run([output], cast)[0], dtype=np.float32)
 
     def refuse(self, found: object, wanted: str) -> ConversionError:
@@ -210,26 +211,18 @@ class ImageModel(Model):
             found = ", ".join(f"{one.name} {_axes(one)}" for one in self.inputs)
             wanted = "one input of floating-point numbers: image, 3 colours, height, width, or the "
             raise self.refuse(f"the inputs {found}", f"{wanted}colours last")
-        self.batch_size = batch or options.batch_size
+        self.n_images = batch or 1  # some take no other number: they get the image several times
         with one_line(path, "options of images that go together"):
             self.image = image.fitting(*sides)
 
-    def rows(self, prepared: Sequence[Rows], output: str) -> Rows:
-        """Returns an output for images as `image.prepared` makes them, one row an image.
-
-        The last batch is filled up, so that the model sees one shape only: some take no other.
-        """
-        found = []
-        for start in range(0, len(prepared), self.batch_size):
-            batch = list(prepared[start : start + self.batch_size])
-            filled = np.stack(batch + [batch[0]] * (self.batch_size - len(batch)))
-            filled = filled.transpose(0, 2, 3, 1) if self.colours_last else filled
-            rows = self.run({self.inputs[0].name: filled}, output)
-            if rows.shape[:1] != (self.batch_size,):
-                shape = f"an output of shape {list(rows.shape)} for {self.batch_size} images"
-                raise self.refuse(shape, "one row an image")
-            found.append(rows[: len(batch)])
-        return np.concatenate(found)
+    def row(self, prepared: Rows, output: str) -> Rows:
+        """Returns an output for an image as `image.prepared` makes it, without the images' axis."""
+        array = prepared.transpose(1, 2, 0) if self.colours_last else prepared
+        rows = self.run({self.inputs[0].name: np.stack([array] * self.n_images)}, output)
+        if rows.shape[:1] != (self.n_images,):
+            shape = f"an output of shape {list(rows.shape)} for {self.n_images} images"
+            raise self.refuse(shape, "one row an image")
+        return np.asarray(rows[0])
 
 
 class ClassifierOptions(ImageOptions):
@@ -252,45 +245,34 @@ class Classifier(ImageModel):
 
     def __init__(self, given: ClassifierOptions, prefix: str, threshold: float, options: Any):
         self.labels = [f"{prefix}{label}" for label in read_labels(Path(given.labels).expanduser())]
-        self.given, self.threshold = given, threshold
+        self.activation, self.threshold = given.activation, threshold
         super().__init__(Path(given.model).expanduser(), given, options)
-        self._check_number(_axes(self.outputs[0])[1:])
-
-    def _check_number(self, shape: Sequence[int | None]) -> None:
-        if len(shape) == 1 and shape[0] not in (None, len(self.labels)):
-            wanted = f"{len(self.labels)}, one for each label of {self.given.labels}"
-            raise self.refuse(f"{shape[0]} outputs", wanted)
-
-    def scores(self, images: Sequence[Rows]) -> list[dict[str, float] | None]:
-        """Returns label -> probability of each image, from its threshold on.
-
-        None for an image of which the model gave no finite numbers.
-        """
-        rows = self.rows(images, self.outputs[0].name)
-        found = rows.reshape(len(rows), -1).astype(np.float64)
-        self._check_number(found.shape[1:])
-        finite = np.isfinite(found).all(axis=1)
-        given, kind = found[finite], self.given.activation
-        # Numbers of a model's own softmax in half precision may miss their range.
-        are_shares = bool(((given >= -1e-3) & (given <= 1 + 1e-3)).all())
-        sum_to_one = are_shares and bool((np.abs(given.sum(axis=1) - 1) < 1e-3).all())
-        if kind == "none" and not are_shares:
-            told = f"outputs from {given.min():g} to {given.max():g}"
-            raise self.refuse(told, "0 to 1. Set activation to softmax or sigmoid")
-        # Logits whose every row does this by chance do not occur.
-        if kind == "softmax" and sum_to_one and found.shape[1] > 1 and given.size:
+        # Tried before anything is read for long; several logits do not sum to 1 by chance.
+        noise = np.random.default_rng(0).standard_normal((3, 3, *self.image.crop))
+        rows = np.array([self.row(one, self.outputs[0].name).ravel() for one in noise])
+        if rows.shape[1] != len(self.labels):
+            wanted = f"{len(self.labels)}, one for each label of {given.labels}"
+            raise self.refuse(f"{rows.shape[1]} outputs", wanted)
+        are_shares = rows.min() >= 0 and (np.abs(rows.sum(axis=1) - 1) < 1e-3).all()
+        if self.activation == "softmax" and are_shares and len(self.labels) > 1:
             told = "outputs that sum to 1 already, so they are probabilities"
             raise self.refuse(told, "what a softmax is to be taken of. Set activation to none")
-        shares = {"softmax": softmax(given, axis=1), "sigmoid": expit(given)}
-        found[finite] = shares.get(kind, given.clip(0, 1))
-        labelled = (
-            {self.labels[i]: float(row[i]) for i in np.flatnonzero(row >= self.threshold)}
-            for row in found
-        )
-        return [
-            one if is_finite else None
-            for one, is_finite in zip(labelled, finite.tolist(), strict=True)
-        ]
+
+    def scores(self, image: Rows) -> dict[str, float] | None:
+        """Returns label -> probability from the threshold on; None without finite numbers."""
+        found = self.row(image, self.outputs[0].name).ravel().astype(np.float64)
+        if not np.isfinite(found).all():
+            return None
+        if self.activation == "none":
+            # Numbers of a model's own softmax in half precision may miss their range.
+            if found.min() < -1e-3 or found.max() > 1 + 1e-3:
+                told = f"outputs from {found.min():g} to {found.max():g}"
+                raise self.refuse(told, "0 to 1. Set activation to softmax or sigmoid")
+            found = found.clip(0, 1)
+        else:
+            found = softmax(found) if self.activation == "softmax" else expit(found)
+        kept = np.flatnonzero(found >= self.threshold)
+        return {self.labels[i]: float(found[i]) for i in kept}
 
 
 def read_labels(path: Path) -> list[str]:
@@ -406,18 +388,12 @@ class ImageLabelExtractor(RunsModels, LabelExtractor):
         As the labels of a table, written with all their digits, they give what the images give.
         """
         told, scored, models = Counter[str](), list(posts), self.opened
-
-        def prepare(image: Any) -> list[Rows]:
-            return [one.image.prepared(image) for one in models]
-
-        for made in prepared_images(posts, prepare, self.options.batch_size, told):
-            columns = zip(*(images for _, images in made), strict=True)
-            found = [one.scores(images) for one, images in zip(models, columns, strict=True)]
-            for (place, _), scores in zip(made, zip(*found, strict=True), strict=True):
-                told[NOT_FINITE if None in scores else USED] += 1
-                if None not in scores:
-                    labels = {name: n for one in scores for name, n in one.items()}
-                    scored[place] = replace(posts[place], labels=labels)
+        for place, image in opened_images(posts, told):
+            found = [one.scores(one.image.prepared(image)) for one in models]
+            told[NOT_FINITE if None in found else USED] += 1
+            if None not in found:
+                labels = {label: score for one in found for label, score in one.items()}
+                scored[place] = replace(posts[place], labels=labels)
         return scored, told
 
     def told_besides(self, told: Counter[str]) -> str:
@@ -540,13 +516,12 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
         named = [name for name in ("image_embeds", "pooler_output") if name in names]
         flat = [one.name for one in model.outputs if len(_axes(one)) == 2]
         output = [*named, *flat, *names][0]
-        for made in prepared_images(posts, model.image.prepared, self.options.batch_size, told):
-            rows = model.rows([image for _, image in made], output)
-            rows = rows[:, 0] if rows.ndim == 3 else rows
-            rows = rows.mean(axis=(2, 3)) if rows.ndim == 4 else rows
-            if rows.ndim != 2:
-                raise model.refuse(f"an output of shape {list(rows.shape)}", "a vector an image")
-            yield from ((posts[place], row) for (place, _), row in zip(made, rows, strict=True))
+        for place, image in opened_images(posts, told):
+            row = model.row(model.image.prepared(image), output)
+            row = row[0] if row.ndim == 2 else row.mean(axis=(1, 2)) if row.ndim == 3 else row
+            if row.ndim != 1:
+                raise model.refuse(f"an output of shape {list(row.shape)}", "a vector an image")
+            yield posts[place], row
 
 
 class SentenceEmbeddingOptions(EmbeddingOptions):
@@ -578,46 +553,33 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
         model = Model(files[0], self.options)
         names = [one.name for one in model.inputs]
         whole = all(_dtype(one) in (np.int64, np.int32) for one in model.inputs)
-        if _IDS not in names or not set(names) <= set(_INPUTS) or not whole:
-            wanted = f"{_IDS} and at most {_MASK} and {_KINDS} beside it, all whole numbers"
+        if _INPUTS[0] not in names or not set(names) <= set(_INPUTS) or not whole:
+            wanted = "{} and at most {} and {} beside it, all whole numbers".format(*_INPUTS)
             raise model.refuse(f"the inputs {', '.join(names)}", wanted)
         return model, tokenizer
 
     def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts whose captions have words, with the model's vectors."""
         model, tokenizer = self.opened
-        of_length: defaultdict[int, list[tuple[Post, Any]]] = defaultdict(list)
+        # What some models call pooled is a classifier's input: vectors of tokens go before it.
+        names = [one.name for one in model.outputs]
+        own = [name for name in names if name == "sentence_embedding"]
+        of_tokens = [one.name for one in model.outputs if len(_axes(one)) == 3]
         for post in posts:
             text = sentence(post.text)
             tokens = tokenizer.encode(text) if text else None
             if tokens is None or not tokens.ids:
                 told[NO_WORDS] += 1
-            else:
-                of_length[len(tokens.ids)].append((post, tokens))
-        for found in of_length.values():  # so that none is filled up
-            for start in range(0, len(found), self.options.batch_size):
-                batch = found[start : start + self.options.batch_size]
-                rows = _sentence_vectors(model, [tokens for _, tokens in batch])
-                yield from ((post, row) for (post, _), row in zip(batch, rows, strict=True))
-
-
-def _sentence_vectors(model: Model, tokens: Sequence[Any]) -> Rows:
-    """Returns (sentence, number): the model's own vector, or the mean over its tokens'."""
-    ids, mask, kinds = (
-        np.array([getattr(one, name) for one in tokens])
-        for name in ("ids", "attention_mask", "type_ids")
-    )
-    # What some models call pooled is a classifier's input: vectors of tokens go before it.
-    names = [one.name for one in model.outputs]
-    of_tokens = [one.name for one in model.outputs if len(_axes(one)) == 3]
-    output = [*(name for name in names if name == "sentence_embedding"), *of_tokens, *names][0]
-    rows = model.run({_IDS: ids, _MASK: mask, _KINDS: kinds}, output)
-    if rows.ndim == 3 and rows.shape[:2] == ids.shape:
-        return np.asarray(rows.mean(axis=1))
-    if rows.ndim != 2 or len(rows) != len(tokens):
-        found = f"an output of shape {list(rows.shape)} for {len(ids)} sentences of {ids.shape[1]}"
-        raise model.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
-    return rows
+                continue
+            numbers = tokens.ids, tokens.attention_mask, tokens.type_ids
+            feeds = {name: np.array([one]) for name, one in zip(_INPUTS, numbers, strict=True)}
+            rows = model.run(feeds, [*own, *of_tokens, *names][0])
+            if rows.shape[:2] == (1, len(tokens.ids)) and rows.ndim == 3:
+                rows = rows.mean(axis=1)
+            if rows.ndim != 2 or len(rows) != 1:
+                found = f"an output of shape {list(rows.shape)} for a sentence of {len(tokens.ids)}"
+                raise model.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
+            yield post, rows[0]
 
 
 def sentence(caption: str) -> str:

@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from dataset_convert.raw import Post
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-T = TypeVar("T")
 Rows = npt.NDArray[np.float32]
 
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -84,29 +83,16 @@ def _colours(image: "Image") -> "Image":
     return image.convert("RGB")
 
 
-def prepared_images(
-    posts: Iterable[Post], prepare: Callable[["Image"], T], n_at_once: int, told: Counter[str]
-) -> Iterator[list[tuple[int, T]]]:
-    """Yields what was made of the pictures of posts, with the posts' places, so many at a time.
-
-    Args:
-        posts: Some of them may have no picture.
-        prepare: Makes of an open picture what is needed of it.
-        n_at_once: Pictures; the last may be fewer.
-        told: Counts the reasons why pictures were left out.
-    """
-    made: list[tuple[int, T]] = []
+def opened_images(posts: Iterable[Post], told: Counter[str]) -> Iterator[tuple[int, "Image"]]:
+    """Yields the pictures of posts, with the posts' places; counts why others are left out."""
     for place, post in enumerate(posts):
         if post.image is not None:
             try:
-                made.append((place, prepare(open_image(post.image))))
+                image = open_image(post.image)
             except UnusableImage as reason:
                 told[str(reason)] += 1
-        if len(made) == n_at_once:
-            yield made
-            made = []
-    if made:
-        yield made
+            else:
+                yield place, image
 
 
 def _is_size(size: Any) -> bool:
