@@ -146,8 +146,9 @@ class LabelExtractor(Extractor):
         known = {token_label(token) for token in self.fitted.labels}
         sums = LabelSums(self.min_members, sorted(known.union(self.own_labels()), key=_by_block))
         found, sums.told = self.scored(posts)
+        limits = self._thresholds
         for post in found:
-            sums.see(post, self._thresholds)
+            sums.see(post, limits)
         return sums
 
     def conclude(self, total: LabelSums, training: Collection[str]) -> None:

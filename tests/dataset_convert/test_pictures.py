@@ -22,7 +22,7 @@ from dataset_convert.features.pictures import (
     ImageOptions,
     UnusableImage,
     open_image,
-    prepared_images,
+    opened_images,
     read_processor,
 )
 from dataset_convert.problems import ConversionError
@@ -201,8 +201,8 @@ def test_spoilt_files_are_images_or_left_out(
     posts = [Post("ann", "", image=tmp_path / "a")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = list(prepared_images(posts, lambda image: image.mode, 1, told))
-    assert (made == [[(0, "RGB")]]) != (told.total() == 1)
+        made = [(place, image.mode) for place, image in opened_images(posts, told)]
+    assert (made == [(0, "RGB")]) != (told.total() == 1)
 
 
 def model_input(image: Image.Image, **options: Any) -> np.ndarray:
@@ -329,14 +329,14 @@ def test_a_processor_that_says_little_leaves_the_defaults(tmp_path: Path) -> Non
     assert ImageOptions(**read_processor(path)) == ImageOptions()
 
 
-def test_pictures_are_prepared_some_at_a_time_and_counted(tmp_path: Path) -> None:
+def test_pictures_are_opened_and_others_counted(tmp_path: Path) -> None:
     for i in (0, 1, 3, 6):
         picture(5 + i, 20).save(tmp_path / f"{i}.png")
     (tmp_path / "4.png").write_bytes(png_header(10_000, 10_000))
     posts = [Post("ann", "", image=None if i == 2 else tmp_path / f"{i}.png") for i in range(7)]
     told = Counter[str]()
-    made = list(prepared_images(posts, lambda image: image.height, 3, told))
-    assert made == [[(0, 5), (1, 6), (3, 8)], [(6, 11)]]
+    made = [(place, image.height) for place, image in opened_images(posts, told)]
+    assert made == [(0, 5), (1, 6), (3, 8), (6, 11)]
     assert told == {images.TOO_MANY_PIXELS: 1, images.NO_FILE: 1}
 
 
