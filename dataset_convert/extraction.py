@@ -12,13 +12,13 @@ from dataset_convert.common.commands import track
 from dataset_convert.common.errors import shown, wanted_word
 from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS, Extractor
-from dataset_convert.features.labels import LabelExtractor
-from dataset_convert.features.models import (
+from dataset_convert.features.embeddings import (
     ImageEmbeddingExtractor,
-    ImageLabelExtractor,
     SentenceEmbeddingExtractor,
 )
+from dataset_convert.features.labels import LabelExtractor
 from dataset_convert.features.parallel import PROCESSES, end_processes, started
+from dataset_convert.features.pictures import ImageLabelExtractor
 from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.problems import ConversionError, Problems, TooLittleError
 from dataset_convert.raw import Post, RawMaterial

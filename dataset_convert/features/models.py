@@ -1,58 +1,49 @@
-"""The user's own models on pictures and captions, run by ONNX Runtime: labels and dense vectors."""
+"""The user's own models, run by ONNX Runtime: opened, given pictures, asked for labels."""
 
 import importlib
 import json
 import re
-import string
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field
 from scipy.special import expit, softmax
 
-from dataset_convert import schema
 from dataset_convert.common.files import sha256_of
 from dataset_convert.features.base import (
-    AUDIENCE,
     Extractor,
     FilePath,
     Fitted,
+    Number,
     Options,
     Text,
-    VectorSums,
     Whole,
-    checked,
     one_line,
+    that,
     written,
 )
-from dataset_convert.features.labels import (
-    SCENE_PREFIX,
-    LabelExtractor,
-    LabelFit,
-    LabelOptions,
-    label_token,
-    token_label,
-)
+from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.features.parallel import THREADS
-from dataset_convert.features.pictures import ImageOptions, Rows, opened_images, read_processor
-from dataset_convert.features.text import ADDRESSES, MAX_CHARACTERS
-from dataset_convert.name_checks import phrases
-from dataset_convert.problems import ConversionError, TooLittleError
-from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.problems import ConversionError
+from dataset_convert.raw import RawMaterial
 
-TOKENIZER, PROCESSOR = "tokenizer.json", "preprocessor_config.json"
-USED, NOT_FINITE, NO_WORDS = "used", "no finite numbers from the model", "no words"
-NO_DIRECTION: Final = "a vector that is zero or not finite"
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+USED: Final = "used"
+MAX_SIDE: Final = 1024
+RESAMPLES: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+"""By Pillow's numbers, which image processors of Hugging Face write."""
 _TYPES: Final = {"float": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32}
-_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 # A key and its value in protocol buffers, as `TensorProto.external_data` of onnx.proto has them.
 _LOCATION: Final = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
+
+Rows = npt.NDArray[np.float32]
 
 
 class ModelOptions(Options):
@@ -178,7 +169,7 @@ class Model:
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]], output: str) -> Rows:
         """Returns one output, an array of numbers."""
-        cast = {one.name: feeds[one.name].astype(_dtype(one), copy=False) for one in self.inputs}
+        cast = {one.name: feeds[one.name].astype(dtype_of(one), copy=False) for one in self.inputs}
         with one_line(self.path, "numbers: try a smaller size or max_length"):
             return np.asarray(self.session.run([output], cast)[0], dtype=np.float32)
 
@@ -187,13 +178,84 @@ class Model:
         return ConversionError(f"{self.path}: found {found}; wanted {wanted}.")
 
 
-def _dtype(port: Any) -> Any:
+def dtype_of(port: Any) -> Any:
+    """Returns the numpy type of an input; None for one that no numbers are."""
     return _TYPES.get(port.type.removeprefix("tensor(").rstrip(")"))
 
 
-def _axes(port: Any) -> list[int | None]:
-    # An axis of any length has a name, or nothing.
+def axes_of(port: Any) -> list[int | None]:
+    """Returns the lengths of an input's or output's axes; None for any length."""
     return [n if isinstance(n, int) and n > 0 else None for n in port.shape or ()]
+
+
+def _is_size(size: Any) -> bool:
+    sides = size if isinstance(size, list | tuple) and len(size) == 2 else [size]
+    return all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides)
+
+
+Size = Annotated[Any, that(_is_size, f"be pixels from 1 to {MAX_SIDE}, or two, [height, width]")]
+Positive = Annotated[Number, Field(gt=0)]
+
+
+class ImageOptions(Options):
+    """How an image becomes a model's input.
+
+    Attributes:
+        size: Of the resized image in pixels: a number for the shorter side, the other one
+            following, or (height, width). None: 256 for a crop of 224, and in that proportion.
+        crop: (height, width) of the part in the middle that the model sees; None for the model's
+            own size where it is fixed, otherwise a square of `size`, or all where `size` has two
+            sides.
+        mean, std: Of the colours red, green and blue after scaling; ImageNet's.
+        scale: What the 0 to 255 of a colour are multiplied by.
+        resample: One of `RESAMPLES`.
+    """
+
+    size: Size = None
+    crop: Size = None
+    mean: tuple[Number, Number, Number] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    scale: Positive = 1 / 255
+    resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
+
+    def fitting(self, height: int | None, width: int | None) -> Self:
+        """Returns these for a model, whose sides are None where it takes any.
+
+        Raises:
+            ValueError: They give images of another size, or a crop larger than the image.
+        """
+        size, crop = self.size, self.crop
+        if crop is None:
+            side = size if isinstance(size, int) else 224
+            crop = size if isinstance(size, list | tuple) else (height or side, width or side)
+        crop = (crop, crop) if isinstance(crop, int) else tuple(crop)
+        size = round(max(crop) * 256 / 224) if size is None else size
+        least = size if isinstance(size, list | tuple) else (size, size)
+        wanted = height or crop[0], width or crop[1]
+        if crop != wanted:
+            raise ValueError(
+                f"a 'size' and 'crop' that give {crop[0]} x {crop[1]} pixels (height x width), but "
+                f"the model takes {wanted[0]} x {wanted[1]}"
+            )
+        if crop[0] > least[0] or crop[1] > least[1]:
+            raise ValueError(f"the 'crop' {list(crop)}, which is larger than the 'size' {size}")
+        return self.model_copy(update={"size": size, "crop": crop})
+
+    def prepared(self, image: "Image") -> Rows:
+        """Returns an RGB image as (colour, height, width), scaled and normalised."""
+        (height, width), crop = (image.height, image.width), self.crop
+        if not isinstance(self.size, int):
+            height, width = self.size
+        elif height <= width:
+            height, width = self.size, self.size * width // height
+        else:
+            height, width = self.size * height // width, self.size
+        top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
+        pixels = np.asarray(image.resize((width, height), RESAMPLES.index(self.resample)))
+        pixels = pixels[top : top + crop[0], left : left + crop[1]]
+        scaled = pixels.astype(np.float32) * np.float32(self.scale)
+        normal = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
 
 class ImageModel(Model):
@@ -202,13 +264,13 @@ class ImageModel(Model):
     def __init__(self, path: Path, image: ImageOptions, options: ModelOptions) -> None:
         need("PIL.Image")
         super().__init__(path, options)
-        shape = _axes(self.inputs[0])
+        shape = axes_of(self.inputs[0])
         self.colours_last = len(shape) == 4 and shape[1] != 3 and shape[3] == 3
         places = (0, 3, 1, 2) if self.colours_last else range(4)
         batch, colours, *sides = [shape[i] for i in places] if len(shape) == 4 else [None, 0]
-        is_image = _dtype(self.inputs[0]) in (np.float32, np.float16) and colours in (None, 3)
+        is_image = dtype_of(self.inputs[0]) in (np.float32, np.float16) and colours in (None, 3)
         if len(self.inputs) != 1 or not is_image:
-            found = ", ".join(f"{one.name} {_axes(one)}" for one in self.inputs)
+            found = ", ".join(f"{one.name} {axes_of(one)}" for one in self.inputs)
             wanted = "one input of floating-point numbers: image, 3 colours, height, width, or the "
             raise self.refuse(f"the inputs {found}", f"{wanted}colours last")
         self.n_images = batch or 1  # some take no other number: they get the image several times
@@ -309,287 +371,30 @@ def read_labels(path: Path) -> list[str]:
     return labels
 
 
-class ImageLabelOptions(LabelOptions, ModelOptions):
-    """Classifiers of objects, of scenes, or both, and what counts of their labels."""
+def read_processor(path: Path) -> dict[str, Any]:
+    """Returns the options of `ImageOptions` that a `preprocessor_config.json` stands for.
 
-    objects: ClassifierOptions | None = None
-    scenes: ClassifierOptions | None = None
-    min_members: Whole = 5
-
-    @model_validator(mode="after")
-    def _has_a_classifier(self) -> Self:
-        if self.objects is None and self.scenes is None:
-            raise ValueError("have 'objects' or 'scenes', or both")
-        return self
-
-
-class ImageLabelFit(LabelFit, ModelFit):
-    """And the labels of the classifiers, as tokens."""
-
-    own_labels: list[str] = Field(default_factory=list)
-
-
-class ImageLabelExtractor(RunsModels, LabelExtractor):
-    """X^p and Y^p of Wang et al. (2023) by classifiers of the user's own.
-
-    Every image becomes the labels of its post with their scores, of which those that reach their
-    threshold count, and these become an account's weights as in `LabelExtractor`. Where a post has
-    an image that can be used, its scores take the place of the labels that the post came with;
-    other posts keep theirs, names aside. The labels of the classifiers stay, whoever bears one as a
-    name: they say nothing of who the accounts are.
-
-    Departure: the paper's classifiers (a ResNet, UPerNet) are not part of this; any that tell
-    objects or scenes apart can be used.
+    Raises:
+        ConversionError: It cannot be read, or asks for what `ImageOptions` cannot express.
     """
-
-    name = "image-labels"
-    takes = ImageLabelOptions
-    learns = ImageLabelFit
-    reads_images = True
-
-    def _classifiers(self) -> list[tuple[ClassifierOptions, str, float]]:
-        one = self.options
-        objects = (one.objects, "", one.object_threshold)
-        scenes = (one.scenes, SCENE_PREFIX, one.scene_threshold)
-        return [entry for entry in (objects, scenes) if entry[0] is not None]
-
-    def files(self) -> tuple[Path, ...]:
-        """Returns the models and their label files, whether they are there or not."""
-        given = [one for one, *_ in self._classifiers()]
-        paths = [(Path(one.model).expanduser(), Path(one.labels).expanduser()) for one in given]
-        return tuple(path for model, labels in paths for path in (*model_files(model), labels))
-
-    def open_models(self) -> list[Classifier]:
-        """Returns the classifiers."""
-        return [Classifier(*entry, self.options) for entry in self._classifiers()]
-
-    def own_labels(self) -> Collection[str]:
-        """Returns the labels of the classifiers."""
-        return [
-            f"{prefix}{label}"
-            for given, prefix, _ in self._classifiers()
-            for label in read_labels(Path(given.labels).expanduser())
-        ]
-
-    def own_words(self) -> frozenset[str]:
-        """Returns the labels of the classifiers, and their words, whoever bears one as a name."""
-        labels = map(token_label, self.fitted.own_labels)
-        return frozenset(found for label in labels for found in phrases(label))
-
-    def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:
-        """Returns which labels there can be: the classifiers', and those that came with posts."""
-        fitted: Any = super().prepare(material, training)
-        fitted.own_labels = sorted(map(label_token, self.own_labels()))
-        return fitted
-
-    def scored(self, posts: list[Post]) -> tuple[list[Post], Counter[str]]:
-        """Returns posts with the scores of their images as labels, and how many were used.
-
-        As the labels of a table, written with all their digits, they give what the images give.
-        """
-        told, scored, models = Counter[str](), list(posts), self.opened
-        for place, image in opened_images(posts, told):
-            found = [one.scores(one.image.prepared(image)) for one in models]
-            told[NOT_FINITE if None in found else USED] += 1
-            if None not in found:
-                labels = {label: score for one in found for label, score in one.items()}
-                scored[place] = replace(posts[place], labels=labels)
-        return scored, told
-
-    def told_besides(self, told: Counter[str]) -> str:
-        """Returns how many images were used, where no label is left."""
-        return f" Images of all accounts: {as_words(told)}."
-
-
-class EmbeddingOptions(ModelOptions):
-    """`model`: a folder with `model.onnx` or `onnx/model.onnx`, and what else the model needs."""
-
-    model: FilePath
-
-
-class EmbeddingFit(ModelFit):
-    """And how long the vectors are."""
-
-    n_dimensions: int = 0
-
-
-class EmbeddingExtractor(RunsModels):
-    """An account's mean of its posts' vectors, each divided by its length first.
-
-    So every post counts alike, whatever length the model gives its vector; the mean is not
-    divided by its length again. Nothing is learnt from the accounts: the model comes fitted.
-    """
-
-    learns = EmbeddingFit
-    file = "embeddings.json"
-    beside: ClassVar[str]
-    """A file beside the model's."""
-
-    @abstractmethod
-    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
-        """Yields the posts that the model can use, with its vectors; counts why not the others."""
-
-    def files(self) -> tuple[Path, ...]:
-        """Returns the model's file, what stands beside it, and those of its weights."""
-        folder = Path(self.options.model).expanduser()
-        inner, beside = folder / "onnx/model.onnx", folder / self.beside
-        model = inner if inner.is_file() else folder / "model.onnx"
-        optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
-        return (*model_files(model), *optional)
-
-    def batch(self, posts: list[Post]) -> VectorSums:
-        """Returns the sums of the posts' unit vectors."""
-        sums = VectorSums(self.min_members)
-        for post, vector in self.vectors(posts, sums.told):
-            exact = vector.astype(np.float64)
-            length = np.linalg.norm(exact)
-            has_direction = bool(np.isfinite(length) and length)
-            sums.told[USED if has_direction else NO_DIRECTION] += 1
-            if has_direction:
-                sums.saw(post.account, post.member)
-                sums.put(post.account, exact / length)
-        return sums
-
-    def conclude(self, total: VectorSums, training: Collection[str]) -> None:
-        """Notes how long the vectors are, and how many accounts have one."""
-        found = self.values(total)
-        known = [account for account in training if account in found]
-        if not known:
-            raise TooLittleError(
-                f"{self.modality}: none of the {len(training)} training accounts has a vector. Of "
-                f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
-                f"modality out of the configuration."
-            )
-        super().conclude(total, training)
-        self.fitted.n_dimensions = len(found[known[0]])
-        self.fitted.report |= {
-            "min_members": self.min_members if self.of == AUDIENCE else None,
-            "n_dimensions": self.fitted.n_dimensions,
-            "training_accounts": len(training),
-            "training_accounts_with_vectors": len(known),
+    with one_line(path, "the settings of an image processor that resizes and crops the middle"):
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not told.get("do_resize", True):
+            raise ValueError("do_resize false")
+        crops, normalises = told.get("do_center_crop"), told.get("do_normalize", True)
+        size = _sides(told.get("size"))
+        return {
+            # Without a crop a plain number is a square.
+            "size": [size] * 2 if type(told.get("size")) is int and not crops else size,
+            "crop": _sides(told.get("crop_size")) if crops else None,
+            "mean": told.get("image_mean") if normalises else [0, 0, 0],
+            "std": told.get("image_std") if normalises else [1, 1, 1],
+            "scale": told.get("rescale_factor") if told.get("do_rescale", True) else 1,
+            "resample": RESAMPLES[told.get("resample", RESAMPLES.index("bilinear"))],
         }
 
-    def values(self, total: VectorSums) -> dict[str, Any]:
-        """Returns account -> mean of its posts' unit vectors, float64, of a length up to 1.
 
-        The less the posts agree, the shorter; of vectors that cancel out there is none.
-        """
-        sums = ((one, total.vectors[one]) for one in total.enough())
-        return {account: sum_ / total.n_vectors[account] for account, sum_ in sums if sum_.any()}
-
-    def dimensions(self) -> list[str]:
-        """Returns numbers, since the places of such vectors mean nothing by themselves."""
-        return [str(i) for i in range(self.fitted.n_dimensions)]
-
-
-class ImageEmbeddingOptions(EmbeddingOptions, ImageOptions):
-    """What of `ImageOptions` is given goes before what the folder says."""
-
-
-class ImageEmbeddingExtractor(EmbeddingExtractor):
-    """X^p and Y^p as dense vectors of a local image-embedding model, e.g. CLIP's image half.
-
-    A departure from Wang et al. (2023), who use classes. Of the model's outputs, `image_embeds` is
-    taken, or `pooler_output`, or the first one with two axes, or the first one. An output (image,
-    place, number) gives its first place, the class token of vision transformers; an output (image,
-    number, height, width) its mean over the area.
-    """
-
-    name = "image-embeddings"
-    takes = ImageEmbeddingOptions
-    modalities = schema.VISUAL_MODALITIES
-    beside = PROCESSOR
-    reads_images = True
-
-    def open_models(self) -> ImageModel:
-        """Returns the model."""
-        model, beside = self.files()[0], self.files()[-1]
-        told = read_processor(beside) if beside.name == PROCESSOR else {}
-        given = self.options.model_dump(include=set(ImageOptions.model_fields), exclude_unset=True)
-        image = checked(ImageOptions, told | given, f"{self.modality}: {beside}")
-        return ImageModel(model, image, self.options)
-
-    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
-        """Yields the posts with an image that can be used, with the model's vectors."""
-        model: ImageModel = self.opened
-        names = [one.name for one in model.outputs]
-        named = [name for name in ("image_embeds", "pooler_output") if name in names]
-        flat = [one.name for one in model.outputs if len(_axes(one)) == 2]
-        output = [*named, *flat, *names][0]
-        for place, image in opened_images(posts, told):
-            row = model.row(model.image.prepared(image), output)
-            row = row[0] if row.ndim == 2 else row.mean(axis=(1, 2)) if row.ndim == 3 else row
-            if row.ndim != 1:
-                raise model.refuse(f"an output of shape {list(row.shape)}", "a vector an image")
-            yield posts[place], row
-
-
-class SentenceEmbeddingOptions(EmbeddingOptions):
-    """`max_length`: tokens of a caption that are read."""
-
-    max_length: Annotated[Whole, Field(le=10**6)] = 128
-
-
-class SentenceEmbeddingExtractor(EmbeddingExtractor):
-    """X^t and Y^t as dense vectors of a local sentence-embedding model.
-
-    A departure from Wang et al. (2023), who use topics. A caption's vector is the model's output
-    `sentence_embedding`, or the mean of its tokens' vectors, or its only output (sentence, number).
-    """
-
-    name = "sentence-embeddings"
-    takes = SentenceEmbeddingOptions
-    modalities = schema.TOPIC_MODALITIES
-    unit, beside = "captions", TOKENIZER
-
-    def open_models(self) -> tuple[Model, Any]:
-        """Returns the model and its tokenizer."""
-        files, library = self.files(), need("tokenizers")
-        wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
-        with one_line(files[-1], wanted):
-            tokenizer = library.Tokenizer.from_file(str(files[-1]))
-            tokenizer.enable_truncation(self.options.max_length)
-            tokenizer.no_padding()
-        model = Model(files[0], self.options)
-        names = [one.name for one in model.inputs]
-        whole = all(_dtype(one) in (np.int64, np.int32) for one in model.inputs)
-        if _INPUTS[0] not in names or not set(names) <= set(_INPUTS) or not whole:
-            wanted = "{} and at most {} and {} beside it, all whole numbers".format(*_INPUTS)
-            raise model.refuse(f"the inputs {', '.join(names)}", wanted)
-        return model, tokenizer
-
-    def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
-        """Yields the posts whose captions have words, with the model's vectors."""
-        model, tokenizer = self.opened
-        # What some models call pooled is a classifier's input: vectors of tokens go before it.
-        names = [one.name for one in model.outputs]
-        own = [name for name in names if name == "sentence_embedding"]
-        of_tokens = [one.name for one in model.outputs if len(_axes(one)) == 3]
-        for post in posts:
-            text = sentence(post.text)
-            tokens = tokenizer.encode(text) if text else None
-            if tokens is None or not tokens.ids:
-                told[NO_WORDS] += 1
-                continue
-            numbers = tokens.ids, tokens.attention_mask, tokens.type_ids
-            feeds = {name: np.array([one]) for name, one in zip(_INPUTS, numbers, strict=True)}
-            rows = model.run(feeds, [*own, *of_tokens, *names][0])
-            if rows.shape[:2] == (1, len(tokens.ids)) and rows.ndim == 3:
-                rows = rows.mean(axis=1)
-            if rows.ndim != 2 or len(rows) != 1:
-                found = f"an output of shape {list(rows.shape)} for a sentence of {len(tokens.ids)}"
-                raise model.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
-            yield post, rows[0]
-
-
-def sentence(caption: str) -> str:
-    """Returns a caption as a sentence model should read it; "" where there are no words in it.
-
-    Addresses of the web, e-mail addresses and mentions are left out, the signs of hashtags taken
-    off their words; letter case, emoji and punctuation stay. What follows `MAX_CHARACTERS` is not
-    read.
-    """
-    words = ADDRESSES.sub(" ", caption[:MAX_CHARACTERS]).replace("#", " ").split()
-    # Halves of characters, which no tokenizer takes, become question marks.
-    text = " ".join(words).encode("utf-8", errors="replace").decode("utf-8")
-    return text if text.strip(string.punctuation + string.whitespace) else ""
+def _sides(size: Any) -> Any:
+    if not isinstance(size, dict):
+        return size
+    return size.get("shortest_edge") or [size["height"], size["width"]]

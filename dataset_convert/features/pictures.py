@@ -1,35 +1,51 @@
-"""Pictures that anybody may have made: opened without trusting them, made a model's input."""
+"""Pictures that anybody may have made: opened without trusting them, and labelled by models."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from dataset_convert.features.base import Number, Options, one_line, that
-from dataset_convert.raw import Post
+from dataset_convert.features.base import Whole
+from dataset_convert.features.labels import (
+    SCENE_PREFIX,
+    LabelExtractor,
+    LabelFit,
+    LabelOptions,
+    label_token,
+    token_label,
+)
+from dataset_convert.features.models import (
+    USED,
+    Classifier,
+    ClassifierOptions,
+    ModelFit,
+    ModelOptions,
+    RunsModels,
+    as_words,
+    model_files,
+    read_labels,
+)
+from dataset_convert.name_checks import phrases
+from dataset_convert.raw import Post, RawMaterial
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Rows = npt.NDArray[np.float32]
-
+NOT_FINITE: Final = "no finite numbers from the model"
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """What posts are made of. Others stay unread: some decoders start foreign programs."""
-MAX_BYTES, MAX_PIXELS, MAX_RATIO, MAX_SIDE = 64 * 2**20, 40_000_000, 20, 1024
+MAX_BYTES, MAX_PIXELS, MAX_RATIO = 64 * 2**20, 40_000_000, 20
 """Of a file; of a picture; of its longer to its shorter side, since a thin strip would grow without
-bound when it is resized; of what a model is given."""
+bound when it is resized."""
 NO_FILE, TOO_LARGE = "no such file", f"more than {MAX_BYTES >> 20} MiB"
 TOO_MANY_PIXELS: Final = f"more than {MAX_PIXELS:,} pixels"
 TOO_THIN: Final = f"more than {MAX_RATIO} times as long as wide"
 UNKNOWN, BROKEN = f"no {', '.join(FORMATS)} file", "truncated or broken"
-RESAMPLES: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-"""By Pillow's numbers, which image processors of Hugging Face write."""
 
 
 class UnusableImage(Exception):  # noqa: N818  # not an error of the conversion: it goes on
@@ -95,100 +111,93 @@ def opened_images(posts: Iterable[Post], told: Counter[str]) -> Iterator[tuple[i
                 yield place, image
 
 
-def _is_size(size: Any) -> bool:
-    sides = size if isinstance(size, list | tuple) and len(size) == 2 else [size]
-    return all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides)
+class ImageLabelOptions(LabelOptions, ModelOptions):
+    """Classifiers of objects, of scenes, or both, and what counts of their labels."""
+
+    objects: ClassifierOptions | None = None
+    scenes: ClassifierOptions | None = None
+    min_members: Whole = 5
+
+    @model_validator(mode="after")
+    def _has_a_classifier(self) -> Self:
+        if self.objects is None and self.scenes is None:
+            raise ValueError("have 'objects' or 'scenes', or both")
+        return self
 
 
-Size = Annotated[Any, that(_is_size, f"be pixels from 1 to {MAX_SIDE}, or two, [height, width]")]
-Positive = Annotated[Number, Field(gt=0)]
+class ImageLabelFit(LabelFit, ModelFit):
+    """And the labels of the classifiers, as tokens."""
+
+    own_labels: list[str] = Field(default_factory=list)
 
 
-class ImageOptions(Options):
-    """How an image becomes a model's input.
+class ImageLabelExtractor(RunsModels, LabelExtractor):
+    """X^p and Y^p of Wang et al. (2023) by classifiers of the user's own.
 
-    Attributes:
-        size: Of the resized image in pixels: a number for the shorter side, the other one
-            following, or (height, width). None: 256 for a crop of 224, and in that proportion.
-        crop: (height, width) of the part in the middle that the model sees; None for the model's
-            own size where it is fixed, otherwise a square of `size`, or all where `size` has two
-            sides.
-        mean, std: Of the colours red, green and blue after scaling; ImageNet's.
-        scale: What the 0 to 255 of a colour are multiplied by.
-        resample: One of `RESAMPLES`.
+    Every image becomes the labels of its post with their scores, of which those that reach their
+    threshold count, and these become an account's weights as in `LabelExtractor`. Where a post has
+    an image that can be used, its scores take the place of the labels that the post came with;
+    other posts keep theirs, names aside. The labels of the classifiers stay, whoever bears one as a
+    name: they say nothing of who the accounts are.
+
+    Departure: the paper's classifiers (a ResNet, UPerNet) are not part of this; any that tell
+    objects or scenes apart can be used.
     """
 
-    size: Size = None
-    crop: Size = None
-    mean: tuple[Number, Number, Number] = (0.485, 0.456, 0.406)
-    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-    scale: Positive = 1 / 255
-    resample: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bilinear"
+    name = "image-labels"
+    takes = ImageLabelOptions
+    learns = ImageLabelFit
+    reads_images = True
 
-    def fitting(self, height: int | None, width: int | None) -> Self:
-        """Returns these for a model, whose sides are None where it takes any.
+    def _classifiers(self) -> list[tuple[ClassifierOptions, str, float]]:
+        one = self.options
+        objects = (one.objects, "", one.object_threshold)
+        scenes = (one.scenes, SCENE_PREFIX, one.scene_threshold)
+        return [entry for entry in (objects, scenes) if entry[0] is not None]
 
-        Raises:
-            ValueError: They give images of another size, or a crop larger than the image.
+    def files(self) -> tuple[Path, ...]:
+        """Returns the models and their label files, whether they are there or not."""
+        given = [one for one, *_ in self._classifiers()]
+        paths = [(Path(one.model).expanduser(), Path(one.labels).expanduser()) for one in given]
+        return tuple(path for model, labels in paths for path in (*model_files(model), labels))
+
+    def open_models(self) -> list[Classifier]:
+        """Returns the classifiers."""
+        return [Classifier(*entry, self.options) for entry in self._classifiers()]
+
+    def own_labels(self) -> Collection[str]:
+        """Returns the labels of the classifiers."""
+        return [
+            f"{prefix}{label}"
+            for given, prefix, _ in self._classifiers()
+            for label in read_labels(Path(given.labels).expanduser())
+        ]
+
+    def own_words(self) -> frozenset[str]:
+        """Returns the labels of the classifiers, and their words, whoever bears one as a name."""
+        labels = map(token_label, self.fitted.own_labels)
+        return frozenset(found for label in labels for found in phrases(label))
+
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:
+        """Returns which labels there can be: the classifiers', and those that came with posts."""
+        fitted: Any = super().prepare(material, training)
+        fitted.own_labels = sorted(map(label_token, self.own_labels()))
+        return fitted
+
+    def scored(self, posts: list[Post]) -> tuple[list[Post], Counter[str]]:
+        """Returns posts with the scores of their images as labels, and how many were used.
+
+        As the labels of a table, written with all their digits, they give what the images give.
         """
-        size, crop = self.size, self.crop
-        if crop is None:
-            side = size if isinstance(size, int) else 224
-            crop = size if isinstance(size, list | tuple) else (height or side, width or side)
-        crop = (crop, crop) if isinstance(crop, int) else tuple(crop)
-        size = round(max(crop) * 256 / 224) if size is None else size
-        least = size if isinstance(size, list | tuple) else (size, size)
-        wanted = height or crop[0], width or crop[1]
-        if crop != wanted:
-            raise ValueError(
-                f"a 'size' and 'crop' that give {crop[0]} x {crop[1]} pixels (height x width), but "
-                f"the model takes {wanted[0]} x {wanted[1]}"
-            )
-        if crop[0] > least[0] or crop[1] > least[1]:
-            raise ValueError(f"the 'crop' {list(crop)}, which is larger than the 'size' {size}")
-        return self.model_copy(update={"size": size, "crop": crop})
+        told, scored, models = Counter[str](), list(posts), self.opened
+        for place, image in opened_images(posts, told):
+            found = [one.scores(one.image.prepared(image)) for one in models]
+            told[NOT_FINITE if None in found else USED] += 1
+            if None not in found:
+                labels = {label: score for one in found for label, score in one.items()}
+                scored[place] = replace(posts[place], labels=labels)
+        return scored, told
 
-    def prepared(self, image: "Image") -> Rows:
-        """Returns an RGB image as (colour, height, width), scaled and normalised."""
-        (height, width), crop = (image.height, image.width), self.crop
-        if not isinstance(self.size, int):
-            height, width = self.size
-        elif height <= width:
-            height, width = self.size, self.size * width // height
-        else:
-            height, width = self.size * height // width, self.size
-        top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
-        pixels = np.asarray(image.resize((width, height), RESAMPLES.index(self.resample)))
-        pixels = pixels[top : top + crop[0], left : left + crop[1]]
-        scaled = pixels.astype(np.float32) * np.float32(self.scale)
-        normal = (scaled - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(normal.transpose(2, 0, 1))
-
-
-def read_processor(path: Path) -> dict[str, Any]:
-    """Returns the options of `ImageOptions` that a `preprocessor_config.json` stands for.
-
-    Raises:
-        ConversionError: It cannot be read, or asks for what `ImageOptions` cannot express.
-    """
-    with one_line(path, "the settings of an image processor that resizes and crops the middle"):
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not told.get("do_resize", True):
-            raise ValueError("do_resize false")
-        crops, normalises = told.get("do_center_crop"), told.get("do_normalize", True)
-        size = _sides(told.get("size"))
-        return {
-            # Without a crop a plain number is a square.
-            "size": [size] * 2 if type(told.get("size")) is int and not crops else size,
-            "crop": _sides(told.get("crop_size")) if crops else None,
-            "mean": told.get("image_mean") if normalises else [0, 0, 0],
-            "std": told.get("image_std") if normalises else [1, 1, 1],
-            "scale": told.get("rescale_factor") if told.get("do_rescale", True) else 1,
-            "resample": RESAMPLES[told.get("resample", RESAMPLES.index("bilinear"))],
-        }
-
-
-def _sides(size: Any) -> Any:
-    if not isinstance(size, dict):
-        return size
-    return size.get("shortest_edge") or [size["height"], size["width"]]
+    def told_besides(self, told: Counter[str]) -> str:
+        """Returns how many images were used, where no label is left."""
+        return f" Images of all accounts: {as_words(told)}."

@@ -15,14 +15,14 @@ from PIL import Image
 from dataset_convert import schema
 from dataset_convert.extraction import check_extractor
 from dataset_convert.features import pictures as images
-from dataset_convert.features.models import (
+from dataset_convert.features.embeddings import (
     NO_DIRECTION,
     EmbeddingExtractor,
     ImageEmbeddingExtractor,
     SentenceEmbeddingExtractor,
-    model_files,
     sentence,
 )
+from dataset_convert.features.models import model_files
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 

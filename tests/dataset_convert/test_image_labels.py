@@ -15,12 +15,8 @@ from PIL import Image
 from dataset_convert import schema
 from dataset_convert.features import pictures as images
 from dataset_convert.features.labels import LabelExtractor
-from dataset_convert.features.models import (
-    NOT_FINITE,
-    ImageLabelExtractor,
-    as_json,
-    read_labels,
-)
+from dataset_convert.features.models import as_json, read_labels
+from dataset_convert.features.pictures import NOT_FINITE, ImageLabelExtractor
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import Post
 from dataset_convert.sources import tables
@@ -411,7 +407,9 @@ def test_a_model_of_another_size_is_refused(folder: Path) -> None:
 def test_providers_are_taken_where_they_are_offered(folder: Path) -> None:
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     scored(extractor(folder, providers=both), folder)
-    with pytest.raises(ConversionError, match=r"none of NoSuchProvider.* CPUExecutionProvider"):
+    with pytest.raises(
+        ConversionError, match=r"none of the providers NoSuchProvider; .*CPUExecutionProvider"
+    ):
         scored(extractor(folder, providers=["NoSuchProvider"]), folder)
 
 

@@ -18,7 +18,7 @@ from dataset_convert.__main__ import main
 from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.labels import LabelExtractor
 from dataset_convert.features.lexicon import Concept, Lexicon, load_sensitive
-from dataset_convert.features.models import ImageLabelExtractor
+from dataset_convert.features.pictures import ImageLabelExtractor
 from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.name_checks import AccountNames, MemberNames, find_names, phrases
 from dataset_convert.problems import ConversionError

@@ -18,13 +18,8 @@ from PIL import Image, ImageOps
 
 from dataset_convert.features import pictures as images
 from dataset_convert.features.base import checked
-from dataset_convert.features.pictures import (
-    ImageOptions,
-    UnusableImage,
-    open_image,
-    opened_images,
-    read_processor,
-)
+from dataset_convert.features.models import ImageOptions, read_processor
+from dataset_convert.features.pictures import UnusableImage, open_image, opened_images
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
 

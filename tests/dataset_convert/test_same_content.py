@@ -22,7 +22,7 @@ from written_tables import write_tables
 
 from dataset_convert import raw
 from dataset_convert.convert import convert
-from dataset_convert.features.models import ImageLabelExtractor
+from dataset_convert.features.pictures import ImageLabelExtractor
 from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings, read_settings
