@@ -357,10 +357,8 @@ class Extractor(ABC):
         n_posts = material.n_audience_posts if self.of == AUDIENCE else material.n_posts
         share, chosen = MAX_SAMPLE / max(n_posts or 0, MAX_SAMPLE), frozenset(training)
         for post in self.stream(material):
-            if post.account in chosen:
-                key = f"{post.account}\0{post.member}\0{post.timestamp}\0{post.text}\0{post.image}"
-                if share == 1 or crc32(key.encode("utf-8", "replace"), SAMPLE_SEED) < share * 2**32:
-                    yield post
+            if post.account in chosen and (share == 1 or _draw(post) < share):
+                yield post
 
     def total(self, material: RawMaterial) -> Any:
         """Returns the sums of all that it reads."""
@@ -448,3 +446,9 @@ class Extractor(ABC):
 
     def _load_more(self, folder: Path) -> None:  # noqa: B027  # most have none
         """Takes what stands in other files."""
+
+
+def _draw(post: Post) -> float:
+    """Returns a number from 0 to 1 that hangs on the post alone."""
+    key = "\0".join(map(str, (post.account, post.member, post.timestamp, post.text, post.image)))
+    return crc32(key.encode("utf-8", "replace"), SAMPLE_SEED) / 2**32
