@@ -231,11 +231,10 @@ class ImageOptions(Options):
         crop = (crop, crop) if isinstance(crop, int) else tuple(crop)
         size = round(max(crop) * 256 / 224) if size is None else size
         least = size if isinstance(size, list | tuple) else (size, size)
-        wanted = height or crop[0], width or crop[1]
-        if crop != wanted:
+        if crop != (height or crop[0], width or crop[1]):
             raise ValueError(
                 f"a 'size' and 'crop' that give {crop[0]} x {crop[1]} pixels (height x width), but "
-                f"the model takes {wanted[0]} x {wanted[1]}"
+                f"the model takes {height or 'any'} x {width or 'any'}"
             )
         if crop[0] > least[0] or crop[1] > least[1]:
             raise ValueError(f"the 'crop' {list(crop)}, which is larger than the 'size' {size}")
