@@ -11,7 +11,15 @@ import numpy as np
 from pydantic import Field
 
 from dataset_convert import schema
-from dataset_convert.features.base import AUDIENCE, FilePath, VectorSums, Whole, checked, one_line
+from dataset_convert.features.base import (
+    AUDIENCE,
+    Extractor,
+    FilePath,
+    VectorSums,
+    Whole,
+    checked,
+    one_line,
+)
 from dataset_convert.features.models import (
     USED,
     ImageModel,
@@ -38,19 +46,13 @@ NO_WORDS, NO_DIRECTION = "no words", "a vector that is zero or not finite"
 _INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 
 
-class EmbeddingOptions(ModelOptions):
-    """`model`: a folder with `model.onnx` or `onnx/model.onnx`, and what else the model needs."""
-
-    model: FilePath
-
-
 class EmbeddingFit(ModelFit):
     """And how long the vectors are."""
 
     n_dimensions: int = 0
 
 
-class EmbeddingExtractor(RunsModels):
+class MeanExtractor(Extractor):
     """An account's mean of its posts' vectors, each divided by its length first.
 
     So every post counts alike, whatever length the model gives its vector; the mean is not
@@ -59,20 +61,12 @@ class EmbeddingExtractor(RunsModels):
 
     learns = EmbeddingFit
     file = "embeddings.json"
-    beside: ClassVar[str]
-    """A file beside the model's."""
+    unit: ClassVar[str]
+    """What the vectors are of, in the plural."""
 
     @abstractmethod
     def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts that the model can use, with its vectors; counts why not the others."""
-
-    def files(self) -> tuple[Path, ...]:
-        """Returns the model's file, what stands beside it, and those of its weights."""
-        folder = Path(self.options.model).expanduser()
-        inner, beside = folder / "onnx/model.onnx", folder / self.beside
-        model = inner if inner.is_file() else folder / "model.onnx"
-        optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
-        return (*model_files(model), *optional)
 
     def batch(self, posts: list[Post]) -> VectorSums:
         """Returns the sums of the posts' unit vectors."""
@@ -97,7 +91,6 @@ class EmbeddingExtractor(RunsModels):
                 f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
                 f"modality out of the configuration."
             )
-        super().conclude(total, training)
         self.fitted.n_dimensions = len(found[known[0]])
         self.fitted.report |= {
             "min_members": self.min_members if self.of == AUDIENCE else None,
@@ -119,6 +112,27 @@ class EmbeddingExtractor(RunsModels):
         return [str(i) for i in range(self.fitted.n_dimensions)]
 
 
+class EmbeddingOptions(ModelOptions):
+    """`model`: a folder with `model.onnx` or `onnx/model.onnx`, and what else the model needs."""
+
+    model: FilePath
+
+
+class EmbeddingExtractor(RunsModels, MeanExtractor):
+    """The mean of what a model of a folder makes of an account's posts."""
+
+    beside: ClassVar[str]
+    """A file beside the model's."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Returns the model's file, what stands beside it, and those of its weights."""
+        folder = Path(self.options.model).expanduser()
+        inner, beside = folder / "onnx/model.onnx", folder / self.beside
+        model = inner if inner.is_file() else folder / "model.onnx"
+        optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
+        return (*model_files(model), *optional)
+
+
 class ImageEmbeddingOptions(EmbeddingOptions, ImageOptions):
     """What of `ImageOptions` is given goes before what the folder says."""
 
@@ -135,7 +149,7 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
     name = "image-embeddings"
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
-    beside = PROCESSOR
+    unit, beside = "images", PROCESSOR
     reads_images = True
 
     def open_models(self) -> ImageModel:
