@@ -61,13 +61,8 @@ _Size = Annotated[Any, AfterValidator(_number)]
 _Options = dict[str, Any] | None
 
 
-_Features: Any = create_model(
-    "_Features",
-    __config__=_FORBID,
-    **dict.fromkeys(
-        (name for name in schema.MODALITIES if name != schema.ATTRIBUTE_VECTOR), (_Options, None)
-    ),
-)
+_MADE: Any = {one: (_Options, None) for one in schema.MODALITIES if one != schema.ATTRIBUTE_VECTOR}
+_Features: Any = create_model("_Features", __config__=_FORBID, **_MADE)
 
 
 class _Splits(BaseModel):

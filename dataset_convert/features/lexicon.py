@@ -133,7 +133,9 @@ def _sign(text: str) -> str:
     return sign
 
 
-Word, Tag, Sign = (Annotated[str, AfterValidator(check)] for check in (_words, _tag, _sign))
+Word = Annotated[str, AfterValidator(_words)]
+Tag = Annotated[str, AfterValidator(_tag)]
+Sign = Annotated[str, AfterValidator(_sign)]
 
 
 @dataclass(frozen=True)
