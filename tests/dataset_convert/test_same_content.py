@@ -135,7 +135,7 @@ def with_scores(material: RawMaterial, models: dict[str, Any]) -> RawMaterial:
     def scored(of: str) -> Iterator[Post]:
         posts = material.posts() if of == "content" else material.audience_posts()
         extractor = ImageLabelExtractor(f"{of}_visual", **models)
-        return (replace(post, image=None) for post in extractor.scored(posts))
+        return (replace(post, image=None) for post in extractor.scored(list(posts))[0])
 
     return replace(
         material, posts=lambda: scored("content"), audience_posts=lambda: scored("audience")
