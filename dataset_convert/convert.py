@@ -32,9 +32,15 @@ from dataset_convert.atomic import (
 from dataset_convert.common.commands import track
 from dataset_convert.common.files import sha256_of, write_whole
 from dataset_convert.common.words import counted
-from dataset_convert.extraction import Features, extract, wanted_extractors
+from dataset_convert.extraction import (
+    KINDS,
+    Features,
+    extract,
+    extractor_name,
+    stream_of,
+    wanted_extractors,
+)
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
-from dataset_convert.features.registry import KINDS, extractor_name, stream_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
@@ -494,7 +500,6 @@ def _feature_fingerprint(plan: Plan, modality: str, settings: ConversionSettings
         sorted(set(accounts[raw.NAME].dropna())),
         sorted(plan.training),
         _images_digest(posts()) if kind.reads_images else "",
-        settings.n_jobs if kind.runs_models else "",
     )
 
 

@@ -3,19 +3,24 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from dataset_convert import schema
 from dataset_convert.common.commands import track
-from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
-from dataset_convert.features.registry import (
-    EXTRACTOR,
-    check_extractor,
-    extractor_name,
-    make_extractor,
-    stream_of,
+from dataset_convert.common.errors import shown, wanted_word
+from dataset_convert.features.attributes import AttributeExtractor
+from dataset_convert.features.base import AUDIENCE, CONTENT, STREAMS, Extractor
+from dataset_convert.features.embeddings import (
+    ImageEmbeddingExtractor,
+    SentenceEmbeddingExtractor,
 )
-from dataset_convert.problems import Problems, TooLittleError
+from dataset_convert.features.labels import LabelExtractor
+from dataset_convert.features.parallel import PROCESSES, end_processes, started
+from dataset_convert.features.pictures import ImageLabelExtractor
+from dataset_convert.features.topics import TopicExtractor
+from dataset_convert.problems import ConversionError, Problems, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings
 
@@ -23,6 +28,88 @@ if TYPE_CHECKING:
     from dataset_convert.convert import Earlier
 
 Tell = Callable[[str], None]
+Values = Mapping[str, Any]
+
+EXTRACTOR: Final = "extractor"
+"""The key of a modality's options that names its extractor."""
+
+KINDS: Final[Mapping[str, type[Extractor]]] = {
+    kind.name: kind
+    for kind in (
+        TopicExtractor,
+        SentenceEmbeddingExtractor,
+        LabelExtractor,
+        ImageLabelExtractor,
+        ImageEmbeddingExtractor,
+        AttributeExtractor,
+    )
+}
+"""The first one that can make a modality is its default."""
+
+
+def extractor_name(modality: str, options: Mapping[str, Any]) -> str:
+    """Returns which extractor makes a modality.
+
+    Raises:
+        ConversionError: The options name none that can.
+    """
+    able = [name for name, kind in KINDS.items() if modality in kind.modalities]
+    name = options.get(EXTRACTOR, able[0])
+    if name not in able:
+        raise ConversionError(
+            f"features: {modality}: option '{EXTRACTOR}': wanted {wanted_word(str(name), able)}. "
+            f"Found: {shown(str(name))}."
+        )
+    return str(name)
+
+
+def make_extractor(
+    modality: str, options: Mapping[str, Any], *, n_jobs: int, problems: Problems
+) -> Extractor:
+    """Returns a new extractor of a modality.
+
+    Args:
+        modality: Of `schema.MODALITIES`.
+        options: Of the configuration; `extractor` names the kind, the rest is the kind's own.
+        n_jobs: Processes or threads that work on posts.
+        problems: Told of lines of the user's own lists that are left out.
+
+    Raises:
+        ConversionError: A wrong name or option.
+    """
+    kind = KINDS[extractor_name(modality, options)]
+    own = {str(key): value for key, value in options.items() if key != EXTRACTOR}
+    for key in ("n_jobs", "problems", "modality"):
+        if key in own:
+            raise ConversionError(f"features: {modality}: Unknown key '{key}'; leave it out.")
+    return kind(modality, n_jobs=n_jobs, problems=problems, **own)
+
+
+def check_extractor(extractor: Extractor) -> None:
+    """Checks, before anything is read for long, what an extractor needs besides the material.
+
+    Every one of its files can be read; the models of one that runs models open, and their labels
+    are as many as their outputs, where a model says how many it has.
+
+    Raises:
+        ConversionError: Something is missing or wrong; one line.
+    """
+    try:
+        for path in extractor.files():
+            with path.open("rb") as file:
+                file.read(1)
+    except OSError as error:
+        raise ConversionError(
+            f"{extractor.modality}: {error.filename}: found {error.strerror}; wanted a file that "
+            f"can be read."
+        ) from None
+    extractor.check_models()
+
+
+def stream_of(modality: str) -> str:
+    """Returns "content", "audience", or "" for a modality of profiles."""
+    stream = modality.partition("_")[0]
+    return stream if stream in STREAMS else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +122,7 @@ class Features:
         entries: Modality -> what the manifest says of its extractor.
     """
 
-    values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    values: dict[str, Values] = field(default_factory=dict)
     extractors: dict[str, Extractor] = field(default_factory=dict)
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -99,28 +186,40 @@ def extract(
         ConversionError: A model or a list that an extractor needs is wrong.
     """
     features = Features(values=dict(material.vectors))
-    watched = {modality: _watched(material, modality) for modality in extractors}
-    for modality, extractor in extractors.items():
-        options = settings.features[modality]
-        known = earlier and earlier.extractor(modality, options, marks[modality])
-        if earlier and known:
-            tell(f"{modality}: nothing that it depends on has changed")
-            features.values[modality] = earlier.values(modality, material.accounts)
-            features.extractors[modality] = known
-            continue
-        started = time.monotonic()
-        try:
-            extractor.fit(watched[modality], training)
-        except TooLittleError as error:
-            tell(f"{error} It is left out.")
-            continue
-        features.extractors[modality] = extractor
-        seconds = time.monotonic() - started
-        tell(f"{modality}: learnt from {len(training):,} accounts, {seconds:.1f} s")
-    # In a second round: topics are learnt beside what the others do meanwhile.
+    learnt: dict[str, Callable[[], Any]] = {}
+    try:
+        for modality, extractor in extractors.items():
+            options = settings.features[modality]
+            known = earlier and earlier.extractor(modality, options, marks[modality])
+            if earlier and known:
+                tell(f"{modality}: nothing that it depends on has changed")
+                features.values[modality] = earlier.values(modality, material.accounts)
+                features.extractors[modality] = known
+                continue
+            try:
+                prepared = extractor.prepare(_watched(material, modality), training)
+            except TooLittleError as error:
+                tell(f"{error} It is left out.")
+                continue
+            features.extractors[modality] = extractor
+            # What takes long is learnt beside what the others read meanwhile.
+            n_jobs = settings.n_jobs if extractor.runs_in == PROCESSES else 1
+            learnt[modality] = started(partial(extractor.learn, prepared), n_jobs=n_jobs)
+        for modality, result in learnt.items():
+            begun, extractor = time.monotonic(), extractors[modality]
+            extractor.fitted = result()
+            try:
+                values = extractor.first_values(_watched(material, modality), training)
+            except TooLittleError as error:
+                tell(f"{error} It is left out.")
+                features.drop(modality)
+                continue
+            features.values[modality] = values
+            seconds = time.monotonic() - begun
+            tell(f"{modality}: learnt from {len(training):,} accounts, made in {seconds:.1f} s")
+    finally:
+        end_processes()
     for modality, extractor in features.extractors.items():
-        if extractor is extractors[modality]:
-            features.values[modality] = extractor.transform(watched[modality])
         features.entries[modality] = {
             **extractor.report(),
             EXTRACTOR: extractor_name(modality, settings.features[modality]),
@@ -129,14 +228,61 @@ def extract(
     return features
 
 
+def describe(
+    saved: Path | Mapping[str, Extractor], material: RawMaterial, *, n_jobs: int = 1
+) -> dict[str, Values]:
+    """Describes further accounts by extractors that are fitted already; nothing is fitted again.
+
+    An account gets what it would have got in the conversion, beside whom it stands or not.
+
+    Args:
+        saved: The folder `features` of a data set, or modality -> extractor.
+        material: The accounts, and what they and their audiences posted; of collaborations nothing
+            is used. Biographies are read as they stand: `convert.make_plan` takes e-mail addresses
+            and telephone numbers out.
+        n_jobs: Processes or threads that work on posts.
+
+    Returns:
+        Modality -> account -> value; vectors that the material brings are taken as they are.
+
+    Raises:
+        ConversionError: What is saved cannot be used, or a model is not the one of the fit.
+    """
+    if isinstance(saved, Path):
+        folders = sorted(path for path in saved.iterdir() if path.is_dir())
+        saved = {folder.name: load_extractor(folder, n_jobs=n_jobs) for folder in folders}
+    try:
+        made = {
+            modality: extractor.transform(_watched(material, modality))
+            for modality, extractor in saved.items()
+            if modality not in material.vectors
+        }
+    finally:
+        end_processes()
+    return {**material.vectors, **made}
+
+
+def load_extractor(folder: Path, *, n_jobs: int = 1) -> Extractor:
+    """Returns the fitted extractor of a modality's folder, of whatever kind it is.
+
+    Raises:
+        ConversionError: There is none.
+    """
+    for kind in KINDS.values():
+        path = folder / kind.file
+        if path.is_file() and f'"{EXTRACTOR}": "{kind.name}"' in path.read_text(errors="replace"):
+            return kind.load(folder, n_jobs=n_jobs)
+    raise ConversionError(f"{folder}: found no saved extractor; convert the data set again.")
+
+
 def _watched(material: RawMaterial, modality: str) -> RawMaterial:
     """The material, with a progress bar over every pass through its posts."""
 
-    def posts() -> Iterator[Post]:
-        yield from track(material.posts(), modality, unit="posts", total=material.n_posts)
+    def watched(posts: Callable[[], Iterator[Post]], total: int | None) -> Iterator[Post]:
+        yield from track(posts(), modality, unit="posts", total=total)
 
-    def audience_posts() -> Iterator[Post]:
-        total = material.n_audience_posts
-        yield from track(material.audience_posts(), modality, unit="posts", total=total)
-
-    return replace(material, posts=posts, audience_posts=audience_posts)
+    return replace(
+        material,
+        posts=partial(watched, material.posts, material.n_posts),
+        audience_posts=partial(watched, material.audience_posts, material.n_audience_posts),
+    )

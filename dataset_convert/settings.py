@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from dataset_convert import schema
 from dataset_convert.common.settings import problems_of
 from dataset_convert.common.values import load_yaml
 from dataset_convert.problems import ConversionError
@@ -60,16 +61,8 @@ _Size = Annotated[Any, AfterValidator(_number)]
 _Options = dict[str, Any] | None
 
 
-class _Features(BaseModel):
-    model_config = _FORBID
-    content_topics: _Options = None
-    content_visual: _Options = None
-    audience_topics: _Options = None
-    audience_visual: _Options = None
-    content_text: _Options = None
-    profile_text: _Options = None
-    audience_text: _Options = None
-    attributes: _Options = None
+_MADE: Any = {one: (_Options, None) for one in schema.MODALITIES if one != schema.ATTRIBUTE_VECTOR}
+_Features: Any = create_model("_Features", __config__=_FORBID, **_MADE)
 
 
 class _Splits(BaseModel):
@@ -84,7 +77,7 @@ class _Layer(BaseModel):
 
     model_config = _FORBID
     source: dict[str, Any] = {}
-    features: _Features = _Features()
+    features: _Features = {}  # type: ignore[valid-type]
     splits: _Splits = _Splits()
     fit_on: Literal["training", "all"] = "training"
     pseudonyms: Annotated[bool, Field(strict=True)] = True
@@ -115,15 +108,11 @@ def read_settings(
     own = {} if path is None else load_yaml(path)
     for given, where in ((of_source or {}, "source"), (own, str(path))):
         layer = _checked(given, where)
-        for section in _PARTS:
-            layer[section] = content[section] | layer.get(section, {})
-        content |= layer
-    features = {
-        name: options for name, options in content["features"].items() if options is not None
-    }
+        content |= layer | {one: content[one] | layer.get(one, {}) for one in _PARTS}
+    features = content["features"]
     return ConversionSettings(
         source=content["source"],
-        features=features,
+        features={name: options for name, options in features.items() if options is not None},
         **content["splits"],
         fit_on_all=content["fit_on"] == FIT_ON_ALL,
         pseudonyms=content["pseudonyms"],

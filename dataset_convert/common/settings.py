@@ -19,6 +19,7 @@ _WANTED = {
     "list_type": "be a list",
     "tuple_type": "be a list",
     "set_type": "be a list",
+    "frozen_set_type": "be a list",
     "dict_type": "be a mapping",
     "model_type": "be a mapping",
     "model_attributes_type": "be a mapping",
@@ -66,7 +67,7 @@ def _sentence(entry: Any, known: Iterable[str]) -> str:
     received = f"Received: {shown(entry['input'], 120)}."
     if kind == "missing":
         return f"Key '{key}' is missing."
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"Unknown key '{key}'.{nearest(str(entry['loc'][-1]), known) if known else ''}"
     if kind == "literal_error":
         words = re.findall(r"'((?:[^'\\]|\\.)*)'", context["expected"]) or [context["expected"]]

@@ -1,13 +1,14 @@
 """Attribute lists: what biographies, profile categories and hashtags say an account is about."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import Field
+
 from dataset_convert import raw, schema
-from dataset_convert.features.base import Extractor, FilePath, Fitted, Options, Whole
+from dataset_convert.features.base import Extractor, FilePath, Fitted, Options, Sums, Whole
 from dataset_convert.features.lexicon import (
     BUILT_IN,
     Lexicon,
@@ -20,7 +21,7 @@ from dataset_convert.features.lexicon import (
 from dataset_convert.features.text import stop_words
 from dataset_convert.name_checks import AccountNames, phrases
 from dataset_convert.problems import Problems
-from dataset_convert.raw import RawMaterial
+from dataset_convert.raw import Post, RawMaterial
 
 UNCOVERED_ACCOUNTS: Final = 5
 """Fewer accounts than these share no word that a report may print: it could be somebody's name."""
@@ -52,16 +53,33 @@ class LexiconOptions(Options):
 class AttributeFit(Fitted):
     """Attribute -> training accounts that have it, sorted."""
 
-    n_accounts: dict[str, int]
+    n_accounts: dict[str, int] = Field(default_factory=dict)
 
 
-@dataclass
-class _Reading:
-    """What one account says; `attributes` holds ancestors too."""
+class Readings(Sums):
+    """What accounts say.
 
-    side: str
-    attributes: set[str] = field(default_factory=set)
-    uncovered: set[str] = field(default_factory=set)
+    Attributes:
+        sides: Account -> brand or influencer.
+        attributes: Account -> what its profile names, ancestors too.
+        uncovered: Account -> words of its profile that no concept has.
+        n_posts: Account -> of each attribute, how many posts carry it as a hashtag.
+        names: Of all accounts.
+    """
+
+    names: AccountNames
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides: dict[str, str] = {}
+        self.attributes: dict[str, set[str]] = {}
+        self.uncovered: dict[str, set[str]] = {}
+        self.n_posts: dict[str, Counter[str]] = {}
+
+    def add(self, other: Any) -> None:
+        """Adds what other posts say."""
+        for account, counts in other.n_posts.items():
+            self.n_posts.setdefault(account, Counter()).update(counts)
 
 
 class AttributeExtractor(Extractor):
@@ -76,6 +94,7 @@ class AttributeExtractor(Extractor):
     Departures from the paper: its lexicon is not published; ours is another one.
     """
 
+    name = "lexicon"
     takes = LexiconOptions
     learns = AttributeFit
     modalities = (schema.ATTRIBUTES,)
@@ -98,15 +117,29 @@ class AttributeExtractor(Extractor):
                 )
         return self._lexicon
 
-    def check_models(self) -> None:
-        """Reads the lexicon."""
-        assert self.lexicon
+    def check_models(self) -> Lexicon:
+        """Returns the lexicon, read."""
+        return self.lexicon
 
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
+    def batch(self, posts: list[Post]) -> Readings:
+        """Counts the posts of each account whose hashtags name an attribute or what lies below."""
+        read = Readings()
+        for post in posts:
+            found = self.lexicon.with_ancestors(self.lexicon.find_hashtags(post.text))
+            read.n_posts.setdefault(post.account, Counter()).update(found)
+        return read
+
+    def total(self, material: RawMaterial) -> Readings:
+        """Returns what all accounts say."""
+        read = self._profiles(material)
+        if self.options.hashtag_posts is not None:
+            read.add(self.sums(material.posts()))
+        return read
+
+    def conclude(self, total: Readings, training: Collection[str]) -> None:
         """Learns which attributes are frequent among the training accounts."""
-        everybody, chosen = self._read(material), frozenset(training)
-        readings = {account: one for account, one in everybody.items() if account in chosen}
-        counts = Counter(name for reading in readings.values() for name in reading.attributes)
+        lists = {name: one for name, one in self._lists(total).items() if name in training}
+        counts = Counter(name for one in lists.values() for name in one)
         n_accounts = {
             name: counts[name]
             for name in sorted(counts)
@@ -115,24 +148,22 @@ class AttributeExtractor(Extractor):
         }
         coverage = {}
         for side in schema.SIDES:
-            ours = [reading for reading in readings.values() if reading.side == side]
-            n_covered = sum(bool(reading.attributes & n_accounts.keys()) for reading in ours)
+            ours = [one for account, one in lists.items() if total.sides[account] == side]
+            n_covered = sum(bool(one & n_accounts.keys()) for one in ours)
             coverage[side] = {"accounts": len(ours), "with_attributes": n_covered}
         report = {
             "coverage": coverage,
             "n_concepts_of_lexicon": len(self.lexicon.concepts),
             "n_left_out_as_sensitive": self.lexicon.n_left_out,
             "n_rare_attributes": len(counts) - len(n_accounts),
-            "uncovered_words": self._uncovered(readings, AccountNames(material.accounts)),
+            "uncovered_words": self._uncovered(total, training),
         }
-        self._fitted = AttributeFit(n_accounts=n_accounts, report=report)
-        self.keep(material, everybody)
+        self.fitted = AttributeFit(n_accounts=n_accounts, report=report)
 
-    def transform(self, material: RawMaterial) -> dict[str, list[str]]:
+    def values(self, total: Readings) -> dict[str, list[str]]:
         """Returns the attributes of an account, sorted; accounts without any are absent."""
         known = self.fitted.n_accounts.keys()
-        readings: dict[str, _Reading] = self.kept(material) or self._read(material)
-        lists = {account: sorted(one.attributes & known) for account, one in readings.items()}
+        lists = {account: sorted(one & known) for account, one in self._lists(total).items()}
         return {account: names for account, names in lists.items() if names}
 
     def files(self) -> tuple[Path, ...]:
@@ -168,34 +199,33 @@ class AttributeExtractor(Extractor):
     def _load_more(self, folder: Path) -> None:
         self._lexicon = read_saved_lexicon(folder / _LEXICON)
 
-    def _read(self, material: RawMaterial) -> dict[str, _Reading]:
-        readings: dict[str, _Reading] = {}
-        for account, side, texts in _profiles(material):
-            reading = readings[account] = _Reading(side)
-            for text in texts:
-                found = self.lexicon.find(text)
-                reading.attributes |= self.lexicon.with_ancestors(found.concepts)
-                reading.uncovered |= found.uncovered
-        if self.options.hashtag_posts is not None:
-            self._read_hashtags(material, readings, self.options.hashtag_posts)
-        return readings
+    def _profiles(self, material: RawMaterial) -> Readings:
+        read, accounts = Readings(), material.accounts
+        read.names = AccountNames(accounts)
+        columns = (raw.ACCOUNT, raw.ROLE, raw.BIOGRAPHY, raw.CATEGORY)
+        rows = zip(*(accounts[column] for column in columns), strict=True)
+        for account, side, biography, category in rows:
+            is_own = side == schema.BRAND or material.influencer_category_is_profile
+            # What is missing is None or NaN.
+            texts = [biography, category] if is_own else [biography]
+            found = [self.lexicon.find(text) for text in texts if isinstance(text, str)]
+            named = (self.lexicon.with_ancestors(one.concepts) for one in found)
+            read.sides[account], read.attributes[account] = side, set().union(*named)
+            read.uncovered[account] = set().union(*(one.uncovered for one in found))
+        return read
 
-    def _read_hashtags(
-        self, material: RawMaterial, readings: Mapping[str, _Reading], minimum_posts: int
-    ) -> None:
-        n_posts: dict[str, Counter[str]] = {account: Counter() for account in readings}
-        for post in material.posts():
-            if post.account in n_posts:
-                found = self.lexicon.find_hashtags(post.text)
-                n_posts[post.account].update(self.lexicon.with_ancestors(found))
-        for account, counts in n_posts.items():
-            readings[account].attributes |= {
-                name for name, count in counts.items() if count >= minimum_posts
-            }
+    def _lists(self, read: Readings) -> dict[str, set[str]]:
+        least, nothing = self.options.hashtag_posts, Counter[str]()
+        return {
+            account: named
+            | {name for name, n in read.n_posts.get(account, nothing).items() if n >= least}
+            for account, named in read.attributes.items()
+        }
 
-    def _uncovered(self, readings: Mapping[str, _Reading], names: AccountNames) -> dict[str, int]:
+    def _uncovered(self, read: Readings, training: Collection[str]) -> dict[str, int]:
         say_nothing = {fold(word) for words in stop_words().values() for word in words}
-        counts = Counter(word for reading in readings.values() for word in reading.uncovered)
+        ours = (words for account, words in read.uncovered.items() if account in training)
+        counts = Counter(word for words in ours for word in words)
         frequent = {
             word: count
             for word, count in counts.items()
@@ -203,27 +233,10 @@ class AttributeExtractor(Extractor):
             and len(word) > 2
             and not any(character.isdigit() for character in word)
             and word not in say_nothing
-            and word not in names
+            and word not in read.names
             and not self.lexicon.sensitive.forbids(word)
         }
         return dict(list(_most_frequent(frequent).items())[:_N_UNCOVERED])
-
-
-def _profiles(material: RawMaterial) -> Iterator[tuple[str, str, list[str]]]:
-    accounts = material.accounts
-    rows = zip(
-        accounts[raw.ACCOUNT],
-        accounts[raw.ROLE],
-        accounts[raw.BIOGRAPHY],
-        accounts[raw.CATEGORY],
-        strict=True,
-    )
-    for account, side, biography, category in rows:
-        texts = [biography]
-        if side == schema.BRAND or material.influencer_category_is_profile:
-            texts.append(category)
-        # What is missing is None or NaN.
-        yield account, side, [text for text in texts if isinstance(text, str)]
 
 
 def _most_frequent(counts: Mapping[str, int]) -> dict[str, int]:

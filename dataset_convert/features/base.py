@@ -1,18 +1,20 @@
-"""What an extractor of features is: checked options, a fit on training accounts, what is saved.
-
-Imports nothing large, since processes that count words begin with it.
-"""
+"""What an extractor of features is: checked options, three functions, and what is saved of it."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar, get_args
+from zlib import crc32
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,6 +27,7 @@ from pydantic import (
 
 from dataset_convert.common.files import write_whole
 from dataset_convert.common.settings import problems_of
+from dataset_convert.features.parallel import HERE, in_order
 from dataset_convert.problems import ConversionError
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 CONTENT, AUDIENCE = "content", "audience"
 STREAMS: Final = (CONTENT, AUDIENCE)
+MAX_SAMPLE: Final = 500_000
+"""Posts that a fit reads at most."""
+SAMPLE_SEED: Final = 2026
 
 
 def that(fits: Callable[[Any], bool], wanted: str) -> AfterValidator:
@@ -138,15 +144,76 @@ def one_line(path: Path, wanted: str) -> Iterator[None]:
         raise ConversionError(f"{path}: found {said[:300]}; wanted {wanted}.") from None
 
 
+class Sums:
+    """What posts give, summed by account: who wrote them, and counts of anything to be told.
+
+    Memory is bounded by the accounts and does not grow with the number of posts.
+
+    Args:
+        min_members: Members that an account's posts must come from; no more are remembered.
+    """
+
+    def __init__(self, min_members: int = 1) -> None:
+        self.told: Counter[str] = Counter()
+        self._min_members = min_members
+        self._members: dict[str, set[str]] = {}
+
+    def saw(self, account: str, member: str) -> None:
+        """Notes that a member has given something that counts."""
+        seen = self._members.setdefault(account, set())
+        if len(seen) < self._min_members:
+            seen.add(member)
+
+    def add(self, other: Any) -> None:
+        """Adds sums of other posts; the order changes no more than the last digit of a float."""
+        self.told.update(other.told)
+        for account, members in other._members.items():
+            for member in members:
+                self.saw(account, member)
+
+    def enough(self) -> list[str]:
+        """Returns the accounts of which enough members have given something."""
+        return [name for name, seen in self._members.items() if len(seen) >= self._min_members]
+
+
+class VectorSums(Sums):
+    """Sums of vectors, and how many there were.
+
+    Attributes:
+        vectors: Account -> sum, float64.
+        n_vectors: Account -> number.
+    """
+
+    def __init__(self, min_members: int = 1) -> None:
+        super().__init__(min_members)
+        self.vectors: dict[str, npt.NDArray[np.float64]] = {}
+        self.n_vectors: Counter[str] = Counter()
+
+    def put(self, account: str, vector: npt.NDArray[np.float64], n: int = 1) -> None:
+        """Adds a vector, or a sum of `n` of them."""
+        self.n_vectors[account] += n
+        known = self.vectors.setdefault(account, vector)
+        if known is not vector:
+            known += vector
+
+    def add(self, other: Any) -> None:
+        """Adds sums of other posts."""
+        super().add(other)
+        for account, vector in other.vectors.items():
+            self.put(account, vector, other.n_vectors[account])
+
+
 class Extractor(ABC):
     """Turns an account's material into the value of one modality.
 
-    Deterministic for its options and the material; fitted on training accounts only. Reads posts
-    as a stream, so that its memory does not grow with their number.
+    Three functions make it: `fit` learns from a bounded sample of the training accounts' posts,
+    `batch` says what it makes of some posts, `add` sums such results up, in any order. `batch` is
+    pure, and an extractor can be pickled, so that batches may run anywhere; `values` says what the
+    sums mean. Posts are streamed; memory does not grow with their number.
 
     Args:
         modality: Of `modalities`.
-        n_jobs: Processes, or threads of a model; what they give is the same for any number.
+        n_jobs: Processes or threads; what they give is the same for any number.
         problems: Told of lines of the user's own lists that are left out.
         options: Those that `takes` has.
 
@@ -154,13 +221,16 @@ class Extractor(ABC):
         ConversionError: An option is wrong.
     """
 
+    name: ClassVar[str]
+    """By which a configuration chooses it."""
     takes: ClassVar[type[Options]]
     learns: ClassVar[type[Fitted]] = Fitted
     modalities: ClassVar[Collection[str]]
     file: ClassVar[str]
-    runs_models: ClassVar[bool] = False
-    """Whether last digits depend on the number of threads."""
     reads_images: ClassVar[bool] = False
+    runs_in: ClassVar[str] = HERE
+    """Where batches run: `HERE`, where handing posts over takes longer than the work, in
+    `PROCESSES`, or in `THREADS`, where a library lets go of Python's lock for its large model."""
 
     def __init__(
         self, modality: str, *, n_jobs: int = 1, problems: Problems | None = None, **options: Any
@@ -171,11 +241,12 @@ class Extractor(ABC):
         self.n_jobs = n_jobs
         self.problems = problems
         self._fitted: Any = None
-        self._made: tuple[RawMaterial, Any] | None = None
+        self._opened: Any = None
 
-    @abstractmethod
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns what it needs from the rows of some accounts and from no others.
+    # --- what an extractor says of itself
+
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:  # noqa: ARG002
+        """Returns what it learns from; reads the posts of `sample`, and can be pickled.
 
         Args:
             material: Everything the source holds.
@@ -186,18 +257,35 @@ class Extractor(ABC):
             TooLittleError: They have too little to learn from.
             ConversionError: A model or list cannot be used.
         """
+        return self.learns(report={"of": self.of})
+
+    def learn(self, prepared: Any) -> Any:
+        """Returns what is learnt, of the class `learns`; may take long and run in a process."""
+        return prepared
+
+    def taken(self, post: Post) -> Any:
+        """Returns what of a post a batch needs, which may have to travel to a process."""
+        return post
 
     @abstractmethod
-    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
-        """Returns the value of every account that has material; the others are absent.
+    def batch(self, posts: list[Any]) -> Any:
+        """Returns the sums of some posts, each as `taken` gives it; depends on nothing else."""
+
+    def add(self, total: Any, part: Any) -> Any:
+        """Returns two sums together; the first may be changed."""
+        total.add(part)
+        return total
+
+    @abstractmethod
+    def values(self, total: Any) -> Mapping[str, Any]:
+        """Returns the value of every account that the sums have enough of.
 
         A float64 vector for topics and embeddings, a mapping label -> weight for visual
         semantics, a list of words for attributes.
-
-        Raises:
-            RuntimeError: Before `fit` or `load`.
-            ConversionError: A model cannot be used, or is not the one of the fit.
         """
+
+    def conclude(self, total: Any, training: Collection[str]) -> None:  # noqa: B027
+        """Adds to what was learnt what only the sums of all posts tell."""
 
     @abstractmethod
     def dimensions(self) -> list[str]:
@@ -221,9 +309,103 @@ class Extractor(ABC):
         """
         return frozenset()
 
+    @property
+    def block_posts(self) -> int:
+        """Posts of a batch."""
+        return 2_000
+
+    # --- what all have in common
+
+    @property
+    def opened(self) -> Any:
+        """What `check_models` returns, opened once for all batches of a pass."""
+        return self.check_models() if self._opened is None else self._opened
+
+    @property
+    def min_members(self) -> int:
+        """Members of an audience that must have given something; content has one author."""
+        return self.options.min_members if self.of == AUDIENCE else 1
+
+    @property
+    def fitted(self) -> Any:
+        """What was learnt.
+
+        Raises:
+            RuntimeError: Nothing yet.
+        """
+        if self._fitted is None:
+            raise RuntimeError(f"{type(self).__name__} must be fitted or loaded before it is used.")
+        return self._fitted
+
+    @fitted.setter
+    def fitted(self, learnt: Any) -> None:
+        self._fitted = learnt
+
     def report(self) -> dict[str, Any]:
         """Returns what a person should know of the fit, ready for JSON; no captions, no names."""
         return deepcopy(dict(self.fitted.report))
+
+    def stream(self, material: RawMaterial) -> Iterable[Post]:
+        """Returns the posts that it reads."""
+        return material.audience_posts() if self.of == AUDIENCE else material.posts()
+
+    def sample(self, material: RawMaterial, training: Collection[str]) -> Iterator[Post]:
+        """Yields posts of the training accounts: all, or a seeded share of at most `MAX_SAMPLE`.
+
+        Which ones does not depend on their order.
+        """
+        n_posts = material.n_audience_posts if self.of == AUDIENCE else material.n_posts
+        share, chosen = MAX_SAMPLE / max(n_posts or 0, MAX_SAMPLE), frozenset(training)
+        for post in self.stream(material):
+            if post.account in chosen and (share == 1 or _draw(post) < share):
+                yield post
+
+    def total(self, material: RawMaterial) -> Any:
+        """Returns the sums of all that it reads."""
+        return self.sums(self.stream(material))
+
+    def sums(self, posts: Iterable[Post]) -> Any:
+        """Returns the sums of posts, whose batches run where and as many at a time as is said."""
+        taken = map(self.taken, posts)
+        blocks = iter(lambda: list(islice(taken, self.block_posts)), [])
+        self._opened = self.check_models()
+        try:
+            total = self.batch([])
+            for part in in_order(self.batch, blocks, self.n_jobs, self.runs_in):
+                total = self.add(total, part)
+        finally:
+            self._opened = None
+        return total
+
+    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
+        """Learns what it needs from some accounts; `prepare` tells what may go wrong."""
+        self.fitted = self.learn(self.prepare(material, training))
+
+    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
+        """Returns the value of every account that has material; the others are absent.
+
+        Raises:
+            RuntimeError: Before `fit` or `load`.
+            ConversionError: A model cannot be used, or is not the one of the fit.
+        """
+        assert self.fitted
+        return self.values(self.total(material))
+
+    def fit_transform(self, material: RawMaterial, training: Collection[str]) -> Mapping[str, Any]:
+        """Learns and describes; the report then has what only the sums of all posts tell.
+
+        Raises:
+            TooLittleError: The training accounts have too little to learn from.
+            ConversionError: A model or list cannot be used.
+        """
+        self.fit(material, training)
+        return self.first_values(material, training)
+
+    def first_values(self, material: RawMaterial, training: Collection[str]) -> Mapping[str, Any]:
+        """Returns the values of the material of the fit, as `fit_transform` does after it."""
+        total = self.total(material)
+        self.conclude(total, frozenset(training))
+        return self.values(total)
 
     def save(self, folder: Path) -> None:
         """Writes everything that `load` needs: JSON, and arrays without pickle.
@@ -232,6 +414,7 @@ class Extractor(ABC):
             folder: Made where it does not exist; each file is whole or not there.
         """
         content = {
+            "extractor": self.name,
             "modality": self.modality,
             "options": self.options.model_dump(exclude_unset=True),
             "fitted": self.fitted.model_dump(),
@@ -249,6 +432,8 @@ class Extractor(ABC):
         path = folder / cls.file
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
+            if saved["extractor"] != cls.name:
+                raise ValueError(f"one of '{saved['extractor']}'")
             made = cls(saved["modality"], n_jobs=n_jobs, **saved["options"])
             made._fitted = cls.learns.model_validate(saved["fitted"])
             made._load_more(folder)
@@ -262,31 +447,8 @@ class Extractor(ABC):
     def _load_more(self, folder: Path) -> None:  # noqa: B027  # most have none
         """Takes what stands in other files."""
 
-    @property
-    def fitted(self) -> Any:
-        """What was learnt.
 
-        Raises:
-            RuntimeError: Nothing yet.
-        """
-        if self._fitted is None:
-            raise RuntimeError(f"{type(self).__name__} must be fitted or loaded before it is used.")
-        return self._fitted
-
-    @property
-    def min_members(self) -> int:
-        """Members of an audience that must have given something; content has one author."""
-        return self.options.min_members if self.of == AUDIENCE else 1
-
-    def stream(self, material: RawMaterial) -> Iterable[Post]:
-        """Returns the posts that it reads."""
-        return material.audience_posts() if self.of == AUDIENCE else material.posts()
-
-    def keep(self, material: RawMaterial, made: Any) -> None:
-        """Keeps what a fit made of the material, for the transform that follows."""
-        self._made = (material, made)
-
-    def kept(self, material: RawMaterial) -> Any:
-        """Returns what the fit before made of this material, or None; lets go of it, as large."""
-        made, self._made = self._made, None
-        return made[1] if made is not None and made[0] is material else None
+def _draw(post: Post) -> float:
+    """Returns a number from 0 to 1 that hangs on the post alone."""
+    key = "\0".join(map(str, (post.account, post.member, post.timestamp, post.text, post.image)))
+    return crc32(key.encode("utf-8", "replace"), SAMPLE_SEED) / 2**32

@@ -2,15 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from pydantic import Field
+import numpy as np
 
 from dataset_convert import schema
-from dataset_convert.features.base import AUDIENCE, Extractor, Fitted, Options, Share, Whole
-from dataset_convert.features.means import LabelSums, LabelWeights
+from dataset_convert.features.base import (
+    AUDIENCE,
+    Extractor,
+    Fitted,
+    Options,
+    Share,
+    VectorSums,
+    Whole,
+)
 from dataset_convert.name_checks import AccountNames, MemberNames
 from dataset_convert.problems import ConversionError, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
@@ -43,7 +50,37 @@ class LabelOptions(Options):
 class LabelFit(Fitted):
     """Which labels there are, as tokens: objects first, then scenes, each sorted by label."""
 
-    labels: Annotated[list[str], Field(min_length=1)]
+    labels: list[str]
+
+
+class LabelSums(VectorSums):
+    """Of each account the sums of the scores of `labels`, and behind them how many posts show it.
+
+    The last number counts the posts that show any.
+    """
+
+    def __init__(self, min_members: int, labels: Sequence[str]) -> None:
+        super().__init__(min_members)
+        self.labels = labels
+        self._places = {label: place for place, label in enumerate(labels)}
+
+    def see(self, post: Post, thresholds: Mapping[str, float]) -> None:
+        """Adds what a post shows of the known labels."""
+        shown = [
+            (place, score)
+            for label, score in post.labels.items()
+            # A score of 0 is not seen, whatever the threshold; NaN compares false.
+            if score > 0 and score >= thresholds[_block(label)]
+            for place in [self._places.get(label)]
+            if place is not None
+        ]
+        numbers = np.zeros(2 * len(self.labels) + 1)
+        if shown:
+            self.saw(post.account, post.member)
+            for place, score in shown:
+                numbers[place], numbers[place + len(self.labels)] = score, 1
+            numbers[-1] = 1
+        self.put(post.account, numbers)
 
 
 class LabelExtractor(Extractor):
@@ -58,152 +95,142 @@ class LabelExtractor(Extractor):
     so is an account with two such blocks: the paper does not say what becomes of them. Labels that
     hold the name of an account, test accounts too, or are the name of a member of an audience whose
     semantics these are, are left out: a table may hold what people wrote for labels.
-
-    Posts are streamed once, for the transform of the same material too; those of audiences a
-    second time for their members' names, and a third time where a label is one.
     """
 
+    name = "labels"
     takes = LabelOptions
     learns = LabelFit
     modalities = schema.VISUAL_MODALITIES
     file = "labels.json"
 
-    def own_labels(self) -> frozenset[str]:
+    def own_labels(self) -> Collection[str]:
         """Returns labels that stay, whoever bears one as a name."""
-        return frozenset()
+        return ()
 
-    def scored(self, posts: Iterable[Post]) -> Iterable[Post]:
-        """Returns posts with their labels."""
-        return posts
+    def scored(self, posts: list[Post]) -> tuple[list[Post], Counter[str]]:
+        """Returns posts with their labels, and what is to be counted of how these were found."""
+        return posts, Counter()
 
-    def fit(self, material: RawMaterial, training: Collection[str]) -> None:
-        """Learns which labels there are: those that a training account shows."""
-        names = _Refused(AccountNames(material.accounts), self.own_labels())
-        counts, sums = self._count(material, training, names)
-        if self.of == AUDIENCE and names.learn_members(counts.n_posts_with, self.stream(material)):
-            del counts, sums  # large: never twice at a time
-            counts, sums = self._count(material, training, names)
-        if not counts.n_posts_with:
-            if not counts.any_labels:
-                raise TooLittleError(f"{self.modality}: no post has labels.")
-            raise TooLittleError(
-                f"{self.modality}: none of the {counts.n_posts} posts of the training accounts has "
-                f"a label with a score of {self.options.object_threshold:g} (objects) or "
-                f"{self.options.scene_threshold:g} (scenes) or more that is no name; lower the "
-                f"thresholds, or leave the modality out of the configuration."
-            )
-        labels = sorted(counts.n_posts_with, key=_by_block)
+    @property
+    def _thresholds(self) -> dict[str, float]:
+        return {OBJECT: self.options.object_threshold, SCENE: self.options.scene_threshold}
+
+    def prepare(self, material: RawMaterial, training: Collection[str]) -> LabelFit:
+        """Returns which labels there are: those that a training account shows."""
+        own, limits = set(self.own_labels()), self._thresholds
+        seen = {
+            label
+            for post in self.sample(material, training)
+            for label, score in post.labels.items()
+            if score > 0 and score >= limits[_block(label)]
+        }
+        of_tables = {label: label.removeprefix(SCENE_PREFIX) for label in seen - own}
+        accounts = AccountNames(material.accounts)
+        left_out = {label for label, name in of_tables.items() if name in accounts}
+        if self.of == AUDIENCE and of_tables.keys() - left_out:
+            members = MemberNames(of_tables.values())
+            for _ in members.watch(self.stream(material)):
+                pass
+            left_out |= {label for label, name in of_tables.items() if name in members}
+        labels = sorted((seen | own) - left_out, key=_by_block)
         report = {
             "of": self.of,
-            "thresholds": {
-                OBJECT: self.options.object_threshold,
-                SCENE: self.options.scene_threshold,
-            },
+            "thresholds": limits,
             "min_members": self.min_members if self.of == AUDIENCE else None,
-            "training_accounts": len(frozenset(training)),
-            "training_accounts_with_labels": len(counts.labelled),
-            "training_posts": counts.n_posts,
-            "training_posts_with_labels": counts.n_labelled,
+            "labels_left_out_as_names": len(left_out),
+        }
+        return self.learns(labels=list(map(label_token, labels)), report=report)
+
+    def batch(self, posts: list[Post]) -> LabelSums:
+        """Returns the sums of what posts show of the known labels."""
+        known = {token_label(token) for token in self.fitted.labels}
+        sums = LabelSums(self.min_members, sorted(known.union(self.own_labels()), key=_by_block))
+        found, sums.told = self.scored(posts)
+        limits = self._thresholds
+        for post in found:
+            sums.see(post, limits)
+        return sums
+
+    def conclude(self, total: LabelSums, training: Collection[str]) -> None:
+        """Keeps the labels that training accounts show, and counts what they are."""
+        n = len(total.labels)
+        shown = [total.vectors[one] for one in training if one in total.vectors]
+        counts = sum(shown, np.zeros(2 * n + 1)).astype(int).tolist()
+        n_posts_with = dict(zip(total.labels, counts[n:], strict=False))
+        labels = [label for label in total.labels if n_posts_with[label]]
+        n_posts = sum(total.n_vectors[account] for account in training)
+        if not labels:
+            raise TooLittleError(
+                f"{self.modality}: none of the {n_posts} posts of the training accounts has a "
+                f"label with a score of {self.options.object_threshold:g} (objects) or "
+                f"{self.options.scene_threshold:g} (scenes) or more that is no name; lower the "
+                f"thresholds, or leave the modality out of the configuration."
+                f"{self.told_besides(total.told)}"
+            )
+        self.fitted.labels = list(map(label_token, labels))
+        self.fitted.report |= {
+            "training_accounts": len(training),
+            "training_accounts_with_labels": sum(bool(one[-1]) for one in shown),
+            "training_posts": n_posts,
+            "training_posts_with_labels": counts[-1],
             "labels": {block: len(_of_block(labels, block)) for block in BLOCKS},
-            "labels_left_out_as_names": len(counts.left_out),
             "most_frequent_labels": {
-                block: _most_frequent(counts.n_posts_with, block) for block in BLOCKS
+                block: [
+                    [label_token(label), n_posts_with[label]]
+                    for label in sorted(
+                        _of_block(labels, block), key=lambda one: (-n_posts_with[one], one)
+                    )[:_N_SHOWN]
+                ]
+                for block in BLOCKS
             },
         }
-        self._fitted = self.learns(labels=list(map(label_token, labels)), report=report)
-        self.keep(material, sums)
 
-    def transform(self, material: RawMaterial) -> Mapping[str, Any]:
+    def told_besides(self, _: Counter[str]) -> str:
+        """Returns what else to say where no label is left."""
+        return ""
+
+    def values(self, total: LabelSums) -> Mapping[str, Any]:
         """Returns account -> label -> weight; weights are positive and sum to 1 in each block.
 
         Labels are written as tokens (`label_token`) and stand in the order of `dimensions`.
         """
-        known = frozenset(map(token_label, self.fitted.labels))
-        sums: LabelSums | None = self.kept(material)
-        if sums is None:
-            sums = LabelSums(self.min_members)
-            for post in self.scored(self.stream(material)):
-                sums.add(post.account, post.member, self._seen(post), settled=known)
-        tokens = {label: label_token(label) for label in sorted(known, key=_by_block)}
-        return LabelWeights((account, _semantics(one, tokens)) for account, one in sums.of(known))
+        places = {token_label(token): place for place, token in enumerate(self.fitted.labels)}
+        columns = [place for place, label in enumerate(total.labels) if label in places]
+        accounts = [one for one in total.enough() if total.vectors[one][columns].any()]
+        return LabelWeights(total, columns, self.fitted.labels, accounts)
 
     def dimensions(self) -> list[str]:
         """Returns the labels that can occur, as tokens: objects first, then scenes, each sorted."""
         return list(self.fitted.labels)
 
-    def _count(
-        self, material: RawMaterial, training: Collection[str], names: "_Refused"
-    ) -> tuple["_Counts", LabelSums]:
-        chosen = frozenset(training)
-        counts, sums = _Counts(), LabelSums(self.min_members)
-        for post in self.scored(self.stream(material)):
-            counts.any_labels |= bool(post.labels)
-            seen = self._seen(post)
-            named = {label for label in seen if label in names}
-            if named:
-                seen = {label: score for label, score in seen.items() if label not in named}
-            if post.account in chosen:
-                counts.add(post.account, seen, named)
-            sums.add(post.account, post.member, seen, settled=counts.n_posts_with)
-        return counts, sums
 
-    def _seen(self, post: Post) -> dict[str, float]:
-        # A score of 0 is not seen, whatever the threshold; NaN compares false.
-        of_objects, of_scenes = self.options.object_threshold, self.options.scene_threshold
-        return {
-            label: score
-            for label, score in post.labels.items()
-            if score > 0 and score >= (of_scenes if label.startswith(SCENE_PREFIX) else of_objects)
-        }
+class LabelWeights(Mapping[str, dict[str, float]]):
+    """Account -> label token -> weight: equations (4) to (6) from sums, made when asked for."""
 
+    def __init__(
+        self, sums: LabelSums, columns: list[int], tokens: list[str], accounts: list[str]
+    ) -> None:
+        self._sums, self._columns, self._tokens = sums, columns, tokens
+        self._accounts = dict.fromkeys(accounts)
+        self._n_objects = sum(not token.startswith(SCENE_PREFIX) for token in tokens)
 
-class _Counts:
-    """What the posts of the training accounts show."""
+    def __getitem__(self, account: str) -> dict[str, float]:
+        """Returns an account's weights."""
+        if account not in self._accounts:
+            raise KeyError(account)
+        weights = self._sums.vectors[account][self._columns]
+        for block in (weights[: self._n_objects], weights[self._n_objects :]):
+            block /= sum(block.tolist()) or 1
+        kept = zip(self._tokens, weights.tolist(), strict=True)
+        return {token: weight for token, weight in kept if weight}
 
-    def __init__(self) -> None:
-        self.any_labels = False
-        self.n_posts = self.n_labelled = 0
-        self.n_posts_with: Counter[str] = Counter()
-        self.labelled: set[str] = set()
-        self.left_out: set[str] = set()
+    def __iter__(self) -> Iterator[str]:
+        """Yields the accounts."""
+        return iter(self._accounts)
 
-    def add(self, account: str, seen: Collection[str], left_out: Collection[str]) -> None:
-        """Adds a post."""
-        self.n_posts += 1
-        self.n_labelled += bool(seen)
-        self.n_posts_with.update(list(seen))  # of a mapping it would add the values
-        self.left_out.update(left_out)
-        if seen:
-            self.labelled.add(account)
-
-
-class _Refused:
-    """Labels that are names; each is looked up once, as there are far more posts than labels."""
-
-    def __init__(self, names: AccountNames, own_labels: frozenset[str]) -> None:
-        self._names = names
-        self._own_labels = own_labels
-        self._members = MemberNames(())
-        self._known: dict[str, bool] = {}
-
-    def learn_members(self, labels: Collection[str], posts: Iterable[Post]) -> bool:
-        """Streams the posts of audiences; returns whether a label is the name of a member."""
-        open_labels = {label: _name(label) for label in labels if label not in self._own_labels}
-        if not open_labels:
-            return False
-        self._members = MemberNames(open_labels.values())
-        for _ in self._members.watch(posts):
-            pass
-        self._known.clear()
-        return any(name in self._members for name in open_labels.values())
-
-    def __contains__(self, label: str) -> bool:
-        if label not in self._known:
-            name = _name(label)
-            self._known[label] = label not in self._own_labels and (
-                name in self._names or name in self._members
-            )
-        return self._known[label]
+    def __len__(self) -> int:
+        """How many accounts there are."""
+        return len(self._accounts)
 
 
 def label_token(label: str) -> str:
@@ -232,10 +259,6 @@ def _escaped(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode(errors="surrogatepass"))
 
 
-def _name(label: str) -> str:
-    return label.removeprefix(SCENE_PREFIX)
-
-
 def _block(label: str) -> str:
     return SCENE if label.startswith(SCENE_PREFIX) else OBJECT
 
@@ -246,22 +269,3 @@ def _by_block(label: str) -> tuple[int, str]:
 
 def _of_block(labels: Collection[str], block: str) -> list[str]:
     return [label for label in labels if _block(label) == block]
-
-
-def _most_frequent(counts: Mapping[str, int], block: str) -> list[list[object]]:
-    labels = sorted(_of_block(counts.keys(), block), key=lambda label: (-counts[label], label))
-    return [[label_token(label), counts[label]] for label in labels[:_N_SHOWN]]
-
-
-def _semantics(total: Mapping[str, float], tokens: Mapping[str, str]) -> dict[str, float]:
-    """Returns label token -> weight: equations (4) to (6) from an account's sums.
-
-    In the order of the tokens, so that the sums do not hang on the order in which labels were seen.
-    """
-    shown = [label for label in tokens if label in total]
-    n_objects = sum(not label.startswith(SCENE_PREFIX) for label in shown)
-    found: dict[str, float] = {}
-    for block in (shown[:n_objects], shown[n_objects:]):
-        whole = sum(total[label] for label in block)
-        found |= {tokens[label]: total[label] / whole for label in block}
-    return found

@@ -4,14 +4,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from dataset_convert import lexicon as built_in
 from dataset_convert import schema
@@ -24,7 +24,7 @@ from dataset_convert.problems import ConversionError, Problems
 BUILT_IN: Final = Path(built_in.__file__).parent
 SENSITIVE_FILE: Final = "sensitive.yaml"
 HASH: Final = "#"
-AnyEntry = TypeVar("AnyEntry", bound=BaseModel)
+AnyEntry = TypeVar("AnyEntry", "Concept", "Sensitive")
 _TERMS: Final = ("words", "hashtags", "emoji")
 _NOT_IN_NAMES: Final = (*schema.FORBIDDEN_IN_TOKENS, *"_#@ ")
 _N_TOLD: Final = 3
@@ -104,16 +104,38 @@ def plural(words: str) -> str:
 def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
-    decoded = _ESCAPE.sub(_character, text)
+    decoded = _ESCAPE.sub(lambda escape: _character(escape["short"] or escape["long"]), text)
     # Two escapes of a surrogate pair are one character; half a pair is none.
     return decoded.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _character(escape: re.Match[str]) -> str:
-    code = escape["short"] or escape["long"]
-    if code is None:
-        return "\n"
-    return chr(int(code, 16)) if int(code, 16) <= 0x10FFFF else "\n"
+def _character(code: str | None) -> str:
+    return chr(int(code, 16)) if code and int(code, 16) <= 0x10FFFF else "\n"
+
+
+def _words(text: str) -> str:
+    if (found := phrase(text)) is None:
+        raise ValueError("be a word, or words with spaces between")
+    return found
+
+
+def _tag(text: str) -> str:
+    found = phrase(text.removeprefix(HASH))
+    if found is None or " " in found:
+        raise ValueError("be one word")
+    return found
+
+
+def _sign(text: str) -> str:
+    sign = fold(text)
+    if not sign or any(character.isalnum() or character.isspace() for character in sign):
+        raise ValueError("be a sign without letters, digits and spaces")
+    return sign
+
+
+Word = Annotated[str, AfterValidator(_words)]
+Tag = Annotated[str, AfterValidator(_tag)]
+Sign = Annotated[str, AfterValidator(_sign)]
 
 
 @dataclass(frozen=True)
@@ -126,9 +148,10 @@ class Sensitive:
         emoji: Denied signs.
     """
 
-    words: frozenset[str]
-    stems: frozenset[str]
-    emoji: frozenset[str]
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    words: frozenset[Word] = frozenset()
+    stems: frozenset[Tag] = frozenset()
+    emoji: frozenset[Sign] = frozenset()
 
     def forbids(self, text: str) -> bool:
         """Returns whether a concept, phrase, hashtag or emoji holds anything that is denied."""
@@ -157,10 +180,11 @@ class Concept:
         emoji: Signs.
     """
 
-    parents: tuple[str, ...]
-    words: tuple[str, ...]
-    hashtags: tuple[str, ...]
-    emoji: tuple[str, ...]
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    parents: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+    hashtags: tuple[Tag, ...] = ()
+    emoji: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -289,9 +313,9 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != SENSITIVE_FILE]
     if not paths:
         raise ConversionError(f"{folder}: found no *.yaml file; wanted the folder of a lexicon.")
-    entries: dict[str, tuple[Path, _Entry]] = {}
+    entries: dict[str, tuple[Path, Concept]] = {}
     for path in paths:
-        for name, entry in _read(path, _Entry).items():
+        for name, entry in _read(path, Concept).items():
             if name in entries:
                 _refuse(path, name, name, f"it in one file, not in {entries[name][0]} too")
             entries[name] = (path, entry)
@@ -311,7 +335,7 @@ def read_saved_lexicon(path: Path) -> Lexicon:
     Raises:
         ConversionError: The file is not as it was written.
     """
-    entries = {name: (path, entry) for name, entry in _read(path, _Entry).items()}
+    entries = {name: (path, entry) for name, entry in _read(path, Concept).items()}
     return _checked(entries, load_sensitive())
 
 
@@ -392,7 +416,7 @@ def load_sensitive(folder: Path = BUILT_IN) -> Sensitive:
         ConversionError: A deny-list is not as it has to be.
     """
     paths = dict.fromkeys((BUILT_IN / SENSITIVE_FILE, folder / SENSITIVE_FILE))
-    groups = [one for path in paths if path.is_file() for one in _read(path, _Denied).values()]
+    groups = [one for path in paths if path.is_file() for one in _read(path, Sensitive).values()]
     words = {word for one in groups for word in one.words}
     return Sensitive(
         words=frozenset(words | {plural(word) for word in words}),
@@ -402,7 +426,7 @@ def load_sensitive(folder: Path = BUILT_IN) -> Sensitive:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses a key that stands twice in a mapping, where YAML would keep the last one."""
+    """Refuses a key that stands twice in a mapping; in C, as a lexicon is long."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Returns a mapping of a document."""
@@ -413,50 +437,6 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 raise yaml.YAMLError(f"key '{key}' a second time in line {line}")
         found: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return found
-
-
-def _words(text: str) -> str:
-    if (found := phrase(text)) is None:
-        raise ValueError("be a word, or words with spaces between")
-    return found
-
-
-def _tag(text: str) -> str:
-    found = phrase(text.removeprefix(HASH))
-    if found is None or " " in found:
-        raise ValueError("be one word")
-    return found
-
-
-def _sign(text: str) -> str:
-    sign = fold(text)
-    if not sign or any(character.isalnum() or character.isspace() for character in sign):
-        raise ValueError("be a sign without letters, digits and spaces")
-    return sign
-
-
-Words = list[Annotated[str, AfterValidator(_words)]]
-Tags = list[Annotated[str, AfterValidator(_tag)]]
-Signs = list[Annotated[str, AfterValidator(_sign)]]
-
-
-class _Entry(BaseModel):
-    """A concept as a file has it."""
-
-    model_config = ConfigDict(extra="forbid")
-    parents: list[str] = []
-    words: Words = []
-    hashtags: Tags = []
-    emoji: Signs = []
-
-
-class _Denied(BaseModel):
-    """A group of the deny-list as a file has it."""
-
-    model_config = ConfigDict(extra="forbid")
-    words: Words = []
-    stems: Tags = []
-    emoji: Signs = []
 
 
 def _read(path: Path, kind: type[AnyEntry]) -> dict[str, AnyEntry]:
@@ -472,11 +452,12 @@ def _read(path: Path, kind: type[AnyEntry]) -> dict[str, AnyEntry]:
     try:
         return TypeAdapter(dict[str, kind]).validate_python(given)  # type: ignore[valid-type]
     except ValidationError as error:
-        told = problems_of(error, parts=dict.fromkeys(given, kind.model_fields))
+        keys = [field.name for field in fields(kind)]
+        told = problems_of(error, parts=dict.fromkeys(given, keys))
         raise ConversionError(f"{path}: {' '.join(told[:_N_TOLD])}") from None
 
 
-def _checked(entries: Mapping[str, tuple[Path, _Entry]], sensitive: Sensitive) -> Lexicon:
+def _checked(entries: Mapping[str, tuple[Path, Concept]], sensitive: Sensitive) -> Lexicon:
     concepts: dict[str, Concept] = {}
     seen: dict[tuple[str, str], str] = {}
     for name, (path, entry) in entries.items():
@@ -484,16 +465,15 @@ def _checked(entries: Mapping[str, tuple[Path, _Entry]], sensitive: Sensitive) -
         if own is None or name != name.lower() or set(name) & {*_NOT_IN_NAMES}:
             wanted = "a name in lower case, with '-' for spaces, with none of"
             _refuse(path, name, name, f"{wanted} {' '.join(_NOT_IN_NAMES).strip()}")
-        lists = {key: tuple(dict.fromkeys(terms)) for key, terms in entry.model_dump().items()}
-        lists["words"] = tuple(dict.fromkeys((own, *lists["words"])))
-        concepts[name] = Concept(**lists)
+        lists = {key: tuple(dict.fromkeys(terms)) for key, terms in vars(entry).items()}
+        concepts[name] = Concept(**lists | {"words": tuple(dict.fromkeys((own, *entry.words)))})
         for parent in entry.parents:
             if parent not in entries:
                 near = closest(parent, entries)
                 wanted = f"a concept ('{near}'?)" if near else "a concept"
                 _refuse(path, f"{name}.parents", parent, wanted)
         for key in _TERMS:
-            for term in lists[key]:
+            for term in getattr(concepts[name], key):
                 other = seen.setdefault((key, term), name)
                 if other != name:
                     wanted = f"what {other} in {entries[other][0]} does not have too"
@@ -507,17 +487,18 @@ def _checked(entries: Mapping[str, tuple[Path, _Entry]], sensitive: Sensitive) -
 
 
 def _without_sensitive(concepts: Mapping[str, Concept], sensitive: Sensitive) -> Lexicon:
-    allowed = {name for name in concepts if not sensitive.forbids(name)}
+    allowed = [name for name in sorted(concepts) if not sensitive.forbids(name)]
     n_left_out = len(concepts) - len(allowed)
     kept = {}
-    for name in sorted(allowed):
-        lists = {}
-        for key in _TERMS:
-            terms = getattr(concepts[name], key)
-            lists[key] = tuple(term for term in terms if not sensitive.forbids(term))
-            n_left_out += len(terms) - len(lists[key])
-        parents = tuple(parent for parent in concepts[name].parents if parent in allowed)
-        kept[name] = Concept(parents=parents, **lists)
+    for name in allowed:
+        one = concepts[name]
+        lists = {
+            key: tuple(term for term in getattr(one, key) if not sensitive.forbids(term))
+            for key in _TERMS
+        }
+        n_left_out += sum(len(getattr(one, key)) - len(lists[key]) for key in _TERMS)
+        parents = tuple(parent for parent in one.parents if parent in allowed)
+        kept[name] = Concept(parents, **lists)
     return Lexicon(kept, sensitive, n_left_out)
 
 

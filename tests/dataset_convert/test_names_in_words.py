@@ -18,10 +18,8 @@ from dataset_convert.__main__ import main
 from dataset_convert.features.attributes import AttributeExtractor
 from dataset_convert.features.labels import LabelExtractor
 from dataset_convert.features.lexicon import Concept, Lexicon, load_sensitive
-from dataset_convert.features.models import ImageLabelExtractor
-from dataset_convert.features.text import TextOptions
+from dataset_convert.features.pictures import ImageLabelExtractor
 from dataset_convert.features.topics import TopicExtractor
-from dataset_convert.features.words import VocabularyOptions, learn_words
 from dataset_convert.name_checks import AccountNames, MemberNames, find_names, phrases
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post, RawMaterial
@@ -142,26 +140,6 @@ def test_the_words_that_are_members_names() -> None:
     ]
 
 
-def test_a_vocabulary_is_counted_as_if_it_never_held_a_members_name() -> None:
-    posts = [
-        Post("a", "tea bread tea", member="mo"),
-        Post("b", "tea", member="t.e.a"),
-        Post("c", "bread milk", member="lu"),
-    ]
-    options: dict[str, Any] = {
-        "text": TextOptions(),
-        "vocabulary": VocabularyOptions(min_share=0, max_share=1),
-    }
-    found = learn_words(posts, "abc", members=posts, **options)
-    assert found.words == ("bread",)
-    assert found.accounts == ("a", "c")
-    np.testing.assert_array_equal(found.matrix.toarray(), [[1], [1]])
-    assert found.known_share == pytest.approx(2 / 6)
-    kept = learn_words(posts, "abc", **options)
-    assert (kept.words, kept.accounts) == (("bread", "tea"), ("a", "b", "c"))
-    assert kept.known_share == pytest.approx(5 / 6)
-
-
 # --- topics ----------------------------------------------------------------------------------
 
 
@@ -201,7 +179,7 @@ def test_no_member_of_an_audience_is_a_topic_word_of_audiences(tmp_path: Path) -
     extractor = TopicExtractor("audience_topics", **TOPICS)
     extractor.fit(heard, TRAINING)
     values = extractor.transform(heard)
-    assert n_read == 2
+    assert n_read == 3  # for the words, for the members' names, and to describe
     assert "cozy" in saved_words(extractor, tmp_path)
     assert "teafan77" not in (tmp_path / "topics.json").read_text()
     clean = material(TRAINING, audience=captions("cozy"))
@@ -240,7 +218,8 @@ def labelled(account: str, *labels: str, member: str = "") -> Post:
 
 def fitted(posts: Sequence[Post], training: Collection[str], of: str) -> LabelExtractor:
     extractor = LabelExtractor(f"{of}_visual")
-    extractor.fit(material(["acc0", "acc1", "brand.name4", "bmw"], posts, posts), training)
+    whole = material(["acc0", "acc1", "brand.name4", "bmw"], posts, posts)
+    extractor.fit_transform(whole, training)
     return extractor
 
 
@@ -285,7 +264,7 @@ def test_a_dropped_label_makes_no_audience_larger() -> None:
     ]
     whole = material(["acc0", "acc1", "bmw"], audience=posts)
     extractor = LabelExtractor("audience_visual", min_members=2)
-    extractor.fit(whole, ["acc0", "acc1"])
+    extractor.fit_transform(whole, ["acc0", "acc1"])
     assert set(extractor.transform(whole)) == {"acc1"}
 
 
@@ -303,11 +282,10 @@ def test_labels_of_images_stay_and_those_of_tables_beside_them_do_not(tmp_path: 
     extractor = ImageLabelExtractor(
         "audience_visual", objects=objects, object_threshold=0.4, min_members=3
     )
-    extractor.fit(whole, ["acc0"])
+    extractor.fit_transform(whole, ["acc0"])
     assert extractor.dimensions() == ["bmw", "hat"]
     assert set(extractor.transform(whole)) == {"acc0"}
     assert extractor.report()["labels_left_out_as_names"] == 2
-    # Although the images were looked at again without the member's name.
     assert extractor.report()["images"] == {"used": 1, "skipped": {}}
     own = extractor.own_words()
     assert own == {"bmw", "acoustic", "guitar", "acoustic guitar", "cup"}
@@ -331,7 +309,7 @@ def test_no_name_run_together_is_an_uncovered_word() -> None:
     lexicon = Lexicon({"acoustic-guitar": Concept((), words, (), ())}, load_sensitive(), 0)
     extractor = AttributeExtractor("attributes", minimum_accounts=1)
     extractor._lexicon = lexicon
-    extractor.fit(source, ids)
+    extractor.fit_transform(source, ids)
     assert extractor.report()["uncovered_words"] == {"cozy": 13}
     assert extractor.own_words() == {"acoustic", "guitar", "acoustic guitar"}
 

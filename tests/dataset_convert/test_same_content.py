@@ -22,7 +22,7 @@ from written_tables import write_tables
 
 from dataset_convert import raw
 from dataset_convert.convert import convert
-from dataset_convert.features.models import ImageLabelExtractor
+from dataset_convert.features.pictures import ImageLabelExtractor
 from dataset_convert.problems import Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings, read_settings
@@ -135,7 +135,7 @@ def with_scores(material: RawMaterial, models: dict[str, Any]) -> RawMaterial:
     def scored(of: str) -> Iterator[Post]:
         posts = material.posts() if of == "content" else material.audience_posts()
         extractor = ImageLabelExtractor(f"{of}_visual", **models)
-        return (replace(post, image=None) for post in extractor.scored(posts))
+        return (replace(post, image=None) for post in extractor.scored(list(posts))[0])
 
     return replace(
         material, posts=lambda: scored("content"), audience_posts=lambda: scored("audience")

@@ -3,12 +3,23 @@
 
 import time
 import unicodedata
+from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_convert.features.text import MAX_CHARACTERS, TextOptions, fold, stop_words, tokenise
+from dataset_convert.features import text
+from dataset_convert.features.text import (
+    MAX_CHARACTERS,
+    TextOptions,
+    WordCounts,
+    fold,
+    stop_words,
+    tokenise,
+)
+from dataset_convert.raw import Post
 
 PLAIN = TextOptions(languages=())
 
@@ -202,3 +213,48 @@ def test_words_are_clean_whatever_the_text(text: str) -> None:
 def test_words_give_themselves_again(text: str) -> None:
     words = [word for word in tokenise(text, PLAIN) if word.isascii()]
     assert tokenise(" ".join(words), PLAIN) == words
+
+
+streams = st.lists(
+    st.builds(
+        Post,
+        account=st.sampled_from("abcdefg"),
+        member=st.sampled_from("xy"),
+        text=st.lists(st.sampled_from(["tea", "bread", "cake", "salt", "milk"]), max_size=5).map(
+            " ".join
+        ),
+    ),
+    max_size=40,
+)
+
+
+def counted(posts: list[Post]) -> WordCounts:
+    found = WordCounts(2)
+    for post in posts:
+        found.saw(post.account, post.member)
+        if post.text:
+            found.put(post.account, Counter(post.text.split()))
+    return found
+
+
+@given(streams, st.integers(1, 20), st.integers(0, 40))
+def test_counts_are_those_of_a_plain_loop(posts: list[Post], waiting: int, cut: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "LEAST_WAITING", waiting)
+        total = counted(posts[:cut])
+        total.add(counted(posts[cut:]))
+        words = ["bread", "cake", "never", "tea"]
+        accounts, matrix = total.of(words)
+    said: dict[str, Counter[str]] = {}
+    members: dict[str, set[str]] = {}
+    for post in posts:
+        said.setdefault(post.account, Counter()).update(post.text.split())
+        members.setdefault(post.account, set()).add(post.member)
+    wanted = {
+        account: [said[account][word] for word in words]
+        for account in sorted(said)
+        if len(members[account]) > 1 and any(said[account][word] for word in words)
+    }
+    assert dict(zip(accounts, matrix.toarray().tolist(), strict=True)) == wanted
+    assert matrix.dtype == np.int32
+    assert matrix.has_canonical_format

@@ -117,18 +117,15 @@ def sentence_model(
     )
 
 
-def flat_model(path: Path, *, image: bool, row: bool) -> Path:
-    """What it is given, reshaped: to one row for all, or to one number an input (no vector)."""
+def flat_model(path: Path, *, image: bool) -> Path:
+    """One number an input, the largest of it: no vector."""
     name, kind, shape = "input_ids", TensorProto.INT64, ["batch", "length"]
     if image:
         name, kind, shape = "image", TensorProto.FLOAT, ["batch", 3, "height", "width"]
-    nodes = [helper.make_node("Reshape", [name, "shape"], ["flat"])]
-    if not row:
-        axes = list(range(1, len(shape)))
-        nodes = [helper.make_node("ReduceMax", [name], ["flat"], axes=axes, keepdims=0)]
-    flat = helper.make_tensor_value_info("flat", kind, [1, "all"] if row else ["batch"])
-    given = [helper.make_tensor_value_info(name, kind, shape)]
-    return write_model(path, nodes, given, [flat], {"shape": np.array([1, -1])})
+    axes = list(range(1, len(shape)))
+    nodes = [helper.make_node("ReduceMax", [name], ["flat"], axes=axes, keepdims=0)]
+    flat = helper.make_tensor_value_info("flat", kind, ["batch"])
+    return write_model(path, nodes, [helper.make_tensor_value_info(name, kind, shape)], [flat], {})
 
 
 def tokenizer(folder: Path, words: Sequence[str], *, first: str | None = None) -> None:
