@@ -294,8 +294,8 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
     if config["refit"] and valid is not None:
         tested = refit(experiment)
         notes.append(
-            f"Figures of the test part are of the model trained again, on training and validation "
-            f"brands, for the {tested.trainer.n_epochs()} epochs that validation had chosen."
+            "Figures of the test part are of the model trained again, on training and validation "
+            "brands, for as many epochs as validation had chosen."
         )
     test = _evaluate(tested, schema.TEST)
     parts = [part for part in (valid, test) if part is not None]
