@@ -480,21 +480,22 @@ class _Release:
     def _categories(self, brands: Collection[str]) -> dict[str, str]:
         categories: dict[str, str] = {}
         file = self.settings.categories
-        rows = () if file is None else self._load("categories", file, "categories", self.problems)
-        columns = self.settings.columns.categories
-        for where, row, name, cell in rows:
+        columns, skip = self.settings.columns.categories, self.problems.skip
+        if file is None:
+            return categories
+        for where, row, name, cell in self._load("categories", file, "categories", self.problems):
             brand, category = tidy(name or "").lower(), tidy(cell or "")
-            skip = self.problems.skip
+            kind: Kind = WORD
+            column, value, wanted = columns.category, category, ""
             if brand not in brands:
-                wanted = "the id of a known brand"
-                skip(where, row=row, column=columns.brand, value=brand, wanted=wanted, kind=NAME)
+                column, value, wanted, kind = columns.brand, brand, "the id of a known brand", NAME
             elif not category:
                 wanted = "a value in every row"
-                skip(where, row=row, column=columns.category, value="", wanted=wanted, kind=WORD)
             elif categories.setdefault(brand, category) != category:
-                column, wanted = columns.category, ONE_CATEGORY
-                skip(where, row=row, column=column, value=category, wanted=wanted, kind=WORD)
-        if file is not None and not categories:
+                wanted = ONE_CATEGORY
+            if wanted:
+                skip(where, row=row, column=column, value=value, wanted=wanted, kind=kind)
+        if not categories:
             self.problems.refuse(file, value="no row", wanted="a category of a brand of the arrays")
         return categories
 
@@ -508,27 +509,23 @@ class _Release:
         nodes = read_embedding(path, name_in(self.root, path), self.problems)
         attributes: dict[str, dict[str, None]] = {}
         columns, skip = self.settings.columns.attributes, self.problems.skip
-        rows = self._load(
+        for where, row, name, cell in self._load(
             "attributes", files.table, "attributes.table", self.problems, {"attributes"}
-        )
-        for where, row, name, cell in rows:
-            account = tidy(name or "").lower()
+        ):
+            account, found = tidy(name or "").lower(), _attributes(cell or "")
             if account not in known:
-                wanted = "the name of a known account"
-                skip(
-                    where, row=row, column=columns.account, value=account, wanted=wanted, kind=NAME
-                )
-                continue
-            found = _attributes(cell or "")
-            if found is None:
+                column, wanted = columns.account, "the name of a known account"
+                skip(where, row=row, column=column, value=account, wanted=wanted, kind=NAME)
+            elif found is None:
                 column, wanted = columns.attributes, "text, or a list of texts"
                 skip(where, row=row, column=column, value="a list of lists", wanted=wanted)
-                continue
-            for one in found:
-                if one in nodes:
-                    attributes.setdefault(account, {})[one] = None
-                else:
-                    skip(where, row=row, column=columns.attributes, value=one, wanted=A_NODE)
+            else:
+                for one in found:
+                    if one in nodes:
+                        attributes.setdefault(account, {})[one] = None
+                    else:
+                        column = columns.attributes
+                        skip(where, row=row, column=column, value=one, wanted=A_NODE)
         return {
             account: np.mean([nodes[name] for name in names], axis=0).astype(np.float32)
             for account, names in attributes.items()
