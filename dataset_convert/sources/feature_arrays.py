@@ -18,10 +18,12 @@ from dataset_convert import raw, schema
 from dataset_convert.common.commands import track
 from dataset_convert.engine import Delimiter, Encoding, Engine, How
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
+from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019 import ONE_ROLE
+from dataset_convert.sources.gan2019_rows import Rows, name_or_word
 from dataset_convert.values import tidy
 from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
 
@@ -459,18 +461,25 @@ class _Release:
 
     def _names(self, part: str, file: str) -> list[Pair]:
         """The names of a part's positive rows; Instagram's know no difference of letter case."""
-        option = f"pairs.{part}"
+        option, columns = f"pairs.{part}", ("brand", "influencer")
         if part not in self.parts:
             wanted = f"arrays of the part {part} beside it"
             self.problems.refuse(f"option '{option}'", value=file, wanted=wanted)
-        names = []
-        for where, row, *cells in self._load("pairs", file, option, Alignment()):
-            pair = [tidy(cell or "").lower() for cell in cells]
-            if not all(pair):
-                column = [*self.settings.columns.pairs.model_dump().values()][pair.index("")]
-                wanted = "a name in every row"
-                self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
-            names.append((pair[0], pair[1]))
+        if Path(file).suffix.lower() in WORKBOOKS:
+            paths = find_files(self.root, [file], option, self.problems)
+            self.paths += paths
+            rows = Rows(self.root, paths, columns, frozenset(columns), Alignment())
+            found = rows.read([(column, name_or_word) for column in columns])
+            names = [(brand.lower(), influencer.lower()) for _, (brand, influencer) in found]
+        else:
+            names = []
+            for where, row, *cells in self._load("pairs", file, option, Alignment()):
+                pair = [tidy(cell or "").lower() for cell in cells]
+                if not all(pair):
+                    column = [*self.settings.columns.pairs.model_dump().values()][pair.index("")]
+                    wanted = "a name in every row"
+                    self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
+                names.append((pair[0], pair[1]))
         n_pairs = len(self._first(part, schema.BRAND).rows) // 2
         if len(names) != n_pairs:
             wanted = f"{n_pairs} rows, one a pair of the arrays"
