@@ -105,6 +105,8 @@ class Loading:
 
     def _of_cells(self, text: Text) -> Generator[Row, None, str]:
         """Yields the rows of a CSV file; of a sheet without the columns, returns what it has."""
+        if text.sheet and self.how.sheet is None and not any(map(any, text.head(","))):
+            return f"sheet {text.sheet!r} with nothing in it"
         delimiter, header, names = self._header(text)
         places: Columns = {x: _places(x, names, self.how.path) for x in self.theirs}
         for ours, theirs in self.required:

@@ -18,10 +18,12 @@ from dataset_convert import raw, schema
 from dataset_convert.common.commands import track
 from dataset_convert.engine import Delimiter, Encoding, Engine, How
 from dataset_convert.folders import WITHIN, find_files, fingerprint, inside, name_in
+from dataset_convert.input_files import WORKBOOKS
 from dataset_convert.problems import NAME, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import RawMaterial
 from dataset_convert.sources import check_options
 from dataset_convert.sources.gan2019 import ONE_ROLE
+from dataset_convert.sources.gan2019_rows import Rows, name_or_word
 from dataset_convert.values import tidy
 from dataset_convert.vectors import BLOCK, Alignment, Array, Vector, check_rows, open_matrix
 
@@ -459,18 +461,25 @@ class _Release:
 
     def _names(self, part: str, file: str) -> list[Pair]:
         """The names of a part's positive rows; Instagram's know no difference of letter case."""
-        option = f"pairs.{part}"
+        option, columns = f"pairs.{part}", ("brand", "influencer")
         if part not in self.parts:
             wanted = f"arrays of the part {part} beside it"
             self.problems.refuse(f"option '{option}'", value=file, wanted=wanted)
-        names = []
-        for where, row, *cells in self._load("pairs", file, option, Alignment()):
-            pair = [tidy(cell or "").lower() for cell in cells]
-            if not all(pair):
-                column = [*self.settings.columns.pairs.model_dump().values()][pair.index("")]
-                wanted = "a name in every row"
-                self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
-            names.append((pair[0], pair[1]))
+        if Path(file).suffix.lower() in WORKBOOKS:
+            paths = find_files(self.root, [file], option, self.problems)
+            self.paths += paths
+            rows = Rows(self.root, paths, columns, frozenset(columns), Alignment())
+            found = rows.read([(column, name_or_word) for column in columns])
+            names = [(brand.lower(), influencer.lower()) for _, (brand, influencer) in found]
+        else:
+            names = []
+            for where, row, *cells in self._load("pairs", file, option, Alignment()):
+                pair = [tidy(cell or "").lower() for cell in cells]
+                if not all(pair):
+                    column = [*self.settings.columns.pairs.model_dump().values()][pair.index("")]
+                    wanted = "a name in every row"
+                    self.problems.refuse(where, row=row, column=column, value="", wanted=wanted)
+                names.append((pair[0], pair[1]))
         n_pairs = len(self._first(part, schema.BRAND).rows) // 2
         if len(names) != n_pairs:
             wanted = f"{n_pairs} rows, one a pair of the arrays"
@@ -480,21 +489,22 @@ class _Release:
     def _categories(self, brands: Collection[str]) -> dict[str, str]:
         categories: dict[str, str] = {}
         file = self.settings.categories
-        rows = () if file is None else self._load("categories", file, "categories", self.problems)
-        columns = self.settings.columns.categories
-        for where, row, name, cell in rows:
+        columns, skip = self.settings.columns.categories, self.problems.skip
+        if file is None:
+            return categories
+        for where, row, name, cell in self._load("categories", file, "categories", self.problems):
             brand, category = tidy(name or "").lower(), tidy(cell or "")
-            skip = self.problems.skip
+            kind: Kind = WORD
+            column, value, wanted = columns.category, category, ""
             if brand not in brands:
-                wanted = "the id of a known brand"
-                skip(where, row=row, column=columns.brand, value=brand, wanted=wanted, kind=NAME)
+                column, value, wanted, kind = columns.brand, brand, "the id of a known brand", NAME
             elif not category:
                 wanted = "a value in every row"
-                skip(where, row=row, column=columns.category, value="", wanted=wanted, kind=WORD)
             elif categories.setdefault(brand, category) != category:
-                column, wanted = columns.category, ONE_CATEGORY
-                skip(where, row=row, column=column, value=category, wanted=wanted, kind=WORD)
-        if file is not None and not categories:
+                wanted = ONE_CATEGORY
+            if wanted:
+                skip(where, row=row, column=column, value=value, wanted=wanted, kind=kind)
+        if not categories:
             self.problems.refuse(file, value="no row", wanted="a category of a brand of the arrays")
         return categories
 
@@ -508,27 +518,23 @@ class _Release:
         nodes = read_embedding(path, name_in(self.root, path), self.problems)
         attributes: dict[str, dict[str, None]] = {}
         columns, skip = self.settings.columns.attributes, self.problems.skip
-        rows = self._load(
+        for where, row, name, cell in self._load(
             "attributes", files.table, "attributes.table", self.problems, {"attributes"}
-        )
-        for where, row, name, cell in rows:
-            account = tidy(name or "").lower()
+        ):
+            account, found = tidy(name or "").lower(), _attributes(cell or "")
             if account not in known:
-                wanted = "the name of a known account"
-                skip(
-                    where, row=row, column=columns.account, value=account, wanted=wanted, kind=NAME
-                )
-                continue
-            found = _attributes(cell or "")
-            if found is None:
+                column, wanted = columns.account, "the name of a known account"
+                skip(where, row=row, column=column, value=account, wanted=wanted, kind=NAME)
+            elif found is None:
                 column, wanted = columns.attributes, "text, or a list of texts"
                 skip(where, row=row, column=column, value="a list of lists", wanted=wanted)
-                continue
-            for one in found:
-                if one in nodes:
-                    attributes.setdefault(account, {})[one] = None
-                else:
-                    skip(where, row=row, column=columns.attributes, value=one, wanted=A_NODE)
+            else:
+                for one in found:
+                    if one in nodes:
+                        attributes.setdefault(account, {})[one] = None
+                    else:
+                        column = columns.attributes
+                        skip(where, row=row, column=column, value=one, wanted=A_NODE)
         return {
             account: np.mean([nodes[name] for name in names], axis=0).astype(np.float32)
             for account, names in attributes.items()
