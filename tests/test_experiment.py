@@ -214,7 +214,7 @@ POPULAR = {"train_neg_sample_args": {"distribution": "popularity", "sample_num":
         ("MIRec", 0, {}),
         ("BPR", 0, {}),
         ("BPR", 1, {}),
-        ("MIRec", 2, {"n_negatives": 40, "modality_dropout": 0.2, "peer_weight": 0.1}),
+        ("MIRec", 2, {"n_negatives": 40, "seeds": 2}),
         ("MIRec", 2, {"variant": "paper", "learning_rate_decay": 0.5}),
         ("MIRec", 2, {"variant": "reference"} | POPULAR),
         ("LightGCN", 2, {"protocol": "known-brand"}),
