@@ -116,9 +116,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 SCHEDULES: dict[str, dict[str, Any]] = {
     "full_batch": {
         "train_batch_size": 8192,
-        "learning_rate": 0.005,
+        "learning_rate": 0.0025,
         "epochs": 100,
-        "stopping_step": 30,
+        "eval_step": 5,
+        "stopping_step": 100,
         "drop_last": False,
     },
     "paper": {

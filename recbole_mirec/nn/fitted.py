@@ -119,6 +119,12 @@ class Fitted:
     F, the score of a pair, is the sum of an inner product a part: of each perspective the learnt
     metric, of `precedent` the kernel ridge, of `hubness` what is taken away.
 
+    F is bounded: with S the sum of the pairs' scales (of the seed with the largest), cosines less a
+    mean of cosines reach 2 S, precedents REACH S by `finish`, and hubness its share of both, so
+    that of training accounts ``|F| <= (1 + hubness) (2 + REACH) S``. S is at most `MOST_SCALE` a
+    pair. A new account's precedents follow smooth functions fitted on those, and reach no further
+    unless it stands where no training account does.
+
     Args:
         arrays: `mean <side> <modality>`, `axes <space>`, `map <space>` (seed, axis, axis),
             `scale` (seed, pair), `embeddings` (attribute, dimension) where attributes are lists;

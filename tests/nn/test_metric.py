@@ -1,4 +1,4 @@
-"""The learnt metric, its loss, and products as z-scores, against definitions worked pair by pair."""
+"""The learnt metric, its loss and statistics of products, against definitions worked by hand."""
 
 from typing import Any, get_args
 

@@ -66,7 +66,6 @@ def fitted_of(made: MetricEncoder) -> Fitted:
     return Fitted({**maps, "scale": made.scale().detach().numpy()}, LAYOUT)
 
 
-
 class Accounts(NamedTuple):
     modalities: dict[str, Modality]
     is_brand: Tensor
