@@ -76,12 +76,10 @@ def method(seed: int) -> tuple[MetricMethod, Tables]:
         frames[side].loc[twins[:, 0], columns] = frames[side].loc[twins[:, 1], columns].to_numpy()
         tokens[side] = ["[PAD]", *frame[f"{side}_id"]]
     # the last influencer is as the last brand is
-    for column, value in zip(
-        frames["brand"].columns[1:], frames["brand"].iloc[-1, 1:], strict=True
-    ):
-        frames["influencer"].at[counts["influencer"] - 1, column.replace("brand", "influencer")] = (
-            value
-        )
+    for column, values in frames["brand"].items():
+        if not column.endswith("_id"):
+            own = column.replace("brand", "influencer")
+            frames["influencer"].at[counts["influencer"] - 1, own] = values.iloc[-1]
     shown = rng.random((counts["brand"], counts["influencer"])) < rng.choice([0.02, 0.3])
     shown[0, 0] = True
     if rng.random() < 0.2:  # one pair a brand

@@ -128,13 +128,15 @@ def test_precedents_are_those_of_a_dense_solve() -> None:
     np.testing.assert_allclose(weighted, found * made.arrays["weight"], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("landmarks", "distinct", "error"), [(12, 4, 0.02), (12, None, 0.6)])
-def test_landmarks_that_show_all_there_is_give_the_exact_solution(
-    landmarks: int, distinct: int | None, error: float
+@pytest.mark.parametrize(
+    ("landmarks", "distinct", "ridge", "error"), [(12, 4, 0.001, 0.001), (25, None, 1.0, 0.3)]
+)
+def test_landmarks_that_show_all_there_is_give_the_exact_solution_and_others_one_near_it(
+    landmarks: int, distinct: int | None, ridge: float, error: float
 ) -> None:
-    given = tables(distinct=distinct)
+    given, fixed = tables(distinct=distinct), {"influencer_ridge": ridge}
     exact, some = (
-        [static.precedent for static in fitted_on(given, landmarks=n)[1].values()]
+        [static.precedent for static in fitted_on(given, landmarks=n, **fixed)[1].values()]
         for n in (29, landmarks)
     )
     assert some[0].shape == (13, landmarks)
