@@ -37,7 +37,7 @@ class Layout:
         neighbours: how many brands are nearest.
     """
 
-    pairs: Sequence[tuple[str, str, str]]
+    pairs: Sequence[Sequence[str]]
     spaces: Mapping[str, str]
     rooted: Sequence[str]
     kernels: Mapping[str, Mapping[str, float]]

@@ -48,7 +48,6 @@ def experiment(workplace: Path) -> Experiment:
         {"hubness_neighbours": 2},
         {"input_dimension": 5},
         {"seeds": 2},
-        {"temperature": 0.5},
         {"graph_dimension": 5},
     ],
 )

@@ -139,7 +139,7 @@ def test_landmarks_that_show_all_there_is_give_the_exact_solution_and_others_one
         [static.precedent for static in fitted_on(given, landmarks=n, **fixed)[1].values()]
         for n in (29, landmarks)
     )
-    assert some[0].shape == (13, landmarks)
+    assert some[0].shape == (13, min(landmarks, 13))
     expected, found = exact[0] @ exact[1].T, some[0] @ some[1].T
     assert np.abs(found - expected).max() > 0
     assert np.linalg.norm(found - expected) < error * np.linalg.norm(expected)
