@@ -1,5 +1,6 @@
 """Sentence vectors: captions of one side beside biographies of the other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,14 @@ def texts(workplace: Path) -> Path:
 
     A vector has its taste's direction, which differs between the sides, and louder noise.
     """
-    rng, data = np.random.default_rng(8), planted(shuffled=False)
-    for side, name, frame in (
-        ("brand", "content_text", data.brands),
-        ("influencer", "profile_text", data.influencers),
-    ):
-        tastes = frame[f"{side}_id"].str[1].astype(int)
+    rng, data, frames = np.random.default_rng(8), planted(shuffled=False), {}
+    for side, name in (("brand", "content_text"), ("influencer", "profile_text")):
+        ids = data.accounts(side)[f"{side}_id"]
         directions = np.eye(len(TASTES), 12) + 0.3 * rng.standard_normal((len(TASTES), 12))
-        rows = 0.5 * directions[tastes] + 0.25 * rng.standard_normal((len(frame), 12))
-        frame.drop(columns=[x for x in frame if x != f"{side}_id"], inplace=True)
-        frame[f"{side}_{name}"] = pd.Series(list(rows), dtype=object)
-    write_atomic(data, workplace / "texts" / NAME)
+        rows = 0.5 * directions[ids.str[1].astype(int)] + 0.25 * rng.standard_normal((len(ids), 12))
+        texts = pd.Series(list(rows), dtype=object)
+        frames[f"{side}s"] = pd.DataFrame({f"{side}_id": ids, f"{side}_{name}": texts})
+    write_atomic(replace(data, **frames), workplace / "texts" / NAME)
     return workplace / "texts"
 
 
