@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recbole_mirec.experiment import run_experiment as run_experiment
     from recbole_mirec.experiment import run_recbole_mirec as run_recbole_mirec
     from recbole_mirec.plugin import register as register
+    from recbole_mirec.recommend.recommender import Recommender as Recommender
     from recbole_mirec.registry import MODELS as MODELS
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _HOMES = {
     "experiment": "Experiment ExperimentResult load_data_and_model prepare run_experiment "
     "run_recbole_mirec",
     "plugin": "register",
+    "recommend.recommender": "Recommender",
     "registry": "MODELS",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

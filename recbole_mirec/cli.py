@@ -312,7 +312,7 @@ def _refuse_others(settings: dict[str, Any], allowed: Sequence[str], reason: str
 def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> str:
     _refuse_others(settings, FINDING_KEYS, "--predict uses a run's own settings")
     from recbole_mirec import runs
-    from recbole_mirec.recommend import shortlist
+    from recbole_mirec.recommend.shortlist import shortlist
     from recbole_mirec.registry import class_name
 
     if options.run is not None:

@@ -17,7 +17,7 @@ from dataset_convert.common.errors import UsageError
 from dataset_convert.synthetic import generate
 from recbole_mirec import recommend
 from recbole_mirec.experiment import prepare, run_experiment
-from recbole_mirec.recommend import Shortlist, file_name, shortlist
+from recbole_mirec.recommend.shortlist import Shortlist, file_name, shortlist
 from recbole_mirec.runs import Run, read_run
 
 NO_SIGNAL = "A new brand has none, so it has no signal here and lands at chance."

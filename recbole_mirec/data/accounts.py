@@ -53,11 +53,13 @@ class AccountTables:
             account of one side has is left out: nothing could be compared with it. Captions or
             biographies as text that only one side has stand in the features of that side alone.
         attribute_names: the shared attribute vocabulary, sorted; from training accounts only.
+        label_names: the same of visual modalities whose columns are labels.
     """
 
     sides: Mapping[schema.Side, SideTable]
     dimensions: Mapping[str, int]
     attribute_names: tuple[str, ...]
+    label_names: Mapping[str, tuple[str, ...]]
 
 
 def build_account_tables(
@@ -112,7 +114,9 @@ def build_account_tables(
                 sides[side].masks[modality] = torch.from_numpy(mask)
     both = [name for name in found if all(name in one.features for one in sides.values())]
     widths = {name: sides[schema.BRAND].features[name].shape[1] for name in both}
-    return AccountTables(sides, widths, tuple(names))
+    labels = {name: _columns(frames, schema.labels_field, name) for name in found}
+    label_names = {name: tuple(_vocabulary(x, training)) for name, x in labels.items() if x}
+    return AccountTables(sides, widths, tuple(names), label_names)
 
 
 def _columns(

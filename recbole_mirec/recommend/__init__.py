@@ -1,0 +1,1 @@
+"""Whom a brand should ask, and why: a fitted model in use."""
