@@ -41,7 +41,7 @@ from recbole_mirec.experiment import (
     run_experiment,
     run_recbole_mirec,
 )
-from recbole_mirec.recommend import shortlist
+from recbole_mirec.recommend.shortlist import shortlist
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer, score_matrix
 
