@@ -13,9 +13,19 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from little_data import NAME, SHORT_NETWORK, little, new_brand_parts, settings, write_little
+from little_data import (
+    NAME,
+    SHORT_NETWORK,
+    TINY,
+    changed_positives,
+    little,
+    new_brand_parts,
+    settings,
+    write_little,
+)
 from recbole.model.general_recommender.bpr import BPR
 
+from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
 from recbole_mirec import experiment as experiment_room
@@ -24,11 +34,14 @@ from recbole_mirec.checkpoint import load_state
 from recbole_mirec.data.dataset import EvaluationSplit
 from recbole_mirec.data.sampling import EvaluationLoader
 from recbole_mirec.experiment import (
+    REFIT,
     ExperimentResult,
+    open_run,
     prepare,
     run_experiment,
     run_recbole_mirec,
 )
+from recbole_mirec.recommend.shortlist import shortlist
 from recbole_mirec.results import evaluate_scores
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer, score_matrix
 
@@ -214,7 +227,7 @@ POPULAR = {"train_neg_sample_args": {"distribution": "popularity", "sample_num":
         ("MIRec", 0, {}),
         ("BPR", 0, {}),
         ("BPR", 1, {}),
-        ("MIRec", 2, {"n_negatives": 40, "modality_dropout": 0.2, "peer_weight": 0.1}),
+        ("MIRec", 2, {"n_negatives": 40, "seeds": 2}),
         ("MIRec", 2, {"variant": "paper", "learning_rate_decay": 0.5}),
         ("MIRec", 2, {"variant": "reference"} | POPULAR),
         ("LightGCN", 2, {"protocol": "known-brand"}),
@@ -275,6 +288,41 @@ def test_the_test_part_is_read_once_and_last(
     monkeypatch.setattr(MirecTrainer, "load_best", spy_load)
     run_experiment(settings(workplace, "BPR", epochs=3))
     assert events == ["valid", "valid", "valid", "chosen", "valid", "test"]
+
+
+@pytest.mark.parametrize("model", ["MIRec", "BPR"])
+def test_refit_trains_on_validation_brands_too_and_on_no_test_brand(
+    workplace: Path, tmp_path: Path, model: str
+) -> None:
+    write_atomic(changed_positives("new-brand", "test"), tmp_path / TINY)
+    given = settings(workplace, model, refit=True, epochs=3)
+    one, other = run_experiment(given), run_experiment(given | {"data_path": str(tmp_path)})
+    first, second = (load_state(x.run_folder / REFIT / BEST)["state_dict"] for x in (one, other))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    plain = load_state(one.run_folder / BEST)["state_dict"]
+    assert not all(torch.equal(value, first[name]) for name, value in plain.items())
+
+    opened, chosen = open_run(given, one.run_folder), prepare(given)
+    pairs, own = opened.dataset.pairs, chosen.dataset.pairs
+    both = np.concatenate([own["train"], own["valid"]])
+    assert sorted(map(tuple, pairs["train"].tolist())) == sorted(map(tuple, both.tolist()))
+    assert not np.isin(pairs["train"][:, 0], own["test"][:, 0]).any()
+    assert opened.trainer.best_epoch + 1 == one.best_epoch
+    # figures of the test part, and lists, are of this model; those of validation of the first
+    split = opened.dataset.evaluation_split("test")
+    assert split is not None and one.test is not None and one.valid is not None
+    found = opened.trainer.evaluate_split(split)
+    pd.testing.assert_frame_equal(found.per_brand, one.test.per_brand, check_exact=True)
+    assert f"for the {one.best_epoch} epochs that validation had chosen" in one.notes[-1]
+    without = run_experiment(given | {"refit": False})
+    assert without.valid is not None and str(without.valid.summary) == str(one.valid.summary)
+    brand = str(opened.dataset.id2token("brand_id", int(split.brands[0])))
+    listed = shortlist(runs.read_run(one.run_folder), brand, top=5).frame
+    ids = opened.dataset.token2id("influencer_id", list(listed["influencer_id"]))
+    scores = score_matrix(
+        opened.model, opened.dataset, split.brands[:1], np.array(ids), pairs_at_once=100
+    )
+    assert listed["score"].tolist() == scores[0].tolist()
 
 
 def test_shuffled_labels_are_chance(workplace: Path) -> None:

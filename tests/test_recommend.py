@@ -45,7 +45,7 @@ def found(run: Run, part: str, top: int = 3) -> Shortlist:
 @pytest.mark.parametrize(
     ("model", "part", "notes"),
     [
-        ("MIRec", "test", ["the sum of the perspectives' scores, unbounded; 0 is an average infl"]),
+        ("MIRec", "test", ["the sum of the perspectives' scores and of its precedents', less hub"]),
         ("Cosine", "test", ["the sum of the perspectives' similarities as z-scores, 0 an average"]),
         (
             "CategoryOracle",

@@ -165,16 +165,14 @@ class MetricMethod(nn.Module):
 
     def encode(self, side: schema.Side, table: Table) -> list[Tensor]:
         """Vectors of any accounts: float32 (account, dimension), one tensor a part."""
-        return _tensors(self.fitted().encode(side, _arrays(table)))
+        return self._tensors(self.fitted().encode(side, _arrays(table)))
 
     def all_vectors(self) -> list[Sides]:
         """The same of all accounts of the data set, one entry a part."""
         self.finish()
         fitted = self.fitted()
-        if self._static is None:
-            tables = {side: _arrays(self.accounts.table(side)) for side in schema.SIDES}
-            self._static = {side: fitted.static(side, tables[side]) for side in schema.SIDES}
-        both = {x: _tensors(fitted.vectors(x, self._static[x])) for x in schema.SIDES}
+        static = self._of_accounts(fitted)
+        both = {x: self._tensors(fitted.vectors(x, static[x])) for x in schema.SIDES}
         return [
             dict(zip(schema.SIDES, part, strict=True))
             for part in zip(*(both[side] for side in schema.SIDES), strict=True)
@@ -189,11 +187,11 @@ class MetricMethod(nn.Module):
 
     def finish(self) -> None:
         """Fit what follows from the maps, if they have changed since."""
-        if not self._changed or self._static is None:
+        if not self._changed:
             return
         fitted = self.fitted()
-        ids = {side: self.training_pairs.ids(side) for side in schema.SIDES}
-        some = {side: self._static[side].take(ids[side]) for side in schema.SIDES}
+        static = self._of_accounts(fitted)
+        some = {side: static[side].take(self.training_pairs.ids(side)) for side in schema.SIDES}
         closed_form.finish(fitted, some, self.training_pairs.places(), self.settings)
         self._keep(fitted)
         self._changed = False
@@ -201,6 +199,16 @@ class MetricMethod(nn.Module):
     def loaded(self) -> None:
         """Take what a checkpoint has brought as it is."""
         self._static, self._changed = None, False
+
+    def _of_accounts(self, fitted: Fitted) -> dict[schema.Side, Static]:
+        if self._static is None:
+            tables = {side: _arrays(self.accounts.table(side)) for side in schema.SIDES}
+            self._static = {side: fitted.static(side, tables[side]) for side in schema.SIDES}
+        return self._static
+
+    def _tensors(self, parts: Mapping[str, NDArray[np.float64]]) -> list[Tensor]:
+        device = self.encoder.log_scale.device
+        return [torch.from_numpy(rows).float().to(device) for rows in parts.values()]
 
     def _inputs(self, side: schema.Side, ids: Tensor) -> dict[str, Tensor]:
         names = self.layout.modalities(side)
@@ -249,10 +257,6 @@ def _spaces(layout: Layout) -> tuple[str, ...]:
 
 def _arrays(table: Table) -> Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]:
     return {name: (rows.cpu().numpy(), mask.cpu().numpy()) for name, (rows, mask) in table.items()}
-
-
-def _tensors(parts: Mapping[str, NDArray[np.float64]]) -> list[Tensor]:
-    return [torch.from_numpy(rows).float() for rows in parts.values()]
 
 
 def described(layout: Layout) -> dict[str, Any]:

@@ -357,7 +357,8 @@ _NODE2VEC = (
 _GRAPH = f"graph_eta attribute_graph_file graph_method graph_dimension graph_window {_NODE2VEC}"
 _GRAPH += "graph_netmf_negative "
 _ATTRIBUTE = "attribute_hidden attribute_dropout attribute_input node_embedding_file "
-_TOWERS = "square_roots raw_weight visual_hidden topic_hidden fusion dropout"
+_TOWERS = "visual_hidden topic_hidden fusion dropout"
+_PRECEDENT = "brand_kernel_width influencer_kernel_width brand_ridge influencer_ridge landmarks"
 
 
 def _is(*values: Any) -> Callable[[Any], bool]:
@@ -374,10 +375,9 @@ IDLE: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         lambda names: not {"content", "audience"} <= set(names),
     ),
     ("train_neg_sample_args static_negatives", "method", _is("metric")),
-    ("plda_dimension plda_shrinkage plda_cross_share", "plda_weight", _is(0)),
-    ("category_inverse_penalty", "category_weight", _is(0)),
+    ("precedent_weight " + _PRECEDENT, "precedent", lambda switch: switch is False),
+    (_PRECEDENT, "precedent_weight", _is(0)),
     ("hubness_neighbours", "hubness_weight", _is(0)),
-    ("hubness_weight", "csls", lambda switch: switch is True),
     ("node_embedding_file " + _GRAPH, "attribute_input", _is("vector")),
     (_GRAPH, "node_embedding_file", lambda path: path not in (None, "")),
     ("graph_eta", "attribute_graph_file", lambda path: path not in (None, "")),
@@ -385,8 +385,6 @@ IDLE: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("graph_netmf_negative", "graph_method", _is("node2vec")),
     ("learning_rate_decay_steps", "learning_rate_decay", _is(1)),
 )
-# A key that is read all the same where a switch is on.
-_UNLESS = {"hubness_neighbours": "csls"}
 _PRESETS = ("variant", "schedule")
 
 
@@ -462,8 +460,7 @@ def _with(point: Mapping[str, Any], parameter: Parameter, value: Any) -> MirecCo
 def _check_effects(space: SearchSpace, config: MirecConfig) -> None:
     """Refuse a parameter that another setting, fixed or searched, leaves without an effect."""
     for parameter, (keys, governor, holds) in itertools.product(space.parameters, IDLE):
-        read = parameter.name in _UNLESS and config[_UNLESS[parameter.name]]
-        if parameter.name in keys.split() and holds(config[governor]) and not read:
+        if parameter.name in keys.split() and holds(config[governor]):
             raise UsageError(
                 f"{parameter.where}: '{parameter.name}' has no effect with "
                 f"{governor}={config[governor]}, and conditional parameters are not supported. "

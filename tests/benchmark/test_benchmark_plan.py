@@ -202,5 +202,5 @@ def test_a_variant_that_all_models_share_has_its_own_space(data_path: Path) -> N
     made = plan(data_path, models=models, main="Ours", tuning={"max_evals": 2}, settings=shared)
     _, studies = checked_plan(made)
     ours, other = ({one.name for one in study.space.parameters} for study in studies.values())
-    assert "l1_weight" in ours and "plda_weight" not in ours
-    assert "plda_weight" in other and "l1_weight" not in other
+    assert "l1_weight" in ours and "precedent_weight" not in ours
+    assert "precedent_weight" in other and "l1_weight" not in other

@@ -189,7 +189,8 @@ def test_shares_add_up_to_scores_in_the_order_of_the_ranks(mirec: Opened) -> Non
         ordered = sorted(case["influencers"], key=lambda card: card["rank"])
         scores = [sum(card["shares"].values()) for card in ordered]
         assert scores == sorted(scores, reverse=True)
-        assert {tuple(card["shares"]) for card in ordered} == {("content", "audience", "attribute")}
+        parts = ("content", "audience", "attribute", "precedent", "hubness")
+        assert {tuple(card["shares"]) for card in ordered} == {parts}
         assert not case["brand"]["shares"]
 
 

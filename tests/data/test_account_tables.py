@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 import torch
 from little_data import TRAIN, lists, little, vectors
+from scipy import sparse
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, read_atomic, write_atomic
-from recbole_mirec.data.accounts import AccountTables, build_account_tables
+from recbole_mirec.data.accounts import (
+    AccountTables,
+    SideTable,
+    build_account_tables,
+    compared,
+)
 
 # Internal ids in no order of the files, padding first.
 TOKENS: dict[schema.Side, Sequence[str]] = {
@@ -180,3 +186,28 @@ def test_an_empty_list_is_no_list_and_a_name_given_twice_counts_once() -> None:
     attributes = tables(data).sides["brand"].attributes
     assert attributes.has_canonical_format
     assert attributes.data.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("brand", "influencer", "expected"),
+    [
+        ("c", "c", "cc"),
+        ("c", "p", "cp"),
+        ("cp", "c", "cc pc"),
+        ("p", "c", "pc"),
+        ("p", "cp", "pp"),
+        ("cp", "cp", "cc cp pp"),
+        ("", "cp", ""),
+    ],
+)
+def test_a_biography_faces_captions_only_where_influencers_have_no_biographies(
+    brand: str, influencer: str, expected: str
+) -> None:
+    names = {"c": schema.CONTENT_TEXT, "p": schema.PROFILE_TEXT}
+    nothing = sparse.csr_array((2, 0), dtype=np.int64)
+    sides = {
+        side: SideTable({names[x]: torch.ones(2, 3) for x in some}, {}, nothing, np.full(2, np.nan))
+        for side, some in zip(schema.SIDES, (brand, influencer), strict=True)
+    }
+    found = compared(AccountTables(sides, {}, ()), ["content"])
+    assert found == tuple(("content", names[b], names[i]) for b, i in expected.split())

@@ -1,4 +1,4 @@
-"""Concepts of accounts: which attributes, in what order, and which rows of vectors they are."""
+"""Concepts of accounts: how many have an attribute, and which an account is told by."""
 
 from pathlib import Path
 
@@ -7,31 +7,16 @@ import pytest
 from little_data import NAME, dataset, write_little
 from scipy import sparse
 
-from recbole_mirec.data.attributes import account_concepts, node_vectors, rarest_attributes
+from recbole_mirec.data.attributes import attribute_counts, rarest_attributes
 
 
-def test_concepts_are_the_attributes_that_fewest_training_accounts_have(tmp_path: Path) -> None:
+def test_attributes_are_counted_over_training_accounts_of_both_sides(tmp_path: Path) -> None:
     data = dataset(write_little(tmp_path), dataset=NAME)
     assert data.accounts is not None
-    config = {
-        **{"graph_method": "netmf", "graph_dimension": 3, "graph_window": 2, "graph_eta": 2.0},
-        **{"graph_netmf_negative": 1, "attribute_graph_file": None, "node_embedding_file": None},
-        **{"checkpoint_dir": str(tmp_path), "n_concepts": 2},
-    }
-    found = account_concepts(data.accounts, data.pairs["train"], config)
-    vectors, known = node_vectors(data.accounts, data.pairs["train"], config)
-    assert known.all()
-    np.testing.assert_array_equal(found["vectors"], vectors)
-    # baker, coach and runner stand with two training accounts each, vegan with three
-    expected = {
-        "brand": {"b1": ["baker", "vegan"], "b2": ["runner"], "b3": [], "b4": ["runner"], "b5": []},
-        "influencer": {"i1": ["vegan"], "i2": ["coach", "vegan"], "i3": ["coach", "runner"]},
-    }
-    for side, accounts in expected.items():
-        for account, names in accounts.items():
-            row = data.token2id(f"{side}_id", account)
-            ids = found[f"{side}_ids"][row][found[f"{side}_mask"][row]]
-            assert [data.accounts.attribute_names[place] for place in ids] == names, account
+    counts = attribute_counts(data.accounts, data.pairs["train"])
+    found = dict(zip(data.accounts.attribute_names, counts.tolist(), strict=True))
+    # b4's runner, of validation, and i5's, who has no training pair, do not count
+    assert found == {"baker": 2, "coach": 2, "runner": 2, "vegan": 3}
 
 
 def test_the_rarest_attributes_come_first() -> None:

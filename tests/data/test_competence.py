@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from little_data import NAME, dataset, little, write_little
 
 from recbole_mirec.data.accounts import (
     competence_buckets,
-    competence_weights,
     influence_numbers,
     mean_competence,
     standing,
@@ -117,21 +115,3 @@ def test_buckets_hold_everyone_once_evenly_and_in_order(
         values = [own[influencer] for bucket in buckets for influencer in bucket]
         assert values == sorted(values, reverse=True)
         assert not members[brand][np.arange(members.shape[2]) >= sizes[brand][:, None]].any()
-
-
-def test_weights_are_powers_of_competence_with_mean_one() -> None:
-    competence = np.array([4.0, 16.0, np.nan, 0.0, 1.0])
-    # roots 2, 4 and 1 of mean 7/3; what is unknown, or nought, counts as the average pair
-    found = competence_weights(competence, 0.5)
-    assert found.tolist() == pytest.approx([6 / 7, 12 / 7, 1.0, 1.0, 3 / 7])
-    assert competence_weights(competence, 0).tolist() == [1.0] * 5
-    assert competence_weights(np.full(3, np.nan), 0.5).tolist() == [1.0] * 3
-
-
-@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=9), st.floats(0, 2), st.floats(0.1, 10))
-def test_weights_depend_on_no_unit(values: list[float], power: float, unit: float) -> None:
-    competence = np.array(values)
-    found = competence_weights(competence, power)
-    assert found.mean() == pytest.approx(1.0)
-    np.testing.assert_allclose(found, competence_weights(competence * unit, power))
-    assert (np.diff(found[np.argsort(competence)]) >= -1e-12).all()

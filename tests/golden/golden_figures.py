@@ -1,7 +1,8 @@
 """Golden figures: what each model found on frozen atomic files, and how they are made.
 
 The files under `tests/golden/` were written at commit 369e12d (NumPy 1.26, pandas 2.3, torch 2.13,
-one thread). Figures on mirec-tiny and mirec-demo are figures on synthetic data.
+one thread); those of `MIRec-mirec`, and of the benchmark and the study, which hold it, anew with
+pairs of modalities and precedents. Figures on mirec-tiny and mirec-demo are of synthetic data.
 
     python tests/golden/golden_figures.py WORK            compare mirec-tiny, as the tests do
     python tests/golden/golden_figures.py WORK --demo     mirec-demo: makes it in WORK, minutes

@@ -36,6 +36,8 @@ def shaken(experiment: Experiment, spread: float) -> Experiment:
     with torch.no_grad():
         for parameter in experiment.model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * spread)
+    if hasattr(experiment.model, "method"):
+        experiment.model.method._changed = True
     return experiment
 
 

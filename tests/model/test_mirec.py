@@ -13,7 +13,7 @@ from model_cases import ALL, batch_of, fitted, forget, made, scores, shaken, sha
 
 from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
-from recbole_mirec.data.attributes import graph_features
+from recbole_mirec.data.attributes import node_vectors
 from recbole_mirec.experiment import run_experiment
 
 REFERENCE = {"variant": "reference"}
@@ -26,20 +26,20 @@ def test_every_perspective_and_the_graph_count(workplace: Path, variant: str) ->
     assert model.perspectives == ALL
     assert (parts.std(axis=(0, 1)) > 0.01).all()
     # Without the attributes their share goes and the others stay.
-    rows, mask = model.method.accounts.table("brand")["attribute"]
-    kept = rows.clone(), mask.clone()
+    mask = model.method.accounts.table("brand")["attributes"].mask
+    kept = mask.clone()
     mask.fill_(False)
     forget(model)
     np.testing.assert_allclose(
         scores(experiment), parts[:, :, :2].sum(axis=2), rtol=1e-5, atol=1e-5
     )
-    mask.copy_(kept[1])
+    mask.copy_(kept)
     # Another graph gives other inputs and other scores.
-    assert data.accounts is not None
-    training, graph = data.pairs["train"], experiment.config
-    assert torch.equal(graph_features(data.accounts, training, graph)["brand"][0], rows)
+    training, embeddings = data.pairs["train"], model.method.embeddings
+    vectors = node_vectors(data.accounts, training, experiment.config)[0]
+    assert np.array_equal(vectors, embeddings.numpy())
     other = np.column_stack([training[:, 0], np.roll(training[:, 1], 5)])
-    rows.copy_(graph_features(data.accounts, other, graph)["brand"][0])
+    embeddings.copy_(torch.from_numpy(node_vectors(data.accounts, other, experiment.config)[0]))
     forget(model)
     changed = shares(experiment)
     assert np.array_equal(changed[:, :, :2], parts[:, :, :2])
@@ -86,8 +86,9 @@ def test_data_without_a_perspective_run_with_a_log_line(
 def test_any_perspectives_run(workplace: Path, variant: str, perspectives: list[str]) -> None:
     experiment = shaken(made(workplace, variant=variant, perspectives=perspectives), 0.1)
     model, found = experiment.model, shares(experiment)
-    assert model.perspectives == tuple(perspectives)
-    assert found.shape[2] == len(perspectives)
+    ours = ("precedent", "hubness") if variant == "mirec" else ()
+    assert model.perspectives == (*perspectives, *ours)
+    assert found.shape[2] == len(model.perspectives)
     assert (found.std(axis=(0, 1)) > 0.01 * (variant == "mirec")).all()
     losses = model.calculate_loss(batch_of(experiment))
     n_terms = 1 if variant == "mirec" else len(perspectives) + 3
@@ -122,7 +123,8 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
     def attributes(**file: str) -> dict[str, list[float]]:
         experiment = made(tmp_path, **given, **file)
         names = experiment.dataset.field2id_token["brand_id"].tolist()
-        rows, mask = experiment.model.method.accounts.table("brand")["attribute"]
+        method = experiment.model.method
+        rows, mask = method._prepared(method.accounts.table("brand"))["attribute"]
         named = zip(names, rows.tolist(), mask.tolist(), strict=True)
         return {name: row for name, row, has in named if has}
 
@@ -153,10 +155,9 @@ def test_a_precomputed_graph_or_embedding_replaces_the_counts(
         (REFERENCE | {"topic_hidden": []}, "Key 'topic_hidden' must have at least 1 entries."),
         (REFERENCE | {"score_penalties": {"content": 1}}, "Key 'score_penalties: content' must"),
         (REFERENCE | {"margins": {"content": 4.0}}, "'margins' must have entries for audience, at"),
-        ({"tower": "liner"}, "one of linear, mlp. Received: 'liner'. Did you mean 'linear'?"),
         ({"temperature": 0}, "Key 'temperature' must be at least 0.001. Received: 0."),
-        ({"csls": "yes"}, "Key 'csls' must be True or False. Received: 'yes'."),
-        ({"raw_weight": float("inf")}, "Key 'raw_weight' must be a finite number."),
+        ({"precedent": "yes"}, "Key 'precedent' must be True or False. Received: 'yes'."),
+        ({"precedent_weight": float("inf")}, "Key 'precedent_weight' must be a finite number."),
     ],
 )
 def test_wrong_values_are_named(workplace: Path, changes: dict[str, Any], message: str) -> None:

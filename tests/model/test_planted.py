@@ -53,7 +53,7 @@ def test_trained_on_planted_pairs_the_right_influencers_come_first(
 
 # The closed form is fitted on pairs too, so untrained means without it and without hubness, which
 # makes it the cosine of topics and attributes.
-UNFITTED = {"plda_weight": 0, "category_weight": 0, "hubness_weight": 0}
+UNFITTED = {"precedent": False, "hubness_weight": 0}
 OURS = {"epochs": 60, "stopping_step": 60, "train_batch_size": 512, "learning_rate": 0.005}
 
 

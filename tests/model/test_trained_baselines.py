@@ -14,6 +14,9 @@ from torch.nn import functional
 
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.experiment import prepare
+from recbole_mirec.model.base import unit_content
+from recbole_mirec.model.two_tower import _joined
+from recbole_mirec.nn.settings import Modality
 
 TWO_TOWERS = ("ContentTwoTower", "MIR", "HPTR", "CATR")
 TRAINED = (*TWO_TOWERS, "CAMERA")
@@ -76,10 +79,10 @@ def test_towers_read_unit_modalities_and_marks_of_the_missing(
     workplace: Path, tmp_path: Path
 ) -> None:
     experiment = made(write_little(tmp_path), "ContentTwoTower", perspectives=["content"])
-    data, accounts = experiment.dataset, experiment.model.inputs
+    data, inputs = experiment.dataset, experiment.model.inputs
     # four training labels: cup, plate is of i6 and i7 only and unknown, road, tree
     ids = torch.tensor([data.token2id("brand_id", token) for token in ("b1", "b3", "b4")])
-    rows = accounts.take("brand", ids)["inputs"].rows
+    rows = _joined(inputs.take("brand", ids))
     topics = np.array([0.5, 0.3, 0.2]) / np.sqrt(0.38)
     labels = np.array([0.75, 0.0, 0.25]) / np.sqrt(0.625)
     expected = [*topics, *labels, 1.0, 1.0]
@@ -121,12 +124,16 @@ def test_the_score_of_mir_is_the_mean_of_the_product(workplace: Path, tmp_path: 
         "brand": torch.tensor([data.token2id("brand_id", "b1")]),
         "influencer": torch.tensor([data.token2id("influencer_id", "i1")]),
     }
-    tables = {side: network.inputs.take(side, some) for side, some in ids.items()}
+    tables = {side: unit_content(network.inputs.take(side, some)) for side, some in ids.items()}
     topics = np.array([0.5, 0.3, 0.2])
-    scaled = topics / np.linalg.norm(topics) * np.sqrt(3)
     found = tables["brand"]["content_topics"].rows[0]
-    assert found.tolist() == pytest.approx(scaled.tolist(), rel=1e-5)
-    brand, influencer = (network.towers[side](table).rows for side, table in tables.items())
+    assert found.tolist() == pytest.approx((topics / np.linalg.norm(topics)).tolist(), rel=1e-5)
+    brand, influencer = (
+        network.towers[side](
+            {name: Modality(x * x.shape[1] ** 0.5, mask) for name, (x, mask) in table.items()}
+        ).rows
+        for side, table in tables.items()
+    )
     positive, _ = scores(experiment, [("b1", "i1", "i3")])
     torch.testing.assert_close(positive, (brand * influencer).mean(dim=1))
 
@@ -210,19 +217,20 @@ def test_a_pass_of_camera_by_hand(workplace: Path, tmp_path: Path) -> None:
         "brand": torch.tensor([data.token2id("brand_id", "b1")]),
         "influencer": torch.tensor([data.token2id("influencer_id", "i2")]),
     }
+    tables = {side: inputs.take(side, some) for side, some in ids.items()}
     vectors_of = {}
     for side, other in (("brand", "influencer"), ("influencer", "brand")):
-        history = inputs.histories(side, ids[side])
-        _, concepts, mask = inputs.concepts(side, ids[side])
+        history = inputs.histories(tables[side])
+        _, concepts, mask = inputs.concepts(tables[side])
         seen = concepts[0][mask[0]]
-        looking = nets.psi(inputs.histories(other, ids[other]))
+        looking = nets.psi(inputs.histories(tables[other]))
         weights = (looking * nets.rho(seen)).mean(dim=1).softmax(dim=0)
         marketing = (weights[:, None] * seen).sum(dim=0, keepdim=True)
         vectors_of[side] = nets.gamma(torch.cat([history, marketing], dim=1))
     product = (vectors_of["brand"] * vectors_of["influencer"]).sum(dim=1)
     # cosine of the topics; i2 has no labels
     cosine = (0.5 * 0.4 + 0.3 * 0.2 + 0.2 * 0.4) / np.sqrt(0.38 * 0.36)
-    correlations = inputs.correlations(ids["brand"], ids["influencer"])
+    correlations = inputs.correlations(tables["brand"], tables["influencer"])
     assert correlations[0].tolist() == pytest.approx([cosine, 0.0], rel=1e-5)
     # i2 is the second of four by followers, and no competence is known
     influence = network.influence(torch.tensor([[-0.25]]))
@@ -246,7 +254,7 @@ def test_camera_without_followers_and_competence_leaves_influence_out(
     ("models", "columns", "message"),
     [
         (("CATR", "CAMERA"), "attributes", "needs attribute lists of both sides, which are its"),
-        (("MIR", "HPTR", "CATR", "CAMERA"), "content", "needs topics or visual semantics of the"),
+        (("MIR", "HPTR", "CATR", "CAMERA"), "content", "needs topics, visual semantics or text of"),
     ],
 )
 def test_concepts_and_content_are_needed(

@@ -11,15 +11,12 @@ from tiny_network import METRIC, PAPER
 from dataset_convert import schema
 from recbole_mirec.nn.settings import INPUTS, MetricSettings, NetworkSettings, Perspective
 
-SWITCHES = ("square_roots", "centring", "identity_path", "csls")
-WHOLE = ("input_dimension", "n_negatives", "plda_dimension", "hubness_neighbours")
+SWITCHES = ("precedent",)
+WHOLE = ("input_dimension", "n_negatives", "landmarks", "hubness_neighbours")
 BELOW_ONE = ("dropout_rate", "modality_dropout")
-SHARES = ("plda_shrinkage", "plda_cross_share")
-WEIGHTS = (
-    *("competence_power", "peer_weight", "plda_weight", "raw_weight"),
-    *("category_weight", "hubness_weight"),
-)
-ABOVE_ZERO = ("temperature", "category_inverse_penalty")
+SHARES = ("column_weight",)
+WEIGHTS = ("precedent_weight", "hubness_weight")
+ABOVE_ZERO = ("temperature", "brand_kernel_width", "influencer_kernel_width", "brand_ridge")
 # Names -> values that are taken, and values that are refused.
 METRIC_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     SWITCHES: ((True, False), (0, "True", None)),
@@ -28,7 +25,8 @@ METRIC_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] = 
     SHARES: ((0, 1, 1.0), (-0.1, 1.1, None)),
     WEIGHTS: ((0, 100), (-0.1, True, None, math.nan, math.inf)),
     ABOVE_ZERO: ((0.001, 50), (0, -1, None)),
-    ("tower",): (("linear", "mlp"), ("Linear", "tree", None)),
+    ("influencer_ridge",): ((1e-6, 50), (0, -1, None)),
+    ("seeds",): ((1, 16), (0, 17, 2.5, True)),
 }
 NETWORK_VALUES: dict[tuple[str, ...], tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     ("fusion",): (("low_rank", "product"), ("lowrank",)),
@@ -110,6 +108,6 @@ def test_entries_of_perspectives_not_in_use_may_stay() -> None:
 
 def test_data_and_networks_mean_the_same_perspectives() -> None:
     assert tuple(INPUTS) == tuple(schema.PERSPECTIVES) == get_args(Perspective)
-    assert INPUTS["content"] == ("content_topics", "content_visual")
+    assert INPUTS["content"] == schema.PERSPECTIVES["content"]
     # lists and vector of the data are two ways to the one input of the attribute tower
     assert INPUTS["attribute"] == ("attribute",)

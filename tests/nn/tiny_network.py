@@ -8,6 +8,8 @@ from torch import Tensor
 
 from dataset_convert.common.values import load_yaml
 from recbole_mirec.nn.encoder import AccountEncoder
+from recbole_mirec.nn.fitted import Fitted, Layout
+from recbole_mirec.nn.metric import MetricEncoder
 from recbole_mirec.nn.settings import MetricSettings, Modality, NetworkSettings
 
 KEYS = load_yaml(Path(__file__).parents[2] / "properties" / "model" / "MIRec.yaml")
@@ -33,7 +35,35 @@ def preset(kind: type[Any], variant: str, **changes: Any) -> Any:
 
 PAPER: NetworkSettings = preset(NetworkSettings, "paper", **WIDTHS)
 REFERENCE: NetworkSettings = preset(NetworkSettings, "reference", **WIDTHS)
-METRIC: MetricSettings = preset(MetricSettings, "mirec", dropout_rate=0.0, temperature=0.25)
+METRIC: MetricSettings = preset(
+    MetricSettings, "mirec", dropout_rate=0.0, modality_dropout=0.0, temperature=0.25
+)
+# Two pairs within one perspective meet one modality of influencers; two modalities share a space.
+LAYOUT = Layout(
+    pairs=(
+        ("content", "content_topics", "content_topics"),
+        ("content", "content_text", "profile_text"),
+        ("content", "profile_text", "profile_text"),
+        ("attribute", "attribute_vector", "attribute_vector"),
+    ),
+    spaces={
+        "content_topics": "content_topics",
+        "content_text": "text",
+        "profile_text": "text",
+        "attribute_vector": "attribute_vector",
+    },
+    rooted=("content_topics",),
+    kernels={},
+    hubness=0.0,
+    neighbours=3,
+)
+SPACES = {"content_topics": 5, "text": 3, "attribute_vector": 7}
+
+
+def fitted_of(made: MetricEncoder) -> Fitted:
+    """An encoder's parameters as arrays."""
+    maps = {f"map {name}": of.detach().numpy() for name, of in made.maps.items()}
+    return Fitted({**maps, "scale": made.scale().detach().numpy()}, LAYOUT)
 
 
 class Accounts(NamedTuple):

@@ -363,8 +363,7 @@ def refused(searched: SearchSpace, settings: dict[str, Any]) -> str:
         ("MIRec reference", "quniform", {"dimension": [32, 96, 32]}),
         ("MIRec reference", "choice", {"visual_hidden": [[64, 64], [32]]}),
         ("MIRec", "choice", {"perspectives": [["content"], ["content", "attribute"]]}),
-        ("MIRec", "choice", {"plda_weight": [0.5, 1], "tower": ["linear", "mlp"]}),
-        ("MIRec", "choice", {"csls": [True], "hubness_neighbours": [2, 6]}),
+        ("MIRec", "choice", {"precedent_weight": [0.5, 1], "column_weight": [0, 1]}),
         ("MIRec", "choice", {"variant": ["paper", "reference"], "schedule": ["quick"]}),
         ("MIRec", "choice", {"graph_window": [2, 6], "graph_method": ["netmf"]}),
         ("MIRec", "choice", {"graph_netmf_negative": [1, 3], "graph_method": ["netmf"]}),
@@ -484,7 +483,7 @@ def test_settings_that_are_wrong_themselves_are_no_fault_of_the_space() -> None:
             "Key 'attribute_input' must be one of auto,",
         ),
         ("MIRec", "choice", "variant", ["mirec", "papr"], "'papr'. Did you mean 'paper'?"),
-        ("MIRec", "choice", "csls", [1], "'csls' cannot be 1. Key 'csls'"),
+        ("MIRec", "choice", "precedent", [1], "'precedent' cannot be 1. Key 'precedent'"),
         ("BPR", "choice", "learner", ["adm"], "cannot be 'adm'. Key 'learner' must be one"),
         ("BPR", "uniform", "learning_rate", [0, 1], "cannot be 0.0. Key 'learning_rate' m"),
         ("BPR", "loguniform", "embedding_size", [2, 4], "must be a whole number, as its default"),
@@ -526,15 +525,13 @@ ATTRIBUTE: dict[str, Any] = {"perspectives": ["attribute"]}
         (CONTENT | PUBLISHED, "attribute_hidden", [8], "perspectives=['content']"),
         (CONTENT | PUBLISHED, "coattention_input", "raw", "perspectives=['content']"),
         (ATTRIBUTE | PUBLISHED, "fusion", "product", "perspectives=['attribute']"),
-        (ATTRIBUTE, "raw_weight", 1.0, "perspectives=['attribute']"),
         ({}, "dimension", 64, "variant=mirec"),
-        (PUBLISHED, "plda_weight", 0.5, "variant=reference"),
-        ({"variant": "paper"}, "csls", True, "variant=paper"),
+        (PUBLISHED, "precedent_weight", 0.5, "variant=reference"),
+        ({"variant": "paper"}, "precedent", True, "variant=paper"),
         ({}, "train_neg_sample_args", {"sample_num": 2}, "method=metric"),
-        ({"plda_weight": 0.0}, "plda_dimension", 7, "plda_weight=0.0"),
-        ({"category_weight": 0}, "category_inverse_penalty", 2.0, "category_weight=0"),
+        ({"precedent": False}, "precedent_weight", 0.3, "precedent=False"),
+        ({"precedent_weight": 0}, "brand_ridge", 0.5, "precedent_weight=0"),
         ({"hubness_weight": 0}, "hubness_neighbours", 3, "hubness_weight=0"),
-        ({"csls": True}, "hubness_weight", 0.3, "csls=True"),
         ({"attribute_input": "vector"}, "graph_window", 2, "attribute_input=vector"),
         ({"node_embedding_file": "n.txt"}, "graph_dimension", 8, "node_embedding_file=n.txt"),
         ({"attribute_graph_file": "g.txt"}, "graph_eta", 1.0, "attribute_graph_file=g.txt"),
@@ -557,10 +554,6 @@ def test_a_parameter_is_conditional_when_a_searched_option_leaves_it_without_eff
         assert "'graph_p' has no effect with graph_method=netmf" in refused(searched, MIREC)
     searched = space(perspectives=[["content", "attribute"], ["content"]], graph_eta=[1, 2])
     assert "'graph_eta' has no effect with perspectives=['content']" in refused(searched, MIREC)
-
-
-def test_csls_gives_its_neighbours_an_effect_whatever_the_weight() -> None:
-    check_space(space(hubness_neighbours=[3, 5]), MIREC | {"csls": True, "hubness_weight": 0})
 
 
 def test_a_key_of_one_variant_is_conditional_where_the_variant_is_searched() -> None:
