@@ -102,7 +102,7 @@ class VectorModel(MirecModel):
             side: theirs.
             table: modality -> rows and mask, over the data set's dimensions: topics, sentence
                 vectors, weights of labels in the order of the vocabulary, 0 or 1 for each attribute
-                of the vocabulary. What is not told is missing.
+                of the vocabulary; each modality of `inputs.names`, the mask telling who has it.
 
         Returns:
             float32 (account, perspective, dimension).
