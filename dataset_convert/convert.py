@@ -9,6 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib import metadata
@@ -51,8 +52,6 @@ _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
 )
-_OTHERS: Final = ("__main__.py", "findings.py", "report.py", "synthetic", "templates")
-"""Code that has no say in what the value of a modality is."""
 
 
 def convert(
@@ -476,7 +475,7 @@ def _feature_fingerprint(plan: Plan, modality: str, settings: ConversionSettings
     return _digest(
         modality,
         options,
-        [code_digest(), versions()],
+        makers(),
         [_file_digest(path) for path in plan.extractors[modality].files()],
         [material.fingerprints.get(part) for part in read],
         sorted(zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True)),
@@ -496,32 +495,20 @@ def _conversion_fingerprint(
     """The SHA-256 of everything that a data set depends on; `marks` say where `n_jobs` matters."""
     told = {key: value for key, value in asdict(settings).items() if key != "n_jobs"}
     hidden = None if pseudonyms is None else pseudonyms.settings()
-    return _digest(
-        told, material.fingerprints, marks, hidden, [code_digest(whole=True), versions()]
-    )
+    return _digest(told, material.fingerprints, marks, hidden, makers())
 
 
 @cache
-def code_digest(*, whole: bool = False) -> str:
-    """Returns the SHA-256 of the code and word lists that make features, or of all of ours."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
+def makers() -> dict[str, str]:
+    """Returns what values depend on beside the material: the SHA-256 of our code, versions."""
+    root, code = Path(__file__).parent, hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        place = path.relative_to(root)
-        if path.suffix in (".py", ".yaml", ".j2") and (whole or place.parts[0] not in _OTHERS):
-            digest.update(f"{place}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Returns the versions of what values depend on, as far as it is installed."""
-    found = {"python": platform.python_version()}
+        if path.suffix in (".py", ".yaml", ".j2"):
+            code.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    found = {"code": code.hexdigest(), "python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
