@@ -19,11 +19,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import yaml
 
 from dataset_convert.__main__ import main as convert
 from dataset_convert.atomic import read_atomic
+from dataset_convert.features.registry import KINDS
 
 BRANDS = [f"brand{n}" for n in range(9)]
 INFLUENCERS = [f"person{n}" for n in range(14)]
@@ -58,6 +60,14 @@ KEYS = re.findall(
     collaborations sheet header_row fill_down facts from_captions tags memory handles dates decimal
     content_topics attributes extractor n_topics n_valid n_test x""",
 )
+OPTIONS = sorted({*KINDS, *(name for kind in KINDS.values() for name in kind.takes.model_fields)})
+MODALITIES = (
+    "content_topics",
+    "content_visual",
+    "audience_topics",
+    "audience_visual",
+    "attributes",
+)
 
 
 def folder_of(rng: random.Random, folder: Path) -> None:
@@ -72,8 +82,13 @@ def folder_of(rng: random.Random, folder: Path) -> None:
     for name, (header, rows) in content.items():
         if rng.random() < 0.04 or (name == "splits" and rng.random() < 0.6):
             continue
-        suffix, text = rng.choice([".csv", ".csv", ".tsv", ".json", ".jsonl"]), io.StringIO()
+        suffixes = [".csv", ".csv", ".tsv", ".json", ".jsonl", ".parquet"]
+        suffix, text = rng.choice(suffixes), io.StringIO()
         objects = [{str(k): v for k, v in zip(header, row, strict=False)} for row in rows]
+        if suffix == ".parquet":
+            cells = [{_text(k): _text(v) for k, v in one.items()} for one in objects]
+            pd.DataFrame(cells).to_parquet(folder / f"{name}.parquet")
+            continue
         if suffix == ".json":
             json.dump(objects, text)
         elif suffix == ".jsonl":
@@ -87,6 +102,24 @@ def folder_of(rng: random.Random, folder: Path) -> None:
             start = rng.randrange(len(data))
             data[start : start + rng.randrange(60)] = rng.randbytes(rng.randrange(60))
         (folder / f"{name}{suffix}").write_bytes(data)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value).encode(errors="replace").decode()
+
+
+def features_of(rng: random.Random) -> dict[str, Any]:
+    """Returns options of extractors, of others' or of nobody, small ones: a large one is heeded."""
+    values = [*(x for x in JUNK if x not in (10**30, "\ud800")), 0, 1, 2, 3, 0.5, *KINDS]
+    return {
+        rng.choice(MODALITIES): {
+            rng.choice(["extractor", *OPTIONS]): rng.choice(
+                [*values, {rng.choice(OPTIONS): rng.choice(values)}]
+            )
+            for _ in range(rng.randrange(1, 3))
+        }
+        for _ in range(rng.randrange(1, 3))
+    }
 
 
 def settings_of(rng: random.Random, depth: int = 0) -> Any:
@@ -114,6 +147,10 @@ def outcome(number: int, seed: int, place: Path) -> str:
     folder_of(rng, raw)
     plain = {"features": {"content_topics": {"n_topics": 2, "max_iter": 2}}, "n_jobs": 1}
     given = settings_of(rng) if rng.random() < 0.4 else {}
+    if rng.random() < 0.3:
+        given = {"features": features_of(rng)}
+    elif rng.random() < 0.2:
+        given = {"pseudonyms": True, "key_file": str(place / "key")}
     settings = {"pseudonyms": False, **plain, **(given if isinstance(given, dict) else {})}
     config.write_text(yaml.safe_dump(settings))
     before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}

@@ -15,7 +15,7 @@ from dataset_convert.common.commands import DONE, CommandParser, run_command
 from dataset_convert.common.errors import UsageError
 from dataset_convert.convert import convert, make_plan
 from dataset_convert.findings import find_all
-from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, write_ids
+from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, read_key, write_ids
 from dataset_convert.problems import Problems
 from dataset_convert.report import REPORT_FILE
 from dataset_convert.settings import ConversionSettings, read_settings
@@ -24,19 +24,12 @@ from dataset_convert.suggest import write_suggestion
 from dataset_convert.synthetic import DEFAULT_SEED, SPECS, write_synthetic
 
 SYNTHETIC = "synthetic"
-_USELESS = {
-    "--suggest": (
-        *("source", "input", "name", "config", "split", "n_valid", "seed", "dry_run", "ids"),
-        *("forget", "accept_losses"),
-    ),
-    "--forget": (
-        *("input", "split", "n_valid", "seed", "dry_run", "force", "ids", "accept_losses"),
-    ),
-    f"--source {SYNTHETIC}": (
-        *("input", "config", "split", "n_valid", "dry_run", "ids", "accept_losses"),
-    ),
+_HEEDED = {
+    "--suggest": {"suggest", "output", "force"},
+    "--forget": {"forget", "name", "config", "output"},
+    f"--source {SYNTHETIC}": {"source", "name", "output", "seed", "force"},
 }
-"""Options that would change nothing, and so are refused."""
+"""Options that are of use; others would change nothing, and so are refused."""
 
 # At once, so that output which nobody can take, such as to a full disk, ends the command before it
 # replaces a data set.
@@ -93,9 +86,8 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _refuse_useless(options: argparse.Namespace, what: str) -> None:
-    for name in _USELESS[what]:
-        value = getattr(options, name)
-        if value is not None and value is not False:
+    for name, value in vars(options).items():
+        if name not in _HEEDED[what] and value is not None and value is not False:
             raise UsageError(f"{what} takes no --{name.replace('_', '-')}: leave it out.")
 
 
@@ -117,7 +109,7 @@ def _forget(options: argparse.Namespace) -> None:
         key_file = read_settings(options.config).key_file
         # Without the key an account can still be named as it stands in the files.
         if (key_file or DEFAULT_KEY_FILE).expanduser().exists():
-            hidden = Pseudonyms.from_file(key_file, outside=folder, tell=None)
+            hidden = Pseudonyms(read_key(key_file, outside=folder, tell=None))
     for line in forget(folder, options.name, options.forget, pseudonyms=hidden):
         print(line)
 
@@ -128,7 +120,7 @@ def _convert(options: argparse.Namespace) -> None:
     source = find_source(options.source)
     if options.split is not None and not hasattr(source, "PUBLISHED_SPLITS"):
         raise UsageError(
-            f"The source '{options.source}' has no published splits: leave --split out."
+            f"The source '{options.source}' has no published splits: take --split out."
         )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
     folder = _folder(options)
@@ -142,10 +134,10 @@ def _convert(options: argparse.Namespace) -> None:
                 raise UsageError(
                     f"{options.ids}: the list of names must lie outside the data set {folder}."
                 )
-            hidden = Pseudonyms.from_file(settings.key_file, outside=folder, tell=None)
+            hidden = Pseudonyms(read_key(settings.key_file, outside=folder, tell=None))
             write_ids(options.ids, material.accounts, hidden)
-            n_accounts = len(material.accounts)
-            print(f"{n_accounts:,} accounts and their pseudonyms in {options.ids}: keep it private")
+            n = len(material.accounts)
+            print(f"{n:,} accounts and their pseudonyms in {options.ids}: keep it private")
             return
         if options.dry_run:
             check_target(folder, options.name)
@@ -193,57 +185,36 @@ def _parser(descriptions: dict[str, str]) -> CommandParser:
         description="Converts brand-micro-influencer material to RecBole atomic files.",
         epilog="Sources: " + "; ".join(f"{name}: {text}" for name, text in descriptions.items()),
     )
-    add = parser.add_argument
+    add, path = parser.add_argument, {"type": Path, "metavar": "FOLDER"}
     add("--source", choices=descriptions, metavar="FORMAT", help="format of the material")
-    add("--input", type=Path, metavar="FOLDER", help="where the material is")
+    add("--input", **path, help="where the material is")
     add("--name", help="name of the data set")
-    add(
-        "--config",
-        type=Path,
-        metavar="YAML",
-        help="options of the source, features, splits, privacy (default: those of "
-        "dataset_convert/defaults.yaml)",
+    text = (
+        "options of the source, features, splits, privacy (default: dataset_convert/defaults.yaml)"
     )
-    add(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="folder of data sets; the files go to FOLDER/NAME (default: dataset). With --suggest: "
-        "the file to write (default: FOLDER.yaml)",
+    add("--config", type=Path, metavar="YAML", help=text)
+    text = (
+        "folder of data sets; the files go to FOLDER/NAME (default: dataset). With --suggest: the "
+        "file to write (default: FOLDER.yaml)"
     )
+    add("--output", **path, help=text)
     add("--split", help="which published split is used, where the source has several")
-    add(
-        "--n-valid",
-        type=int,
-        metavar="N",
-        help="validation brands of the protocol new-brand, stratified by category",
-    )
+    text = "validation brands of the protocol new-brand, stratified by category"
+    add("--n-valid", type=int, metavar="N", help=text)
     add("--seed", type=int, help=f"of the draws (default: {DEFAULT_SEED})")
-    add(
-        "--ids",
-        type=Path,
-        metavar="CSV",
-        help="write which account of the material has which pseudonym, and nothing else",
-    )
-    add("--dry-run", action="store_true", help="read and check, and write nothing")
-    add("--force", action="store_true", help="make everything anew, also what has not changed")
-    add(
-        "--forget",
-        metavar="ACCOUNT",
-        help="remove an account, by the id of the material, from the data set NAME",
-    )
-    add(
-        "--accept-losses",
-        action="store_true",
-        help="go on although more than a third of a table's rows are left out",
-    )
-    add(
-        "--suggest",
-        type=Path,
-        metavar="FOLDER",
-        help="write a --config for the source 'tables' that says which file is which table",
-    )
-    add("--list-sources", action="store_true", help="list the formats and stop")
+    text = "write which account of the material has which pseudonym, and nothing else"
+    add("--ids", type=Path, metavar="CSV", help=text)
+    text = "remove an account, by the id of the material, from the data set NAME"
+    add("--forget", metavar="ACCOUNT", help=text)
+    text = "write a --config for the source 'tables' that says which file is which table"
+    add("--suggest", **path, help=text)
+    for name, text in (
+        ("--dry-run", "read and check, and write nothing"),
+        ("--force", "make everything anew, also what has not changed"),
+        ("--accept-losses", "go on although more than a third of a table's rows are left out"),
+        ("--list-sources", "list the formats and stop"),
+    ):
+        add(name, action="store_true", help=text)
     return parser
 
 

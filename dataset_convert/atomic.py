@@ -357,16 +357,21 @@ def parse_table(path: Path, types: Types, required: Sequence[str]) -> Table:
     """
     table = Table(path, pd.DataFrame())
     lines = _lines(path)
-    names = _parse_header(path, next(lines), types, required)
+    header = next(lines, None)
+    if header is None:
+        raise _empty(path, "an empty file")
+    names = _parse_header(path, header, types, required)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     # Line by line: the text of the largest file is many times what it says.
     for row, line in enumerate(lines):
         cells = line.split(schema.FIELD_SEPARATOR)
         if len(cells) != len(names):
             found = "an empty line" if cells == [""] else f"{len(cells)} fields"
-            wanted = f"{len(names)} fields, as in the header"
-            remedy = "Remedy: separate fields by one tab; leave a missing value empty."
-            raise table.error(found, wanted, remedy, row=row)
+            wanted = (
+                f"{len(names)} fields, as in the header. Remedy: separate fields by one tab; leave "
+                "a missing value empty."
+            )
+            raise table.error(found, wanted, row=row)
         for name, cell in zip(names, cells, strict=True):
             columns[name].append(_parse_cell(table, name, row, cell, types[name]))
     if not columns[names[0]]:
@@ -374,8 +379,8 @@ def parse_table(path: Path, types: Types, required: Sequence[str]) -> Table:
     for name in required:
         if types[name] == "token":
             empty = [cell == "" for cell in columns[name]]
-            remedy = "Remedy: fill it in or remove the row."
-            table.refuse(empty, name, "an empty cell", "an id", remedy)
+            wanted = "an id. Remedy: fill it in or remove the row."
+            table.refuse(empty, name, "an empty cell", wanted)
     return Table(path, pd.DataFrame({n: _column(v, types[n]) for n, v in columns.items()}))
 
 
@@ -389,58 +394,47 @@ def _column(values: list[Any], kind: schema.FieldType) -> Any:
 
 def _lines(path: Path) -> Iterator[str]:
     if not path.is_file():
-        remedy = "Remedy: check the folder and the data set's name, or convert it again."
-        raise AtomicFileError(path, "no such file", "a tab-separated atomic file", remedy)
-    is_empty = True
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for line in stream:
-                is_empty = False
-                yield line.removesuffix("\n")
-    except UnicodeDecodeError:
-        found = f"byte {_first_bad_byte(path)} that is not UTF-8"
-        remedy = "Remedy: save the file as UTF-8."
-        raise AtomicFileError(path, found, "UTF-8 text", remedy) from None
-    if is_empty:
-        raise _empty(path, "an empty file")
-
-
-def _first_bad_byte(path: Path) -> int:
-    try:
-        path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start
-    return 0
+        wanted = (
+            "a tab-separated atomic file. Remedy: check the folder and the data set's name, or "
+            "convert it again."
+        )
+        raise AtomicFileError(path, "no such file", wanted)
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield line.decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                found, wanted = "bytes that are not UTF-8", "UTF-8 text. Remedy: save it as UTF-8."
+                raise AtomicFileError(path, found, wanted, line=number) from None
 
 
 def _empty(path: Path, found: str) -> AtomicFileError:
-    return AtomicFileError(path, found, "a header and at least one row", checks.CONVERT_AGAIN)
+    return AtomicFileError(path, found, f"a header and at least one row. {checks.CONVERT_AGAIN}")
 
 
 def _parse_header(path: Path, line: str, types: Types, required: Sequence[str]) -> list[str]:
-    def error(header: str, found: str, wanted: str, remedy: str) -> AtomicFileError:
-        return AtomicFileError(path, found, wanted, f"Remedy: {remedy}", line=1, field=header)
-
     known = schema.headers(dict(types))
     headers = line.split(schema.FIELD_SEPARATOR)
+    names = [header.partition(":")[0] for header in headers]
+    faults: list[tuple[str, str, str]] = []
     for header in headers:
         if header not in known:
-            remedy = "rename or remove the column; headers read 'name:type'."
+            remedy = "rename or remove the column; headers read 'name:type'"
             if header.startswith(f"{schema.INFLUENCER}_{schema.CATEGORY}"):
                 remedy = (
                     "move it to the side file '<name>.influencer_category': a category known from "
-                    "collaborations is a label, never an input."
+                    "collaborations is a label, never an input"
                 )
-            raise error(header, "an unknown header", wanted_word(header, known), remedy)
-    names = [header.partition(":")[0] for header in headers]
+            wanted = f"{wanted_word(header, known)}. Remedy: {remedy}"
+            faults.append((header, "an unknown header", wanted))
     for name in required:
         if name not in names:
-            remedy = "add the column; fields are separated by one tab."
-            raise error(name, "no such header", f"'{name}:{types[name]}'", remedy)
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            remedy = "remove one of the two columns."
-            raise error(name, "the header twice", "every header once", remedy)
+            wanted = f"'{name}:{types[name]}'. Remedy: add the column; one tab separates fields"
+            faults.append((name, "no such header", wanted))
+    wanted = "every header once. Remedy: remove one of the two columns"
+    faults += [(name, "the header twice", wanted) for name in names if names.count(name) > 1]
+    for header, found, wanted in faults:
+        raise AtomicFileError(path, found, f"{wanted}.", line=1, field=header)
     return names
 
 
@@ -455,9 +449,11 @@ def _parse_cell(table: Table, name: str, row: int, cell: str, kind: schema.Field
         return _parse_numbers(table, name, row, [cell])[0]
     values = _parse_numbers(table, name, row, cell.split(schema.SEQUENCE_SEPARATOR))
     if not values.any():
-        wanted = "values, or an empty cell where the modality is missing"
-        remedy = "Remedy: leave the cell empty; zeros would look like data."
-        raise table.error("a vector of zeros", wanted, remedy, row=row, field=name)
+        wanted = (
+            "values, or an empty cell where the modality is missing. Remedy: leave the cell empty; "
+            "zeros would look like data."
+        )
+        raise table.error("a vector of zeros", wanted, row=row, field=name)
     return values
 
 
@@ -465,19 +461,12 @@ def _parse_numbers(table: Table, name: str, row: int, parts: list[str]) -> npt.N
     try:
         values = np.array(parts, dtype=np.float64)
     except ValueError:
-        values = np.array([_number_or_nan(part) for part in parts])
+        values = np.asarray(pd.to_numeric(pd.Series(parts), errors="coerce"))
     if not np.isfinite(values).all():
         found = shown(parts[int(np.argmin(np.isfinite(values)))])
-        remedy = "Remedy: leave the whole cell empty where the value is missing."
-        raise table.error(found, "finite numbers", remedy, row=row, field=name)
+        wanted = "finite numbers. Remedy: leave the whole cell empty where the value is missing."
+        raise table.error(found, wanted, row=row, field=name)
     return values
-
-
-def _number_or_nan(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str]:
@@ -487,11 +476,13 @@ def _parse_tokens(table: Table, name: str, row: int, cell: str) -> list[str]:
         bad = next((c for c in schema.FORBIDDEN_IN_TOKENS if c in token), None)
         if bad is not None or token == "":
             found = "two spaces together" if bad is None else f"{bad!r} in {shown(token)}"
-            wanted = "a list separated by single spaces"
-            remedy = "Remedy: separate the names by one space, join the words of a name by '-'."
-            raise table.error(found, wanted, remedy, row=row, field=name)
+            wanted = (
+                "a list separated by single spaces. Remedy: separate the names by one space, join "
+                "the words of a name by '-'."
+            )
+            raise table.error(found, wanted, row=row, field=name)
     if len(set(tokens)) < len(tokens):
         twice = shown(next(token for i, token in enumerate(tokens) if token in tokens[:i]))
-        wanted, remedy = "every name once in a list", "Remedy: remove the repetition."
-        raise table.error(f"{twice} twice", wanted, remedy, row=row, field=name)
+        wanted = "every name once in a list. Remedy: remove the repetition."
+        raise table.error(f"{twice} twice", wanted, row=row, field=name)
     return tokens

@@ -26,32 +26,25 @@ class AtomicFileError(UsageError):
 
     The message is one line, fit to be printed alone.
 
-    Attributes:
+    Args:
         path: The file.
+        found: What stands there.
+        wanted: What should, and in a sentence of its own the remedy.
         line: The line in the file, counted from 1 (the header), where one line is to blame.
         field: The field's name, where one field is to blame.
     """
 
     def __init__(
-        self,
-        path: Path,
-        found: str,
-        wanted: str,
-        remedy: str,
-        *,
-        line: int | None = None,
-        field: str | None = None,
+        self, path: Path, found: str, wanted: str, *, line: int | None = None, field: str = ""
     ) -> None:
-        self.path, self.line, self.field = path, line, field
-        self._said = (found, wanted, remedy)
-        where = str(path)
-        where += "" if line is None else f", line {line}"
-        where += "" if field is None else f", field '{field}'"
-        super().__init__(" ".join(f"{where}: found {found}; wanted {wanted}. {remedy}".split()))
+        self.path, self.found, self.wanted, self.line, self.field = path, found, wanted, line, field
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        where += f", field '{field}'" if field else ""
+        super().__init__(" ".join(f"{where}: found {found}; wanted {wanted}".split()))
 
     def moved_to(self, path: Path) -> "AtomicFileError":
         """Returns the same error about the same file in another place."""
-        return AtomicFileError(path, *self._said, line=self.line, field=self.field)
+        return AtomicFileError(path, self.found, self.wanted, line=self.line, field=self.field)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,27 +55,19 @@ class Table:
     frame: pd.DataFrame
 
     def error(
-        self,
-        found: str,
-        wanted: str,
-        remedy: str,
-        *,
-        row: int | None = None,
-        field: str | None = None,
+        self, found: str, wanted: str, *, row: int | None = None, field: str = ""
     ) -> AtomicFileError:
         """Returns an error about this file; `row` counts from 0 below the header."""
         line = None if row is None else row + 2
-        return AtomicFileError(self.path, found, wanted, remedy, line=line, field=field)
+        return AtomicFileError(self.path, found, wanted, line=line, field=field)
 
-    def refuse(
-        self, wrong: npt.ArrayLike, field: str, found: Found, wanted: str, remedy: str
-    ) -> None:
+    def refuse(self, wrong: npt.ArrayLike, field: str, found: Found, wanted: str) -> None:
         """Raises about the first wrong row, of which `found` tells; nothing where none is."""
         rows = np.flatnonzero(wrong)
         if len(rows):
             row = int(rows[0])
             told = found if isinstance(found, str) else found(row)
-            raise self.error(told, wanted, remedy, row=row, field=field)
+            raise self.error(told, wanted, row=row, field=field)
 
     def cell(self, field: str) -> Callable[[int], str]:
         """Returns row -> the field's value for a message."""
@@ -101,24 +86,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads `manifest.json`, which must say whether the data is synthetic."""
     path = folder / schema.MANIFEST_FILE
     if not path.is_file():
-        raise AtomicFileError(
-            path,
-            "no such file",
-            "the manifest of a data set",
-            "Remedy: check the folder, or write the data set with `dataset_convert`.",
+        wanted = (
+            "the manifest of a data set. Remedy: check the folder, or convert a data set to it."
         )
+        raise AtomicFileError(path, "no such file", wanted)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         found = f"no JSON ({error})"
-        raise AtomicFileError(path, found, "a JSON object", CONVERT_AGAIN) from error
+        raise AtomicFileError(path, found, f"a JSON object. {CONVERT_AGAIN}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("synthetic"), bool):
-        remedy = "Remedy: say '\"synthetic\": false' in the manifest of real data."
-        raise AtomicFileError(path, "no such key", "true or false", remedy, field="synthetic")
+        wanted = "true or false. Remedy: say '\"synthetic\": false' in the manifest of real data."
+        raise AtomicFileError(path, "no such key", wanted, field="synthetic")
     if not isinstance(manifest.get("rows", {}), dict):
         found = shown(json.dumps(manifest["rows"]))
-        wanted = "an object that maps files to numbers of rows, or no such key"
-        raise AtomicFileError(path, found, wanted, CONVERT_AGAIN, field="rows")
+        wanted = f"an object that maps files to numbers of rows, or no such key. {CONVERT_AGAIN}"
+        raise AtomicFileError(path, found, wanted, field="rows")
     return manifest
 
 
@@ -129,9 +112,8 @@ def check_rows(manifest: Mapping[str, Any], key: str, table: Table) -> None:
     if declared != n_rows:
         raise table.error(
             f"{n_rows} rows",
-            f"{json.dumps(declared)}, as {schema.MANIFEST_FILE} says for '{key}'",
-            "Remedy: convert the data set again, or correct the manifest where the file was "
-            "edited on purpose.",
+            f"{json.dumps(declared)}, as {schema.MANIFEST_FILE} says for '{key}'. Remedy: convert "
+            "the data set again, or correct the manifest where the file was edited on purpose.",
         )
 
 
@@ -149,8 +131,7 @@ def _check_unique_id(table: Table, field: str) -> None:
         ids.duplicated(),
         field,
         lambda row: _again(table.cell(field)(row), ids == ids.iloc[row]),
-        "every id once",
-        "Remedy: remove one of the rows or rename the id.",
+        "every id once. Remedy: remove one of the rows or rename the id.",
     )
 
 
@@ -165,8 +146,7 @@ def _check_non_negative(table: Table, field: str) -> None:
             [value is not None and bool(np.any(np.asarray(value) < 0)) for value in values],
             field,
             lambda row: f"{np.min(values.iloc[row]):g}",
-            "numbers of 0 or more",
-            "Remedy: correct the value or leave the cell empty.",
+            "numbers of 0 or more. Remedy: correct the value or leave the cell empty.",
         )
 
 
@@ -177,21 +157,19 @@ def _check_labels_and_weights(table: Table, side: schema.Side, modality: str) ->
     if not present:
         return
     if len(present) == 1:
-        wanted = f"'{labels}' and '{weights}' together"
-        remedy = "Remedy: add the other column or remove this one."
-        raise table.error("the column alone", wanted, remedy, field=present[0])
+        wanted = f"'{labels}' and '{weights}' together. Remedy: add the other one or remove it."
+        raise table.error("the column alone", wanted, field=present[0])
     if dense in table.frame:
         found = "the modality both dense and as labels with weights"
-        remedy = "Remedy: remove the dense column or the labels and weights."
-        raise table.error(found, "one of the two forms", remedy, field=dense)
+        wanted = "one of the two forms. Remedy: remove the dense column or the labels and weights."
+        raise table.error(found, wanted, field=dense)
     _check_non_negative(table, weights)
     n_labels, n_weights = table.lengths(labels), table.lengths(weights)
     table.refuse(
         n_labels != n_weights,
         weights,
         lambda row: f"{n_weights[row]} weights for {n_labels[row]} labels",
-        "one weight per label",
-        "Remedy: write both lists in the same order with the same length.",
+        "one weight per label. Remedy: write both lists in the same order with the same length.",
     )
 
 
@@ -218,8 +196,8 @@ def check_sides(brands: Table, influencers: Table) -> None:
                 if not schema.of_use(modality, have):
                     raise tables[side].error(
                         "the modality on one side only",
-                        f"'{form(other, modality)}' in {tables[other].path.name}, in the same form",
-                        "Remedy: add it there or remove it here; one side alone cannot be "
+                        f"'{form(other, modality)}' in {tables[other].path.name}, in the same "
+                        "form. Remedy: add it there or remove it here; one side alone cannot be "
                         "compared.",
                         field=form(side, modality),
                     )
@@ -236,16 +214,14 @@ def _check_lengths(tables: Mapping[schema.Side, Table], modality: str) -> None:
         if fields[side] in table.frame
     }
     counts = Counter(int(n) for found in lengths.values() for n in found if n > 0)
-    if len(counts) <= 1:
-        return
-    usual = counts.most_common(1)[0][0]
+    usual = counts.most_common(1)[0][0] if counts else 0
     for side, found in lengths.items():
         tables[side].refuse(
             (found > 0) & (found != usual),
             fields[side],
             lambda row, found=found: f"{found[row]} values",  # type: ignore[misc]
-            f"{usual}, as in most rows of both sides",
-            "Remedy: write vectors of one length on both sides; empty where missing.",
+            f"{usual}, as in most rows of both sides. Remedy: write vectors of one length on both "
+            "sides; empty where missing.",
         )
 
 
@@ -256,22 +232,17 @@ def check_interactions(interactions: Table, brands: Table, influencers: Table) -
     _check_unique_pair(interactions)
     for field in (schema.COMPETENCE, schema.TIMESTAMP):
         if field in interactions.frame:
-            interactions.refuse(
-                interactions.frame[field].isna(),
-                field,
-                "an empty cell",
-                "a number in every row, or no such column",
-                "Remedy: fill it in or drop the column.",
-            )
+            wanted = "a number in every row, or no such column. Remedy: fill it in or drop it."
+            interactions.refuse(interactions.frame[field].isna(), field, "an empty cell", wanted)
 
 
 def _check_known(table: Table, field: str, accounts: Table) -> None:
+    file = accounts.path.name
     table.refuse(
         ~table.frame[field].isin(accounts.frame[field]),
         field,
         lambda row: f"the unknown account {table.cell(field)(row)}",
-        f"an id of {accounts.path.name}",
-        f"Remedy: add the account to {accounts.path.name} or remove the row.",
+        f"an id of {file}. Remedy: add the account to {file} or remove the row.",
     )
 
 
@@ -281,8 +252,7 @@ def _check_unique_pair(table: Table) -> None:
         pairs.duplicated(),
         schema.INFLUENCER_ID,
         lambda row: _again(f"the pair {_shown_pair(pairs, row)}", pairs == pairs[row]),
-        "every pair once",
-        "Remedy: remove one of the rows.",
+        "every pair once. Remedy: remove one of the rows.",
     )
 
 
@@ -298,31 +268,31 @@ def check_influencer_categories(categories: Table, brands: Table, influencers: T
     if schema.BRAND_CATEGORY not in brands.frame:
         raise categories.error(
             "categories of the influencers only",
-            f"'{schema.BRAND_CATEGORY}:token' in {brands.path.name} too",
-            "Remedy: add the brands' categories or remove this file.",
+            f"'{schema.BRAND_CATEGORY}:token' in {brands.path.name} too. Remedy: add the brands' "
+            "categories or remove this file.",
         )
     of_brands, known = brands.frame[schema.BRAND_CATEGORY], categories.frame[schema.CATEGORY]
     categories.refuse(
         ~known.isin(of_brands),
         schema.CATEGORY,
         lambda row: f"{categories.cell(schema.CATEGORY)(row)}, which no brand has",
-        f"a category of {brands.path.name}",
-        "Remedy: correct the spelling or give the brand its category.",
+        f"a category of {brands.path.name}. Remedy: correct the spelling or give the brand its "
+        "category.",
     )
     ids = influencers.frame[schema.INFLUENCER_ID]
     missing = ids[~ids.isin(categories.frame[schema.INFLUENCER_ID])]
     if len(missing):
-        found, wanted = f"no row for {shown(missing.iloc[0])}", "a category for every influencer"
-        remedy = "Remedy: add the row or remove the file."
-        raise categories.error(
-            found, f"{wanted}, or no such file", remedy, field=schema.INFLUENCER_ID
+        wanted = (
+            "a category for every influencer, or no such file. Remedy: add the row or remove it."
         )
+        found = f"no row for {shown(missing.iloc[0])}"
+        raise categories.error(found, wanted, field=schema.INFLUENCER_ID)
     brands.refuse(
         ~(of_brands.isin(known) | (of_brands == "")),
         schema.BRAND_CATEGORY,
         lambda row: f"{brands.cell(schema.BRAND_CATEGORY)(row)}, which no influencer has",
-        f"a category of {categories.path.name}",
-        "Remedy: correct the spelling or give influencers that category.",
+        f"a category of {categories.path.name}. Remedy: correct the spelling or give influencers "
+        "that category.",
     )
 
 
@@ -333,24 +303,20 @@ def find_splits(folder: Path, name: str, manifest: Mapping[str, Any]) -> dict[st
         for protocol in schema.PROTOCOLS
         for part in schema.PARTS
     }
-    there = sorted(path.name for path in folder.glob(f"{name}.*.inter"))
-    for file in there:
-        if file not in names:
-            found = "a split file of an unknown protocol or part"
-            wanted = f"one of {', '.join(names)}"
-            raise AtomicFileError(
-                folder / file, found, wanted, "Remedy: rename or remove the file."
-            )
-    rows = manifest.get("rows", {})
+    there = {path.name for path in folder.glob(f"{name}.*.inter")}
+    for file in sorted(there - names.keys()):
+        wanted = f"one of {', '.join(names)}. Remedy: rename or remove the file."
+        raise AtomicFileError(folder / file, "a split file of an unknown protocol or part", wanted)
     parts: dict[str, list[str]] = {}
     for file, (protocol, part) in names.items():
-        if file in there or f"{protocol}.{part}" in rows:
+        if file in there or f"{protocol}.{part}" in manifest.get("rows", {}):
             parts.setdefault(protocol, []).append(part)
     for protocol, known in parts.items():
         if schema.TRAIN not in known:
             path = folder / schema.split_file(name, protocol, schema.TRAIN)
             found = f"no '{schema.TRAIN}' part beside the other parts of '{protocol}'"
-            raise AtomicFileError(path, found, "a training part in every protocol", CONVERT_AGAIN)
+            wanted = f"a training part in every protocol. {CONVERT_AGAIN}"
+            raise AtomicFileError(path, found, wanted)
     return parts
 
 
@@ -361,26 +327,25 @@ def check_split(protocol: str, parts: Mapping[str, Table], interactions: Table) 
     """
     all_pairs, by_brand = interactions.pairs(), protocol == schema.NEW_BRAND
     field = schema.BRAND_ID if by_brand else schema.INFLUENCER_ID
-    seen: list[tuple[Table, pd.Index]] = []
-
-    def refuse(table: Table, wrong: npt.ArrayLike, field: str, found: str, wanted: str) -> None:
-        table.refuse(
-            wrong,
-            field,
-            lambda row: f"{found} ({_shown_pair(table.pairs(), row)})",
-            wanted,
-            "Remedy: split again with `dataset_convert.splits`.",
-        )
-
+    seen: list[tuple[str, pd.Index]] = []
     for table in parts.values():
         _check_unique_pair(table)
         pairs = table.pairs()
-        found = f"a pair that is not in {interactions.path.name}"
-        outside = ~pairs.isin(all_pairs)
-        refuse(table, outside, schema.INFLUENCER_ID, found, "pairs of that file only")
         units = pd.Index(table.frame[schema.BRAND_ID]) if by_brand else pairs
-        for other, other_units in seen:
-            found = f"a {'brand' if by_brand else 'pair'} that stands in {other.path.name} too"
-            wanted = f"a '{protocol}' split whose parts share none"
-            refuse(table, units.isin(other_units), field, found, wanted)
-        seen.append((table, units))
+        unit, file = "brand" if by_brand else "pair", interactions.path.name
+        faults = [
+            (~pairs.isin(all_pairs), schema.INFLUENCER_ID, f"a pair that is not in {file}"),
+            *(
+                (units.isin(others), field, f"a {unit} that stands in {other} too")
+                for other, others in seen
+            ),
+        ]
+        for wrong, of, found in faults:
+            table.refuse(
+                wrong,
+                of,
+                lambda row, found=found, pairs=pairs: f"{found} ({_shown_pair(pairs, row)})",  # type: ignore[misc]
+                f"pairs of {file}, and each {unit} in one part of '{protocol}'. Remedy: split "
+                "again with `dataset_convert.splits`.",
+            )
+        seen.append((table.path.name, units))

@@ -9,6 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib import metadata
@@ -30,6 +31,7 @@ from dataset_convert.atomic import (
 )
 from dataset_convert.common.commands import track
 from dataset_convert.common.files import sha256_of, write_whole
+from dataset_convert.common.words import counted
 from dataset_convert.extraction import Features, extract, wanted_extractors
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
@@ -46,17 +48,10 @@ Tables = dict[schema.Side, pd.DataFrame]
 Splits = dict[str, dict[str, pd.DataFrame]]
 
 PROBLEMS_FILE: Final = "problems.csv"
-FOLLOWER_DIGITS: Final = 2
-COMPETENCE_DIGITS: Final = 3
-"""Significant digits under pseudonyms: who finds the exact number elsewhere knows the account."""
-SECONDS_A_DAY: Final = 86_400
-"""Under pseudonyms the time of a collaboration is that of its day's beginning."""
 _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
 )
-_OTHERS: Final = ("__main__.py", "findings.py", "report.py", "synthetic", "templates")
-"""Code that has no say in what the value of a modality is."""
 
 
 def convert(
@@ -97,29 +92,24 @@ def convert(
     plan = make_plan(material, name, settings, problems=problems, tell=tell)
     hidden = None
     if settings.pseudonyms:
-        hidden = privacy.Pseudonyms.from_file(settings.key_file, outside=folder, tell=tell)
+        hidden = privacy.Pseudonyms(privacy.read_key(settings.key_file, outside=folder, tell=tell))
     marks = {
         modality: _feature_fingerprint(plan, modality, settings) for modality in plan.extractors
     }
     mark = _conversion_fingerprint(material, settings, marks, hidden)
     earlier = None if force else Earlier.find(folder, name, hidden)
-    if earlier is not None and earlier.data.manifest.get(schema.CONVERSION) == mark:
+    if earlier is not None and earlier.data.manifest[schema.CONVERSION] == mark:
         tell("Nothing has changed since it was written; --force makes everything anew.")
         return earlier.data
     for line in plan.lines():
         tell(line)
+    new = plan.extractors
     features = extract(
-        plan.material,
-        plan.training,
-        settings,
-        plan.extractors,
-        marks=marks,
-        earlier=earlier,
-        tell=tell,
+        plan.material, plan.training, settings, new, marks=marks, earlier=earlier, tell=tell
     )
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
-    conceal = Concealment(AccountNames(material.accounts) if settings.pseudonyms else None)
+    conceal = Concealment(AccountNames(material.accounts) if hidden else None)
     manifest = {
         **_manifest(material, settings, features),
         **(about or {}),
@@ -127,12 +117,12 @@ def convert(
         schema.CONVERSION: mark,
     }
     data = replace(data, manifest=manifest)
-    data = data if hidden is None else privacy.apply(data, hidden)
+    data = privacy.apply(data, hidden) if hidden else data
     written = write_atomic(
         data,
         folder,
         extra=partial(_add_extras, data, features, problems, conceal),
-        check=partial(_refuse_names, material, features) if settings.pseudonyms else None,
+        check=partial(_refuse_names, material, features) if hidden else None,
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
     return written
@@ -140,19 +130,12 @@ def convert(
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a conversion will do, before anything is fitted or written.
+    """What a conversion will do, before anything is fitted or written."""
 
-    Attributes:
-        material: Without e-mail addresses and telephone numbers in its biographies.
-        data: The data set without features and manifest.
-        training: The accounts that extractors learn from.
-        extractors: Modality -> an extractor that is not fitted yet.
-    """
-
-    material: RawMaterial
-    data: AtomicData
-    training: Collection[str]
-    extractors: Mapping[str, Extractor]
+    material: RawMaterial  # no e-mail addresses and telephone numbers in its biographies
+    data: AtomicData  # without features and manifest
+    training: Collection[str]  # the accounts that extractors learn from
+    extractors: Mapping[str, Extractor]  # modality -> one that is not fitted yet
 
     def lines(self) -> list[str]:
         """Returns what it will do, for people."""
@@ -184,27 +167,30 @@ def make_plan(
         lambda text: privacy.scrub(text) if isinstance(text, str) else text
     )
     material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: biographies}))
-    brands, influencers = (_accounts(material, side, settings, tell) for side in schema.SIDES)
-    interactions = _interactions(material, settings, tell)
+    brands, influencers = (_accounts(material, side, tell) for side in schema.SIDES)
+    interactions = _interactions(material, tell)
     splits = _splits(material, brands, interactions, settings, tell)
     learning = splits[schema.NEW_BRAND][schema.TRAIN]
-    return Plan(
-        material=material,
-        data=AtomicData(
-            name=name,
-            brands=brands,
-            influencers=influencers,
-            interactions=interactions,
-            influencer_category=_influencer_category(material, brands, tell),
-            splits=splits,
-            manifest={},
-            facts=_facts(material, settings),
-        ),
-        training=set(material.accounts[raw.ACCOUNT])
-        if settings.fit_on_all
-        else {*learning[schema.BRAND_ID], *learning[schema.INFLUENCER_ID]},
-        extractors=wanted_extractors(material, settings, problems, tell),
+    data = AtomicData(
+        name=name,
+        brands=brands,
+        influencers=influencers,
+        interactions=interactions,
+        influencer_category=_influencer_category(material, brands, tell),
+        splits=splits,
+        manifest={},
+        facts={
+            side: facts.rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]}).sort_values(
+                schema.ACCOUNT_ID[side], ignore_index=True
+            )
+            for side, facts in material.facts.items()
+        },
     )
+    training = {*learning[schema.BRAND_ID], *learning[schema.INFLUENCER_ID]}
+    if settings.fit_on_all:
+        training = set(material.accounts[raw.ACCOUNT])
+    extractors = wanted_extractors(material, settings, problems, tell)
+    return Plan(material, data, training, extractors)
 
 
 def split_lines(splits: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[str]:
@@ -212,17 +198,14 @@ def split_lines(splits: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[str]:
     return [
         f"{protocol}: "
         + ", ".join(
-            f"{part} {len(pairs):,} pairs of {n_brands} {'brand' if n_brands == 1 else 'brands'}"
+            f"{part} {len(pairs):,} pairs of {counted(pairs[schema.BRAND_ID].nunique(), 'brand')}"
             for part, pairs in parts.items()
-            for n_brands in [pairs[schema.BRAND_ID].nunique()]
         )
         for protocol, parts in splits.items()
     ]
 
 
-def _accounts(
-    material: RawMaterial, side: schema.Side, settings: ConversionSettings, tell: Tell
-) -> pd.DataFrame:
+def _accounts(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFrame:
     """One side's ids, follower counts and, of brands, categories; sorted by id."""
     rows = material.accounts[material.accounts[raw.ROLE] == side].sort_values(raw.ACCOUNT)
     table = pd.DataFrame({schema.ACCOUNT_ID[side]: rows[raw.ACCOUNT].to_numpy(dtype=object)})
@@ -235,17 +218,11 @@ def _accounts(
             table[schema.BRAND_CATEGORY] = _objects(cells)
     followers = rows[raw.FOLLOWERS].to_numpy(dtype=np.float64)
     if not np.isnan(followers).all():
-        table[schema.account_field(side, schema.FOLLOWERS)] = (
-            _rounded(followers, FOLLOWER_DIGITS) if settings.pseudonyms else followers
-        )
+        table[schema.account_field(side, schema.FOLLOWERS)] = followers
     return table
 
 
-def _rounded(numbers: npt.NDArray[np.float64], n_digits: int) -> npt.NDArray[np.float64]:
-    return np.array([float(f"{number:.{n_digits}g}") for number in numbers])
-
-
-def _interactions(material: RawMaterial, settings: ConversionSettings, tell: Tell) -> pd.DataFrame:
+def _interactions(material: RawMaterial, tell: Tell) -> pd.DataFrame:
     """The pairs, with competence and timestamp where every pair has one."""
     pairs = material.collaborations[list(schema.INTERACTION_TYPES)]
     for column in (schema.COMPETENCE, schema.TIMESTAMP):
@@ -254,12 +231,6 @@ def _interactions(material: RawMaterial, settings: ConversionSettings, tell: Tel
             tell(f"{n_missing:,} of {len(pairs):,} pairs have no {column}, so that none is used.")
         if n_missing:
             pairs = pairs.drop(columns=column)
-    if settings.pseudonyms and schema.COMPETENCE in pairs:
-        rounded = _rounded(pairs[schema.COMPETENCE].to_numpy(np.float64), COMPETENCE_DIGITS)
-        pairs = pairs.assign(**{schema.COMPETENCE: rounded})
-    if settings.pseudonyms and schema.TIMESTAMP in pairs:
-        days = pairs[schema.TIMESTAMP] // SECONDS_A_DAY
-        pairs = pairs.assign(**{schema.TIMESTAMP: days * SECONDS_A_DAY})
     return pairs
 
 
@@ -326,24 +297,6 @@ def _influencer_category(
         tell("Brands and influencers have different categories, so that there is no cAUC.")
         return None
     return known
-
-
-def _facts(material: RawMaterial, settings: ConversionSettings) -> Tables:
-    """The side files of facts, sorted by id; under pseudonyms numbers are rounded."""
-    found: Tables = {}
-    for side in schema.SIDES:
-        if side not in material.facts:
-            continue
-        facts = material.facts[side].rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
-        for name in [name for name in facts if schema.FACT_TYPES.get(str(name)) == "float"]:
-            numbers = facts[name].to_numpy(np.float64)
-            if settings.pseudonyms and name == "last_post":
-                numbers = numbers // SECONDS_A_DAY * SECONDS_A_DAY
-            elif settings.pseudonyms:
-                numbers = _rounded(numbers, FOLLOWER_DIGITS)
-            facts = facts.assign(**{str(name): numbers})
-        found[side] = facts.sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
-    return found
 
 
 def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicData:
@@ -452,17 +405,11 @@ def _refuse_names(material: RawMaterial, features: Features, building: Path) -> 
 
 @dataclass(frozen=True, eq=False)
 class Earlier:
-    """A data set as an earlier conversion left it.
-
-    Attributes:
-        folder: Where it stands.
-        data: Its content.
-        pseudonyms: Under which its ids are; None for plain ids.
-    """
+    """A data set as an earlier conversion left it."""
 
     folder: Path
     data: AtomicData
-    pseudonyms: privacy.Pseudonyms | None
+    pseudonyms: privacy.Pseudonyms | None  # under which its ids are; None for plain ids
 
     @classmethod
     def find(cls, folder: Path, name: str, pseudonyms: privacy.Pseudonyms | None) -> Self | None:
@@ -472,10 +419,9 @@ class Earlier:
         except (AtomicFileError, OSError):
             return None
         now = None if pseudonyms is None else pseudonyms.settings()
-        known = is_untouched(folder, data.manifest)
-        if not known or data.manifest.get(schema.PSEUDONYMS) != now:
-            return None
-        return cls(folder, data, pseudonyms)
+        is_ours = schema.CONVERSION in data.manifest and is_untouched(folder, data.manifest)
+        is_known = is_ours and data.manifest.get(schema.PSEUDONYMS) == now
+        return cls(folder, data, pseudonyms) if is_known else None
 
     def extractor(self, modality: str, options: Mapping[str, Any], mark: str) -> Extractor | None:
         """Returns the fitted extractor of a modality if it was made from the same things.
@@ -485,9 +431,8 @@ class Earlier:
             options: Of its extractor.
             mark: The fingerprint of everything that its values depend on now.
         """
-        entries = self.data.manifest.get(schema.FEATURES)
-        entry = entries.get(modality) if isinstance(entries, dict) else None
-        if not isinstance(entry, dict) or entry.get(schema.FINGERPRINT) != mark:
+        entry = self.data.manifest[schema.FEATURES].get(modality, {})
+        if entry.get(schema.FINGERPRINT) != mark:
             return None
         try:
             kind = KINDS[extractor_name(modality, options)]
@@ -541,7 +486,7 @@ def _feature_fingerprint(plan: Plan, modality: str, settings: ConversionSettings
     return _digest(
         modality,
         options,
-        [code_digest(), versions()],
+        makers(),
         [_file_digest(path) for path in plan.extractors[modality].files()],
         [material.fingerprints.get(part) for part in read],
         sorted(zip(accounts[raw.ACCOUNT], accounts[raw.ROLE], strict=True)),
@@ -561,32 +506,20 @@ def _conversion_fingerprint(
     """The SHA-256 of everything that a data set depends on; `marks` say where `n_jobs` matters."""
     told = {key: value for key, value in asdict(settings).items() if key != "n_jobs"}
     hidden = None if pseudonyms is None else pseudonyms.settings()
-    return _digest(
-        told, material.fingerprints, marks, hidden, [code_digest(whole=True), versions()]
-    )
+    return _digest(told, material.fingerprints, marks, hidden, makers())
 
 
 @cache
-def code_digest(*, whole: bool = False) -> str:
-    """Returns the SHA-256 of the code and word lists that make features, or of all of ours."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
+def makers() -> dict[str, str]:
+    """Returns what values depend on beside the material: the SHA-256 of our code, versions."""
+    root, code = Path(__file__).parent, hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        place = path.relative_to(root)
-        if path.suffix in (".py", ".yaml", ".j2") and (whole or place.parts[0] not in _OTHERS):
-            digest.update(f"{place}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Returns the versions of what values depend on, as far as it is installed."""
-    found = {"python": platform.python_version()}
+        if path.suffix in (".py", ".yaml", ".j2"):
+            code.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    found = {"code": code.hexdigest(), "python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

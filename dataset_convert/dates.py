@@ -9,14 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from dataset_convert.values import (
-    MAX_LENGTH,
-    SAME_SIGN,
-    AmbiguousValue,
-    BadValue,
-    missing,
-    tidy,
-)
+from dataset_convert.values import MAX_LENGTH, SAME_SIGN, AmbiguousValue, BadValue, missing, tidy
 
 DateOrder = Literal["dmy", "mdy"]
 
@@ -33,22 +26,9 @@ _WEEKDAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday mon
     mittwoch donnerstag freitag samstag sonnabend sonntag lundi mardi mercredi jeudi vendredi
     samedi dimanche lunes martes miércoles jueves viernes sábado domingo lunedì martedì mercoledì
     giovedì venerdì sabato domenica"""
-_FILLERS = {
-    "de",
-    "del",
-    "of",
-    "the",
-    "den",
-    "der",
-    "le",
-    "el",
-    "il",
-    "um",
-    "uhr",
-    "at",
-    "a",
-    "alle",
-}
+_FILLERS = frozenset(
+    ("de", "del", "of", "the", "den", "der", "le", "el", "il", "um", "uhr", "at", "a", "alle")
+)
 _HOURS_FROM_UTC = {
     "": 0, "z": 0, "utc": 0, "gmt": 0, "cet": 1, "mez": 1, "bst": 1, "cest": 2, "mesz": 2,
     "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,

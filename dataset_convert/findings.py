@@ -56,38 +56,24 @@ _WITHOUT: Final = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A warning.
+    """A warning."""
 
-    Attributes:
-        text: What was found, one sentence.
-        remedy: What to do about it, or how to read figures because of it.
-    """
-
-    text: str
-    remedy: str
+    text: str  # what was found, one sentence
+    remedy: str  # what to do about it, or how to read figures because of it
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a protocol's split, and what training shares with it.
+    """One part of a protocol's split, and what training shares with it."""
 
-    Attributes:
-        name: train, valid or test.
-        brands, influencers, pairs: How many it has.
-        brands_in_training: Its brands that have training pairs.
-        influencers_in_training: Its influencers that have training pairs.
-        pairs_of_these: Its pairs that have such an influencer.
-        pairs_in_training: Its pairs that are training pairs as well; there must be none.
-    """
-
-    name: str
+    name: str  # train, valid or test
     brands: int
     influencers: int
     pairs: int
-    brands_in_training: int
+    brands_in_training: int  # its brands that have training pairs
     influencers_in_training: int
-    pairs_of_these: int
-    pairs_in_training: int
+    pairs_of_these: int  # its pairs that have such an influencer
+    pairs_in_training: int  # its pairs that are training pairs as well; there must be none
 
 
 def degrees(data: AtomicData, side: schema.Side) -> npt.NDArray[np.int64]:
@@ -128,16 +114,15 @@ def categories(data: AtomicData) -> pd.DataFrame:
 
 def parts(splits: Mapping[str, pd.DataFrame]) -> list[Part]:
     """Returns the parts of one protocol, of part -> its pairs, in the order train, valid, test."""
-    ids = (schema.BRAND_ID, schema.INFLUENCER_ID)
     pairs = {
-        name: list(splits[name][[*ids]].itertuples(index=False, name=None))
-        for name in schema.PARTS
-        if name in splits
+        name: set(zip(part[schema.BRAND_ID], part[schema.INFLUENCER_ID], strict=True))
+        for name, part in splits.items()
     }
-    training = set(pairs.get(schema.TRAIN, []))
+    training = pairs.get(schema.TRAIN, set())
     known_brands, known_influencers = ({pair[place] for pair in training} for place in (0, 1))
     found = []
-    for name, own in pairs.items():
+    for name in (name for name in schema.PARTS if name in pairs):
+        own = pairs[name]
         brands, influencers = ({pair[place] for pair in own} for place in (0, 1))
         found.append(
             Part(
@@ -148,7 +133,7 @@ def parts(splits: Mapping[str, pd.DataFrame]) -> list[Part]:
                 brands_in_training=len(brands & known_brands),
                 influencers_in_training=len(influencers & known_influencers),
                 pairs_of_these=sum(influencer in known_influencers for _, influencer in own),
-                pairs_in_training=sum(pair in training for pair in own),
+                pairs_in_training=len(own & training),
             )
         )
     return found
@@ -240,27 +225,6 @@ def name_warnings(names: Collection[str], side: str) -> list[Finding]:
 
 
 def _leaks(data: AtomicData) -> Iterator[Finding]:
-    for protocol, splits in data.splits.items():
-        for part in parts(splits):
-            if part.name == schema.TRAIN:
-                continue
-            title = PART_TITLES[part.name]
-            if part.pairs_in_training:
-                n_pairs = part.pairs_in_training
-                yield Finding(
-                    f"{protocol}: {counted(n_pairs, f'{title} pair')} {plural('is', n_pairs)} in "
-                    f"training as well.",
-                    "Do not use this split: whatever learns from training knows these answers. "
-                    "Take the pairs out of the source's split and convert again.",
-                )
-            if protocol == schema.NEW_BRAND and part.brands_in_training:
-                n_brands = part.brands_in_training
-                yield Finding(
-                    f"{protocol}: {counted(n_brands, f'{title} brand')} "
-                    f"{plural('has', n_brands)} training pairs.",
-                    "Name each brand in one part of the source's split only; new brands must be "
-                    "unknown in training.",
-                )
     if data.manifest.get("fit_on") == FIT_ON_ALL and data.manifest.get("features"):
         yield Finding(
             "Topics, labels and attributes were fitted on all accounts (fit_on: all), those of "

@@ -171,10 +171,8 @@ def _reads(read: Callable[[str], Any]) -> Callable[[str], bool]:
     def test(cell: str) -> bool:
         try:
             return read(cell) is not None
-        except AmbiguousValue:
-            return True
-        except BadValue:
-            return False
+        except BadValue as bad:
+            return isinstance(bad, AmbiguousValue)
 
     return test
 
@@ -201,25 +199,15 @@ _TESTS: Final[dict[str, Callable[[str], Any]]] = {
 
 @dataclass
 class Unit:
-    """Rows of one kind: a file, a sheet, a list within JSON, or files alike.
+    """Rows of one kind: a file, a sheet, a list within JSON, or files alike."""
 
-    Attributes:
-        files: Names, or a pattern.
-        columns: Of the header.
-        sheet: Of a workbook with several.
-        header_row: None where the first row is the header.
-        path: Of the list whose elements the rows are.
-        n_rows: That were looked at.
-        own: Columns of an element; the others are of what the list stands in.
-    """
-
-    files: list[str]
-    columns: dict[str, Column]
-    sheet: str = ""
-    header_row: int | None = None
-    path: str = ""
-    n_rows: int = 0
-    own: frozenset[str] = frozenset()
+    files: list[str]  # names, or a pattern
+    columns: dict[str, Column]  # of the header
+    sheet: str = ""  # of a workbook with several
+    header_row: int | None = None  # None where the first row is the header
+    path: str = ""  # of the list whose elements the rows are
+    n_rows: int = 0  # that were looked at
+    own: frozenset[str] = frozenset()  # columns of an element; others are of what the list is in
 
     @property
     def title(self) -> str:

@@ -146,16 +146,11 @@ class _Wanted(NamedTuple):
 
     Thousands of names may begin alike ("influencer 1", "influencer 2"): none is compared that
     does not stand there.
-
-    Attributes:
-        names: Names by their words, and by their words run together.
-        lengths: Of each first word, how many words its names have.
-        whole: Names of any length, by their words run together; no numbers.
     """
 
-    names: dict[Words, str]
-    lengths: dict[str, set[int]]
-    whole: dict[str, str]
+    names: dict[Words, str]  # by their words, and by their words run together
+    lengths: dict[str, set[int]]  # of each first word, how many words its names have
+    whole: dict[str, str]  # names of any length, by their words run together; no numbers
 
     @classmethod
     def of(cls, names: Iterable[str], *, passed_over: Container[str] = ()) -> "_Wanted":
@@ -224,11 +219,11 @@ def readable(path: Path) -> tuple[bool, Iterable[str]]:
     No name lies in two parts: words that stand beside each other in a list are no name of two.
     """
     if path.suffix in _TABLES:
-        return False, map(unquote_plus, _distinct(_tokens(path)))
+        return False, map(unquote_plus, dict.fromkeys(_tokens(path)))
     text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json":
         try:
-            return False, map(unquote_plus, _distinct(_strings(json.loads(text))))
+            return False, map(unquote_plus, dict.fromkeys(_strings(json.loads(text))))
         except ValueError:
             return True, [text]
     if path.suffix == ".html":
@@ -236,28 +231,17 @@ def readable(path: Path) -> tuple[bool, Iterable[str]]:
     return True, [text]
 
 
-def _distinct(parts: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for part in parts:
-        if part not in seen:
-            seen.add(part)
-            yield part
-
-
 def _tokens(path: Path) -> Iterator[str]:
     # Row by row: a table may be as large as the memory.
     with path.open(encoding="utf-8", errors="replace") as rows:
-        kinds = [column.rpartition(":")[2] for column in _cells(next(rows, ""))]
-        for row in rows:
-            for kind, cell in zip(kinds, _cells(row), strict=False):
+        table = (row.rstrip("\n").split(schema.FIELD_SEPARATOR) for row in rows)
+        kinds = [header.rpartition(":")[2] for header in next(table, [])]
+        for row in table:
+            for kind, cell in zip(kinds, row, strict=False):
                 if kind == "token":
                     yield cell
                 elif kind == "token_seq":
                     yield from cell.split(schema.SEQUENCE_SEPARATOR)
-
-
-def _cells(row: str) -> list[str]:
-    return row.rstrip("\n").split(schema.FIELD_SEPARATOR)
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -11,23 +11,39 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pandas as pd
 
 from dataset_convert import raw, schema
-from dataset_convert.atomic import AtomicData, read_atomic, replace_atomic, tables_of
+from dataset_convert.atomic import (
+    AtomicData,
+    AtomicFileError,
+    read_atomic,
+    replace_atomic,
+    tables_of,
+)
 from dataset_convert.common.errors import shown
 from dataset_convert.common.files import write_whole
+from dataset_convert.common.words import counted
 from dataset_convert.name_checks import find_names
 from dataset_convert.problems import ConversionError
 from dataset_convert.report import REPORT_FILE, data_report
 
 DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")
 N_DIGITS: Final = 16
+SECONDS_A_DAY: Final = 86_400
+_DIGITS: Final = {
+    **{schema.account_field(side, schema.FOLLOWERS): 2 for side in schema.SIDES},
+    **{fact: 2 for fact, kind in schema.FACT_TYPES.items() if kind == "float"},
+    schema.COMPETENCE: 3,
+}
+"""Significant digits that are kept: who finds the exact number elsewhere knows the account."""
+_TIMES: Final = (schema.TIMESTAMP, "last_post")
+"""Of which the beginning of the day is kept."""
 
 _N_KEY_BYTES = 32
 
@@ -71,77 +87,60 @@ class Pseudonyms:
 
     Args:
         key: Bytes that stay secret, as `read_key` gives them.
-        n_digits: Hexadecimal digits of an id.
     """
 
-    def __init__(self, key: bytes, *, n_digits: int = N_DIGITS) -> None:
-        self._key, self._n_digits = key, n_digits
-
-    @classmethod
-    def from_file(
-        cls, path: Path | None, *, outside: Path, tell: Callable[[str], None] | None
-    ) -> Self:
-        """Returns the pseudonyms of a key file; arguments and errors are those of `read_key`."""
-        return cls(read_key(path, outside=outside, tell=tell))
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def of(self, side: schema.Side, account: str) -> str:
         """Returns the pseudonym of one account, e.g. `brand-` and 16 hexadecimal digits."""
         return f"{side}-{self._digest(f'{side}:{account}')}"
 
-    def of_all(self, side: schema.Side, accounts: Collection[str]) -> dict[str, str]:
-        """Returns account -> pseudonym.
-
-        Raises:
-            ConversionError: Two accounts have the same pseudonym.
-        """
-        pseudonyms = {account: self.of(side, account) for account in accounts}
-        n_shared = len(pseudonyms) - len(set(pseudonyms.values()))
-        if n_shared:
-            raise ConversionError(
-                f"{n_shared} of {len(pseudonyms)} {side}s share their pseudonym of "
-                f"{self._n_digits} digits with another one; use more digits or another key."
-            )
-        return pseudonyms
-
     def settings(self) -> dict[str, Any]:
         """Returns what the manifest tells: the method, and whether two keys are the same."""
         return {
             "method": "HMAC-SHA256",
-            "digits": self._n_digits,
+            "digits": N_DIGITS,
             "key_fingerprint": self._digest("fingerprint of the key")[:8],
         }
 
     def _digest(self, text: str) -> str:
         message = text.encode(errors="surrogatepass")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[: self._n_digits]
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:N_DIGITS]
 
 
 def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:
     """Returns a data set under pseudonyms, every table sorted by the new ids.
 
-    The order of rows would tell names as well: files are often sorted, and cut, by name. Nothing
-    but ids is replaced; `name_checks.assert_no_names` looks at everything that was written.
-
-    Raises:
-        ConversionError: Two accounts have the same pseudonym.
+    The order of rows would tell names as well: files are often sorted, and cut, by name. Exact
+    numbers would, too, and are rounded. Nothing but ids is replaced: `name_checks.assert_no_names`
+    looks at everything that was written.
     """
-    new = {
-        side: pseudonyms.of_all(side, list(data.accounts(side)[schema.ACCOUNT_ID[side]]))
-        for side in schema.SIDES
-    }
 
     def renamed(table: pd.DataFrame) -> pd.DataFrame:
-        ids = {schema.ACCOUNT_ID[side]: new[side] for side in schema.SIDES}
-        present = [field for field in ids if field in table]
-        columns = {field: [ids[field][account] for account in table[field]] for field in present}
-        return table.assign(**columns).sort_values(present, ignore_index=True)
+        present = {schema.ACCOUNT_ID[side]: side for side in schema.SIDES}
+        present = {field: side for field, side in present.items() if field in table}
+        columns: dict[str, Any] = {
+            field: [pseudonyms.of(side, account) for account in table[field]]
+            for field, side in present.items()
+        }
+        columns |= {name: _coarse(table[name]) for name in (*_DIGITS, *_TIMES) if name in table}
+        return table.assign(**columns).sort_values([*present], ignore_index=True)
 
     manifest = {**data.manifest, schema.PSEUDONYMS: pseudonyms.settings()}
     data = _with_tables(replace(data, manifest=manifest), renamed)
     categories = data.influencer_category
     if categories is not None:
-        categories = categories.rename(new[schema.INFLUENCER]).sort_index()
+        new = {account: pseudonyms.of(schema.INFLUENCER, account) for account in categories.index}
+        categories = categories.rename(new).sort_index()
     return replace(data, influencer_category=categories)
+
+
+def _coarse(numbers: "pd.Series[Any]") -> "pd.Series[Any]":
+    numbers = numbers.astype(float)
+    if numbers.name in _TIMES:
+        return numbers // SECONDS_A_DAY * SECONDS_A_DAY
+    return numbers.map(lambda number: float(f"{number:.{_DIGITS[str(numbers.name)]}g}"))
 
 
 def _with_tables(data: AtomicData, change: Callable[[pd.DataFrame], pd.DataFrame]) -> AtomicData:
@@ -286,7 +285,6 @@ def forget(
     data = read_atomic(folder, name)
     side, account_id = _find(data, account, pseudonyms)
     left = _without(data, side, account_id)
-    _refuse_gaps(data, left, account)
     atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(left)}
     files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     others = sorted(file for file in files if file not in atomic)
@@ -298,10 +296,15 @@ def forget(
         if (folder / REPORT_FILE).exists():
             write_whole(building / REPORT_FILE, data_report(left))
 
-    replace_atomic(left, folder, extra=add_others)
+    try:
+        replace_atomic(left, folder, extra=add_others)
+    except AtomicFileError as error:
+        raise ConversionError(
+            f"Without {shown(account)} '{name}' must be split anew: {error} {_CONVERT_AGAIN}"
+        ) from None
     n_pairs = len(data.interactions) - len(left.interactions)
     lines = [
-        f"Removed one {side} and {n_pairs} {'pair' if n_pairs == 1 else 'pairs'} from {folder}.",
+        f"Removed one {side} and {counted(n_pairs, 'pair')} from {folder}.",
         "Models, checkpoints and results made from this data set have learnt from the account: "
         "train them again and delete the old ones.",
         "Take it out of the source too, or the next conversion brings it back.",
@@ -337,38 +340,10 @@ def _without(data: AtomicData, side: schema.Side, account: str) -> AtomicData:
             return table
         return table[table[field] != account].reset_index(drop=True)
 
-    # Without fingerprints no later conversion takes this data set for what the source makes.
+    # Without it no later conversion takes this data set, or features of it, for what it makes.
     manifest = {key: value for key, value in data.manifest.items() if key != schema.CONVERSION}
-    entries = manifest.get(schema.FEATURES)
-    if isinstance(entries, dict):
-        manifest[schema.FEATURES] = {
-            modality: {key: value for key, value in entry.items() if key != schema.FINGERPRINT}
-            for modality, entry in entries.items()
-            if isinstance(entry, dict)
-        }
     categories = data.influencer_category
     if categories is not None and side == schema.INFLUENCER:
         categories = categories[categories.index != account]
     left = _with_tables(replace(data, manifest=manifest, influencer_category=categories), kept)
     return replace(left, facts={of: table for of, table in left.facts.items() if len(table)})
-
-
-def _refuse_gaps(data: AtomicData, left: AtomicData, account: str) -> None:
-    """Raises where a part of a split, or a category on one side, would be empty."""
-    sizes = {"the interactions": len(left.interactions)}
-    for protocol, parts in left.splits.items():
-        sizes |= {f"part '{part}' of '{protocol}'": len(pairs) for part, pairs in parts.items()}
-    for place, size in sizes.items():
-        if size == 0:
-            raise ConversionError(
-                f"Without {shown(account)} nothing is left of {place} of '{data.name}', which must "
-                f"be split anew. {_CONVERT_AGAIN}"
-            )
-    if left.influencer_category is None:
-        return
-    lost = ({*left.brands[schema.BRAND_CATEGORY]} - {""}) ^ set(left.influencer_category)
-    if lost:
-        raise ConversionError(
-            f"{shown(account)} is the last account of category {shown(min(lost))} on its side of "
-            f"'{data.name}'. {_CONVERT_AGAIN}"
-        )

@@ -10,7 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
@@ -49,27 +49,16 @@ class TooLittleError(ConversionError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong; problems are counted by what was wanted."""
 
-    Attributes:
-        row_was: `left out` or `kept`.
-        file: As the user named it.
-        sheet: Of a workbook; "" elsewhere.
-        row: As a person counts it, the header being row 1; None where no row is to blame.
-        column: "" where no column is to blame.
-        found: The value, shortened and quoted.
-        wanted: What it should have been; problems are counted by it.
-        kind: Of the column, for `Concealment`; not written down.
-    """
-
-    row_was: str
-    file: str
-    sheet: str
-    row: int | None
-    column: str
-    found: str
+    row_was: str  # left out or kept
+    file: str  # as the user named it
+    sheet: str  # of a workbook; "" elsewhere
+    row: int | None  # as a person counts it, the header being row 1; None where none is to blame
+    column: str  # "" where no column is to blame
+    found: str  # shortened and quoted
     wanted: str
-    kind: Kind = TEXT
+    kind: Kind = TEXT  # of the column, for `Concealment`; not written down
 
     def __str__(self) -> str:
         """Returns the problem in one line."""
@@ -82,23 +71,14 @@ class Problem:
 
 @dataclass
 class Group:
-    """Problems that differ in nothing but their rows.
+    """Problems that differ in nothing but their rows."""
 
-    Attributes:
-        table: Where they stand: a table, or a file where the source has no tables.
-        example: The first of them.
-        is_loss: Whether something is lost with the rows, which is not where they repeat others.
-        n: How many there are.
-        of: How many rows the table has; 0 where nobody counted.
-        remedy: What would mend them; "" where nobody knows.
-    """
-
-    table: str
-    example: Problem
-    is_loss: bool
+    table: str  # where they stand: a table, or a file where the source has no tables
+    example: Problem  # the first of them
+    is_loss: bool  # whether something is lost, which is not where they repeat other rows
     n: int = 0
-    of: int = 0
-    remedy: str = ""
+    of: int = 0  # how many rows the table has; 0 where nobody counted
+    remedy: str = ""  # what would mend them; "" where nobody knows
 
     def __str__(self) -> str:
         """Returns the group in one line, the example as it stands in the input."""
@@ -131,47 +111,41 @@ class Concealment:
     names are hidden as well, and everything that holds the name of an account, files and sheets
     included: they become `(hidden file 3)`, numbered as they come, the same number everywhere.
     An empty value hides nothing.
+
+    Args:
+        names: Of accounts, under pseudonyms, e.g. `AccountNames`; None without pseudonyms.
     """
 
     def __init__(self, names: Container[str] | None = None) -> None:
-        """Takes what hides names.
-
-        Args:
-            names: Of accounts, under pseudonyms, e.g. `AccountNames`; None without pseudonyms.
-        """
         self._names = names
-        self._places: dict[str, dict[str, str]] = {"file": {}, "sheet": {}}
-        self._numbers = {what: count(1) for what in self._places}
+        self._places: dict[tuple[str, str], str] = {}
 
     def __call__(self, problem: Problem) -> Problem:
         """Returns a problem as it may be written down."""
         return replace(
             problem,
-            file=self.file(problem.file),
-            sheet=self._place("sheet", problem.sheet),
+            file=self.place("file", problem.file),
+            sheet=self.place("sheet", problem.sheet),
             found=HIDDEN if self._hides(problem) else problem.found,
         )
 
-    def file(self, name: str) -> str:
-        """Returns a file's name, or a number in its place."""
-        return self._place("file", name)
-
-    def _place(self, what: str, name: str) -> str:
-        known = self._places[what]
-        if name not in known:
+    def place(self, what: Literal["file", "sheet"], name: str) -> str:
+        """Returns the name of a file or sheet, or a number in its place."""
+        if (what, name) not in self._places:
+            told = [one for (of, known), one in self._places.items() if of == what and one != known]
             hides = self._holds_name(name)
-            known[name] = f"(hidden {what} {next(self._numbers[what])})" if hides else name
-        return known[name]
+            self._places[what, name] = f"(hidden {what} {len(told) + 1})" if hides else name
+        return self._places[what, name]
 
     def _hides(self, problem: Problem) -> bool:
         kind, found = problem.kind, problem.found
         if found == shown(""):
             return False
-        if kind == TEXT:
-            return True
-        if (kind == NUMBER and _LETTERS.search(found)) or (kind == WORD and _SPACE.search(found)):
-            return True
-        return self._names is not None and (kind == NAME or self._holds_name(found))
+        shifted = (kind == NUMBER and _LETTERS.search(found)) or (
+            kind == WORD and _SPACE.search(found)
+        )
+        named = self._names is not None and (kind == NAME or self._holds_name(found))
+        return kind == TEXT or bool(shifted) or named
 
     def _holds_name(self, text: str) -> bool:
         if self._names is None:
@@ -187,16 +161,13 @@ class Concealment:
 class Problems:
     """The problems of a conversion, in the order in which they were found.
 
-    Memory does not grow with their number: they wait on disk, in files without a name. Those who
+    Memory does not grow with their number: they wait on disk, in a file without a name. Those who
     read them keep their own places, so that several may read in turns.
     """
 
     def __init__(self) -> None:
-        self._files: dict[str, Any] = {}
-        for fate in (LEFT_OUT, KEPT):
-            file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
-            weakref.finalize(self, file.close)
-            self._files[fate] = file
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         self._groups: dict[tuple[str, ...], Group] = {}
         self._n_rows: dict[str, int] = {}
         self.said: list[tuple[str, str]] = []
@@ -213,6 +184,7 @@ class Problems:
         kind: Kind = TEXT,
         table: str = "",
         is_loss: bool = True,
+        row_was: str = LEFT_OUT,
     ) -> None:
         """Notes a row that is left out.
 
@@ -226,43 +198,27 @@ class Problems:
             kind: What the column holds; `Concealment` decides by it what is written down.
             table: Which table the row is of, where the source has tables.
             is_loss: Whether anything is lost with it; not where another row says the same.
+            row_was: What became of the row.
 
         Raises:
             ConversionError: There is no space left on disk.
         """
-        problem = Problem(LEFT_OUT, file, sheet, row, column, shown(str(value)), wanted, kind)
-        self.take(problem, table, is_loss=is_loss)
-
-    def note(
-        self,
-        file: str,
-        *,
-        row: int | None,
-        column: str,
-        value: object,
-        wanted: str,
-        sheet: str = "",
-        kind: Kind = TEXT,
-        table: str = "",
-    ) -> None:
-        """Notes what is odd about a row that stays; arguments as of `skip`."""
-        problem = Problem(KEPT, file, sheet, row, column, shown(str(value)), wanted, kind)
-        self.take(problem, table, is_loss=False)
-
-    def take(self, problem: Problem, table: str = "", *, is_loss: bool = True) -> None:
-        """Notes a problem; other arguments as of `skip`."""
-        file = self._files[problem.row_was]
+        problem = Problem(row_was, file, sheet, row, column, shown(str(value)), wanted, kind)
         try:
-            file.seek(0, os.SEEK_END)
-            file.write(json.dumps(_cells(problem)).encode() + b"\n")
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(json.dumps(_cells(problem)).encode() + b"\n")
         except OSError as error:
             raise ConversionError(
                 f"The temporary folder {tempfile.gettempdir()} cannot be written to: "
                 f"{error.strerror}; free some space, or name another one in TMPDIR."
             ) from None
-        table = table or problem.file
-        key = (problem.row_was, table, problem.column, problem.wanted)
+        table = table or file
+        key = (row_was, table, column, wanted)
         self._groups.setdefault(key, Group(table, problem, is_loss)).n += 1
+
+    def note(self, file: str, **about: Any) -> None:
+        """Notes what is odd about a row that stays; arguments as of `skip`."""
+        self.skip(file, **about, is_loss=False, row_was=KEPT)
 
     def say(self, text: str, example: str = "") -> None:
         """Keeps what a person should know although nothing is wrong.
@@ -311,15 +267,17 @@ class Problems:
 
     def __iter__(self) -> Iterator[Problem]:
         """Yields all, those of rows left out first."""
-        for file in self._files.values():
+        for fate in (LEFT_OUT, KEPT):
             place = 0
             while True:
-                file.seek(place)
-                line = file.readline()
+                self._file.seek(place)
+                line = self._file.readline()
                 if not line:
                     break
                 place += len(line)
-                yield Problem(*json.loads(line))
+                problem = Problem(*json.loads(line))
+                if problem.row_was == fate:
+                    yield problem
 
     def skipped_at(self, index: int) -> Problem:
         """Returns the problem of a row left out, counted from 0 in the order of finding.
@@ -342,7 +300,8 @@ class Problems:
             of = self._n_rows.get(group.table, 0)
             one = replace(group, of=max(of, group.n) if of else 0)
             if conceal is not None:
-                one = replace(one, table=conceal.file(one.table), example=conceal(one.example))
+                table = conceal.place("file", one.table)
+                one = replace(one, table=table, example=conceal(one.example))
             found.append(one)
         return sorted(found, key=lambda one: (not one.is_loss, one.example.row_was == KEPT, -one.n))
 
@@ -375,7 +334,7 @@ class Problems:
         """
         groups = self.groups()
         lines = [" ".join(filter(None, said)) for said in self.said]
-        lines += [f"{group}" for group in groups[:limit]]
+        lines += map(str, groups[:limit])
         if len(groups) > limit:
             lines.append(f"... and {len(groups) - limit} more kinds")
         if len(self) > len(groups):

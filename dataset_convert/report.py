@@ -62,7 +62,7 @@ def data_report(data: AtomicData) -> bytes:
     Args:
         data: As it is written, or as it was read. Of its manifest are used, where they are there:
             `synthetic`, `source`, `seed`, `fit_on`, `pseudonyms`, `input_fingerprints`, `posts`,
-            `features`, `problems`, `warnings` and `notes`.
+            `features`, `problems`, `warnings` and `said`.
 
     Returns:
         HTML in UTF-8.

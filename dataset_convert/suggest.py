@@ -474,16 +474,13 @@ def _same(*both: Found) -> float:
     keys = [x for x in names if all(x in one.columns for one in both)]
     rows: list[set[tuple[str, ...]]] = []
     for one in both:
-        columns = [_filled_down(one.column(key).cells) for key in keys]
+        # An empty cell may mean the one above.
+        columns = [
+            accumulate(one.column(key).cells, lambda above, cell: cell.strip() or above)
+            for key in keys
+        ]
         rows.append(set(zip(*columns, strict=True)))
     return len(rows[0] & rows[1]) / max(1, min(map(len, rows)))
-
-
-def _filled_down(cells: list[str]) -> list[str]:
-    def below(above: str, cell: str) -> str:
-        return cell.strip() or above
-
-    return list(accumulate(cells, below))
 
 
 def _unique(column: Column) -> float:
@@ -509,10 +506,8 @@ def _best_join(found: Found, ours: str, ids: Column) -> tuple[float, str]:
 def _is_ambiguous(read: Any, cell: str) -> bool:
     try:
         read(cell)
-    except AmbiguousValue:
-        return True
-    except BadValue:
-        return False
+    except BadValue as bad:
+        return isinstance(bad, AmbiguousValue)
     return False
 
 

@@ -92,28 +92,17 @@ Pair = tuple[str, str]
 
 
 class Settings(BaseModel):
-    """The mapping `source` of the configuration.
-
-    Attributes:
-        files: Kind -> names or patterns, as far as they were given.
-        images: Kind of posts -> folder of the images, within the release.
-        split: Which published split is used.
-        max_posts: Posts an account (H of the paper).
-        max_members: Members of an audience (Q).
-        max_member_posts: Posts a member (L).
-        seed: Of the choice where there are more.
-        synthetic: Whether the material is synthetic.
-    """
+    """The mapping `source` of the configuration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    files: dict[Kind, tuple[str, ...]] = {}
-    images: dict[Posts, str] = {}
-    split: Literal["morning", "gan2019", "none"] = "morning"
-    max_posts: int = Field(default=50, ge=1)
-    max_members: int = Field(default=25, ge=1)
-    max_member_posts: int = Field(default=2, ge=1)
-    seed: int = Field(default=2026, ge=0)
+    files: dict[Kind, tuple[str, ...]] = {}  # names or patterns, as far as they were given
+    images: dict[Posts, str] = {}  # the folder of the images, within the release
+    split: Literal["morning", "gan2019", "none"] = "morning"  # which published one is used
+    max_posts: int = Field(default=50, ge=1)  # an account (H of the paper)
+    max_members: int = Field(default=25, ge=1)  # of an audience (Q)
+    max_member_posts: int = Field(default=2, ge=1)  # a member (L)
+    seed: int = Field(default=2026, ge=0)  # of the choice where there are more
     synthetic: bool = False
 
     @field_validator("files", mode="before")

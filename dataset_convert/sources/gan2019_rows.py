@@ -69,20 +69,12 @@ Readers = Sequence[tuple[str, Reader]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row below the header, and how to tell of it.
+    """A row below the header, and how to tell of it."""
 
-    Attributes:
-        file: As a person finds it in the release.
-        sheet: Of the file.
-        row: As the spreadsheet counts.
-        cells: Our column -> cell.
-        problems: Told of what is wrong with it.
-    """
-
-    file: str
+    file: str  # as a person finds it in the release
     sheet: str
-    row: int
-    cells: Mapping[str, Cell]
+    row: int  # as the spreadsheet counts
+    cells: Mapping[str, Cell]  # by our columns
     problems: Problems
 
     def text(self, column: str) -> str:
@@ -98,35 +90,25 @@ class Row:
 
     def note(self, column: str, value: object, wanted: str, kind: Kind | None = None) -> None:
         """Notes what is odd about the row, which stays."""
-        self.problems.note(**self._problem(column, value, wanted, kind))
+        self.skip(column, value, wanted, kind, row_was=KEPT, is_loss=False)
 
-    def skip(self, column: str, value: object, wanted: str) -> None:
+    def skip(
+        self, column: str, value: object, wanted: str, kind: Kind | None = None, **fate: Any
+    ) -> None:
         """Notes that the row is left out."""
-        self.problems.skip(**self._problem(column, value, wanted, None))
-
-    def _problem(
-        self, column: str, value: object, wanted: str, kind: Kind | None
-    ) -> dict[str, Any]:
-        place = {"file": self.file, "sheet": self.sheet, "row": self.row, "column": column}
-        return {**place, "value": value, "wanted": wanted, "kind": kind or _KINDS.get(column, TEXT)}
+        kind = kind or _KINDS.get(column, TEXT)
+        place: Any = {"sheet": self.sheet, "row": self.row, "column": column}
+        self.problems.skip(self.file, **place, value=value, wanted=wanted, kind=kind, **fate)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of all sheets of workbooks of one kind.
+    """The rows of all sheets of workbooks of one kind."""
 
-    Attributes:
-        root: The release, resolved.
-        paths: In reading order.
-        columns: In the order of a workbook without header.
-        needed: Those that a header must name.
-        problems: Told of rows that are left out.
-    """
-
-    root: Path
-    paths: Sequence[Path]
-    columns: tuple[str, ...]
-    needed: frozenset[str]
+    root: Path  # the release, resolved
+    paths: Sequence[Path]  # in reading order
+    columns: tuple[str, ...]  # in the order of a workbook without header
+    needed: frozenset[str]  # those that a header must name
     problems: Problems
 
     def read(self, readers: Readers) -> Iterator[tuple[Row, list[Any]]]:
@@ -160,21 +142,18 @@ class Rows:
                         row.note(column, name, ONE_CASE)
             yield row, values
         if n_rows == self.problems.n_skipped - n_skipped:
-            hint = (
-                f"; the first problem is: {self.problems.skipped_at(n_skipped)}" if n_rows else ""
-            )
+            first = f"; the first problem is: {self.problems.skipped_at(n_skipped)}" * bool(n_rows)
             files = ", ".join(name_in(self.root, path) for path in self.paths)
-            self.problems.refuse(files, value="none", wanted=f"rows that can be used{hint}")
+            self.problems.refuse(files, value="none", wanted=f"rows that can be used{first}")
 
     def _rows(self) -> Iterator[Row]:
         for path in self.paths:
             file = name_in(self.root, path)
             for sheet in read_sheets(path, file, self.problems):
-                for top, left, bottom, right in sheet.merged:
-                    value = f"the merged cells {_place(top, left)}:{_place(bottom, right)}"
-                    self.problems.refuse(
-                        file, sheet=sheet.name, row=top + 1, value=value, wanted=UNMERGED
-                    )
+                for top, _, bottom, _ in sheet.merged:
+                    value = f"merged cells in rows {top + 1} to {bottom + 1}"
+                    place: Any = {"sheet": sheet.name, "row": top + 1}
+                    self.problems.refuse(file, **place, value=value, wanted=UNMERGED)
                 yield from self._rows_of(file, sheet)
 
     def _rows_of(self, file: str, sheet: Sheet) -> Iterator[Row]:
@@ -225,15 +204,6 @@ def _values(row: Row, readers: Readers) -> list[Any] | None:
             value = None
         values.append(None if value != value else value)  # a missing number is NaN
     return values
-
-
-def _place(row: int, column: int) -> str:
-    """A cell as spreadsheets call it, e.g. AB12."""
-    letters = ""
-    while column >= 0:
-        letters = chr(ord("A") + column % 26) + letters
-        column = column // 26 - 1
-    return f"{letters}{row + 1}"
 
 
 def name_or_word(text: str) -> str:

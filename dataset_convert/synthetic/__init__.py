@@ -1,20 +1,11 @@
 """The embedded synthetic data sets: seeded, made in seconds, never downloaded.
 
-The constants of their releases stand here. They were set by the untrained cosine of the three
-perspectives, which is to score on the validation brands of the default seed about what it does on
-real accounts (AUC .83 to .84). No model
-of the recommender was run for it; a small throw-away network showed how much the accents leave to
-learn (AUC about .90), and kept them from leaving more. Among near-equal constants those were taken
-that put the default seed in that band. They are frozen: a test holds the fingerprint of the tables.
-
-They were frozen three times. The first version let second brands fall as taste had it, and LightGCN
-then found nothing on known brands, where on real accounts it does; the circles of rival brands were
-added for that, set by how often brands of the real material share influencers (52 % of the links
-lie between brands that share two or more). The third version says with captions, pictures and
-biographies what the first two wrote into the account files directly: fewer words tell less, so
-tastes show more strongly in each of them; accounts and collaborations are those of the second. The
-learning rate of the quick schedule had been chosen before, on the first version and on real
-accounts, and was not chosen again.
+The constants of their releases were set by the untrained cosine of the three perspectives, which is
+to score on the validation brands of the default seed about what it does on real accounts (AUC .83
+to .84), and by how often brands of the real material share influencers (52 % of the links lie
+between brands that share two or more). No model of the recommender was run for them; a small
+throw-away network showed how much the accents leave to learn (AUC about .90), and kept them from
+leaving more. They are frozen: a test holds the fingerprint of the tables.
 """
 
 import tempfile
@@ -40,73 +31,47 @@ DESCRIPTION: Final = (
 
 @dataclass(frozen=True)
 class PopulationSpec:
-    """What the planted collaborations are made of.
+    """What the planted collaborations are made of; every influencer gets one pair or more."""
 
-    Attributes:
-        n_categories: Categories; brands and influencers are spread evenly over them.
-        n_brands: Brands.
-        n_influencers: Influencers; each gets one pair or more.
-        n_pairs: Collaborations.
-        degree_sd: Standard deviation of a brand's number of influencers.
-        several: Numbers of influencers with 2, 3, ... brands, in proportion to each other.
-        n_latent: Dimensions of an account's taste in one perspective.
-        category_share: Part of a taste's variance that its category explains.
-        choice_noise: Scale of the Gumbel noise on the summed affinity, whose own standard
-            deviation is about the root of the number of perspectives.
-        n_circles: Circles of rival brands, of one category each, that share influencers.
-        circle_size: Brands in a circle.
-        circle_share: Part of the influencers with several brands that stay within one circle.
-    """
-
-    n_categories: int
+    n_categories: int  # brands and influencers are spread evenly over them
     n_brands: int
     n_influencers: int
     n_pairs: int
-    degree_sd: float = 4.4
-    several: tuple[float, ...] = (0.80, 0.14, 0.06)
-    n_latent: int = 5
-    category_share: float = 0.4
+    degree_sd: float = 4.4  # standard deviation of a brand's number of influencers
+    several: tuple[float, ...] = (
+        0.80,
+        0.14,
+        0.06,
+    )  # influencers with 2, 3, 4 brands, in proportion
+    n_latent: int = 5  # dimensions of an account's taste in one perspective
+    category_share: float = 0.4  # part of a taste's variance that its category explains
+    # Scale of the Gumbel noise on the summed affinity, whose own standard deviation is about the
+    # root of the number of perspectives.
     choice_noise: float = 0.5
-    n_circles: int = 80
+    n_circles: int = 80  # circles of rival brands, of one category each, that share influencers
     circle_size: int = 3
-    circle_share: float = 0.7
+    circle_share: float = 0.7  # of the influencers with several brands that stay within one circle
 
 
 @dataclass(frozen=True)
 class ExpressionSpec:
-    """How clearly a taste shows in one modality.
+    """How clearly a taste shows in one modality."""
 
-    Attributes:
-        gain: Weight of the taste in a dimension's log-propensity.
-        accent: How strongly each side prefers its own words.
-        noise: Standard deviation of what an account says by chance, per dimension.
-        popularity: Standard deviation of the dimensions' general popularity.
-        frequent: Added to the log-propensity of the dimensions of no niche.
-    """
-
-    gain: float
-    accent: float
-    noise: float
-    popularity: float = 0.3
-    frequent: float = 0.7
+    gain: float  # weight of the taste in a dimension's log-propensity
+    accent: float  # how strongly each side prefers its own words
+    noise: float  # standard deviation of what an account says by chance, per dimension
+    popularity: float = 0.3  # standard deviation of the dimensions' general popularity
+    frequent: float = 0.7  # added to the log-propensity of the dimensions of no niche
 
 
 @dataclass(frozen=True)
 class PostSpec:
-    """What the posts of an account, or of its audience, are made of.
+    """What the posts of an account, or of its audience, are made of."""
 
-    Attributes:
-        n_members: Who writes them: members of the audience; 1 for an account's own posts.
-        n_posts: Posts of each of them.
-        n_words: Fewest and most words of a caption.
-        n_objects: Objects seen in a picture, not all of them different.
-        n_scenes: Scenes seen in a picture.
-    """
-
-    n_members: int
-    n_posts: int
-    n_words: tuple[int, int] = (4, 8)
-    n_objects: int = 4
+    n_members: int  # who write them: members of the audience; 1 for an account's own posts
+    n_posts: int  # of each of them
+    n_words: tuple[int, int] = (4, 8)  # fewest and most words of a caption
+    n_objects: int = 4  # seen in a picture, not all of them different
     n_scenes: int = 2
 
 
@@ -123,33 +88,22 @@ class MissingSpec:
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """Everything a synthetic release is made of but its seed.
-
-    Attributes:
-        population: Accounts and collaborations.
-        n_valid, n_test: Validation and test brands of the protocol `new-brand`.
-        n_content_niches, n_audience_niches: Niches of the topics.
-        n_label_niches, n_attribute_niches: Niches of objects and scenes, and of attributes.
-        content_topics, ...: How tastes show in captions, pictures, biographies, and in the
-            captions and pictures of the audience.
-        n_attributes: Mean number of attributes that a biography names.
-        content, audience: Size of the accounts' own posts, and of their audiences'.
-        missing: What accounts lack.
-    """
+    """Everything a synthetic release is made of but its seed."""
 
     population: PopulationSpec
-    n_valid: int
+    n_valid: int  # brands of the protocol `new-brand`
     n_test: int
     n_content_niches: int = 9
     n_audience_niches: int = 8
     n_label_niches: int = 18
     n_attribute_niches: int = 36
+    # How tastes show in captions, pictures, biographies, and in those of the audience.
     content_topics: ExpressionSpec = ExpressionSpec(gain=2.2, accent=0.85, noise=0.4)
     content_visual: ExpressionSpec = ExpressionSpec(gain=2.0, accent=0.8, noise=0.3)
     audience_topics: ExpressionSpec = ExpressionSpec(gain=3.0, accent=0.7, noise=0.2)
     audience_visual: ExpressionSpec = ExpressionSpec(gain=3.5, accent=0.7, noise=0.2)
     attributes: ExpressionSpec = ExpressionSpec(gain=5.0, accent=1.4, noise=0.3, frequent=0.5)
-    n_attributes: float = 13.0
+    n_attributes: float = 13.0  # mean number that a biography names
     content: PostSpec = PostSpec(n_members=1, n_posts=12)
     audience: PostSpec = PostSpec(n_members=10, n_posts=1)
     missing: MissingSpec = field(default_factory=MissingSpec)

@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from dataset_convert import raw, schema
@@ -76,11 +75,7 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
 
 
 class Speaker:
-    """One vocabulary's use, the same for both sides but for their accents.
-
-    Attributes:
-        names: The vocabulary's names.
-    """
+    """One vocabulary's use, the same for both sides but for their accents."""
 
     def __init__(
         self, words: Vocabulary, spec: ExpressionSpec, n_latent: int, rng: np.random.Generator
@@ -108,22 +103,15 @@ class Speaker:
 
 @dataclass(frozen=True, eq=False)
 class Accounts:
-    """What one side's accounts would say and show, before they post anything.
+    """What one side's accounts would say and show, before they post anything."""
 
-    Attributes:
-        ids: Numbered names.
-        followers: (account,) NaN where unknown.
-        shares: Modality -> (account, dimension) of each of its vocabularies, rows summing to 1;
-            objects, then scenes. Attributes are not among them.
-        attributes: The attributes that each account names.
-        lacking: Modality -> (account,) whether the account has nothing of it.
-    """
-
-    ids: tuple[str, ...]
-    followers: Floats
+    ids: tuple[str, ...]  # numbered names
+    followers: Floats  # (account,) NaN where unknown
+    # Modality -> (account, dimension) of each of its vocabularies, rows summing to 1; objects, then
+    # scenes. Attributes are not among them.
     shares: dict[str, tuple[Floats, ...]]
     attributes: list[list[str]]
-    lacking: dict[str, Mask]
+    lacking: dict[str, Mask]  # modality -> (account,) whether the account has nothing of it
 
 
 def make_accounts(
@@ -230,9 +218,7 @@ def _pairs(
     )
 
 
-def _competence(
-    affinity: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def _competence(affinity: Floats, rng: np.random.Generator) -> Floats:
     # Engagement is skewed and mostly luck: lognormal, a little higher where tastes meet.
     luck = 0.9 * rng.standard_normal(len(affinity))
     return np.asarray(np.round(0.007 * np.exp(0.15 * (affinity - affinity.mean()) + luck), 6))
@@ -281,11 +267,7 @@ def _post_draws(
     spec: SyntheticSpec, brands: Accounts, influencers: Accounts, what: str, seed: tuple[int, int]
 ) -> PostDraws:
     is_audience = what == raw.AUDIENCE
-    topics, visual = (
-        (schema.AUDIENCE_TOPICS, schema.AUDIENCE_VISUAL)
-        if is_audience
-        else (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL)
-    )
+    topics, visual = schema.PERSPECTIVES["audience" if is_audience else "content"][:2]
     words, known = spoken.topic_word_lists(), vocabularies(spec)
     both = (brands, influencers)
     objects, scenes = (

@@ -13,21 +13,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Tastes and collaborations.
+    """Tastes and collaborations."""
 
-    Attributes:
-        brand_category: (brand,) category number.
-        brand_taste: Perspective -> (brand, latent), unit variance.
-        influencer_taste: Perspective -> (influencer, latent), unit variance.
-        affinity: (brand, influencer) sum over perspectives of the tastes' scaled inner product.
-        pairs: (pair, 2) brand and influencer numbers, sorted.
-    """
-
-    brand_category: Ints
-    brand_taste: dict[str, Floats]
+    brand_category: Ints  # (brand,) category number
+    brand_taste: dict[str, Floats]  # perspective -> (brand, latent), unit variance
     influencer_taste: dict[str, Floats]
-    affinity: Floats
-    pairs: Ints
+    affinity: Floats  # (brand, influencer) sum over perspectives of the tastes' inner product
+    pairs: Ints  # (pair, 2) brand and influencer numbers, sorted
 
 
 def make_population(

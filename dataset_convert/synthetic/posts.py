@@ -41,17 +41,11 @@ LABEL_ACCENTS = ([1, 1, 0, 0, -1, -1], [1, 0, -1])
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The dimensions of one modality.
-
-    Attributes:
-        names: One readable name a dimension.
-        niche: The dimension's niche, or `NO_NICHE`.
-        accent: `BRAND_WORD`, `SHARED_WORD` or `PERSONAL_WORD`.
-    """
+    """The dimensions of one modality."""
 
     names: tuple[str, ...]
-    niche: npt.NDArray[np.int64]
-    accent: npt.NDArray[np.int64]
+    niche: npt.NDArray[np.int64]  # of the dimension, or `NO_NICHE`
+    accent: npt.NDArray[np.int64]  # `BRAND_WORD`, `SHARED_WORD` or `PERSONAL_WORD`
 
     @property
     def n_niches(self) -> int:
@@ -141,30 +135,18 @@ class PostDraws:
 
     An account's posts depend on the seed and on its own number and shares alone, and only one
     account's posts are in memory at a time.
-
-    Attributes:
-        spec: Number and size of the posts.
-        seed: Of the draws; the account's number follows.
-        accounts: Ids.
-        topics: (account, topic) shares.
-        words: The words of each topic, as many of each, the most frequent first.
-        labels: (account, object) and (account, scene) shares.
-        label_names: Of the objects, then of the scenes.
-        silent: (account,) whether there are no posts.
-        unseen: (account,) whether the posts have no labels.
-        is_audience: Whether members of an audience write them: they have names then, and likes
-            and comments are unknown.
     """
 
     spec: PostSpec
-    seed: tuple[int, int]
+    seed: tuple[int, int]  # the account's number follows
     accounts: tuple[str, ...]
-    topics: Floats
-    words: tuple[tuple[str, ...], ...]
-    labels: tuple[Floats, Floats]
+    topics: Floats  # (account, topic) shares
+    words: tuple[tuple[str, ...], ...]  # of each topic, as many of each, the most frequent first
+    labels: tuple[Floats, Floats]  # (account, object) and (account, scene) shares
     label_names: tuple[tuple[str, ...], tuple[str, ...]]
-    silent: Mask
-    unseen: Mask
+    silent: Mask  # (account,) whether there are no posts
+    unseen: Mask  # (account,) whether the posts have no labels
+    # Whether members of an audience write them, who have names; likes and comments are unknown.
     is_audience: bool
 
     def __len__(self) -> int:
@@ -187,9 +169,7 @@ class PostDraws:
             yield Post(
                 account=account,
                 text=captions[i],
-                member=f"{account}_fan_{1 + i % self.spec.n_members:02d}"
-                if self.is_audience
-                else "",
+                member=f"{account}_fan_{1 + i % self.spec.n_members:02d}" * self.is_audience,
                 timestamp=float(times[i]),
                 n_likes=None if self.is_audience else likes[i],
                 n_comments=None if self.is_audience else comments[i],
@@ -224,12 +204,8 @@ class PostDraws:
         for names, shares, n in zip(self.label_names, self.labels, n_seen, strict=True):
             wrong = rng.integers(len(names), size=(n_posts, 1))
             seen = np.hstack([wrong, draw(shares[number], (n_posts, n), rng)]).tolist()
-            scores = np.hstack(
-                [
-                    rng.uniform(*WRONG_SCORE_RANGE, (n_posts, 1)),
-                    rng.uniform(*SCORE_RANGE, (n_posts, n)),
-                ]
-            )
+            low = rng.uniform(*WRONG_SCORE_RANGE, (n_posts, 1))
+            scores = np.hstack([low, rng.uniform(*SCORE_RANGE, (n_posts, n))])
             for post, labels, values in zip(found, seen, np.round(scores, 3).tolist(), strict=True):
                 post.update(zip(map(names.__getitem__, labels), values, strict=True))
         return found

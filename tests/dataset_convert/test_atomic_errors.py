@@ -216,7 +216,9 @@ def test_wrong_number_of_fields(toy: Path) -> None:
 
 def test_not_utf8(toy: Path) -> None:
     (toy / "toy.inter").write_bytes(b"brand_id:token\tinfluencer_id:token\nb\xff\tm1\n")
-    assert "found byte 36 that is not UTF-8; wanted UTF-8 text. Remedy: save" in str(fault_of(toy))
+    assert "line 2: found bytes that are not UTF-8; wanted UTF-8 text. Remedy: save" in str(
+        fault_of(toy)
+    )
 
 
 def drop_column(path: Path, header: str) -> None:

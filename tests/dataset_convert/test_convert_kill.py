@@ -15,7 +15,7 @@ import pytest
 from dataset_convert.__main__ import main
 from dataset_convert.atomic import read_atomic
 from dataset_convert.common import files
-from dataset_convert.convert import code_digest
+from dataset_convert.convert import makers
 
 CONFIG = """
 features: {content_topics: {n_topics: 3}, attributes: {minimum_accounts: 2}}
@@ -89,8 +89,7 @@ def test_killed_at_random_moments(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # Once, here: somebody may edit the code while the test runs.
-    code_digest()
-    code_digest(whole=True)
+    makers()
     (tmp_path / "c.yaml").write_text(CONFIG)
     sources = ("one", "two")
     outcome, seconds = {}, {}

@@ -1,6 +1,5 @@
 """A miniature release with all its peculiarities, and everything that can be wrong with one."""
 
-import gc
 import shutil
 import tempfile
 import tracemalloc
@@ -17,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from written_release import N_PADDING, write_release, write_workbook, write_xls
+from written_release import write_release, write_workbook, write_xls
 
 from dataset_convert import raw
 from dataset_convert.problems import ConversionError, Problems
@@ -247,20 +246,6 @@ def test_streams_can_be_read_in_turns_and_after_the_files_are_gone(release: Path
     assert in_turns == [(post, post) for post in expected]
     assert next(one, None) is None
     assert len(list(material.audience_posts())) == 3
-
-
-def test_nothing_of_the_posts_stays_in_the_temporary_folder(
-    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spare = tmp_path / "spare"
-    spare.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(spare))
-    material, _ = read(release)
-    next(material.posts())
-    assert len(list(spare.iterdir())) == 1
-    del material
-    gc.collect()
-    assert list(spare.iterdir()) == []
 
 
 def test_other_names_and_folders(release: Path) -> None:
@@ -729,46 +714,6 @@ def material_of(n_brands: int, n_posts: int) -> RawMaterial:
         fingerprints={},
         synthetic=True,
     )
-
-
-@pytest.mark.parametrize("split", ["morning", "gan2019"])
-def test_a_written_release_comes_back(tmp_path: Path, split: str) -> None:
-    material = material_of(6, 5)
-    write_release(material, tmp_path / "release", split=split)
-    found, problems = read(tmp_path / "release", split=split, synthetic=True)
-    key = ["role", "account_id"]
-    ours, theirs = (m.accounts.sort_values(key, ignore_index=True) for m in (material, found))
-    assert rows_of(ours) == rows_of(theirs)
-    pairs = ["brand_id", "influencer_id"]
-    ours, theirs = (
-        m.collaborations.sort_values(pairs, ignore_index=True) for m in (material, found)
-    )
-    assert rows_of(ours) == rows_of(theirs)
-    assert Counter(map(repr, material.posts())) == Counter(map(repr, found.posts()))
-    assert list(material.audience_posts()) == list(found.audience_posts())
-    assert found.brand_parts == material.brand_parts
-    assert problems.n_skipped == 0
-    # Two test brands by four influencers: less than a whole padding.
-    padding = [line for line in problems.lines() if "repeated rows from here on" in line]
-    assert len(padding) == (split == "morning")
-    assert all("row 9: found '8 repeated rows" in line for line in padding)
-    assert N_PADDING == 30
-
-
-def test_a_release_of_the_published_size_needs_no_table_of_categories(tmp_path: Path) -> None:
-    material = material_of(360, 0)
-    order = {f"b{n}": CATEGORY_NAMES[n % 12] for n in range(360)}
-    category: Any = material.accounts["account_id"].map(order)
-    accounts = material.accounts.assign(
-        category=category.where(category.notna(), None), biography=None
-    )
-    changed = {"accounts": accounts, "brand_parts": {}, "audience_posts": lambda: iter([])}
-    write_release(RawMaterial(**(vars(material) | changed)), tmp_path / "release")
-    for name in ("brand_categories", "audience_posts", "testset_r", "pre_dataset_train"):
-        assert not (tmp_path / f"release/{name}.xlsx").exists()
-    found, _ = read(tmp_path / "release", split="none")
-    brands = found.accounts[found.accounts["role"] == "brand"]
-    assert dict(zip(brands["account_id"], brands["category"], strict=True)) == order
 
 
 def test_memory_of_python_does_not_grow_with_posts(

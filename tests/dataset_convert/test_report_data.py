@@ -282,7 +282,7 @@ def test_source_and_settings_are_told() -> None:
             fit_on="training",
             pseudonyms={"method": "HMAC-SHA256", "digits": 16},
             input_fingerprints={"accounts": "0123456789abcdef"},
-            notes=["It took a while."],
+            said=["It took a while."],
         )
     ).words
     assert "SourcetablesDatasyntheticFeatures learnt fromtraining accounts of the protocol" in words
@@ -368,7 +368,7 @@ def hostile(word: str) -> AtomicData:
         problems=[problem(word, word, 3, example=word, remedy=word)],
         source=word,
         warnings=[{"text": word, "remedy": word}],
-        notes=[word],
+        said=[word],
     )
 
 

@@ -69,26 +69,6 @@ def test_every_finding_says_what_to_do() -> None:
     assert all(one.remedy.endswith(".") and len(one.remedy) > 40 for one in found)
 
 
-def test_a_test_pair_in_training_is_the_first_warning() -> None:
-    own = [(f"b{n}", f"m{n}") for n in range(60)]
-    parts = {"train": own[:21], "valid": own[21:41], "test": [*own[41:], own[0], own[1]]}
-    assert texts(plain(parts=parts)) == [
-        "new-brand: 2 test pairs are in training as well.",
-        "new-brand: 2 test brands have training pairs.",
-    ]
-    # A brand of the test part that has other pairs in training.
-    parts = {"train": [*own[:20], ("b59", "m0")], "valid": own[20:40], "test": own[40:]}
-    assert texts(plain(parts=parts)) == ["new-brand: 1 test brand has training pairs."]
-
-
-def test_in_the_protocol_known_brand_brands_are_known() -> None:
-    data = plain()
-    own = [(f"b{n}", f"m{n}") for n in range(60)]
-    splits = {"train": table_of(own), "test": table_of([("b0", "m1")])}
-    data = AtomicData(**{**vars(data), "splits": {**data.splits, "known-brand": splits}})
-    assert texts(data) == []
-
-
 def test_fitting_on_all_accounts_leaks() -> None:
     (text,) = texts(plain(fit_on="all", features={"content_topics": {}}))
     assert "fitted on all accounts (fit_on: all)" in text

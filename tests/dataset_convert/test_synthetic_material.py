@@ -15,7 +15,8 @@ from dataset_convert.privacy import scrub
 from dataset_convert.raw import RawMaterial
 from dataset_convert.synthetic import SPECS, PostSpec
 from dataset_convert.synthetic.material import SIDE_SIGN, biography, synthetic_material
-from dataset_convert.synthetic.posts import PostDraws, draw, vocabularies
+from dataset_convert.synthetic.posts import PostDraws, draw, topic_word_lists, vocabularies
+from dataset_convert.synthetic.posts import attributes as attributes_of
 from dataset_convert.synthetic.posts import words as words_of
 
 TINY = SPECS["mirec-tiny"]
@@ -216,3 +217,18 @@ def test_draw_follows_the_shares() -> None:
     found = draw(np.array([1.0, 0.0, 3.0]), (4000, 2), np.random.default_rng(1))
     assert found.shape == (4000, 2)
     assert np.bincount(found.ravel()) / 8000 == pytest.approx([0.25, 0.0, 0.75], abs=0.02)
+
+
+def test_captions_lose_none_of_their_words() -> None:
+    words = [word for words in topic_word_lists().values() for word in words]
+    words += list(words_of("common_words"))
+    assert tokenise(" ".join(words), TextOptions()) == words
+    assert tokenise(" ".join(f"#{word}" for word in words), TextOptions()) == words
+
+
+def test_the_lexicon_knows_every_attribute_by_its_name() -> None:
+    lexicon = load_lexicon()
+    for name in attributes_of(36).names:
+        found = lexicon.find(name.replace("-", " ").capitalize())
+        assert (found.concepts, found.uncovered) == ({name}, frozenset())
+    assert lexicon.find(" ".join(words_of("emoji"))).concepts == frozenset()
