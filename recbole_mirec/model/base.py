@@ -255,14 +255,14 @@ def are_shares(tables: Tables, name: str) -> bool:
 
 
 def stacked(blocks: list[Sides]) -> Sides:
-    """Perspectives' vectors as (account, perspective, dimension), zeros up to the widest."""
-    width = max(block[schema.BRAND].shape[1] for block in blocks)
+    """Vectors of the sides at hand as (account, perspective, dimension), zeros up to the widest."""
+    width = max(rows.shape[1] for block in blocks for rows in block.values())
     return {
         side: torch.stack(
             [functional.pad(block[side], (0, width - block[side].shape[1])) for block in blocks],
             dim=1,
         )
-        for side in schema.SIDES
+        for side in blocks[0]
     }
 
 
