@@ -280,8 +280,9 @@ def _causes(
             matters = speaker.directions[:, : spec.population.n_latent]
             tastes = population.brand_taste[cause][brand], population.influencer_taste[cause]
             both = np.array([tastes[0], tastes[1][influencer]])[:, : spec.population.n_latent]
-            # the niche that both of them like
-            niche = (both @ matters.T).min(axis=0).argmax()
+            # the niche that both of them like, of those that matter
+            liked = np.where(matters.any(axis=1), (both @ matters.T).min(axis=0), -np.inf)
+            niche = int(liked.argmax())
             names.append(" ".join(speaker.words.of(niche)))
         else:
             names.append("")

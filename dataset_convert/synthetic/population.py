@@ -20,7 +20,8 @@ class Population:
     """Tastes, collaborations, and why there are these."""
 
     brand_category: Ints  # (brand,) category number
-    brand_kind: Ints  # (brand,) hidden kind, which goes with that of influencers of its number
+    brand_kind: Ints  # (brand,) hidden kind, which goes with the influencers' of its number
+    influencer_kind: Ints
     # Taste -> (brand, latent); what does not matter stands last.
     brand_taste: dict[str, Floats]
     influencer_taste: dict[str, Floats]
@@ -63,15 +64,18 @@ def make_population(spec: PopulationSpec, rng: np.random.Generator) -> Populatio
     raised = keep_to_circles(spec, liking, brand_category, influencer_places, rng)
     parts[RIVALS] = raised - liking
     pairs = fill_places(raised, brand_places, influencer_places)
-    most = np.argmax([part[*pairs.T] for part in parts.values()], axis=0)
+    owed = np.array([part[*pairs.T] for part in parts.values()])
+    # a pair that only fills the places owes nothing to anything
+    causes = np.where(owed.max(axis=0) > 0, np.array(list(parts))[owed.argmax(axis=0)], CHANCE)
     return Population(
         brand_category=brand_category,
         brand_kind=brand_kind,
+        influencer_kind=influencer_kind,
         brand_taste=brand_taste,
         influencer_taste=influencer_taste,
         affinity=affinity,
         pairs=pairs,
-        causes=tuple(np.array(list(parts))[most].tolist()),
+        causes=tuple(causes.tolist()),
     )
 
 

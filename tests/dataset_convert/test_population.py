@@ -98,9 +98,7 @@ def test_pairs_follow_what_matters_and_nothing_else(population: Population) -> N
     left = population.affinity.copy()
     for name, taste in population.brand_taste.items():
         products = taste[:, None] * population.influencer_taste[name]
-        matters, idle = (
-            block.sum(axis=2) for block in np.split(products, [DEMO.n_latent], axis=2)
-        )
+        matters, idle = (block.sum(axis=2) for block in np.split(products, [DEMO.n_latent], axis=2))
         left -= DEMO.tastes[name].weight * matters / np.sqrt(DEMO.n_latent)
         gained = matters[paired].mean() - matters[~paired].mean()
         assert gained > DEMO.tastes[name].weight
@@ -125,8 +123,9 @@ def test_causes_are_what_pairs_owe_most_to(population: Population) -> None:
     several = np.bincount(population.pairs[:, 1]) > 1
     for cause, (brand, influencer) in zip(population.causes, population.pairs, strict=True):
         assert cause != RIVALS or several[influencer]
-        if cause == PRECEDENT:
-            assert population.affinity[brand, influencer] > DEMO.kind_weight
+        assert cause != PRECEDENT or (
+            population.brand_kind[brand] == population.influencer_kind[influencer]
+        )
 
 
 def test_kinds_show_where_nothing_else_does(population: Population) -> None:
