@@ -97,8 +97,8 @@ class TextSpec:
     Noise is in standard deviations; a taste's own is 1.
     """
 
-    content_text: float = 0.7  # noise on the taste that captions show
-    profile_text: float = 1.1  # the same of biographies
+    content_text: float = 0.9  # noise on the taste that captions show
+    profile_text: float = 1.4  # the same of biographies
     blur: float = 0.3  # noise on each of the vector's dimensions
     dimension: int = 32
 
