@@ -90,9 +90,10 @@ def test_manifest_says_that_it_is_synthetic(demo: AtomicData) -> None:
         "audience_topics",
         "audience_visual",
         "attributes",
-        "content_text",
-        "profile_text",
     }
+    # vectors that the generator brings, of no extractor
+    assert {"brand_content_text", "brand_profile_text"} <= set(demo.brands)
+    assert {"influencer_content_text", "influencer_profile_text"} <= set(demo.influencers)
 
 
 def test_dimensions_are_those_of_the_vocabularies(demo: AtomicData) -> None:
