@@ -274,7 +274,7 @@ def cosine_auc(demo: AtomicData) -> dict[str, float]:
 
 
 def test_untrained_cosine_scores_as_on_real_accounts(cosine_auc: dict[str, float]) -> None:
-    assert 0.83 <= cosine_auc["all"] <= 0.87
+    assert 0.78 <= cosine_auc["all"] <= 0.90
     assert cosine_auc["shuffled"] == pytest.approx(0.5, abs=0.03)
 
 
