@@ -26,6 +26,7 @@ from dataset_convert.features.registry import KINDS
 
 from dataset_convert.__main__ import main as convert
 from dataset_convert.atomic import read_atomic
+from dataset_convert.features.registry import KINDS
 
 BRANDS = [f"brand{n}" for n in range(9)]
 INFLUENCERS = [f"person{n}" for n in range(14)]

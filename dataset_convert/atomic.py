@@ -23,8 +23,9 @@ from dataset_convert.common.files import folder_in_the_making
 __all__ = ["AtomicData", "AtomicFileError", "fingerprint", "read_atomic", "write_atomic"]
 
 INTERACTION_ROWS, CATEGORY_ROWS = "interactions", "influencer_category"
-EXTRAS = ("features", "problems.csv", "report.html")
-"""What may stand beside the atomic files: fitted extractors, rows left out, the data report."""
+EXTRAS = ("causes.csv", "features", "problems.csv", "report.html")
+"""What may stand beside the atomic files: why pairs of a synthetic data set are there, fitted
+extractors, rows left out, the data report."""
 _EXTRAS_KEY = "extras_fingerprint"
 _PAIR = (schema.BRAND_ID, schema.INFLUENCER_ID)
 Step = Callable[[Path], None]

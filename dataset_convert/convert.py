@@ -54,6 +54,7 @@ Tables = dict[schema.Side, pd.DataFrame]
 Splits = dict[str, dict[str, pd.DataFrame]]
 
 PROBLEMS_FILE: Final = "problems.csv"
+CAUSES_FILE: Final = "causes.csv"
 _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
@@ -70,6 +71,7 @@ def convert(
     tell: Tell = print,
     force: bool = False,
     about: Mapping[str, Any] | None = None,
+    causes: pd.DataFrame | None = None,
 ) -> AtomicData:
     """Turns raw material into a data set on disk, all or nothing.
 
@@ -86,6 +88,7 @@ def convert(
         tell: Called with a line a step.
         force: Whether to make everything anew.
         about: What else the manifest says.
+        causes: Why each pair is there, where a generator knows: for `causes.csv`.
 
     Returns:
         The data as it was read back.
@@ -127,7 +130,7 @@ def convert(
     written = write_atomic(
         data,
         folder,
-        extra=partial(_add_extras, data, features, problems, conceal),
+        extra=partial(_add_extras, data, features, problems, conceal, causes),
         check=partial(_refuse_names, material, features) if hidden else None,
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
@@ -389,7 +392,12 @@ def _manifest(
 
 
 def _add_extras(
-    data: AtomicData, features: Features, problems: Problems, conceal: Concealment, building: Path
+    data: AtomicData,
+    features: Features,
+    problems: Problems,
+    conceal: Concealment,
+    causes: pd.DataFrame | None,
+    building: Path,
 ) -> None:
     for modality, extractor in features.extractors.items():
         place = building / schema.FEATURES / modality
@@ -397,6 +405,8 @@ def _add_extras(
         extractor.save(place)
     if len(problems):
         problems.write(building / PROBLEMS_FILE, conceal=conceal)
+    if causes is not None:
+        causes.to_csv(building / CAUSES_FILE, index=False, lineterminator="\n")
     write_whole(building / REPORT_FILE, data_report(data))
 
 

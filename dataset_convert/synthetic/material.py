@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from dataset_convert.splits import new_brand_split
 from dataset_convert.synthetic import ExpressionSpec, SyntheticSpec
 from dataset_convert.synthetic import posts as spoken
 from dataset_convert.synthetic.population import (
+    PRECEDENT,
+    TEXT,
     Floats,
     Population,
     make_population,
@@ -20,36 +22,50 @@ from dataset_convert.synthetic.population import (
 )
 from dataset_convert.synthetic.posts import Mask, PostDraws, Vocabulary, vocabularies
 
-_POPULATION, _ACCOUNTS, _COMPETENCE, _CONTENT, _AUDIENCE, _BIOGRAPHIES = range(6)
+_POPULATION, _ACCOUNTS, _COMPETENCE, _CONTENT, _AUDIENCE, _BIOGRAPHIES, _TEXTS = range(7)
 """What is drawn from generators of their own, so that none disturbs another."""
 SIDE_SIGN = {schema.BRAND: spoken.BRAND_WORD, schema.INFLUENCER: spoken.PERSONAL_WORD}
 FOLLOWER_RANGE = {schema.BRAND: (20_000, 5_000_000), schema.INFLUENCER: (5_000, 100_000)}
+MEETING = {
+    "content": schema.CONTENT_TOPICS,
+    "audience": schema.AUDIENCE_TOPICS,
+    "attribute": schema.ATTRIBUTES,
+}
+"""Perspective -> the modality whose names say where its tastes meet."""
 SEPARATORS = (" | ", "\n", ", ")
 
 
-def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
+@dataclass(frozen=True, eq=False)
+class SyntheticMaterial(RawMaterial):
+    """Raw material whose every pair is explained.
+
+    Attributes:
+        causes: One row a pair, in their order: `brand_id`, `influencer_id`, `cause` (content,
+            audience, attribute, text, precedent, rivals or chance) and `names`: what the brand says
+            and what the influencer says where topics or attributes meet, the kind of a precedent.
+    """
+
+    causes: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def synthetic_material(spec: SyntheticSpec, *, seed: int) -> SyntheticMaterial:
     """Draws accounts and collaborations; posts are drawn whenever they are streamed.
 
-    Every account has one latent taste per perspective on top of a category factor, and
-    collaborations are drawn from the sum of the three affinities, so each perspective carries
-    signal that the other two lack. Brands and influencers put equal tastes in partly different
-    words, some words say nothing, and modalities are missing: there is something to learn that a
-    cosine cannot see. An account's number says nothing about its taste or its category.
+    Collaborations come from where the tastes of a brand and an influencer meet, one taste in each
+    perspective and one that only sentence vectors show, and from hidden kinds of brands that work
+    with kinds of influencers. Both sides put equal tastes in partly different words; some words
+    show what does not matter to who works with whom, some say nothing, and modalities are missing.
+    So a learnt metric sees more than a cosine, and precedents and texts tell more than a metric of
+    the rest. An account's number says nothing about its taste, kind or category.
 
     Args:
         spec: The release's constants.
         seed: The same seed gives the same material.
     """
-    perspectives = tuple(schema.PERSPECTIVES)
-    population = make_population(
-        spec.population, perspectives, np.random.default_rng([seed, _POPULATION])
-    )
+    population = make_population(spec.population, np.random.default_rng([seed, _POPULATION]))
     rng = np.random.default_rng([seed, _ACCOUNTS])
     speakers = {
-        modality: [
-            Speaker(words, getattr(spec, modality), spec.population.n_latent, rng)
-            for words in blocks
-        ]
+        modality: [Speaker(words, getattr(spec, modality), spec, rng) for words in blocks]
         for modality, blocks in vocabularies(spec).items()
     }
     brands = make_accounts(spec, schema.BRAND, population.brand_taste, speakers, rng)
@@ -58,19 +74,25 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> RawMaterial:
     accounts = _accounts(population, brands, influencers, seed)
     posts = _post_draws(spec, brands, influencers, raw.POSTS, (seed, _CONTENT))
     audience_posts = _post_draws(spec, brands, influencers, raw.AUDIENCE, (seed, _AUDIENCE))
-    parts = (raw.ACCOUNTS, raw.COLLABORATIONS, raw.POSTS, raw.AUDIENCE, raw.SPLITS)
-    return RawMaterial(
+    texts = _texts(
+        spec,
+        [(brands, population.brand_taste), (influencers, population.influencer_taste)],
+        np.random.default_rng([seed, _TEXTS]),
+    )
+    parts = raw.ACCOUNTS, raw.COLLABORATIONS, raw.POSTS, raw.AUDIENCE, raw.SPLITS, raw.VECTORS
+    return SyntheticMaterial(
         accounts=accounts,
         collaborations=pairs,
         posts=posts,
         audience_posts=audience_posts,
         brand_parts=_brand_parts(spec, accounts, pairs, seed),
         influencer_category_is_profile=False,
-        vectors={},
+        vectors=texts,
         fingerprints={part: _fingerprint(spec, seed, part) for part in parts},
         synthetic=True,
         n_posts=len(posts),
         n_audience_posts=len(audience_posts),
+        causes=_causes(spec, population, pairs, speakers),
     )
 
 
@@ -78,12 +100,16 @@ class Speaker:
     """One vocabulary's use, the same for both sides but for their accents."""
 
     def __init__(
-        self, words: Vocabulary, spec: ExpressionSpec, n_latent: int, rng: np.random.Generator
+        self,
+        words: Vocabulary,
+        spec: ExpressionSpec,
+        release: SyntheticSpec,
+        rng: np.random.Generator,
     ) -> None:
-        directions = spread_directions(words.n_niches, n_latent, rng)
+        directions = niche_directions(words.n_niches, release, rng)
         in_niche = words.niche >= 0
         popularity = spec.popularity * rng.standard_normal(len(words.names))
-        self.names = words.names
+        self.words, self.directions = words, directions
         self._gain = np.where(in_niche[:, None], spec.gain * directions[words.niche], 0.0)
         self._base = popularity + np.where(in_niche, 0.0, spec.frequent)
         self._accent = spec.accent * words.accent
@@ -99,6 +125,18 @@ class Speaker:
         """
         expected = taste @ self._gain.T + self._base + side_sign * self._accent
         return np.asarray(expected + self._noise * rng.standard_normal(expected.shape))
+
+
+def niche_directions(n_niches: int, spec: SyntheticSpec, rng: np.random.Generator) -> Floats:
+    """Draws what of a taste each niche shows: (niche, latent)."""
+    found = np.zeros((n_niches, spec.population.n_latent + spec.population.n_idle))
+    idle = np.arange(n_niches) % spec.idle_every == spec.idle_every - 1
+    matters = slice(spec.population.n_latent)
+    found[~idle, matters] = spread_directions(sum(~idle), spec.population.n_latent, rng)
+    found[idle, matters.stop :] = spec.population.idle_gain * spread_directions(
+        sum(idle), spec.population.n_idle, rng
+    )
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +185,7 @@ def make_accounts(
                 chosen = _chosen_attributes(logits[0], spec.n_attributes, rng)
             elif logits:
                 shares[modality] = tuple(_softmax(block) for block in logits)
-    names = speakers[schema.ATTRIBUTES][0].names
+    names = speakers[schema.ATTRIBUTES][0].words.names
     return Accounts(
         ids=tuple(f"{side}_{i:0{width}d}" for i in range(1, n_accounts + 1)),
         followers=followers,
@@ -202,6 +240,54 @@ def _chosen_attributes(
     counts = 1 + rng.poisson(mean_count - 1, size=len(logits))
     order = np.argsort(-(logits + rng.gumbel(size=logits.shape)), axis=1, kind="stable")
     return [sorted(row[:n].tolist()) for row, n in zip(order, counts, strict=True)]
+
+
+def _texts(
+    spec: SyntheticSpec,
+    sides: list[tuple[Accounts, dict[str, Floats]]],
+    rng: np.random.Generator,
+) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
+    """Sentence vectors in one space: modality -> account -> vector of length 1."""
+    n_latent = spec.population.n_latent + spec.population.n_idle
+    axes = np.linalg.qr(rng.standard_normal((spec.text.dimension, n_latent)))[0]
+    found: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+    for modality in (schema.CONTENT_TEXT, schema.PROFILE_TEXT):
+        found[modality] = {}
+        for accounts, tastes in sides:
+            taste, noise = tastes[TEXT], getattr(spec.text, modality)
+            said = (taste + noise * rng.standard_normal(taste.shape)) @ axes.T
+            said += spec.text.blur * rng.standard_normal(said.shape)
+            said /= np.linalg.norm(said, axis=1, keepdims=True)
+            known = rng.random(len(said)) >= spec.missing.text
+            rows = zip(accounts.ids, said.astype(np.float32), known, strict=True)
+            found[modality] |= {account: row for account, row, is_known in rows if is_known}
+    return found
+
+
+def _causes(
+    spec: SyntheticSpec,
+    population: Population,
+    pairs: pd.DataFrame,
+    speakers: dict[str, list[Speaker]],
+) -> pd.DataFrame:
+    names = []
+    for cause, (brand, influencer) in zip(population.causes, population.pairs, strict=True):
+        if cause == PRECEDENT:
+            names.append(f"kind-{population.brand_kind[brand] + 1}")
+        elif cause in schema.PERSPECTIVES:
+            speaker = speakers[MEETING[cause]][0]
+            matters = speaker.directions[:, : spec.population.n_latent]
+            tastes = population.brand_taste[cause][brand], population.influencer_taste[cause]
+            both = np.array([tastes[0], tastes[1][influencer]])[:, : spec.population.n_latent]
+            # the niche that both of them like, of those that matter
+            liked = np.where(matters.any(axis=1), (both @ matters.T).min(axis=0), -np.inf)
+            niche = int(liked.argmax())
+            names.append(" ".join(speaker.words.of(niche)))
+        else:
+            names.append("")
+    return pairs[[schema.BRAND_ID, schema.INFLUENCER_ID]].assign(
+        cause=population.causes, names=names
+    )
 
 
 def _pairs(

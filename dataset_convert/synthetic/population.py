@@ -10,39 +10,73 @@ from dataset_convert.synthetic import PopulationSpec
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+TEXT = "text"
+"""The taste that only texts show; the others are called by the perspective that shows them."""
+PRECEDENT, RIVALS, CHANCE = "precedent", "rivals", "chance"
+
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Tastes and collaborations."""
+    """Tastes, collaborations, and why there are these."""
 
     brand_category: Ints  # (brand,) category number
-    brand_taste: dict[str, Floats]  # perspective -> (brand, latent), unit variance
+    brand_kind: Ints  # (brand,) hidden kind, which goes with the influencers' of its number
+    influencer_kind: Ints
+    # Taste -> (brand, latent); what does not matter stands last.
+    brand_taste: dict[str, Floats]
     influencer_taste: dict[str, Floats]
-    affinity: Floats  # (brand, influencer) sum over perspectives of the tastes' inner product
+    affinity: Floats  # (brand, influencer) liking but for chance
     pairs: Ints  # (pair, 2) brand and influencer numbers, sorted
+    causes: tuple[str, ...]  # of each pair: a taste, `PRECEDENT`, `RIVALS` or `CHANCE`
 
 
-def make_population(
-    spec: PopulationSpec, perspectives: tuple[str, ...], rng: np.random.Generator
-) -> Population:
-    """Draws tastes, one per account and perspective, and pairs by the sum of the affinities."""
-    brand_category = rng.permutation(np.arange(spec.n_brands) % spec.n_categories)
-    influencer_category = rng.permutation(np.arange(spec.n_influencers) % spec.n_categories)
-    brand_taste, influencer_taste = {}, {}
-    for perspective in perspectives:
-        centre = np.sqrt(spec.n_latent) * spread_directions(spec.n_categories, spec.n_latent, rng)
-        brand_taste[perspective] = _tastes(spec, centre[brand_category], rng)
-        influencer_taste[perspective] = _tastes(spec, centre[influencer_category], rng)
-    affinity = sum(
-        (brand_taste[p] @ influencer_taste[p].T / np.sqrt(spec.n_latent) for p in perspectives),
-        start=np.zeros((spec.n_brands, spec.n_influencers)),
+def make_population(spec: PopulationSpec, rng: np.random.Generator) -> Population:
+    """Draws accounts and pairs by liking: tastes that meet, kinds that go together, and chance.
+
+    A pair's cause is what its liking owes most to; or that a circle of rivals shares influencers.
+    """
+    sizes = spec.n_brands, spec.n_influencers
+    brand_category, influencer_category = (
+        rng.permutation(np.arange(n) % spec.n_categories) for n in sizes
     )
+    brand_kind, influencer_kind = (rng.permutation(np.arange(n) % spec.n_kinds) for n in sizes)
+    brand_common, influencer_common = (rng.standard_normal((n, spec.n_latent)) for n in sizes)
+    brand_taste, influencer_taste, parts = {}, {}, {}
+    for name, taste in spec.tastes.items():
+        centre = np.sqrt(spec.n_latent) * spread_directions(spec.n_categories, spec.n_latent, rng)
+        brand_taste[name] = _tastes(
+            spec, taste.common_share, centre[brand_category], brand_common, brand_kind, rng
+        )
+        influencer_taste[name] = _tastes(
+            *(spec, taste.common_share, centre[influencer_category]),
+            *(influencer_common, influencer_kind, rng),
+        )
+        brands, influencers = (
+            side[name][:, : spec.n_latent] for side in (brand_taste, influencer_taste)
+        )
+        parts[name] = taste.weight * (brands @ influencers.T) / np.sqrt(spec.n_latent)
+    parts[PRECEDENT] = spec.kind_weight * np.equal.outer(brand_kind, influencer_kind)
+    affinity = np.sum(list(parts.values()), axis=0)
     brand_places = brand_degrees(spec, rng)
     influencer_places = influencer_degrees(spec, rng)
-    liking = affinity + rng.gumbel(scale=spec.choice_noise, size=affinity.shape)
-    liking = keep_to_circles(spec, liking, brand_category, influencer_places, rng)
-    pairs = fill_places(liking, brand_places, influencer_places)
-    return Population(brand_category, brand_taste, influencer_taste, affinity, pairs)
+    parts[CHANCE] = rng.gumbel(scale=spec.choice_noise, size=affinity.shape)
+    liking = affinity + parts[CHANCE]
+    raised = keep_to_circles(spec, liking, brand_category, influencer_places, rng)
+    parts[RIVALS] = raised - liking
+    pairs = fill_places(raised, brand_places, influencer_places)
+    owed = np.array([part[*pairs.T] for part in parts.values()])
+    # a pair that only fills the places owes nothing to anything
+    causes = np.where(owed.max(axis=0) > 0, np.array(list(parts))[owed.argmax(axis=0)], CHANCE)
+    return Population(
+        brand_category=brand_category,
+        brand_kind=brand_kind,
+        influencer_kind=influencer_kind,
+        brand_taste=brand_taste,
+        influencer_taste=influencer_taste,
+        affinity=affinity,
+        pairs=pairs,
+        causes=tuple(causes.tolist()),
+    )
 
 
 def spread_directions(count: int, n_latent: int, rng: np.random.Generator) -> Floats:
@@ -55,10 +89,29 @@ def spread_directions(count: int, n_latent: int, rng: np.random.Generator) -> Fl
     return np.vstack(bases)[:count]
 
 
-def _tastes(spec: PopulationSpec, centre: Floats, rng: np.random.Generator) -> Floats:
-    own = rng.standard_normal(centre.shape)
-    share = spec.category_share
-    return np.asarray(np.sqrt(share) * centre + np.sqrt(1 - share) * own)
+def _tastes(
+    spec: PopulationSpec,
+    common_share: float,
+    centre: Floats,
+    common: Floats,
+    kind: Ints,
+    rng: np.random.Generator,
+) -> Floats:
+    """One side's taste: what matters to pairs, all of one length, and what does not.
+
+    The account's kind shows in the latter, around places that are drawn for each side: no linear
+    map of tastes leads from a kind of brands to the influencers that it works with.
+    """
+    places = rng.standard_normal((spec.n_kinds, spec.n_idle))[kind]
+    matters = (
+        np.sqrt(spec.category_share) * centre
+        + np.sqrt(common_share) * common
+        + np.sqrt(1 - spec.category_share - common_share) * rng.standard_normal(centre.shape)
+    )
+    matters *= np.sqrt(spec.n_latent) / np.linalg.norm(matters, axis=1, keepdims=True)
+    own = rng.standard_normal(places.shape)
+    idle = np.sqrt(spec.kind_share) * places + np.sqrt(1 - spec.kind_share) * own
+    return np.hstack([matters, idle])
 
 
 def brand_degrees(spec: PopulationSpec, rng: np.random.Generator) -> Ints:

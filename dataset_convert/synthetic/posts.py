@@ -52,6 +52,14 @@ class Vocabulary:
         """Number of niches."""
         return int(self.niche.max()) + 1
 
+    def of(self, niche: int) -> tuple[str, str]:
+        """Returns a niche's name in words of brands and its name in words of people."""
+        inside = self.niche == niche
+        brand, person = (
+            np.argmax(inside & (self.accent == x)) for x in (BRAND_WORD, PERSONAL_WORD)
+        )
+        return self.names[brand], self.names[person]
+
 
 @cache
 def rows(name: str) -> tuple[str, ...]:

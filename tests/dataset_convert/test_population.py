@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 
 from dataset_convert.synthetic import SPECS
 from dataset_convert.synthetic.population import (
+    CHANCE,
+    PRECEDENT,
+    RIVALS,
+    Population,
     brand_degrees,
     fill_places,
     influencer_degrees,
@@ -83,35 +87,55 @@ def test_directions_are_spread(count: int) -> None:
         np.testing.assert_allclose(block, np.eye(len(block)), atol=1e-12)
 
 
-def test_pairs_follow_each_perspective_and_no_account_number() -> None:
-    population = make_population(DEMO, ("one", "two", "three"), np.random.default_rng(8))
-    brand, influencer = population.pairs.T
+@pytest.fixture(scope="module")
+def population() -> Population:
+    return make_population(DEMO, np.random.default_rng(8))
+
+
+def test_pairs_follow_what_matters_and_nothing_else(population: Population) -> None:
     paired = np.zeros(population.affinity.shape, dtype=bool)
-    paired[brand, influencer] = True
-    parts = {
-        name: taste @ population.influencer_taste[name].T
-        for name, taste in population.brand_taste.items()
-    }
-    np.testing.assert_allclose(sum(parts.values()) / np.sqrt(5), population.affinity)
-    for affinity in parts.values():
-        assert affinity[paired].mean() > affinity[~paired].mean() + 1.0
-        assert abs(affinity.std() / np.sqrt(5) - 1) < 0.15
+    paired[*population.pairs.T] = True
+    left = population.affinity.copy()
+    for name, taste in population.brand_taste.items():
+        products = taste[:, None] * population.influencer_taste[name]
+        matters, idle = (block.sum(axis=2) for block in np.split(products, [DEMO.n_latent], axis=2))
+        left -= DEMO.tastes[name].weight * matters / np.sqrt(DEMO.n_latent)
+        gained = matters[paired].mean() - matters[~paired].mean()
+        assert gained > DEMO.tastes[name].weight
+        assert abs(idle[paired].mean() - idle[~paired].mean()) < 0.15
+    # what is left is the kinds', which go together one by one
+    kinds = np.unique(np.round(left, 9))
+    assert kinds.tolist() == [0, DEMO.kind_weight]
+    together = left > DEMO.kind_weight / 2
+    assert together.mean() == pytest.approx(1 / DEMO.n_kinds, abs=0.005)
+    assert together[paired].mean() > 2 / DEMO.n_kinds
+    brand, influencer = population.pairs.T
     distance = np.abs(brand / 360 - influencer / 3748)
     assert abs(distance.mean() - 1 / 3) < 0.02
     assert np.bincount(population.brand_category).tolist() == [30] * 12
 
 
-def test_category_explains_its_share_of_taste() -> None:
-    population = make_population(DEMO, ("one",), np.random.default_rng(8))
-    taste, category = population.brand_taste["one"], population.brand_category
-    centres = np.array([taste[category == c].mean(axis=0) for c in range(12)])
-    within = np.mean((taste - centres[category]) ** 2) * 30 / 29
-    assert abs(within - (1 - DEMO.category_share)) < 0.05
+def test_causes_are_what_pairs_owe_most_to(population: Population) -> None:
+    assert len(population.causes) == len(population.pairs)
+    found = Counter(population.causes)
+    assert found.keys() >= {"content", "attribute", PRECEDENT, RIVALS, CHANCE}
+    assert found[CHANCE] < 0.02 * len(population.causes)
+    several = np.bincount(population.pairs[:, 1]) > 1
+    for cause, (brand, influencer) in zip(population.causes, population.pairs, strict=True):
+        assert cause != RIVALS or several[influencer]
+        assert cause != PRECEDENT or (
+            population.brand_kind[brand] == population.influencer_kind[influencer]
+        )
 
 
-def test_circles_share_influencers_within_one_category() -> None:
-    spec = DEMO
-    population = make_population(spec, ("content", "audience"), np.random.default_rng(4))
+def test_kinds_show_where_nothing_else_does(population: Population) -> None:
+    idle = population.brand_taste["content"][:, DEMO.n_latent :]
+    centres = np.array([idle[population.brand_kind == k].mean(axis=0) for k in range(DEMO.n_kinds)])
+    within = np.mean((idle - centres[population.brand_kind]) ** 2) * 15 / 14
+    assert abs(within - (1 - DEMO.kind_share)) < 0.1
+
+
+def test_circles_share_influencers_within_one_category(population: Population) -> None:
     brands_of: dict[int, list[int]] = {}
     for brand, influencer in population.pairs.tolist():
         brands_of.setdefault(influencer, []).append(brand)

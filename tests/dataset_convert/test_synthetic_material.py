@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dataset_convert import raw, schema
@@ -14,8 +15,19 @@ from dataset_convert.features.text import TextOptions, tokenise
 from dataset_convert.privacy import scrub
 from dataset_convert.raw import RawMaterial
 from dataset_convert.synthetic import SPECS, PostSpec
-from dataset_convert.synthetic.material import SIDE_SIGN, biography, synthetic_material
-from dataset_convert.synthetic.posts import PostDraws, draw, topic_word_lists, vocabularies
+from dataset_convert.synthetic.material import (
+    SIDE_SIGN,
+    SyntheticMaterial,
+    biography,
+    synthetic_material,
+)
+from dataset_convert.synthetic.posts import (
+    NO_NICHE,
+    PostDraws,
+    draw,
+    topic_word_lists,
+    vocabularies,
+)
 from dataset_convert.synthetic.posts import attributes as attributes_of
 from dataset_convert.synthetic.posts import words as words_of
 
@@ -208,9 +220,42 @@ def test_brands_and_people_prefer_their_own_words(material: RawMaterial) -> None
     said = {side: Counter() for side in schema.SIDES}
     for role, text in material.accounts[[raw.ROLE, raw.BIOGRAPHY]].to_numpy():
         said[role].update(accent_of[name] for name in lexicon.find(text).concepts)
-    # The accent of .8 either way: odds of about exp(1.6).
+    # The accent of .7 either way, of which a draw without replacement leaves less.
     for side, own in SIDE_SIGN.items():
-        assert said[side][own] > 2 * said[side][-own] > 0
+        assert said[side][own] > 1.2 * said[side][-own] > 0
+
+
+def test_causes_name_what_the_two_say(material: SyntheticMaterial) -> None:
+    pairs = [schema.BRAND_ID, schema.INFLUENCER_ID]
+    pd.testing.assert_frame_equal(material.causes[pairs], material.collaborations[pairs])
+    made = vocabularies(TINY)
+    for cause, modality in (("content", schema.CONTENT_TOPICS), ("attribute", schema.ATTRIBUTES)):
+        words = made[modality][0]
+        place = {name: i for i, name in enumerate(words.names)}
+        for said in material.causes.loc[material.causes["cause"] == cause, "names"]:
+            brand, person = (place[name] for name in said.split())
+            assert words.niche[brand] == words.niche[person] != NO_NICHE
+            assert (words.accent[brand], words.accent[person]) == (1, -1)
+            # what does not matter to who works with whom is no reason
+            assert words.niche[brand] % TINY.idle_every != TINY.idle_every - 1
+    kinds = material.causes.loc[material.causes["cause"] == "precedent", "names"]
+    assert len(kinds) > 5
+    assert kinds.str.fullmatch(r"kind-[1-4]").all()
+
+
+def test_texts_show_a_taste_and_some_lack_them(material: RawMaterial) -> None:
+    assert material.vectors.keys() == {schema.CONTENT_TEXT, schema.PROFILE_TEXT}
+    captions, profiles = (material.vectors[name] for name in material.vectors)
+    for vectors in (captions, profiles):
+        assert len(vectors) / 336 == pytest.approx(1 - TINY.missing.text, abs=0.05)
+        assert {vector.shape for vector in vectors.values()} == {(TINY.text.dimension,)}
+        lengths = [np.linalg.norm(vector) for vector in vectors.values()]
+        np.testing.assert_allclose(lengths, 1, atol=1e-6)
+    both = [account for account in captions if account in profiles]
+    one, other = (np.array([vectors[a] for a in both]) for vectors in (captions, profiles))
+    products = one @ other.T
+    # an account's captions are nearer to its own biography than to another's
+    assert np.diag(products).mean() > np.mean(products) + 0.2
 
 
 def test_draw_follows_the_shares() -> None:
