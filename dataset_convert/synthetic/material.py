@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from dataset_convert import raw, schema
