@@ -32,6 +32,7 @@ from dataset_convert.common.commands import track
 from dataset_convert.common.files import sha256_of, write_whole
 from dataset_convert.extraction import Features, extract, wanted_extractors
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
+from dataset_convert.features.hidden_names import without_names
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
@@ -143,7 +144,7 @@ class Plan:
     """What a conversion will do, before anything is fitted or written.
 
     Attributes:
-        material: Without e-mail addresses and telephone numbers in its biographies.
+        material: Its texts name no account and hold no address or telephone number.
         data: The data set without features and manifest.
         training: The accounts that extractors learn from.
         extractors: Modality -> an extractor that is not fitted yet.
@@ -180,10 +181,7 @@ def make_plan(
     Raises:
         ConversionError: It does not, or an option of an extractor is wrong.
     """
-    biographies = material.accounts[raw.BIOGRAPHY].map(
-        lambda text: privacy.scrub(text) if isinstance(text, str) else text
-    )
-    material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: biographies}))
+    material = without_names(material)
     brands, influencers = (_accounts(material, side, settings, tell) for side in schema.SIDES)
     interactions = _interactions(material, settings, tell)
     splits = _splits(material, brands, interactions, settings, tell)

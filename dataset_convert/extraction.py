@@ -67,6 +67,8 @@ def wanted_extractors(
             tell(f"{modality}: precomputed vectors are used as they are")
         elif has.get(stream_of(modality), True):
             check_extractor(extractor)
+            for line in extractor.forecast(material):
+                tell(line)
             found[modality] = extractor
     return found
 

@@ -214,6 +214,10 @@ class Extractor(ABC):
             ConversionError: One of them cannot be used.
         """
 
+    def forecast(self, material: RawMaterial) -> Iterable[str]:  # noqa: ARG002  # most take none
+        """Returns lines that a person should know before the work begins: how long it takes."""
+        return ()
+
     def own_words(self) -> frozenset[str]:
         """Returns words of the result that come from lists of ours or of the user's.
 

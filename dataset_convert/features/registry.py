@@ -12,6 +12,7 @@ from dataset_convert.features.models import (
     ImageLabelExtractor,
     SentenceEmbeddingExtractor,
 )
+from dataset_convert.features.sentences import SentenceExtractor
 from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.problems import ConversionError, Problems
 
@@ -25,6 +26,7 @@ KINDS: Final[Mapping[str, type[Extractor]]] = {
     "image-labels": ImageLabelExtractor,
     "image-embeddings": ImageEmbeddingExtractor,
     "lexicon": AttributeExtractor,
+    "sentences": SentenceExtractor,
 }
 """The first one that can make a modality is its default."""
 
