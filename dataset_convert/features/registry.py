@@ -12,6 +12,7 @@ from dataset_convert.features.models import (
     ImageLabelExtractor,
     SentenceEmbeddingExtractor,
 )
+from dataset_convert.features.object_classifier import ObjectExtractor
 from dataset_convert.features.sentences import SentenceExtractor
 from dataset_convert.features.topics import TopicExtractor
 from dataset_convert.problems import ConversionError, Problems
@@ -23,6 +24,7 @@ KINDS: Final[Mapping[str, type[Extractor]]] = {
     "lda": TopicExtractor,
     "sentence-embeddings": SentenceEmbeddingExtractor,
     "labels": LabelExtractor,
+    "objects": ObjectExtractor,
     "image-labels": ImageLabelExtractor,
     "image-embeddings": ImageEmbeddingExtractor,
     "lexicon": AttributeExtractor,
