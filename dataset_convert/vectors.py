@@ -47,7 +47,7 @@ def vector_paths(root: Path, settings: Settings, problems: Problems) -> list[Pat
         path
         for modality, files in settings.vectors.items()
         for one in files
-        for path in find_files(root, [one.matrix, one.ids], f"vectors.{modality}", problems)
+        for path in find_files(root, [*one.matrix, one.ids], f"vectors.{modality}", problems)
     ]
 
 
@@ -77,16 +77,26 @@ def read_vectors(
         vectors: dict[str, Vector] = {}
         width: int | None = None
         for one in files:
-            path = find_files(engine.folder, [one.matrix], f"vectors.{modality}", problems)[0]
-            file = name_in(engine.folder, path)
-            matrix = open_matrix(path, file, problems)
             ids = _ids(engine, one, modality, settings, problems)
+            paths = find_files(engine.folder, one.matrix, f"vectors.{modality}", problems)
+            side_by_side = []
+            for path in paths:
+                file = name_in(engine.folder, path)
+                part = open_matrix(path, file, problems)
+                if len(part) != len(ids):
+                    problems.refuse(
+                        file,
+                        value=f"{len(part)} rows of {part.shape[1]} numbers",
+                        wanted=f"{len(ids)} rows, as in {one.ids}",
+                    )
+                side_by_side.append(part)
+            matrix = side_by_side[0] if len(paths) == 1 else np.hstack(side_by_side)
             width = width or matrix.shape[1]
-            if matrix.shape != (len(ids), width):
+            if matrix.shape[1] != width:
                 problems.refuse(
                     file,
-                    value=f"{matrix.shape[0]} rows of {matrix.shape[1]} numbers",
-                    wanted=f"{len(ids)} rows, as in {one.ids}, of {width} numbers",
+                    value=f"{matrix.shape[1]} numbers a row",
+                    wanted=f"{width}, as in the modality's first matrix",
                 )
             _collect(vectors, matrix, ids, known, file, problems)
         found[modality] = vectors
