@@ -32,7 +32,6 @@ from dataset_convert.common.commands import track
 from dataset_convert.common.files import sha256_of, write_whole
 from dataset_convert.extraction import Features, extract, wanted_extractors
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
-from dataset_convert.features.hidden_names import without_names
 from dataset_convert.features.registry import KINDS, extractor_name, stream_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
@@ -144,7 +143,7 @@ class Plan:
     """What a conversion will do, before anything is fitted or written.
 
     Attributes:
-        material: Its texts name no account and hold no address or telephone number.
+        material: What the source read.
         data: The data set without features and manifest.
         training: The accounts that extractors learn from.
         extractors: Modality -> an extractor that is not fitted yet.
@@ -181,7 +180,6 @@ def make_plan(
     Raises:
         ConversionError: It does not, or an option of an extractor is wrong.
     """
-    material = without_names(material)
     brands, influencers = (_accounts(material, side, settings, tell) for side in schema.SIDES)
     interactions = _interactions(material, settings, tell)
     splits = _splits(material, brands, interactions, settings, tell)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataset_convert import schema
 from dataset_convert.common.commands import track
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
+from dataset_convert.features.hidden_names import without_names
 from dataset_convert.features.registry import (
     EXTRACTOR,
     check_extractor,
@@ -101,7 +102,11 @@ def extract(
         ConversionError: A model or a list that an extractor needs is wrong.
     """
     features = Features(values=dict(material.vectors))
-    watched = {modality: _watched(material, modality) for modality in extractors}
+    nameless = without_names(material)
+    watched = {
+        modality: _watched(nameless if extractor.reads_text else material, modality)
+        for modality, extractor in extractors.items()
+    }
     for modality, extractor in extractors.items():
         options = settings.features[modality]
         known = earlier and earlier.extractor(modality, options, marks[modality])

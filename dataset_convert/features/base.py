@@ -161,6 +161,8 @@ class Extractor(ABC):
     runs_models: ClassVar[bool] = False
     """Whether last digits depend on the number of threads."""
     reads_images: ClassVar[bool] = False
+    reads_text: ClassVar[bool] = True
+    """Whether it needs captions or biographies, from which names are taken out first."""
 
     def __init__(
         self, modality: str, *, n_jobs: int = 1, problems: Problems | None = None, **options: Any

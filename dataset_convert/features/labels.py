@@ -67,6 +67,7 @@ class LabelExtractor(Extractor):
     learns = LabelFit
     modalities = schema.VISUAL_MODALITIES
     file = "labels.json"
+    reads_text = False
 
     def own_labels(self) -> frozenset[str]:
         """Returns labels that stay, whoever bears one as a name."""

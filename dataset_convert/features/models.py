@@ -536,7 +536,7 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
     unit, beside = "images", PROCESSOR
-    reads_images = True
+    reads_images, reads_text = True, False
 
     def check_models(self) -> ImageModel:
         """Returns the model, opened."""

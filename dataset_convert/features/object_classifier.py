@@ -153,7 +153,8 @@ class ObjectClassifier:
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(self._n_jobs) as pool:
-                return np.concatenate([*pool.map(made, range(0, len(images), _TOGETHER))])
+                found = pool.map(made, range(0, len(images), _TOGETHER))
+                return np.concatenate([np.empty((0, len(self.labels))), *found])
         finally:
             torch.set_num_threads(n_threads)
 
@@ -217,7 +218,7 @@ class ObjectExtractor(LabelExtractor):
             counts=self.use,
         ):
             images = [image for _, image in block if image is not None]
-            rows = iter(classifier.probabilities(images) if images else ())
+            rows = iter(classifier.probabilities(images))
             self.use.used += len(images)
             for post, image in block:
                 if image is not None:

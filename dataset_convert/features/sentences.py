@@ -240,7 +240,7 @@ class SentenceOptions(Options):
 
 
 class SentenceFit(Fitted):
-    """How long the vectors are, and the SHA-256 of the models' files: names -> digest."""
+    """How long the vectors are, and a SHA-256 of every model's files, by its name."""
 
     n_dimensions: int = Field(ge=1)
     sha256: dict[str, str]
@@ -352,11 +352,10 @@ class SentenceExtractor(Extractor):
         return [str(i) for i in range(self.fitted.n_dimensions)]
 
     def _digests(self) -> dict[str, str]:
-        # Without folders: the same package elsewhere is the same model.
+        # Without paths: the same package elsewhere is the same model.
         return {
-            f"{model.name}/{file.name}": sha256_of(file)
+            model.name: hashlib.sha256("".join(map(sha256_of, model.files)).encode()).hexdigest()
             for model in self.check_models()
-            for file in model.files
         }
 
     def _means(self, material: RawMaterial, use: UseCounts) -> dict[str, Any]:
@@ -383,7 +382,7 @@ class SentenceExtractor(Extractor):
 
 def _unit(rows: Rows) -> Rows:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 def _batches(posts: Iterable[Post]) -> Iterator[list[Post]]:
