@@ -77,27 +77,22 @@ def read_vectors(
         vectors: dict[str, Vector] = {}
         width: int | None = None
         for one in files:
-            ids = _ids(engine, one, modality, settings, problems)
             paths = find_files(engine.folder, one.matrix, f"vectors.{modality}", problems)
-            side_by_side = []
-            for path in paths:
-                file = name_in(engine.folder, path)
-                part = open_matrix(path, file, problems)
-                if len(part) != len(ids):
+            names = [name_in(engine.folder, path) for path in paths]
+            parts = [open_matrix(*both, problems) for both in zip(paths, names, strict=True)]
+            ids = _ids(engine, one, modality, settings, problems)
+            n_numbers = sum(part.shape[1] for part in parts)
+            width = width or n_numbers
+            for file, part in zip(names, parts, strict=True):
+                if len(part) != len(ids) or n_numbers != width:
                     problems.refuse(
                         file,
-                        value=f"{len(part)} rows of {part.shape[1]} numbers",
-                        wanted=f"{len(ids)} rows, as in {one.ids}",
+                        value=f"{part.shape[0]} rows of {part.shape[1]} numbers",
+                        wanted=f"{len(ids)} rows, as in {one.ids}, of {width} numbers"
+                        + " together" * (len(parts) > 1),
                     )
-                side_by_side.append(part)
-            matrix = side_by_side[0] if len(paths) == 1 else np.hstack(side_by_side)
-            width = width or matrix.shape[1]
-            if matrix.shape[1] != width:
-                problems.refuse(
-                    file,
-                    value=f"{matrix.shape[1]} numbers a row",
-                    wanted=f"{width}, as in the modality's first matrix",
-                )
+            matrix = parts[0] if len(parts) == 1 else np.hstack(parts)
+            file = names[0]
             _collect(vectors, matrix, ids, known, file, problems)
         found[modality] = vectors
     return found
