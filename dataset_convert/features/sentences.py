@@ -31,13 +31,12 @@ from dataset_convert.common.words import duration, percent
 from dataset_convert.features.base import (
     AUDIENCE,
     Extractor,
+    FilePath,
     Fitted,
     Options,
-    Text,
     Whole,
     one_line,
     package_file,
-    written,
 )
 from dataset_convert.features.means import MeanVectors
 from dataset_convert.features.pictures import UseCounts
@@ -204,14 +203,6 @@ def languages(texts: Iterable[str]) -> Counter[str]:
     return Counter(filter(None, map(language_of, texts)))
 
 
-def _names(given: Any) -> Any:
-    """One model or several; folders as they are saved, without the name of the user."""
-    named = (given,) if isinstance(given, str | Path) else given
-    if not isinstance(named, list | tuple) or not all(isinstance(x, str | Path) for x in named):
-        return named
-    return tuple(str(x) if x in _FILES else written(Path(x).expanduser()) for x in named)
-
-
 class SentenceOptions(Options):
     """Which models read what.
 
@@ -224,9 +215,9 @@ class SentenceOptions(Options):
     """
 
     models: Annotated[
-        tuple[Text, ...],
+        tuple[FilePath, ...],
         Field(min_length=1),
-        BeforeValidator(_names),
+        BeforeValidator(lambda given: (given,) if isinstance(given, str | Path) else given),
     ] = (WORDLLAMA,)
     max_posts: Whole | None = None
     min_members: Whole = 5
