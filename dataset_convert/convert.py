@@ -41,6 +41,7 @@ from dataset_convert.extraction import (
     wanted_extractors,
 )
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
+from dataset_convert.features.hidden_names import SavedNames, names_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
@@ -116,6 +117,7 @@ def convert(
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
     conceal = Concealment(AccountNames(material.accounts) if hidden else None)
+    names = SavedNames.of(names_of(material.accounts), hidden)
     manifest = {
         **_manifest(material, settings, features),
         **(about or {}),
@@ -127,7 +129,7 @@ def convert(
     written = write_atomic(
         data,
         folder,
-        extra=partial(_add_extras, data, features, problems, conceal),
+        extra=partial(_add_extras, data, features, names, problems, conceal),
         check=partial(_refuse_names, material, features) if hidden else None,
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
@@ -138,7 +140,7 @@ def convert(
 class Plan:
     """What a conversion will do, before anything is fitted or written."""
 
-    material: RawMaterial  # no e-mail addresses and telephone numbers in its biographies
+    material: RawMaterial
     data: AtomicData  # without features and manifest
     training: Collection[str]  # the accounts that extractors learn from
     extractors: Mapping[str, Extractor]  # modality -> one that is not fitted yet
@@ -169,10 +171,6 @@ def make_plan(
     Raises:
         ConversionError: It does not, or an option of an extractor is wrong.
     """
-    biographies = material.accounts[raw.BIOGRAPHY].map(
-        lambda text: privacy.scrub(text) if isinstance(text, str) else text
-    )
-    material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: biographies}))
     brands, influencers = (_accounts(material, side, tell) for side in schema.SIDES)
     interactions = _interactions(material, tell)
     splits = _splits(material, brands, interactions, settings, tell)
@@ -389,12 +387,19 @@ def _manifest(
 
 
 def _add_extras(
-    data: AtomicData, features: Features, problems: Problems, conceal: Concealment, building: Path
+    data: AtomicData,
+    features: Features,
+    names: SavedNames,
+    problems: Problems,
+    conceal: Concealment,
+    building: Path,
 ) -> None:
     for modality, extractor in features.extractors.items():
         place = building / schema.FEATURES / modality
         place.mkdir(parents=True)
         extractor.save(place)
+    if features.extractors:
+        names.save(building / schema.FEATURES)
     if len(problems):
         problems.write(building / PROBLEMS_FILE, conceal=conceal)
     write_whole(building / REPORT_FILE, data_report(data))
@@ -406,8 +411,7 @@ def _refuse_names(material: RawMaterial, features: Features, building: Path) -> 
     for facts in material.facts.values():
         tokens = [x for x, kind in schema.FACT_TYPES.items() if kind == "token" and x in facts]
         words |= {word for name in tokens for word in facts[name].dropna()}
-    names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
-    assert_no_names(building, names, allowed=words)
+    assert_no_names(building, names_of(material.accounts), allowed=words)
 
 
 @dataclass(frozen=True, eq=False)

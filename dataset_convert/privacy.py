@@ -94,17 +94,18 @@ class Pseudonyms:
 
     def of(self, side: schema.Side, account: str) -> str:
         """Returns the pseudonym of one account, e.g. `brand-` and 16 hexadecimal digits."""
-        return f"{side}-{self._digest(f'{side}:{account}')}"
+        return f"{side}-{self.digest(f'{side}:{account}')}"
 
     def settings(self) -> dict[str, Any]:
         """Returns what the manifest tells: the method, and whether two keys are the same."""
         return {
             "method": "HMAC-SHA256",
             "digits": N_DIGITS,
-            "key_fingerprint": self._digest("fingerprint of the key")[:8],
+            "key_fingerprint": self.digest("fingerprint of the key")[:8],
         }
 
-    def _digest(self, text: str) -> str:
+    def digest(self, text: str) -> str:
+        """Returns the keyed hash of a text."""
         message = text.encode(errors="surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:N_DIGITS]
 

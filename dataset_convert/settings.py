@@ -77,7 +77,7 @@ class _Layer(BaseModel):
 
     model_config = _FORBID
     source: dict[str, Any] = {}
-    features: _Features = {}  # type: ignore[valid-type]
+    features: _Features = {}
     splits: _Splits = _Splits()
     fit_on: Literal["training", "all"] = "training"
     pseudonyms: Annotated[bool, Field(strict=True)] = True
