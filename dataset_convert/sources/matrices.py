@@ -90,14 +90,14 @@ def _vectors(
         if len(there) == 1 and modality not in schema.TEXT_MODALITIES:
             missing = next(side for side in matrices if side not in there)
             problems.skip(
-                *there.popitem()[1],
+                next(iter(there.values()))[0],
                 row=None,
                 column="",
                 value=f"no {missing}_{stem}.npy beside it",
                 wanted="matrices of both sides: one side alone cannot be compared",
                 kind=OWN,
             )
-        if there:
+        elif there:
             found[modality] = [
                 {"matrix": names, "ids": f"{side}s.csv", "column": schema.ACCOUNT_ID[side]}
                 for side, names in there.items()
