@@ -29,7 +29,6 @@ from dataset_convert.common.errors import wanted_word
 from dataset_convert.common.files import sha256_of
 from dataset_convert.common.words import duration, percent
 from dataset_convert.features.base import (
-    AUDIENCE,
     Extractor,
     FilePath,
     Fitted,
@@ -266,8 +265,8 @@ class SentenceExtractor(Extractor):
 
     def forecast(self, material: RawMaterial) -> list[str]:
         """Returns, in words, how long it will take, and languages that a model does not know."""
-        texts = [text for post in islice(self.stream(material), _TIMED)
-                 if (text := cleaned(post.text))]  # fmt: skip
+        posts = islice(self._texts(self.stream(material), UseCounts()), _TIMED)
+        texts = [post.text for post in posts]
         if not texts:
             return []
         models = self.check_models()
@@ -276,13 +275,15 @@ class SentenceExtractor(Extractor):
         for model in models:
             model.encode(timed)
         rate = len(timed) / max(time.perf_counter() - started, 1e-9)
-        of_account = 1 if self.modality == schema.PROFILE_TEXT else self.max_posts
-        n_posts = material.n_audience_posts if self.of == AUDIENCE else material.n_posts
-        bounds = [len(material.accounts) * of_account] if of_account else []
-        bounds += [n_posts] if n_posts and self.modality != schema.PROFILE_TEXT else []
-        line = (
-            f"{self.modality}: {', '.join(one.name for one in models)}: {rate:,.0f} texts a second"
-        )
+        n_accounts = len(material.accounts)
+        n_posts = {
+            schema.CONTENT_TEXT: material.n_posts,
+            schema.PROFILE_TEXT: n_accounts,
+            schema.AUDIENCE_TEXT: material.n_audience_posts,
+        }[self.modality]
+        bounds = [n for n in (n_posts, n_accounts * (self.max_posts or 0)) if n]
+        names = ", ".join(model.name for model in models)
+        line = f"{self.modality}: {names}: {rate:,.0f} texts a second"
         if bounds:
             line += f", up to {min(bounds):,} texts, about {duration(min(bounds) / rate)}"
         return [line, *self._unknown_languages(languages(texts), models)]
