@@ -317,8 +317,10 @@ def _modalities(data: AtomicData) -> Iterator[Finding]:
         return
     for side, has in sides.items():
         for modality, n_present in has.sum().items():
-            # None of a side at all: captions of one face biographies of the other.
-            if 0 < n_present < RARE_MODALITY * len(has):
+            # Captions of one side may face biographies of the other.
+            if modality in schema.TEXT_MODALITIES and not n_present:
+                continue
+            if n_present < RARE_MODALITY * len(has):
                 yield Finding(
                     f"Only {n_present:,} of {counted(len(has), side)} {plural('has', len(has))} "
                     f"{str(modality).replace('_', ' ')} ({percent(n_present, len(has))}).",

@@ -211,7 +211,8 @@ def package_file(package: str, name: str, extra: str) -> Path:
         ConversionError: There is none; names the extra that brings it.
     """
     found = find_spec(package)
-    for folder in (found and found.submodule_search_locations) or ():
+    folders = None if found is None else found.submodule_search_locations
+    for folder in folders or ():
         if (path := Path(folder, name)).is_file():
             return path
     raise ConversionError(

@@ -315,8 +315,8 @@ class SentenceExtractor(MeanExtractor):
 
     def forecast(self, material: RawMaterial) -> list[str]:
         """Returns, in words, how long it will take, and languages that a model does not know."""
-        texts = [text for post in islice(self.stream(material), _TIMED)
-                 if (text := cleaned(post.text))]  # fmt: skip
+        posts = islice(self.stream(material), _TIMED)
+        texts = [text for post in posts if (text := cleaned(post.text))]
         if not texts:
             return []
         timed = texts if self.max_posts > SLOW_POSTS else texts[:8]

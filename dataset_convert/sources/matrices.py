@@ -46,7 +46,8 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     Args:
         folder: Where the files are.
         options: Those of `tables` that name no file and no column; `text_models`: whose sentence
-            vectors are read, side by side, all that are there by default.
+            vectors are read, side by side; by default the first by name, because what is learnt
+            from one model is better than from two.
         problems: Told of rows and matrices that are left out.
 
     Raises:
@@ -59,9 +60,9 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
             )
     folder, options = Path(folder), dict(options)
     models = options.pop("text_models", None)
-    if models is not None and not (
-        isinstance(models, list) and all(isinstance(one, str) for one in models)
-    ):
+    if models is None:
+        models = _text_models(folder)[:1]
+    if not isinstance(models, list) or not all(isinstance(one, str) for one in models):
         raise ConversionError(
             f"Option 'source.text_models': found {models!r}; wanted a list such as [wordllama]."
         )
@@ -80,24 +81,31 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
 
 
 def _vectors(
-    folder: Path, models: list[str] | None, problems: Problems
+    folder: Path, models: list[str], problems: Problems
 ) -> dict[str, list[dict[str, Any]]]:
     """The option `vectors` of `tables`."""
     found = {}
     for modality, stem in MATRIX_OF.items():
-        matrices = {side: _matrices(folder, side, stem, modality, models) for side in schema.SIDES}
-        there = {side: names for side, names in matrices.items() if names}
+        ends = [stem]
+        if modality in schema.TEXT_MODALITIES:
+            ends = [f"{stem}_{model}" for model in models]
+        matrices = {side: [f"{side}_{end}.npy" for end in ends] for side in schema.SIDES}
+        there = {
+            side: kept
+            for side, names in matrices.items()
+            if (kept := [name for name in names if (folder / name).is_file()])
+        }
         if len(there) == 1 and modality not in schema.TEXT_MODALITIES:
             missing = next(side for side in matrices if side not in there)
             problems.skip(
-                *there.popitem()[1],
+                next(iter(there.values()))[0],
                 row=None,
                 column="",
                 value=f"no {missing}_{stem}.npy beside it",
                 wanted="matrices of both sides: one side alone cannot be compared",
                 kind=OWN,
             )
-        if there:
+        elif there:
             found[modality] = [
                 {"matrix": names, "ids": f"{side}s.csv", "column": schema.ACCOUNT_ID[side]}
                 for side, names in there.items()
@@ -105,13 +113,11 @@ def _vectors(
     return found
 
 
-def _matrices(
-    folder: Path, side: schema.Side, stem: str, modality: str, models: list[str] | None
-) -> list[str]:
-    """The files of a side's modality that are there; of sentence vectors one a model."""
-    files = [f"{side}_{stem}.npy"]
-    if modality in schema.TEXT_MODALITIES:
-        files = sorted(path.name for path in folder.glob(f"{side}_{stem}_*.npy"))
-        if models is not None:
-            files = [f"{side}_{stem}_{model}.npy" for model in models]
-    return [name for name in files if (folder / name).is_file()]
+def _text_models(folder: Path) -> list[str]:
+    """The models whose sentence vectors are there."""
+    starts = [
+        f"{side}_{MATRIX_OF[one]}_" for side in schema.SIDES for one in schema.TEXT_MODALITIES
+    ]
+    return sorted(
+        {path.stem.removeprefix(one) for one in starts for path in folder.glob(f"{one}*.npy")}
+    )
