@@ -171,7 +171,7 @@ def make_plan(
     Raises:
         ConversionError: It does not, or an option of an extractor is wrong.
     """
-    brands, influencers = (_accounts(material, side, tell) for side in schema.SIDES)
+    brands, influencers = (accounts_of(material, side, tell) for side in schema.SIDES)
     interactions = _interactions(material, tell)
     splits = _splits(material, brands, interactions, settings, tell)
     learning = splits[schema.NEW_BRAND][schema.TRAIN]
@@ -183,13 +183,7 @@ def make_plan(
         influencer_category=_influencer_category(material, brands, tell),
         splits=splits,
         manifest={},
-        facts={
-            side: material.facts[side]
-            .rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
-            .sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
-            for side in schema.SIDES
-            if side in material.facts
-        },
+        facts=facts_of(material),
     )
     training = {*learning[schema.BRAND_ID], *learning[schema.INFLUENCER_ID]}
     if settings.fit_on_all:
@@ -210,8 +204,8 @@ def split_lines(splits: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[str]:
     ]
 
 
-def _accounts(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFrame:
-    """One side's ids, follower counts and, of brands, categories; sorted by id."""
+def accounts_of(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFrame:
+    """Returns one side's ids, follower counts and, of brands, categories; sorted by id."""
     rows = material.accounts[material.accounts[raw.ROLE] == side].sort_values(raw.ACCOUNT)
     table = pd.DataFrame({schema.ACCOUNT_ID[side]: rows[raw.ACCOUNT].to_numpy(dtype=object)})
     if side == schema.BRAND:
@@ -225,6 +219,17 @@ def _accounts(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFr
     if not np.isnan(followers).all():
         table[schema.account_field(side, schema.FOLLOWERS)] = followers
     return table
+
+
+def facts_of(material: RawMaterial) -> dict[schema.Side, pd.DataFrame]:
+    """Returns what is known of accounts and no model sees, by side."""
+    return {
+        side: material.facts[side]
+        .rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
+        .sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
+        for side in schema.SIDES
+        if side in material.facts
+    }
 
 
 def _interactions(material: RawMaterial, tell: Tell) -> pd.DataFrame:
@@ -317,7 +322,7 @@ def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicDa
     }
     for modality, values in list(features.values.items()):
         cells_of = {
-            side: [_cell(values.get(account)) for account in table[schema.ACCOUNT_ID[side]]]
+            side: [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
             for side, table in tables.items()
         }
         n_known = {side: sum(x is not None for x in cells) for side, cells in cells_of.items()}
@@ -330,7 +335,7 @@ def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicDa
             continue
         for side, cells in cells_of.items():
             if n_known[side]:
-                for field, column in _columns(side, modality, cells).items():
+                for field, column in columns_of(side, modality, cells).items():
                     tables[side][field] = column
     # They stand in the tables now, in far less space than labels and weights take in mappings.
     features.values.clear()
@@ -342,7 +347,9 @@ def _cell(value: Any) -> Any:
     return (list(value), _vector(list(value.values()))) if isinstance(value, Mapping) else value
 
 
-def _columns(side: schema.Side, modality: str, cells: list[Any]) -> dict[str, "pd.Series[Any]"]:
+def columns_of(side: schema.Side, modality: str, values: list[Any]) -> dict[str, "pd.Series[Any]"]:
+    """Returns the columns of a modality; of the values one at least is not None."""
+    cells = [_cell(value) for value in values]
     if isinstance(next(cell for cell in cells if cell is not None), tuple):
         fields = (schema.labels_field(side, modality), schema.weights_field(side, modality))
         return {

@@ -56,6 +56,13 @@ class SavedNames:
         keys, key = _keys_of(names), pseudonyms or Pseudonyms(b"")
         return cls(frozenset(map(key.digest, keys)), max(map(len, keys), default=0), key)
 
+    def and_those_of(self, other: "SavedNames | None") -> "SavedNames":
+        """Returns these and others under the same key."""
+        if other is None:
+            return self
+        longest = max(self.longest, other.longest)
+        return SavedNames(self.digests | other.digests, longest, self.key)
+
     @classmethod
     def load(cls, folder: Path, pseudonyms: Pseudonyms | None) -> "SavedNames | None":
         """Returns what `save` wrote; None where that needs a key which is not given.
