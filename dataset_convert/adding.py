@@ -67,6 +67,11 @@ def add_accounts(
         raise ConversionError(f"{name}: found no account that it does not hold; nothing is added.")
     n_told = f"{counted(sum(is_new), 'account')}, {len(is_new) - sum(is_new):,} known"
     tell(f"{n_told}; of collaborations nothing is read")
+    if not (folder / schema.FEATURES).is_dir():
+        raise ConversionError(
+            f"{folder}: found no extractors, because its features were given as vectors; wanted a "
+            f"data set that extractors made. Convert everything again, with the new vectors."
+        )
     values = describe(folder / schema.FEATURES, material, pseudonyms=hidden, n_jobs=n_jobs)
     tables = {}
     for side in schema.SIDES:

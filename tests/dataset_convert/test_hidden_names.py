@@ -120,3 +120,36 @@ def test_no_feature_moves_by_names_in_captions_and_biographies(
     assert made[0] == made[1]
     head = made[0].decode().split("\n")[0]
     assert all(f"brand_{x}" in head for x in ("content_topics", "attributes", "content_text"))
+
+
+def test_the_command_adds_accounts_and_leaves_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = written(tmp_path / "plain", named=False), tmp_path / "out" / "toy"
+    config = CONFIG.split("  content_text")[0] + f"key_file: {tmp_path / 'key'}\n"
+    (tmp_path / "c.yaml").write_text(config)
+    common = ["--source", "tables", "--name", "toy", "--config", str(tmp_path / "c.yaml")]
+    common += ["--output", str(tmp_path / "out")]
+    assert main([*common, "--input", str(folder)]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    add = [*common, "--add", str(folder)]
+    assert main(add) == 2
+    assert "found no account that it does not hold" in capsys.readouterr().err
+    with (folder / "influencers.csv").open("a") as file:
+        file.write("new.one,New Person,vegan recipe by Greenery 3q,\n")
+    with (folder / "posts.csv").open("a") as file:
+        file.write("new.one,#green03q vegan cake recipe\n")
+    assert main([*add, "--seed", "3"]) == 2
+    (tmp_path / "key").rename(tmp_path / "mine")
+    assert main(add) == 2
+    said = capsys.readouterr().err
+    assert "--add takes no --seed" in said and "key cannot be read" in said
+    assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    (tmp_path / "mine").rename(tmp_path / "key")
+    assert main(add) == 0
+    assert "Added 1 account to" in capsys.readouterr().out
+    now = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    added = set(now["toy.item"].splitlines()) - set(before["toy.item"].splitlines())
+    assert len(added) == 1 and b"vegan" in added.pop()
+    changed = {name for name in now if now[name] != before[name]}
+    assert changed == {"toy.item", "manifest.json", "report.html"}
