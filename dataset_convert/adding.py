@@ -1,8 +1,9 @@
 """Further accounts for a data set, described by its own extractors; what is there stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -47,14 +48,8 @@ def add_accounts(
             a category that all others have. The data set is left as it was.
         AtomicFileError: The data set is not as the contract wants it.
     """
-    data, hidden = read_atomic(folder, name), None
-    if schema.PSEUDONYMS in data.manifest:
-        hidden = privacy.Pseudonyms(privacy.read_key(key_file, outside=folder, tell=None))
-        if data.manifest[schema.PSEUDONYMS] != hidden.settings():
-            raise ConversionError(
-                f"{folder}: found pseudonyms of another key; wanted those of the key file "
-                f"{key_file or privacy.DEFAULT_KEY_FILE}. Name the right key_file in --config."
-            )
+    data = read_atomic(folder, name)
+    hidden = _pseudonyms(data, folder, key_file)
     known = {side: set(data.accounts(side)[schema.ACCOUNT_ID[side]]) for side in schema.SIDES}
     rows = material.accounts
     ids = [
@@ -73,24 +68,7 @@ def add_accounts(
             f"data set that extractors made. Convert everything again, with the new vectors."
         )
     values = describe(folder / schema.FEATURES, material, pseudonyms=hidden, n_jobs=n_jobs)
-    tables = {}
-    for side in schema.SIDES:
-        table = accounts_of(material, side, tell)
-        for modality, of in values.items():
-            cells = [of.get(account) for account in table[schema.ACCOUNT_ID[side]]]
-            if any(cell is not None for cell in cells):
-                table = table.assign(**columns_of(side, modality, cells))
-        # What the data set leaves out, such as a modality of one side, is left out here, too.
-        tables[side] = table[[field for field in table if field in data.accounts(side)]]
-    further = replace(
-        data,
-        brands=tables[schema.BRAND],
-        influencers=tables[schema.INFLUENCER],
-        interactions=data.interactions[:0],
-        influencer_category=_categories(data, material),
-        splits={},
-        facts=facts_of(material),
-    )
+    further = _further(data, material, values, tell)
     further = further if hidden is None else privacy.apply(further, hidden)
     saved = SavedNames.load(folder / schema.FEATURES, hidden)
     names = SavedNames.of(names_of(rows), hidden).and_those_of(saved)
@@ -102,6 +80,45 @@ def add_accounts(
     )
     tell(f"Added {counted(sum(is_new), 'account')} to {folder}.")
     return written
+
+
+def _pseudonyms(data: AtomicData, folder: Path, key_file: Path | None) -> privacy.Pseudonyms | None:
+    if schema.PSEUDONYMS not in data.manifest:
+        return None
+    hidden = privacy.Pseudonyms(privacy.read_key(key_file, outside=folder, tell=None))
+    if data.manifest[schema.PSEUDONYMS] != hidden.settings():
+        raise ConversionError(
+            f"{folder}: found pseudonyms of another key; wanted those of the key file "
+            f"{key_file or privacy.DEFAULT_KEY_FILE}. Name the right key_file in --config."
+        )
+    return hidden
+
+
+def _further(
+    data: AtomicData,
+    material: RawMaterial,
+    values: Mapping[str, Mapping[str, Any]],
+    tell: Callable[[str], None],
+) -> AtomicData:
+    """The further accounts alone, under their own ids."""
+    tables = {}
+    for side in schema.SIDES:
+        table = accounts_of(material, side, tell)
+        for modality, of in values.items():
+            cells = [of.get(account) for account in table[schema.ACCOUNT_ID[side]]]
+            if any(cell is not None for cell in cells):
+                table = table.assign(**columns_of(side, modality, cells))
+        # What the data set leaves out, such as a modality of one side, is left out here, too.
+        tables[side] = table[[field for field in table if field in data.accounts(side)]]
+    return replace(
+        data,
+        brands=tables[schema.BRAND],
+        influencers=tables[schema.INFLUENCER],
+        interactions=data.interactions[:0],
+        influencer_category=_categories(data, material),
+        splits={},
+        facts=facts_of(material),
+    )
 
 
 def _of_some(material: RawMaterial, accounts: pd.DataFrame) -> RawMaterial:
