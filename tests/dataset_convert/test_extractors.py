@@ -287,7 +287,7 @@ ALL_AT_ONCE = [
 
 
 @pytest.mark.parametrize(
-    ("chosen", "pseudonyms"), zip(ALL_AT_ONCE, [True, False, True], strict=True)
+    ("chosen", "pseudonyms"), list(zip(ALL_AT_ONCE, [True, False, True], strict=True))
 )
 def test_added_accounts_are_written_as_when_converted_with_the_rest(
     whole: RawMaterial, folder: Path, tmp_path: Path, chosen: dict[str, str], pseudonyms: bool
