@@ -22,10 +22,10 @@ from typing import Any
 import pandas as pd
 import psutil
 import yaml
-from dataset_convert.extraction import KINDS
 
 from dataset_convert.__main__ import main as convert
 from dataset_convert.atomic import read_atomic
+from dataset_convert.extraction import KINDS
 
 BRANDS = [f"brand{n}" for n in range(9)]
 INFLUENCERS = [f"person{n}" for n in range(14)]

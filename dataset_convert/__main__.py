@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_convert import schema
+from dataset_convert.adding import add_accounts
 from dataset_convert.atomic import AtomicData, check_target
 from dataset_convert.checks import read_manifest
 from dataset_convert.common.commands import DONE, CommandParser, run_command
@@ -28,6 +29,7 @@ SYNTHETIC = "synthetic"
 _HEEDED = {
     "--suggest": {"suggest", "output", "force"},
     "--forget": {"forget", "name", "config", "output"},
+    "--add": {"add", "source", "name", "config", "output", "accept_losses"},
     f"--source {SYNTHETIC}": {"source", "name", "output", "seed", "force"},
 }
 """Options that are of use; others would change nothing, and so are refused."""
@@ -61,6 +63,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             print(f"{source}: {description}")
     elif options.suggest is not None:
         _suggest(options)
+    elif options.add is not None:
+        _add(options)
     elif options.name is None or (options.source is None) == (options.forget is None):
         parser.error(
             "--name and either --source or --forget are needed, or --suggest alone; "
@@ -113,6 +117,30 @@ def _forget(options: argparse.Namespace) -> None:
             hidden = Pseudonyms(read_key(key_file, outside=folder, tell=None))
     for line in forget(folder, options.name, options.forget, pseudonyms=hidden):
         print(line)
+
+
+def _add(options: argparse.Namespace) -> None:
+    _refuse_useless(options, "--add")
+    if options.name is None or options.source in (None, SYNTHETIC):
+        raise UsageError("--add needs the --name of a data set and the --source of its FOLDER.")
+    source, problems = find_source(options.source), Problems()
+    settings = _settings(options, getattr(source, "DEFAULTS", {}))
+    Engine.n_threads = settings.n_jobs
+    try:
+        material = source.read(options.add, settings.source, problems)
+        if not options.accept_losses:
+            problems.check_losses()
+        add_accounts(
+            material,
+            options.name,
+            folder=_folder(options),
+            key_file=settings.key_file,
+            n_jobs=settings.n_jobs,
+            tell=_tell,
+        )
+    finally:
+        for line in problems.summary():
+            print(line, file=sys.stderr)
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -209,6 +237,8 @@ def _parser(descriptions: dict[str, str]) -> CommandParser:
     add("--ids", type=Path, metavar="CSV", help=text)
     text = "remove an account, by the id of the material, from the data set NAME"
     add("--forget", metavar="ACCOUNT", help=text)
+    text = "describe the accounts of FOLDER, of the format --source, by the extractors of the data "
+    add("--add", **path, help=f"{text}set NAME, and add those that it does not hold yet")
     text = "write a --config for the source 'tables' that says which file is which table"
     add("--suggest", **path, help=text)
     for name, text in (

@@ -41,6 +41,7 @@ from dataset_convert.extraction import (
     wanted_extractors,
 )
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
+from dataset_convert.features.hidden_names import SavedNames, names_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
@@ -119,6 +120,7 @@ def convert(
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
     conceal = Concealment(AccountNames(material.accounts) if hidden else None)
+    names = SavedNames.of(names_of(material.accounts), hidden)
     manifest = {
         **_manifest(material, settings, features),
         **(about or {}),
@@ -130,7 +132,7 @@ def convert(
     written = write_atomic(
         data,
         folder,
-        extra=partial(_add_extras, data, features, problems, conceal, causes),
+        extra=partial(_add_extras, data, features, names, problems, conceal, causes),
         check=partial(_refuse_names, material, features) if hidden else None,
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
@@ -141,7 +143,7 @@ def convert(
 class Plan:
     """What a conversion will do, before anything is fitted or written."""
 
-    material: RawMaterial  # no e-mail addresses and telephone numbers in its biographies
+    material: RawMaterial
     data: AtomicData  # without features and manifest
     training: Collection[str]  # the accounts that extractors learn from
     extractors: Mapping[str, Extractor]  # modality -> one that is not fitted yet
@@ -172,11 +174,7 @@ def make_plan(
     Raises:
         ConversionError: It does not, or an option of an extractor is wrong.
     """
-    biographies = material.accounts[raw.BIOGRAPHY].map(
-        lambda text: privacy.scrub(text) if isinstance(text, str) else text
-    )
-    material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: biographies}))
-    brands, influencers = (_accounts(material, side, tell) for side in schema.SIDES)
+    brands, influencers = (accounts_of(material, side, tell) for side in schema.SIDES)
     interactions = _interactions(material, tell)
     splits = _splits(material, brands, interactions, settings, tell)
     learning = splits[schema.NEW_BRAND][schema.TRAIN]
@@ -188,13 +186,7 @@ def make_plan(
         influencer_category=_influencer_category(material, brands, tell),
         splits=splits,
         manifest={},
-        facts={
-            side: material.facts[side]
-            .rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
-            .sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
-            for side in schema.SIDES
-            if side in material.facts
-        },
+        facts=facts_of(material),
     )
     training = {*learning[schema.BRAND_ID], *learning[schema.INFLUENCER_ID]}
     if settings.fit_on_all:
@@ -215,8 +207,8 @@ def split_lines(splits: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[str]:
     ]
 
 
-def _accounts(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFrame:
-    """One side's ids, follower counts and, of brands, categories; sorted by id."""
+def accounts_of(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFrame:
+    """Returns one side's ids, follower counts and, of brands, categories; sorted by id."""
     rows = material.accounts[material.accounts[raw.ROLE] == side].sort_values(raw.ACCOUNT)
     table = pd.DataFrame({schema.ACCOUNT_ID[side]: rows[raw.ACCOUNT].to_numpy(dtype=object)})
     if side == schema.BRAND:
@@ -230,6 +222,17 @@ def _accounts(material: RawMaterial, side: schema.Side, tell: Tell) -> pd.DataFr
     if not np.isnan(followers).all():
         table[schema.account_field(side, schema.FOLLOWERS)] = followers
     return table
+
+
+def facts_of(material: RawMaterial) -> dict[schema.Side, pd.DataFrame]:
+    """Returns what is known of accounts and no model sees, by side."""
+    return {
+        side: material.facts[side]
+        .rename(columns={raw.ACCOUNT: schema.ACCOUNT_ID[side]})
+        .sort_values(schema.ACCOUNT_ID[side], ignore_index=True)
+        for side in schema.SIDES
+        if side in material.facts
+    }
 
 
 def _interactions(material: RawMaterial, tell: Tell) -> pd.DataFrame:
@@ -322,7 +325,7 @@ def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicDa
     }
     for modality, values in list(features.values.items()):
         cells_of = {
-            side: [_cell(values.get(account)) for account in table[schema.ACCOUNT_ID[side]]]
+            side: [values.get(account) for account in table[schema.ACCOUNT_ID[side]]]
             for side, table in tables.items()
         }
         n_known = {side: sum(x is not None for x in cells) for side, cells in cells_of.items()}
@@ -335,7 +338,7 @@ def _with_features(data: AtomicData, features: Features, tell: Tell) -> AtomicDa
             continue
         for side, cells in cells_of.items():
             if n_known[side]:
-                for field, column in _columns(side, modality, cells).items():
+                for field, column in columns_of(side, modality, cells).items():
                     tables[side][field] = column
     # They stand in the tables now, in far less space than labels and weights take in mappings.
     features.values.clear()
@@ -347,7 +350,9 @@ def _cell(value: Any) -> Any:
     return (list(value), _vector(list(value.values()))) if isinstance(value, Mapping) else value
 
 
-def _columns(side: schema.Side, modality: str, cells: list[Any]) -> dict[str, "pd.Series[Any]"]:
+def columns_of(side: schema.Side, modality: str, values: list[Any]) -> dict[str, "pd.Series[Any]"]:
+    """Returns the columns of a modality; of the values one at least is not None."""
+    cells = [_cell(value) for value in values]
     if isinstance(next(cell for cell in cells if cell is not None), tuple):
         fields = (schema.labels_field(side, modality), schema.weights_field(side, modality))
         return {
@@ -394,6 +399,7 @@ def _manifest(
 def _add_extras(
     data: AtomicData,
     features: Features,
+    names: SavedNames,
     problems: Problems,
     conceal: Concealment,
     causes: pd.DataFrame | None,
@@ -403,6 +409,8 @@ def _add_extras(
         place = building / schema.FEATURES / modality
         place.mkdir(parents=True)
         extractor.save(place)
+    if features.extractors:
+        names.save(building / schema.FEATURES)
     if len(problems):
         problems.write(building / PROBLEMS_FILE, conceal=conceal)
     if causes is not None:
@@ -416,8 +424,7 @@ def _refuse_names(material: RawMaterial, features: Features, building: Path) -> 
     for facts in material.facts.values():
         tokens = [x for x, kind in schema.FACT_TYPES.items() if kind == "token" and x in facts]
         words |= {word for name in tokens for word in facts[name].dropna()}
-    names = {*material.accounts[raw.ACCOUNT], *material.accounts[raw.NAME].dropna()}
-    assert_no_names(building, names, allowed=words)
+    assert_no_names(building, names_of(material.accounts), allowed=words)
 
 
 @dataclass(frozen=True, eq=False)

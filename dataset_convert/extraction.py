@@ -16,10 +16,14 @@ from dataset_convert.features.embeddings import (
     ImageEmbeddingExtractor,
     SentenceEmbeddingExtractor,
 )
+from dataset_convert.features.hidden_names import SavedNames, without_names
 from dataset_convert.features.labels import LabelExtractor
+from dataset_convert.features.object_classifier import ObjectExtractor
 from dataset_convert.features.parallel import PROCESSES, end_processes, started
 from dataset_convert.features.pictures import ImageLabelExtractor
+from dataset_convert.features.sentences import SentenceExtractor
 from dataset_convert.features.topics import TopicExtractor
+from dataset_convert.privacy import Pseudonyms
 from dataset_convert.problems import ConversionError, Problems, TooLittleError
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.settings import ConversionSettings
@@ -39,9 +43,11 @@ KINDS: Final[Mapping[str, type[Extractor]]] = {
         TopicExtractor,
         SentenceEmbeddingExtractor,
         LabelExtractor,
+        ObjectExtractor,
         ImageLabelExtractor,
         ImageEmbeddingExtractor,
         AttributeExtractor,
+        SentenceExtractor,
     )
 }
 """The first one that can make a modality is its default."""
@@ -154,6 +160,8 @@ def wanted_extractors(
             tell(f"{modality}: precomputed vectors are used as they are")
         elif has.get(stream_of(modality), True):
             check_extractor(extractor)
+            for line in extractor.forecast(material):
+                tell(line)
             found[modality] = extractor
     return found
 
@@ -187,6 +195,7 @@ def extract(
     """
     features = Features(values=dict(material.vectors))
     learnt: dict[str, Callable[[], Any]] = {}
+    watched = _watched(material)
     try:
         for modality, extractor in extractors.items():
             options = settings.features[modality]
@@ -197,7 +206,7 @@ def extract(
                 features.extractors[modality] = known
                 continue
             try:
-                prepared = extractor.prepare(_watched(material, modality), training)
+                prepared = extractor.prepare(watched(extractor), training)
             except TooLittleError as error:
                 tell(f"{error} It is left out.")
                 continue
@@ -209,7 +218,7 @@ def extract(
             begun, extractor = time.monotonic(), extractors[modality]
             extractor.fitted = result()
             try:
-                values = extractor.first_values(_watched(material, modality), training)
+                values = extractor.first_values(watched(extractor), training)
             except TooLittleError as error:
                 tell(f"{error} It is left out.")
                 features.drop(modality)
@@ -229,17 +238,23 @@ def extract(
 
 
 def describe(
-    saved: Path | Mapping[str, Extractor], material: RawMaterial, *, n_jobs: int = 1
+    folder: Path,
+    material: RawMaterial,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    n_jobs: int = 1,
 ) -> dict[str, Values]:
     """Describes further accounts by extractors that are fitted already; nothing is fitted again.
 
-    An account gets what it would have got in the conversion, beside whom it stands or not.
+    An account gets what it would have got in the conversion, beside whom it stands or not. The
+    names of the data set's accounts leave its texts, too: of a data set under pseudonyms only
+    where their key is given, because nobody can tell them without it.
 
     Args:
-        saved: The folder `features` of a data set, or modality -> extractor.
+        folder: The folder `features` of a data set.
         material: The accounts, and what they and their audiences posted; of collaborations nothing
-            is used. Biographies are read as they stand: `convert.make_plan` takes e-mail addresses
-            and telephone numbers out.
+            is used.
+        pseudonyms: Of the data set.
         n_jobs: Processes or threads that work on posts.
 
     Returns:
@@ -248,14 +263,14 @@ def describe(
     Raises:
         ConversionError: What is saved cannot be used, or a model is not the one of the fit.
     """
-    if isinstance(saved, Path):
-        folders = sorted(path for path in saved.iterdir() if path.is_dir())
-        saved = {folder.name: load_extractor(folder, n_jobs=n_jobs) for folder in folders}
+    places = sorted(path for path in folder.iterdir() if path.is_dir())
+    extractors = [load_extractor(path, n_jobs=n_jobs) for path in places]
+    watched = _watched(material, SavedNames.load(folder, pseudonyms))
     try:
         made = {
-            modality: extractor.transform(_watched(material, modality))
-            for modality, extractor in saved.items()
-            if modality not in material.vectors
+            extractor.modality: extractor.transform(watched(extractor))
+            for extractor in extractors
+            if extractor.modality not in material.vectors
         }
     finally:
         end_processes()
@@ -275,14 +290,21 @@ def load_extractor(folder: Path, *, n_jobs: int = 1) -> Extractor:
     raise ConversionError(f"{folder}: found no saved extractor; convert the data set again.")
 
 
-def _watched(material: RawMaterial, modality: str) -> RawMaterial:
-    """The material, with a progress bar over every pass through its posts."""
+def _watched(
+    material: RawMaterial, saved: SavedNames | None = None
+) -> Callable[[Extractor], RawMaterial]:
+    """Extractor -> what it reads: without names in texts, with a bar over every pass of posts."""
+    nameless = without_names(material, saved)
 
-    def watched(posts: Callable[[], Iterator[Post]], total: int | None) -> Iterator[Post]:
-        yield from track(posts(), modality, unit="posts", total=total)
+    def watched(extractor: Extractor) -> RawMaterial:
+        def bar(posts: Callable[[], Iterator[Post]], total: int | None) -> Iterator[Post]:
+            yield from track(posts(), extractor.modality, unit="posts", total=total)
 
-    return replace(
-        material,
-        posts=partial(watched, material.posts, material.n_posts),
-        audience_posts=partial(watched, material.audience_posts, material.n_audience_posts),
-    )
+        read = nameless if extractor.reads_text else material
+        return replace(
+            read,
+            posts=partial(bar, read.posts, read.n_posts),
+            audience_posts=partial(bar, read.audience_posts, read.n_audience_posts),
+        )
+
+    return watched

@@ -317,6 +317,9 @@ def _modalities(data: AtomicData) -> Iterator[Finding]:
         return
     for side, has in sides.items():
         for modality, n_present in has.sum().items():
+            # Captions of one side may face biographies of the other.
+            if modality in schema.TEXT_MODALITIES and not n_present:
+                continue
             if n_present < RARE_MODALITY * len(has):
                 yield Finding(
                     f"Only {n_present:,} of {counted(len(has), side)} {plural('has', len(has))} "

@@ -94,17 +94,18 @@ class Pseudonyms:
 
     def of(self, side: schema.Side, account: str) -> str:
         """Returns the pseudonym of one account, e.g. `brand-` and 16 hexadecimal digits."""
-        return f"{side}-{self._digest(f'{side}:{account}')}"
+        return f"{side}-{self.digest(f'{side}:{account}')}"
 
     def settings(self) -> dict[str, Any]:
         """Returns what the manifest tells: the method, and whether two keys are the same."""
         return {
             "method": "HMAC-SHA256",
             "digits": N_DIGITS,
-            "key_fingerprint": self._digest("fingerprint of the key")[:8],
+            "key_fingerprint": self.digest("fingerprint of the key")[:8],
         }
 
-    def _digest(self, text: str) -> str:
+    def digest(self, text: str) -> str:
+        """Returns the keyed hash of a text."""
         message = text.encode(errors="surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:N_DIGITS]
 
@@ -285,19 +286,9 @@ def forget(
     data = read_atomic(folder, name)
     side, account_id = _find(data, account, pseudonyms)
     left = _without(data, side, account_id)
-    atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(left)}
-    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    others = sorted(file for file in files if file not in atomic)
-
-    def add_others(building: Path) -> None:
-        for file in others:
-            (building / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(folder / file, building / file)
-        if (folder / REPORT_FILE).exists():
-            write_whole(building / REPORT_FILE, data_report(left))
-
+    others = _others(left, folder)
     try:
-        replace_atomic(left, folder, extra=add_others)
+        rewrite(left, folder)
     except AtomicFileError as error:
         raise ConversionError(
             f"Without {shown(account)} '{name}' must be split anew: {error} {_CONVERT_AGAIN}"
@@ -318,6 +309,38 @@ def forget(
     if named:
         lines.append(f"Its id, or a word like it, stands in {', '.join(named)}: look at them.")
     return lines
+
+
+def rewrite(
+    data: AtomicData, folder: Path, change: Callable[[Path], None] | None = None
+) -> AtomicData:
+    """Puts a changed data set in the place of the old one, other files kept, whole or not at all.
+
+    Args:
+        data: What to write; the report tells of it.
+        folder: The data set's own folder.
+        change: Called with the folder in the making, for what is to change beside it.
+
+    Raises:
+        AtomicFileError: The data set is not as the contract wants it.
+    """
+
+    def add_others(building: Path) -> None:
+        for file in _others(data, folder):
+            (building / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, building / file)
+        if (folder / REPORT_FILE).exists():
+            write_whole(building / REPORT_FILE, data_report(data))
+        if change is not None:
+            change(building)
+
+    return replace_atomic(data, folder, extra=add_others)
+
+
+def _others(data: AtomicData, folder: Path) -> list[str]:
+    atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(data)}
+    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(file for file in files if file not in atomic)
 
 
 def _find(data: AtomicData, account: str, pseudonyms: Pseudonyms | None) -> tuple[schema.Side, str]:

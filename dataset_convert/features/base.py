@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar, get_args
@@ -203,6 +204,23 @@ class VectorSums(Sums):
             self.put(account, vector, other.n_vectors[account])
 
 
+def package_file(package: str, name: str, extra: str) -> Path:
+    """Returns a file inside an installed package, which is not imported.
+
+    Raises:
+        ConversionError: There is none; names the extra that brings it.
+    """
+    found = find_spec(package)
+    folders = None if found is None else found.submodule_search_locations
+    for folder in folders or ():
+        if (path := Path(folder, name)).is_file():
+            return path
+    raise ConversionError(
+        f"The package '{package}' with its {Path(name).name} is not installed: "
+        f'pip install -e ".[{extra}]".'
+    )
+
+
 class Extractor(ABC):
     """Turns an account's material into the value of one modality.
 
@@ -231,6 +249,8 @@ class Extractor(ABC):
     runs_in: ClassVar[str] = HERE
     """Where batches run: `HERE`, where handing posts over takes longer than the work, in
     `PROCESSES`, or in `THREADS`, where a library lets go of Python's lock for its large model."""
+    reads_text: ClassVar[bool] = True
+    """Whether it needs captions or biographies, from which names are taken out first."""
 
     def __init__(
         self, modality: str, *, n_jobs: int = 1, problems: Problems | None = None, **options: Any
@@ -301,6 +321,10 @@ class Extractor(ABC):
         Raises:
             ConversionError: One of them cannot be used.
         """
+
+    def forecast(self, material: RawMaterial) -> Iterable[str]:  # noqa: ARG002  # most take none
+        """Returns lines that a person should know before the work begins: how long it takes."""
+        return ()
 
     def own_words(self) -> frozenset[str]:
         """Returns words of the result that come from lists of ours or of the user's.

@@ -13,7 +13,6 @@ from pydantic import Field
 from dataset_convert import schema
 from dataset_convert.features.base import (
     AUDIENCE,
-    Extractor,
     FilePath,
     VectorSums,
     Whole,
@@ -52,8 +51,8 @@ class EmbeddingFit(ModelFit):
     n_dimensions: int = 0
 
 
-class MeanExtractor(Extractor):
-    """An account's mean of its posts' vectors, each divided by its length first.
+class MeanExtractor(RunsModels):
+    """An account's mean of vectors of what it posts, each divided by its length first.
 
     So every post counts alike, whatever length the model gives its vector; the mean is not
     divided by its length again. Nothing is learnt from the accounts: the model comes fitted.
@@ -61,8 +60,42 @@ class MeanExtractor(Extractor):
 
     learns = EmbeddingFit
     file = "embeddings.json"
-    unit: ClassVar[str]
-    """What the vectors are of, in the plural."""
+
+    def conclude(self, total: Any, training: Collection[str]) -> None:
+        """Notes how long the vectors are, and how many accounts have one."""
+        found = self.values(total)
+        known = [account for account in training if account in found]
+        if not known:
+            raise TooLittleError(
+                f"{self.modality}: none of the {len(training)} training accounts has a vector. Of "
+                f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
+                f"modality out of the configuration."
+            )
+        super().conclude(total, training)
+        self.fitted.n_dimensions = len(found[known[0]])
+        self.fitted.report |= {
+            "min_members": self.min_members if self.of == AUDIENCE else None,
+            "n_dimensions": self.fitted.n_dimensions,
+            "training_accounts": len(training),
+            "training_accounts_with_vectors": len(known),
+        }
+
+    def dimensions(self) -> list[str]:
+        """Returns numbers, since the places of such vectors mean nothing by themselves."""
+        return [str(i) for i in range(self.fitted.n_dimensions)]
+
+
+class EmbeddingOptions(ModelOptions):
+    """`model`: a folder with `model.onnx` or `onnx/model.onnx`, and what else the model needs."""
+
+    model: FilePath
+
+
+class EmbeddingExtractor(MeanExtractor):
+    """The mean of what a model of a folder makes of an account's posts."""
+
+    beside: ClassVar[str]
+    """A file beside the model's."""
 
     @abstractmethod
     def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
@@ -81,24 +114,6 @@ class MeanExtractor(Extractor):
                 sums.put(post.account, exact / length)
         return sums
 
-    def conclude(self, total: VectorSums, training: Collection[str]) -> None:
-        """Notes how long the vectors are, and how many accounts have one."""
-        found = self.values(total)
-        known = [account for account in training if account in found]
-        if not known:
-            raise TooLittleError(
-                f"{self.modality}: none of the {len(training)} training accounts has a vector. Of "
-                f"the {self.unit}: {as_words(total.told)}. Lower min_members, or leave the "
-                f"modality out of the configuration."
-            )
-        self.fitted.n_dimensions = len(found[known[0]])
-        self.fitted.report |= {
-            "min_members": self.min_members if self.of == AUDIENCE else None,
-            "n_dimensions": self.fitted.n_dimensions,
-            "training_accounts": len(training),
-            "training_accounts_with_vectors": len(known),
-        }
-
     def values(self, total: VectorSums) -> dict[str, Any]:
         """Returns account -> mean of its posts' unit vectors, float64, of a length up to 1.
 
@@ -107,30 +122,20 @@ class MeanExtractor(Extractor):
         sums = ((one, total.vectors[one]) for one in total.enough())
         return {account: sum_ / total.n_vectors[account] for account, sum_ in sums if sum_.any()}
 
-    def dimensions(self) -> list[str]:
-        """Returns numbers, since the places of such vectors mean nothing by themselves."""
-        return [str(i) for i in range(self.fitted.n_dimensions)]
-
-
-class EmbeddingOptions(ModelOptions):
-    """`model`: a folder with `model.onnx` or `onnx/model.onnx`, and what else the model needs."""
-
-    model: FilePath
-
-
-class EmbeddingExtractor(RunsModels, MeanExtractor):
-    """The mean of what a model of a folder makes of an account's posts."""
-
-    beside: ClassVar[str]
-    """A file beside the model's."""
-
     def files(self) -> tuple[Path, ...]:
-        """Returns the model's file, what stands beside it, and those of its weights."""
-        folder = Path(self.options.model).expanduser()
-        inner, beside = folder / "onnx/model.onnx", folder / self.beside
-        model = inner if inner.is_file() else folder / "model.onnx"
-        optional = () if beside.name == PROCESSOR and not beside.is_file() else (beside,)
-        return (*model_files(model), *optional)
+        """Returns the model's file, those of its weights, and what stands beside it."""
+        return files_of(Path(self.options.model).expanduser(), self.beside)
+
+
+def files_of(folder: Path, beside: str) -> tuple[Path, ...]:
+    """Returns a model's file, those of its weights, and last one beside it, the processor's if any.
+
+    They need not be there.
+    """
+    inner = folder / "onnx/model.onnx"
+    model = inner if inner.is_file() else folder / "model.onnx"
+    is_there = beside != PROCESSOR or (folder / beside).is_file()
+    return *model_files(model), *([folder / beside] if is_there else [])
 
 
 class ImageEmbeddingOptions(EmbeddingOptions, ImageOptions):
@@ -150,7 +155,7 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
     takes = ImageEmbeddingOptions
     modalities = schema.VISUAL_MODALITIES
     unit, beside = "images", PROCESSOR
-    reads_images = True
+    reads_images, reads_text = True, False
 
     def open_models(self) -> ImageModel:
         """Returns the model."""
@@ -175,6 +180,49 @@ class ImageEmbeddingExtractor(EmbeddingExtractor):
             yield posts[place], row
 
 
+class SentenceModel(Model):
+    """An open model of sentences with its tokenizer.
+
+    Args:
+        files: Of `files_of`: the tokenizer is the last.
+        max_length: Tokens of a text that are read.
+    """
+
+    def __init__(self, files: tuple[Path, ...], max_length: int, options: ModelOptions) -> None:
+        library = need("tokenizers")
+        wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
+        with one_line(files[-1], wanted):
+            self._tokenizer = library.Tokenizer.from_file(str(files[-1]))
+            self._tokenizer.enable_truncation(max_length)
+            self._tokenizer.no_padding()
+        super().__init__(files[0], options)
+        names = [one.name for one in self.inputs]
+        whole = all(dtype_of(one) in (np.int64, np.int32) for one in self.inputs)
+        if _INPUTS[0] not in names or not set(names) <= set(_INPUTS) or not whole:
+            wanted = "{} and at most {} and {} beside it, all whole numbers".format(*_INPUTS)
+            raise self.refuse(f"the inputs {', '.join(names)}", wanted)
+        # What some models call pooled is a classifier's input: vectors of tokens go before it.
+        names = [one.name for one in self.outputs]
+        own = [name for name in names if name == "sentence_embedding"]
+        of_tokens = [one.name for one in self.outputs if len(axes_of(one)) == 3]
+        self._output = [*own, *of_tokens, *names][0]
+
+    def vector(self, text: str) -> Rows | None:
+        """Returns a text's vector; None where it has no token."""
+        tokens = self._tokenizer.encode(text) if text else None
+        if tokens is None or not tokens.ids:
+            return None
+        numbers = tokens.ids, tokens.attention_mask, tokens.type_ids
+        feeds = {name: np.array([one]) for name, one in zip(_INPUTS, numbers, strict=True)}
+        rows = self.run(feeds, self._output)
+        if rows.shape[:2] == (1, len(tokens.ids)) and rows.ndim == 3:
+            rows = rows.mean(axis=1)
+        if rows.ndim != 2 or len(rows) != 1:
+            found = f"an output of shape {list(rows.shape)} for a sentence of {len(tokens.ids)}"
+            raise self.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
+        return np.asarray(rows[0])
+
+
 class SentenceEmbeddingOptions(EmbeddingOptions):
     """`max_length`: tokens of a caption that are read."""
 
@@ -193,44 +241,18 @@ class SentenceEmbeddingExtractor(EmbeddingExtractor):
     modalities = schema.TOPIC_MODALITIES
     unit, beside = "captions", TOKENIZER
 
-    def open_models(self) -> tuple[Model, Any]:
-        """Returns the model and its tokenizer."""
-        files, library = self.files(), need("tokenizers")
-        wanted = "the file of a tokenizer, and a max_length that leaves room for special tokens"
-        with one_line(files[-1], wanted):
-            tokenizer = library.Tokenizer.from_file(str(files[-1]))
-            tokenizer.enable_truncation(self.options.max_length)
-            tokenizer.no_padding()
-        model = Model(files[0], self.options)
-        names = [one.name for one in model.inputs]
-        whole = all(dtype_of(one) in (np.int64, np.int32) for one in model.inputs)
-        if _INPUTS[0] not in names or not set(names) <= set(_INPUTS) or not whole:
-            wanted = "{} and at most {} and {} beside it, all whole numbers".format(*_INPUTS)
-            raise model.refuse(f"the inputs {', '.join(names)}", wanted)
-        return model, tokenizer
+    def open_models(self) -> SentenceModel:
+        """Returns the model."""
+        return SentenceModel(self.files(), self.options.max_length, self.options)
 
     def vectors(self, posts: list[Post], told: Counter[str]) -> Iterator[tuple[Post, Rows]]:
         """Yields the posts whose captions have words, with the model's vectors."""
-        model, tokenizer = self.opened
-        # What some models call pooled is a classifier's input: vectors of tokens go before it.
-        names = [one.name for one in model.outputs]
-        own = [name for name in names if name == "sentence_embedding"]
-        of_tokens = [one.name for one in model.outputs if len(axes_of(one)) == 3]
         for post in posts:
-            text = sentence(post.text)
-            tokens = tokenizer.encode(text) if text else None
-            if tokens is None or not tokens.ids:
+            vector = self.opened.vector(sentence(post.text))
+            if vector is None:
                 told[NO_WORDS] += 1
-                continue
-            numbers = tokens.ids, tokens.attention_mask, tokens.type_ids
-            feeds = {name: np.array([one]) for name, one in zip(_INPUTS, numbers, strict=True)}
-            rows = model.run(feeds, [*own, *of_tokens, *names][0])
-            if rows.shape[:2] == (1, len(tokens.ids)) and rows.ndim == 3:
-                rows = rows.mean(axis=1)
-            if rows.ndim != 2 or len(rows) != 1:
-                found = f"an output of shape {list(rows.shape)} for a sentence of {len(tokens.ids)}"
-                raise model.refuse(f"{found} tokens", "a vector a sentence or a vector a token")
-            yield post, rows[0]
+            else:
+                yield post, vector
 
 
 def sentence(caption: str) -> str:

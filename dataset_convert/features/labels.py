@@ -102,6 +102,7 @@ class LabelExtractor(Extractor):
     learns = LabelFit
     modalities = schema.VISUAL_MODALITIES
     file = "labels.json"
+    reads_text = False
 
     def own_labels(self) -> Collection[str]:
         """Returns labels that stay, whoever bears one as a name."""

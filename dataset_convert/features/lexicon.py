@@ -23,6 +23,8 @@ from dataset_convert.problems import ConversionError, Problems
 
 BUILT_IN: Final = Path(built_in.__file__).parent
 SENSITIVE_FILE: Final = "sensitive.yaml"
+TRANSLATIONS_FILE: Final = "translations.yaml"
+"""Its entries add to concepts of the other files."""
 HASH: Final = "#"
 AnyEntry = TypeVar("AnyEntry", "Concept", "Sensitive")
 _TERMS: Final = ("words", "hashtags", "emoji")
@@ -301,7 +303,8 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
     Every `*.yaml` file maps concepts to mappings with the keys `parents`, `words`, `hashtags` and
     `emoji`, each a list that may be left out. A concept's own name is a phrase of it, with spaces
     for its hyphens; regular English plurals and phrases written together as hashtags need not be
-    listed. `sensitive.yaml` is the deny-list, see `load_sensitive`.
+    listed. `sensitive.yaml` is the deny-list, see `load_sensitive`; `translations.yaml` has words
+    in other languages for concepts of the other files.
 
     Args:
         folder: Where the files are.
@@ -311,12 +314,16 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
             are named.
     """
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != SENSITIVE_FILE]
+    paths.sort(key=lambda path: path.name == TRANSLATIONS_FILE)
     if not paths:
         raise ConversionError(f"{folder}: found no *.yaml file; wanted the folder of a lexicon.")
     entries: dict[str, tuple[Path, Concept]] = {}
     for path in paths:
         for name, entry in _read(path, Concept).items():
-            if name in entries:
+            if path.name == TRANSLATIONS_FILE and name in entries:
+                known = entries[name][1]
+                entry = replace(known, words=(*known.words, *entry.words))
+            elif name in entries:
                 _refuse(path, name, name, f"it in one file, not in {entries[name][0]} too")
             entries[name] = (path, entry)
     return _checked(entries, load_sensitive(folder))

@@ -25,7 +25,6 @@ from dataset_convert.features.base import (
     Whole,
     one_line,
     that,
-    written,
 )
 from dataset_convert.features.labels import SCENE_PREFIX
 from dataset_convert.features.parallel import THREADS
@@ -60,9 +59,9 @@ class ModelOptions(Options):
 
 
 class ModelFit(Fitted):
-    """The SHA-256 of the files of models, by their paths."""
+    """The SHA-256 of the files of models, wherever these are."""
 
-    sha256: dict[str, str] = Field(default_factory=dict)
+    sha256: list[str] = Field(default_factory=list)
 
 
 class RunsModels(Extractor):
@@ -86,18 +85,19 @@ class RunsModels(Extractor):
 
     def check_models(self) -> Any:
         """Returns the models, opened, whose files are those of the fit."""
-        for path, wanted in ({} if self._fitted is None else self.fitted.sha256).items():
-            with one_line(Path(path), "the file that the data set was converted with"):
-                if sha256_of(Path(path).expanduser()) != wanted:
+        digests = [] if self._fitted is None else self.fitted.sha256
+        for path, wanted in zip(self.files() if digests else (), digests, strict=False):
+            with one_line(path, "the file that the data set was converted with"):
+                if sha256_of(path) != wanted:
                     raise ValueError("another file")
         return self.open_models()
 
     def prepare(self, material: RawMaterial, training: Collection[str]) -> Any:
         """Returns what the rest of it learns from, and which models there are."""
         fitted = super().prepare(material, training)
-        fitted.sha256 = {written(path): sha256_of(path) for path in self.files()}
-        names = {Path(path).name: one for path, one in fitted.sha256.items()}
-        fitted.report["model_sha256"] = names
+        fitted.sha256 = [sha256_of(path) for path in self.files()]
+        names = [path.name for path in self.files()]
+        fitted.report["model_sha256"] = dict(zip(names, fitted.sha256, strict=True))
         return fitted
 
     def conclude(self, total: Any, training: Collection[str]) -> None:
@@ -119,8 +119,8 @@ def as_words(told: Counter[str]) -> str:
     return f"{told[USED]} used, {told.total() - told[USED]} skipped ({reasons or 'no reason'})"
 
 
-def need(module: str) -> Any:
-    """Returns a library of the optional extra `models`.
+def need(module: str, extra: str = "models") -> Any:
+    """Returns a library of an optional extra.
 
     Raises:
         ConversionError: It is not installed; says how to install it.
@@ -129,8 +129,8 @@ def need(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ConversionError(
-            f"The library '{module}', which models of one's own need, cannot be imported "
-            f'({error}): pip install -e ".[models]".'
+            f"The library '{module}', which this model needs, cannot be imported "
+            f'({error}): pip install -e ".[{extra}]".'
         ) from None
 
 

@@ -1,11 +1,11 @@
 """Pictures that anybody may have made: opened without trusting them, and labelled by models."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -145,7 +145,7 @@ class ImageLabelExtractor(RunsModels, LabelExtractor):
     """
 
     name = "image-labels"
-    takes = ImageLabelOptions
+    takes: ClassVar[type[LabelOptions]] = ImageLabelOptions
     learns = ImageLabelFit
     reads_images = True
 
@@ -161,7 +161,7 @@ class ImageLabelExtractor(RunsModels, LabelExtractor):
         paths = [(Path(one.model).expanduser(), Path(one.labels).expanduser()) for one in given]
         return tuple(path for model, labels in paths for path in (*model_files(model), labels))
 
-    def open_models(self) -> list[Classifier]:
+    def open_models(self) -> Sequence[Any]:
         """Returns the classifiers."""
         return [Classifier(*entry, self.options) for entry in self._classifiers()]
 

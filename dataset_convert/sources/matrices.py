@@ -12,7 +12,8 @@ from dataset_convert.sources import tables
 
 DESCRIPTION = (
     "a folder with brands.csv, influencers.csv, collaborations.csv and, per modality, brand_*.npy "
-    "and influencer_*.npy (topics, visual, audience_topics, audience_visual, attribute_vector)"
+    "and influencer_*.npy (topics, visual, audience_topics, audience_visual, attribute_vector, "
+    "captions, biography, audience_captions)"
 )
 
 DEFAULTS: Mapping[str, Any] = {"pseudonyms": False, "splits": {"n_valid": 0.15, "n_test": 0}}
@@ -25,22 +26,28 @@ MATRIX_OF = {
     schema.AUDIENCE_TOPICS: "audience_topics",
     schema.AUDIENCE_VISUAL: "audience_visual",
     schema.ATTRIBUTE_VECTOR: "attribute_vector",
+    schema.CONTENT_TEXT: "captions",
+    schema.PROFILE_TEXT: "biography",
+    schema.AUDIENCE_TEXT: "audience_captions",
 }
-"""Modality -> the stem of its matrices: `brand_<stem>.npy` and `influencer_<stem>.npy`."""
+"""Modality -> the stem of its matrices: `brand_<stem>.npy` and `influencer_<stem>.npy`; of sentence
+vectors `brand_<stem>_<model>.npy`, a matrix a model."""
 
 _FILES = {name: f"{name}.csv" for name in ("brands", "influencers", "collaborations")}
-_OPTIONS = ("encoding", "delimiter", "category_of_influencers", "synthetic")
+_OPTIONS = ("encoding", "delimiter", "category_of_influencers", "synthetic", "text_models")
 
 
 def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMaterial:
     """Reads a folder of matrices: the source `tables` with all names fixed.
 
     `docs/convert_vectors.md` tells the layout. A modality of which one side has no matrix is left
-    out, because one side alone cannot be compared.
+    out, because one side alone cannot be compared; captions and biographies face each other.
 
     Args:
         folder: Where the files are.
-        options: Those of `tables` that name no file and no column.
+        options: Those of `tables` that name no file and no column; `text_models`: whose sentence
+            vectors are read, side by side; by default the first by name, because what is learnt
+            from one model is better than from two.
         problems: Told of rows and matrices that are left out.
 
     Raises:
@@ -51,7 +58,14 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
             raise ConversionError(
                 f"Option 'source': found '{key}'; wanted {wanted_word(str(key), _OPTIONS)}."
             )
-    folder = Path(folder)
+    folder, options = Path(folder), dict(options)
+    models = options.pop("text_models", None)
+    if models is None:
+        models = _text_models(folder)[:1]
+    if not isinstance(models, list) or not all(isinstance(one, str) for one in models):
+        raise ConversionError(
+            f"Option 'source.text_models': found {models!r}; wanted a list such as [wordllama]."
+        )
     missing = [file for file in _FILES.values() if not (folder / file).is_file()]
     if missing and folder.is_dir():
         problems.refuse(folder.name, value=f"no {missing[0]}", wanted=", ".join(_FILES.values()))
@@ -59,32 +73,51 @@ def read(folder: Path, options: Mapping[str, Any], problems: Problems) -> RawMat
     layout = {
         "files": _FILES,
         "columns": {f"{side}s": {"id": ids[side]} for side in ids} | {"collaborations": ids},
-        "vectors": _vectors(folder, problems),
+        "vectors": _vectors(folder, models, problems),
         # Its ids are no names of people, whose capitals make no difference.
         "handles": "exact",
     }
     return tables.read(folder, {**options, **layout}, problems, pairs_as_they_stand=True)
 
 
-def _vectors(folder: Path, problems: Problems) -> dict[str, list[dict[str, str]]]:
+def _vectors(
+    folder: Path, models: list[str], problems: Problems
+) -> dict[str, list[dict[str, Any]]]:
     """The option `vectors` of `tables`."""
     found = {}
     for modality, stem in MATRIX_OF.items():
-        matrices = {side: f"{side}_{stem}.npy" for side in schema.SIDES}
-        there = [name for name in matrices.values() if (folder / name).is_file()]
-        if len(there) == 1:
-            missing = next(name for name in matrices.values() if name not in there)
+        ends = [stem]
+        if modality in schema.TEXT_MODALITIES:
+            ends = [f"{stem}_{model}" for model in models]
+        matrices = {side: [f"{side}_{end}.npy" for end in ends] for side in schema.SIDES}
+        there = {
+            side: kept
+            for side, names in matrices.items()
+            if (kept := [name for name in names if (folder / name).is_file()])
+        }
+        if len(there) == 1 and modality not in schema.TEXT_MODALITIES:
+            missing = next(side for side in matrices if side not in there)
             problems.skip(
-                there[0],
+                next(iter(there.values()))[0],
                 row=None,
                 column="",
-                value=f"no {missing} beside it",
+                value=f"no {missing}_{stem}.npy beside it",
                 wanted="matrices of both sides: one side alone cannot be compared",
                 kind=OWN,
             )
-        if len(there) == len(matrices):
+        elif there:
             found[modality] = [
-                {"matrix": name, "ids": f"{side}s.csv", "column": schema.ACCOUNT_ID[side]}
-                for side, name in matrices.items()
+                {"matrix": names, "ids": f"{side}s.csv", "column": schema.ACCOUNT_ID[side]}
+                for side, names in there.items()
             ]
     return found
+
+
+def _text_models(folder: Path) -> list[str]:
+    """The models whose sentence vectors are there."""
+    starts = [
+        f"{side}_{MATRIX_OF[one]}_" for side in schema.SIDES for one in schema.TEXT_MODALITIES
+    ]
+    return sorted(
+        {path.stem.removeprefix(one) for one in starts for path in folder.glob(f"{one}*.npy")}
+    )

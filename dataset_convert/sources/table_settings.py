@@ -52,14 +52,19 @@ class VectorFiles(_Checked):
     """A matrix and the accounts of its rows.
 
     Attributes:
-        matrix: Name of a `.npy` file.
+        matrix: Name of a `.npy` file; a list of names: their numbers stand side by side.
         ids: Name of a table, or of a `.txt` file with one account a line.
         column: Of the table.
     """
 
-    matrix: str
+    matrix: tuple[str, ...]
     ids: str
     column: str = "id"
+
+    @field_validator("matrix", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else (value,)
 
 
 class TableOptions(How):

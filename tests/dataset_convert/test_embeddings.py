@@ -369,7 +369,7 @@ def test_the_users_own_folder_is_not_named(
     one.save(tmp_path)
     saved = json.loads((tmp_path / "embeddings.json").read_text())
     assert saved["options"]["model"] == "~/text"
-    assert set(saved["fitted"]["sha256"]) == {"~/text/model.onnx", "~/text/tokenizer.json"}
+    assert str(folder) not in (tmp_path / "embeddings.json").read_text()
     loaded = SentenceEmbeddingExtractor.load(tmp_path)
     assert set(loaded.transform(material(CAPTIONS))) == {"ann", "bob"}
 

@@ -63,7 +63,11 @@ def refusal(modality: str, options: Mapping[str, Any]) -> str:
         (TOPICS, {"n_jobs": 2}, "Unknown key 'n_jobs'"),
         (TOPICS, {"extractor": "ldaa"}, "option 'extractor': wanted 'lda'. Found: 'ldaa'."),
         (TOPICS, {"extractor": ["lda"]}, "option 'extractor': wanted "),
-        (VISUAL, {"extractor": "topics"}, "wanted one of labels, image-labels, image-embeddings."),
+        (
+            VISUAL,
+            {"extractor": "topics"},
+            "wanted one of labels, objects, image-labels, image-embeddings.",
+        ),
         (VISUAL, {"object_threshold": 7}, "'object_threshold' must be at most 1. Received: 7."),
         (VISUAL, {"scene_threshold": True}, "must be a number. Received: True."),
         (ATTRIBUTES, {"hashtag_posts": "2"}, "'hashtag_posts' must be a whole number."),

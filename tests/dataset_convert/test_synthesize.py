@@ -260,7 +260,7 @@ def cosine_auc(demo: AtomicData) -> dict[str, float]:
     positive = pd.crosstab(pairs["brand_id"], pairs["influencer_id"]).to_numpy() > 0
     scores = {}
     for perspective, modalities in schema.PERSPECTIVES.items():
-        used = [block(demo, m) for m in modalities if m != schema.ATTRIBUTE_VECTOR]
+        used = [block(demo, m) for m in modalities if m in demo.manifest["features"]]
         brand, influencer = (unit(np.hstack([x[side] for x in used])) for side in schema.SIDES)
         scores[perspective] = brand[brands] @ influencer[influencers].T
     areas = {name: mean_auc(score, positive) for name, score in scores.items()}
