@@ -14,13 +14,12 @@ Writing one takes the run and its data set. Reading takes neither, nor RecBole o
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -31,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import naming
+from dataset_convert.common.files import folder_in_the_making, naming, sha256_of
 from recbole_mirec.nn.fitted import CATEGORY, Fitted, Layout, Table
 from recbole_mirec.recommend.confidence import calibrated
 
@@ -44,6 +43,8 @@ FORMAT = 1
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."
 _MOST_SCALE = 100.0
+
+Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +64,29 @@ class Bundle:
 
     about: Mapping[str, Any]
     fitted: Fitted
-    vectors: Mapping[schema.Side, Mapping[str, NDArray[np.float32]]]
+    vectors: Mapping[schema.Side, Vectors]
     features: Mapping[schema.Side, Table]
     accounts: Mapping[schema.Side, pd.DataFrame]
     partners: pd.DataFrame
     model: Path
     extractors: Path | None
+
+    def facts(self) -> list[str]:
+        """What is known of influencers beside features: names of columns."""
+        known = self.accounts[schema.INFLUENCER]
+        known = known.drop(columns=["account", "side", CATEGORY], errors="ignore")
+        return [str(name) for name in known.dropna(axis=1, how="all")]
+
+    def of_side(
+        self, side: schema.Side, vectors: Vectors, features: Table, accounts: pd.DataFrame
+    ) -> "Bundle":
+        """The same with other accounts of a side."""
+        return replace(
+            self,
+            vectors={**self.vectors, side: vectors},
+            features={**self.features, side: features},
+            accounts={**self.accounts, side: accounts},
+        )
 
 
 def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = False) -> None:
@@ -86,8 +104,9 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
     method = getattr(model, "method", None)
     if not isinstance(method, MetricMethod):
         raise UsageError(
-            f"Only MIRec of variant mirec can be bundled so far, and this run's model is "
-            f"{experiment.config['model']}. Rank by --predict, or train variant=mirec."
+            f"Only MIRec of variant mirec can be bundled, and this run's model is "
+            f"{experiment.config['model']}. Rank by run_recbole_mirec.py --predict, or train "
+            f"variant=mirec."
         )
     names = {side: dataset.field2id_token[field][1:] for side, field in schema.ACCOUNT_ID.items()}
     parts = method.all_vectors()
@@ -103,9 +122,11 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
         for side in schema.SIDES
     }
     accounts = _accounts(dataset, names)
-    source = Path(dataset.dataset_path) / "features"
+    source = Path(dataset.dataset_path) / schema.FEATURES
     about = _about(experiment, method.training_pairs.ids(schema.BRAND), names)
     about["confidence"] = calibrated(experiment) if confidence else {}
+    checkpoint = experiment.run_folder / BEST
+    about["checkpoint"] = Path(os.path.relpath(checkpoint, folder.parent)).as_posix()
     bundle = Bundle(
         about=about,
         fitted=method.fitted(),
@@ -113,7 +134,7 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
         features=tables,
         accounts={x: accounts[accounts["side"] == x] for x in schema.SIDES},
         partners=_partners(dataset),
-        model=experiment.run_folder / BEST,
+        model=checkpoint,
         extractors=source if source.is_dir() else None,
     )
     save_bundle(bundle, folder)
@@ -134,26 +155,19 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     for side, table in bundle.features.items():
         for name, (rows, mask) in table.items():
             features |= {f"{side} {name} rows": rows, f"{side} {name} mask": mask}
-    with naming(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
-            made = Path(work) / folder.name
-            made.mkdir()
-            shutil.copyfile(bundle.model, made / MODEL)
-            _save_arrays(made / f"{VECTORS}.safetensors", vectors)
-            _save_arrays(made / f"{FEATURES}.safetensors", features)
-            both = pd.concat(list(bundle.accounts.values()), ignore_index=True)
-            _write_table(made / f"{ACCOUNTS}.parquet", both)
-            _write_table(made / f"{PARTNERS}.parquet", bundle.partners)
-            if bundle.extractors is not None:
-                shutil.copytree(bundle.extractors, made / EXTRACTORS)
-            files = sorted(path for path in made.rglob("*") if path.is_file())
-            digests = {str(path.relative_to(made)): _digest(path) for path in files}
-            text = json.dumps({**bundle.about, "digests": digests}, indent=1) + "\n"
-            (made / BUNDLE).write_text(text, encoding="utf-8")
-            if folder.exists():
-                folder.replace(Path(work) / "old")
-            made.replace(folder)
+    with naming(folder), folder_in_the_making(folder) as made:
+        shutil.copyfile(bundle.model, made / MODEL)
+        _save_arrays(made / f"{VECTORS}.safetensors", vectors)
+        _save_arrays(made / f"{FEATURES}.safetensors", features)
+        both = pd.concat(list(bundle.accounts.values()), ignore_index=True)
+        _write_table(made / f"{ACCOUNTS}.parquet", both)
+        _write_table(made / f"{PARTNERS}.parquet", bundle.partners)
+        if bundle.extractors is not None:
+            shutil.copytree(bundle.extractors, made / EXTRACTORS)
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        digests = {path.relative_to(made).as_posix(): sha256_of(path) for path in files}
+        text = json.dumps({**bundle.about, "digests": digests}, indent=1) + "\n"
+        (made / BUNDLE).write_text(text, encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -169,9 +183,7 @@ def read_bundle(folder: Path) -> Bundle:
                 f"Bundle '{folder}' is of format {about['format']}, not {FORMAT}: another version "
                 f"of this program wrote it. Write it anew from its run."
             )
-        for name, digest in about["digests"].items():
-            if not name.startswith(EXTRACTORS) and _digest(folder / name) != digest:
-                raise UsageError(f"Bundle '{folder}' is damaged: {name} is not what was written.")
+        check_files(folder, about, extractors=False)
         vectors = load_file(folder / f"{VECTORS}.safetensors")
         features = load_file(folder / f"{FEATURES}.safetensors")
         accounts = _read_table(folder / f"{ACCOUNTS}.parquet")
@@ -197,6 +209,21 @@ def read_bundle(folder: Path) -> Bundle:
         raise UsageError(f"Bundle '{folder}' cannot be read: {error!r}. Write it anew.") from None
 
 
+def check_files(folder: Path, about: Mapping[str, Any], *, extractors: bool) -> None:
+    """See that files are those that were written: the extractors, or all others.
+
+    Raises:
+        UsageError: one is not.
+        FileNotFoundError: one is not there.
+    """
+    for name, digest in about["digests"].items():
+        if name.startswith(f"{EXTRACTORS}/") == extractors and sha256_of(folder / name) != digest:
+            raise UsageError(
+                f"Bundle '{folder}' is damaged: {name} is not what was written. Write it anew from "
+                f"its run."
+            )
+
+
 def _accounts(dataset: Any, names: Mapping[schema.Side, Any]) -> pd.DataFrame:
     """Both sides' accounts with what filters and pages show."""
     found = []
@@ -206,7 +233,8 @@ def _accounts(dataset: Any, names: Mapping[schema.Side, Any]) -> pd.DataFrame:
         table = pd.DataFrame({"account": names[side], "side": side})
         known = frame.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
         if side == schema.BRAND and schema.BRAND_CATEGORY in known:
-            table[CATEGORY] = known[schema.BRAND_CATEGORY].to_numpy()
+            cells = known[schema.BRAND_CATEGORY]
+            table[CATEGORY] = [x if isinstance(x, str) and x else None for x in cells]
         followers = schema.account_field(side, schema.FOLLOWERS)
         if followers in known:
             table[schema.FOLLOWERS] = known[followers].to_numpy(dtype=float)
@@ -216,9 +244,10 @@ def _accounts(dataset: Any, names: Mapping[schema.Side, Any]) -> pd.DataFrame:
             own.columns = [name.partition(":")[0] for name in own.columns]
             own = own.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
             for name in map(str, own):
-                is_number = schema.FACT_TYPES.get(name) == "float"
-                column = pd.to_numeric(own[name], errors="coerce") if is_number else own[name]
-                table[name] = column.to_numpy()
+                if schema.FACT_TYPES.get(name) == "float":
+                    table[name] = pd.to_numeric(own[name], errors="coerce").to_numpy()
+                else:
+                    table[name] = [x if isinstance(x, str) and x else None for x in own[name]]
         found.append(table)
     return pd.concat(found, ignore_index=True)
 
@@ -232,13 +261,20 @@ def _partners(dataset: Any) -> pd.DataFrame:
 
 
 def _about(experiment: "Experiment", training: NDArray[np.int64], names: Any) -> dict[str, Any]:
+    from dataset_convert.features.lexicon import load_sensitive
+    from recbole_mirec.nn.closed_form import drawn
+
     dataset, accounts = experiment.dataset, experiment.dataset.accounts
     assert accounts is not None
     brands = dataset.atomic.brands
     categories = sorted(set(brands.get(schema.BRAND_CATEGORY, pd.Series(dtype=object)).dropna()))
-    told = dataset.atomic.manifest.get("features", {})
+    manifest = dataset.atomic.manifest
+    told, sensitive = manifest.get(schema.FEATURES, {}), load_sensitive()
     words = {
-        name: [[str(word) for word, _ in topic["words"]] for topic in entry["topics"]]
+        name: [
+            [str(word) for word, _ in topic["words"] if not sensitive.forbids(str(word))]
+            for topic in entry["topics"]
+        ]
         for name, entry in told.items()
         if entry.get("topics")
     }
@@ -246,16 +282,19 @@ def _about(experiment: "Experiment", training: NDArray[np.int64], names: Any) ->
     vocabulary |= {schema.ATTRIBUTES: list(accounts.attribute_names), CATEGORY: categories}
     fitted = experiment.model.method.fitted()
     landmarks = fitted.arrays.get("landmarks brand", np.zeros((0, 0)))
-    ids = training if len(landmarks) == len(training) else training[: len(landmarks)]
+    ids = training[drawn(len(training), len(landmarks))]
     return {
         "format": FORMAT,
         "model": experiment.config["model"],
         "dataset": experiment.config["dataset"],
-        "synthetic": bool(dataset.atomic.manifest.get("synthetic")),
-        "pseudonyms": schema.PSEUDONYMS in dataset.atomic.manifest,
+        "synthetic": bool(manifest.get("synthetic")),
+        "pseudonyms": manifest.get(schema.PSEUDONYMS),
         "data_fingerprint": experiment.trainer.fingerprint,
         "layout": experiment.model.layout,
         "vocabulary": vocabulary,
+        "sensitive": sorted(
+            {x for names in vocabulary.values() for x in names if sensitive.forbids(x)}
+        ),
         "topics": words,
         "precedents": [str(names[schema.BRAND][row - 1]) for row in ids],
         "score": experiment.model.score_meaning,
@@ -305,8 +344,3 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return sha256(file.read()).hexdigest()

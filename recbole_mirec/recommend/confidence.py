@@ -87,8 +87,8 @@ def out_of_fold(experiment: "Experiment") -> tuple[NDArray[np.bool_], Array, int
     return np.concatenate(labels), np.concatenate(scores), len(brands)
 
 
-def chances(calibration: dict[str, Any], scores: Array) -> Array | None:
-    """The chance of each score, from 0 to 1; None where nothing was calibrated."""
+def chances(calibration: dict[str, Any], scores: Array, ranks: NDArray[np.int64]) -> Array | None:
+    """The chance of candidates, from 0 to 1, by score and rank; None without calibration."""
     if "scores" not in calibration:
         return None
     found: Array = np.interp(scores, calibration["scores"], calibration["chances"])

@@ -1,0 +1,240 @@
+"""Accounts as a model reads them: new ones, briefs in words, folders of tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_convert import schema
+from dataset_convert.common.errors import UsageError
+from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, Table, gaussian
+
+if TYPE_CHECKING:
+    from dataset_convert.raw import RawMaterial
+    from recbole_mirec.recommend.bundle import Bundle
+
+MOST_TEXT = 2_000
+"""Characters of a brief that are read."""
+# Share of training brands that are further from all others than a new one must be to be warned of.
+_FAR = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """An account, encoded.
+
+    Attributes:
+        name: its id, or what a new one is called.
+        table: modality -> rows and mask, of one row.
+        vectors: part -> (1, dimension).
+        notes: what must be said of it.
+        facts: of a new influencer, what conditions and lists read: name -> value.
+        partners: of a new brand, the influencers that it is known to have worked with.
+    """
+
+    name: str
+    table: Table
+    vectors: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    partners: tuple[str, ...] = ()
+
+
+def new_account(
+    bundle: "Bundle",
+    side: schema.Side,
+    name: str,
+    values: Mapping[str, Any],
+    category: str | None = None,
+) -> Account:
+    """An account that the model has not seen, from what extractors say of it.
+
+    Args:
+        bundle: the model.
+        side: brand or influencer.
+        name: what it is called.
+        values: modality -> topics or sentence vectors (dimension), labels -> weights, or a list of
+            attributes; what is left out or None is missing.
+        category: a brand's own.
+
+    Raises:
+        UsageError: nothing that the model reads is known of it, or a vector is no such vector.
+    """
+    fitted, table = bundle.fitted, {}
+    for modality, (rows, _) in bundle.features[side].items():
+        value = values.get(modality)
+        if modality == CATEGORY:
+            value = None if category is None else [category]
+        names = bundle.about["vocabulary"].get(modality)
+        row, known = _row(modality, value, rows.shape[1], names)
+        table[modality] = row, np.array([known])
+    static = fitted.static(side, table)
+    lacking = [x for x in fitted.layout.modalities(side) if not static.inputs[x][1].any()]
+    if len(lacking) == len(fitted.layout.modalities(side)):
+        raise UsageError(
+            f"Nothing is known of '{name[:100]}' that the model reads ({', '.join(lacking)}), so "
+            f"there is no list for it. Say more of it, in words that the data set's posts use."
+        )
+    if CATEGORY in table and not table[CATEGORY][1].any():
+        lacking.append(CATEGORY)
+    notes = [f"not known of {name}: {', '.join(lacking)}"] if lacking else []
+    if side == schema.BRAND and _is_far(fitted, static):
+        notes.append(
+            f"{name} is far from every brand that the model has learnt from: take its list as a "
+            f"guess"
+        )
+    return Account(name, table, fitted.vectors(side, static), tuple(notes))
+
+
+def _row(
+    modality: str, value: Any, width: int, names: list[str] | None
+) -> tuple[NDArray[np.float32], bool]:
+    """A value as the model's row (1, width), and whether it says anything."""
+    row = np.zeros((1, width), np.float32)
+    if value is None:
+        return row, False
+    if names is not None and not isinstance(value, np.ndarray):
+        weights = value if isinstance(value, Mapping) else dict.fromkeys(value, 1.0)
+        row[0] = [weights.get(word, 0.0) for word in names]
+    else:
+        vector = np.asarray(value, np.float32)
+        if vector.shape != (width,):
+            raise UsageError(f"{modality} must be {width} numbers. Received: {vector.size}.")
+        row[0] = vector
+    if not np.isfinite(row).all():
+        raise UsageError(f"{modality} must be finite numbers. Received: NaN or infinity.")
+    return row, names is None or bool(row.any())
+
+
+def _is_far(fitted: Fitted, static: Static) -> bool:
+    """Whether a brand is further from all training brands than nearly all of them."""
+    if PRECEDENT not in fitted.layout.parts:
+        return False
+    nearness = _nearness(fitted)
+    return len(nearness) > 0 and bool(static.precedent.max() < np.quantile(nearness, _FAR))
+
+
+@lru_cache(maxsize=1)
+def _nearness(fitted: Fitted) -> Array:
+    """Of each training brand, its kernel to the nearest other one."""
+    marks = fitted.arrays["landmarks brand"]
+    near = gaussian(marks, marks, float(fitted.arrays["width brand"]))
+    np.fill_diagonal(near, 0.0)
+    return near.max(axis=1) if len(near) > 1 else np.zeros(0)
+
+
+def brief(bundle: "Bundle", text: str) -> Account:
+    """A brand told in words, such as what it sells, to whom and where.
+
+    Raises:
+        UsageError: the data set has no extractors, or they find nothing in it.
+    """
+    import pandas as pd
+
+    from dataset_convert import raw
+
+    text, name = text.strip(), "brief"
+    cut = text[:MOST_TEXT]
+    accounts = pd.DataFrame([[name, schema.BRAND, name, cut, None, np.nan]])
+    accounts.columns = pd.Index(raw.ACCOUNT_COLUMNS)
+    material = raw.RawMaterial(
+        accounts=accounts,
+        collaborations=pd.DataFrame(columns=[*schema.ACCOUNT_ID.values()]),
+        posts=lambda: iter([raw.Post(name, cut)]),
+        audience_posts=lambda: iter(()),
+        brand_parts={},
+        influencer_category_is_profile=False,
+        vectors={},
+        fingerprints={},
+        synthetic=False,
+    )
+    (account,) = described(bundle, material)[schema.BRAND]
+    if cut == text:
+        return account
+    said = f"only the first {MOST_TEXT:,} characters of the brief were read"
+    return replace(account, notes=(*account.notes, said))
+
+
+def folder(
+    bundle: "Bundle", place: Path, config: Path | None = None
+) -> dict[schema.Side, list[Account]]:
+    """The accounts of a folder of the converter's tables; see `described`.
+
+    Args:
+        bundle: the model.
+        place: has brands, influencers or both, their posts and whatever else is known of them.
+        config: the conversion's, whose `source` says how the tables are read; None: by their
+            names.
+
+    Raises:
+        UsageError: a table cannot be read, or nothing is known of any account.
+    """
+    from dataset_convert.problems import Problems
+    from dataset_convert.settings import read_settings
+    from dataset_convert.sources.tables import read
+
+    problems = Problems()
+    material = read(place, read_settings(config).source, problems, accounts_only=True)
+    problems.check_losses()
+    return described(bundle, material, tuple(problems.summary()))
+
+
+def described(
+    bundle: "Bundle", material: "RawMaterial", notes: tuple[str, ...] = ()
+) -> dict[schema.Side, list[Account]]:
+    """The accounts of raw material, described by the data set's own extractors.
+
+    One of which nothing is known is left out, which a note of the others says.
+
+    Args:
+        bundle: the model and the extractors.
+        material: what a source has read; its collaborations are partners to leave out.
+        notes: what must be said of every account.
+
+    Raises:
+        UsageError: the bundle has no extractors, they are not those that were written, or nothing
+            is known of any account.
+    """
+    from dataset_convert import raw
+    from dataset_convert.extraction import describe
+    from dataset_convert.privacy import scrub
+    from recbole_mirec.recommend.bundle import check_files
+
+    if bundle.extractors is None:
+        raise UsageError(
+            "This bundle's data set has no extractors, so texts and posts cannot be described: its "
+            "features were given as vectors."
+        )
+    check_files(bundle.extractors.parent, bundle.about, extractors=True)
+    texts = [scrub(x) if isinstance(x, str) else x for x in material.accounts[raw.BIOGRAPHY]]
+    material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: texts}))
+    values = describe(bundle.extractors, material)
+    worked = material.collaborations.groupby(schema.BRAND_ID)[schema.INFLUENCER_ID].agg(tuple)
+    found: dict[schema.Side, list[Account]] = {side: [] for side in schema.SIDES}
+    refusals = []
+    for row in material.accounts.to_dict("records"):
+        name, side = row[raw.ACCOUNT], row[raw.ROLE]
+        own = {modality: of.get(name) for modality, of in values.items()}
+        category = row[raw.CATEGORY] if isinstance(row[raw.CATEGORY], str) else None
+        try:
+            account = new_account(bundle, side, name, own, category)
+        except UsageError as error:
+            refusals.append(error)
+            continue
+        facts = {schema.FOLLOWERS: row[raw.FOLLOWERS]}
+        if side in material.facts:
+            table = material.facts[side].set_index(raw.ACCOUNT)
+            facts |= table.loc[name].dropna().to_dict() if name in table.index else {}
+        partners = tuple(worked.get(name, ()))
+        found[side].append(replace(account, facts=facts, partners=partners))
+    if not any(found.values()):
+        raise refusals[0]
+    said = (*notes, *map(str, refusals))
+    return {
+        side: [replace(one, notes=(*one.notes, *said)) for one in accounts]
+        for side, accounts in found.items()
+    }
