@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from recbole_mirec.recommend.accounts import Account
-    from recbole_mirec.recommend.recommender import Recommendation, Recommender
+    from recbole_mirec.recommend.recommender import Recommender
 
 EXAMPLES = """\
 examples
@@ -92,32 +92,6 @@ def _names(given: Sequence[str] | None) -> list[str] | None:
     return found
 
 
-def listed(
-    found: "Recommendation",
-    recommender: "Recommender",
-    *,
-    name_others: bool = False,
-    language: str = "en",
-) -> "tuple[str, pd.DataFrame]":
-    """A list as text, and as a table with its reasons."""
-    about, frame = recommender.bundle.about, found.frame.copy()
-    frame["why"] = [
-        recommender.explain(
-            found.brand, name, name_others=name_others, language=language
-        ).sentence()
-        for name in frame[schema.INFLUENCER_ID]
-    ]
-    title = (
-        f"{found.brand.name}: the best {len(frame)} of {found.n_candidates} influencers, by "
-        f"{about['model']} on {about['dataset']}{' (synthetic data)' * about['synthetic']}"
-    )
-    shown = frame.drop(columns="why").round(3).to_string(index=False, na_rep="-")
-    why = [f"{row.rank}. {row.influencer_id}: {row.why}" for row in frame.itertuples()]
-    notes = [f"score: {about['score']}; comparable within one brand only", *found.notes]
-    frame.insert(0, schema.BRAND_ID, found.brand.name)
-    return "\n".join([title, shown, "", *why, *(f"Note: {note}" for note in notes)]), frame
-
-
 def _explained(account: "Account", recommender: "Recommender", options: Any) -> tuple[str, Any]:
     import pandas as pd
 
@@ -191,7 +165,7 @@ def _run() -> int:
                 with_partners=options.with_partners,
             )
             how = {"name_others": options.name_others, "language": options.language}
-            text, frame = listed(found, recommender, **how)
+            text, frame = recommender.listed(found, **how)
         texts.append(text)
         frames.append(frame)
     if not frames and options.export is None and not options.forget:

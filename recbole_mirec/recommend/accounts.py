@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError
+from dataset_convert.common.errors import UsageError, shown
 from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, Table, gaussian
 
 if TYPE_CHECKING:
+    from dataset_convert.features.base import Extractor
     from dataset_convert.raw import RawMaterial
     from recbole_mirec.recommend.bundle import Bundle
 
@@ -76,7 +77,7 @@ def new_account(
     lacking = [x for x in fitted.layout.modalities(side) if not static.inputs[x][1].any()]
     if len(lacking) == len(fitted.layout.modalities(side)):
         raise UsageError(
-            f"Nothing is known of '{name[:100]}' that the model reads ({', '.join(lacking)}), so "
+            f"Nothing is known of {shown(name)} that the model reads ({', '.join(lacking)}), so "
             f"there is no list for it. Say more of it, in words that the data set's posts use."
         )
     if CATEGORY in table and not table[CATEGORY][1].any():
@@ -183,6 +184,20 @@ def folder(
     return described(bundle, material, tuple(problems.summary()))
 
 
+@lru_cache(maxsize=1)
+def _extractors(bundle: "Bundle") -> "dict[str, Extractor]":
+    from dataset_convert.extraction import load_extractor
+    from recbole_mirec.recommend.bundle import check_files
+
+    if bundle.extractors is None:
+        raise UsageError(
+            "This bundle's data set has no extractors, so texts and posts cannot be described: its "
+            "features were given as vectors."
+        )
+    check_files(bundle.extractors.parent, bundle.about, extractors=True)
+    return {x.name: load_extractor(x) for x in sorted(bundle.extractors.iterdir()) if x.is_dir()}
+
+
 def described(
     bundle: "Bundle", material: "RawMaterial", notes: tuple[str, ...] = ()
 ) -> dict[schema.Side, list[Account]]:
@@ -202,17 +217,11 @@ def described(
     from dataset_convert import raw
     from dataset_convert.extraction import describe
     from dataset_convert.privacy import scrub
-    from recbole_mirec.recommend.bundle import check_files
 
-    if bundle.extractors is None:
-        raise UsageError(
-            "This bundle's data set has no extractors, so texts and posts cannot be described: its "
-            "features were given as vectors."
-        )
-    check_files(bundle.extractors.parent, bundle.about, extractors=True)
+    extractors = _extractors(bundle)
     texts = [scrub(x) if isinstance(x, str) else x for x in material.accounts[raw.BIOGRAPHY]]
     material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: texts}))
-    values = describe(bundle.extractors, material)
+    values = describe(extractors, material)
     worked = material.collaborations.groupby(schema.BRAND_ID)[schema.INFLUENCER_ID].agg(tuple)
     found: dict[schema.Side, list[Account]] = {side: [] for side in schema.SIDES}
     refusals = []

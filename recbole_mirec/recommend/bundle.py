@@ -44,6 +44,11 @@ FORMAT = 1
 _STATE, _ENCODER = "state_dict.method.", "encoder."
 _MOST_SCALE = 100.0
 
+
+class NotServedError(UsageError):
+    """A run's model is none that can be bundled."""
+
+
 Vectors: TypeAlias = Mapping[str, NDArray[np.float32]]
 
 
@@ -103,7 +108,7 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
     model, dataset = experiment.model, experiment.dataset
     method = getattr(model, "method", None)
     if not isinstance(method, MetricMethod):
-        raise UsageError(
+        raise NotServedError(
             f"Only MIRec of variant mirec can be bundled, and this run's model is "
             f"{experiment.config['model']}. Rank by run_recbole_mirec.py --predict, or train "
             f"variant=mirec."
@@ -187,7 +192,8 @@ def read_bundle(folder: Path) -> Bundle:
         vectors = load_file(folder / f"{VECTORS}.safetensors")
         features = load_file(folder / f"{FEATURES}.safetensors")
         accounts = _read_table(folder / f"{ACCOUNTS}.parquet")
-        layout = Layout(**about["layout"])
+        pairs = [tuple(pair) for pair in about["layout"]["pairs"]]
+        layout = Layout(**{**about["layout"], "pairs": pairs})
         return Bundle(
             about=about,
             fitted=Fitted(_arrays(folder / MODEL), layout),

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError
+from dataset_convert.common.errors import UsageError, shown
 
 if TYPE_CHECKING:
     from recbole_mirec.recommend.bundle import Bundle
@@ -34,7 +34,7 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     if not form or form[1] not in (*facts, *table):
         told = ", ".join([*facts, *table])
         raise UsageError(
-            f"Condition '{condition[:100]}' must read like followers>=5000 or country=DE,AT. "
+            f"Condition {shown(condition, 100)} must read like followers>=5000 or country=DE,AT. "
             f"The bundle knows {told}."
         )
     name, sign, value = form.groups()
@@ -49,7 +49,7 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     if sign not in ("=", "!=") or not places:
         named = f", or {name}= and names that the data set knows" if names else ""
         raise UsageError(
-            f"Condition '{condition[:100]}' must read {name}={_KNOWN} or {name}={_MISSING}{named}."
+            f"Condition {shown(condition, 100)} must read {name}={_KNOWN} or {name}={_MISSING}{named}."
         )
     has = (rows[:, places] > 0).any(axis=1)
     found: NDArray[np.bool_] = mask & (has if sign == "=" else ~has)
@@ -64,7 +64,9 @@ def _by_fact(
     try:
         values = [float(word) for word in wanted] if is_number or sign in _COMPARE else wanted
     except ValueError:
-        raise UsageError(f"Condition '{condition[:100]}' needs a number behind {sign}.") from None
+        raise UsageError(
+            f"Condition {shown(condition, 100)} needs a number behind {sign}."
+        ) from None
     if sign in _COMPARE:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
         compared: NDArray[np.bool_] = _COMPARE[sign](numbers, values[0])

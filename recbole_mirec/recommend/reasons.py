@@ -23,12 +23,12 @@ _SAID = {
     "average": ("what an average influencer gets", "was alle im Mittel bekommen"),
     "weak": ("weak match", "passt wenig"),
     "strong": ("good match", "passt gut"),
-    "like": ("like the partners of", "ähnlich den Partnern von"),
+    "like": ("like the partners of", "ähnlich den Partnern dieser Marken:"),
     "yours": ("like your partners", "ähnlich Ihren Partnern"),
     "own": ("your own partners", "Ihre eigenen Partner"),
     "brand": ("another brand", "eine andere Marke"),
     "category": ("a brand of category {}", "eine Marke der Kategorie {}"),
-    "brands": ("{} (and {} more such)", "{} (und {} weitere)"),
+    "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
     "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
     "topic": ("topic {}", "Thema {}"),
     "shares": ("feature {}", "Merkmal {}"),
@@ -82,7 +82,11 @@ class Words:
             return words or self.say("topic", dimension + 1)
         if modality in self.vocabulary:
             name = str(self.vocabulary[modality][dimension])
-            return self.say("hidden") if name in self.sensitive else name.replace("_", " ")
+            return (
+                self.say("hidden")
+                if name in self.sensitive
+                else name.removeprefix("scene:").replace("_", " ")
+            )
         kind = "topic" if modality in schema.TOPIC_MODALITIES else "shares"
         return self.say(kind, dimension + 1)
 
@@ -170,7 +174,7 @@ class Explanation:
             if one.name == words.say("own"):
                 told.append(f"{words.say('yours')} {', '.join(words.partners)}".rstrip())
             else:
-                others.append(words.say("brands", one.name, n - 1) if n > 1 else one.name)
+                others.append(words.say("brands", one.name, n) if n > 1 else one.name)
         return [*told, f"{words.say('like')} {', '.join(others)}"] if others else told
 
     def __str__(self) -> str:
@@ -185,7 +189,7 @@ class Explanation:
             lines.append(f"{value:+9.3f}  {words.say(part)} ({without})")
             own = [one for one in merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
-                name = words.say("brands", one.name, n - 1) if n > 1 else one.name
+                name = words.say("brands", one.name, n) if n > 1 else one.name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError, nearest
+from dataset_convert.common.errors import UsageError, nearest, shown
 from dataset_convert.common.files import sha256_of
 from recbole_mirec.nn.fitted import CATEGORY, Array
 from recbole_mirec.recommend import accounts, reasons
@@ -162,19 +162,12 @@ class Recommender:
         # equal scores by the order of the bundle
         order = np.argsort(-scores, kind="stable")
         chosen = order[:k]
-        if k > len(rows):
-            notes.append(f"there are {len(rows)} candidates, fewer than the {k} asked for")
         if diversity:
             chosen = self._diverse(rows, scores, order, k, diversity)
             lost = scores[order[:k]].mean() - scores[chosen].mean()
             notes.append(f"diversity costs {lost:.3f} of the mean score")
         else:
-            tied, shown = ((some == scores[chosen[-1]]).sum() for some in (scores, scores[chosen]))
-            if tied > shown:
-                notes.append(
-                    f"{tied} candidates share the last score, of whom {shown} are shown; which "
-                    f"ones says nothing"
-                )
+            notes += tie_notes(scores, scores[chosen], k)
         frame = self._frame(rows[chosen], shares[chosen])
         ranks = np.empty(len(rows), dtype=np.int64)
         ranks[order] = np.arange(1, len(rows) + 1)
@@ -187,6 +180,25 @@ class Recommender:
         if with_partners:
             frame["partner"] = partners[rows[chosen]]
         return Recommendation(account, frame, len(rows), (*account.notes, *notes))
+
+    def listed(
+        self, found: Recommendation, *, name_others: bool = False, language: str = "en"
+    ) -> tuple[str, pd.DataFrame]:
+        """A list as text, and as a table with its reasons in words, `why`."""
+        about, frame = self.bundle.about, found.frame.copy()
+        frame["why"] = [
+            self.explain(found.brand, name, name_others=name_others, language=language).sentence()
+            for name in frame[schema.INFLUENCER_ID]
+        ]
+        title = (
+            f"{found.brand.name}: the best {len(frame)} of {found.n_candidates} influencers, by "
+            f"{about['model']} on {about['dataset']}{' (synthetic data)' * about['synthetic']}"
+        )
+        shown = frame.drop(columns="why").round(3).to_string(index=False, na_rep="-")
+        why = [f"{row.rank}. {row.influencer_id}: {row.why}" for row in frame.itertuples()]
+        notes = [f"score: {about['score']}; comparable within one brand only", *found.notes]
+        frame.insert(0, schema.BRAND_ID, found.brand.name)
+        return "\n".join([title, shown, "", *why, *(f"Note: {note}" for note in notes)]), frame
 
     def _kept(
         self,
@@ -210,7 +222,7 @@ class Recommender:
             some = fulfils(condition, self.bundle)
             if not (kept & some).any():
                 raise UsageError(
-                    f"Nobody is left: no candidate fulfils {condition[:100]}. Ask for less there."
+                    f"Nobody is left: no candidate fulfils {shown(condition, 100)}. Ask for less there."
                 )
             kept &= some
         return kept, notes
@@ -223,6 +235,8 @@ class Recommender:
             frame[part] = shares[:, place]
         for name in self.bundle.facts():
             frame[name] = self.bundle.accounts[_INFLUENCER][name].to_numpy()[rows]
+            if name == schema.FOLLOWERS:
+                frame[name] = frame[name].round().astype("Int64")
         return frame
 
     def shares(self, brand: Account) -> Array:
@@ -325,7 +339,7 @@ class Recommender:
         """
         if language not in reasons.LANGUAGES:
             known = ", ".join(reasons.LANGUAGES)
-            raise UsageError(f"language must be one of {known}. Received: {language[:40]!r}.")
+            raise UsageError(f"language must be one of {known}. Received: {shown(language)}.")
         account, row = self.account(brand), self._row(_INFLUENCER, influencer)
         partners, candidates = self._partners(account), self.shares(account)
         words = self._words(account, row, partners, name_others=name_others, language=language)
@@ -419,9 +433,9 @@ class Recommender:
         seen: set[str] = set()
         for one in new:
             if one.name in seen or self._find(_INFLUENCER, one.name) is not None:
-                raise UsageError(f"Influencer '{one.name[:100]}' is there already: leave her out.")
+                raise UsageError(f"Influencer {shown(one.name)} is there already: leave her out.")
             if not all(np.isfinite(one.vectors[part]).all() for part in self.parts):
-                raise UsageError(f"Influencer '{one.name[:100]}' has vectors that are not finite.")
+                raise UsageError(f"Influencer {shown(one.name)} has vectors that are not finite.")
             seen.add(one.name)
         if not new:
             return
@@ -489,7 +503,7 @@ class Recommender:
             else ""
         )
         near = nearest(name, map(str, self._ids[side]))
-        raise UsageError(f"Unknown {side} '{name[:100]}'.{near}{hidden}")
+        raise UsageError(f"Unknown {side} {shown(name)}.{near}{hidden}")
 
     def _find(self, side: schema.Side, name: str) -> int | None:
         """The row of an account by id, by handle, or by the name behind its pseudonym."""
@@ -532,6 +546,19 @@ class Recommender:
             return None
         key = Pseudonyms(read_key(path, outside=self.bundle.model.parent, tell=None))
         return key.of(side, name) if key.settings() == wanted else None
+
+
+def tie_notes(scores: NDArray[Any], shown: NDArray[Any], k: int) -> list[str]:
+    """What is said of a list of k that ends with `shown`, of all candidates' scores."""
+    if k > len(scores):
+        return [f"there are {len(scores)} candidates, fewer than the {k} asked for"]
+    tied, there = (int((some == shown[-1]).sum()) for some in (scores, shown))
+    if tied == there:
+        return []
+    return [
+        f"{tied} candidates share the last score, of whom {there} are shown; which ones says "
+        f"nothing"
+    ]
 
 
 def _rank(scores: Array, own: float) -> int:
