@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,8 @@ def main() -> None:
     brand = options.brand or recommender.brands[0]
     command = [sys.executable, "-m", "recbole_mirec.recommend", "--bundle", str(options.bundle)]
     for what, given in (("known brand", ["--brand", brand]), ("brief", ["--text", TEXT])):
-        done = [*command, *given]
-        fastest(
-            f"a process, {what}", lambda done=done: subprocess.run(done, capture_output=True, check=True)
-        )  # fmt: skip
+        work = partial(subprocess.run, [*command, *given], capture_output=True, check=True)
+        fastest(f"a process, {what}", work)
     fastest("after loading, 10 influencers", lambda: recommender.recommend(brand), n=50)
     fastest("after loading, with reasons", lambda: recommender.listed(recommender.recommend(brand)))
     account = recommender.account(brand)

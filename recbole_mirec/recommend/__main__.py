@@ -130,11 +130,9 @@ def _write(options: Any, table: "pd.DataFrame") -> list[str]:
         safe = guarded(table).map(lambda x: printable(x) if isinstance(x, str) else x)
         try:
             with naming(options.xlsx):
-                safe.to_excel(options.xlsx, index=False)
+                safe.to_excel(options.xlsx, index=False, engine="openpyxl")
         except ImportError:
             raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
-        except ValueError as error:
-            raise UsageError(f"--xlsx must name a file that ends in .xlsx: {error}.") from None
     return [str(path) for path in (options.csv, options.json, options.xlsx) if path]
 
 

@@ -102,9 +102,10 @@ def _row(
         weights = value if isinstance(value, Mapping) else dict.fromkeys(value, 1.0)
         row[0] = [weights.get(word, 0.0) for word in names]
     else:
-        vector = np.asarray(value, np.float32)
-        if vector.shape != (width,):
-            raise UsageError(f"{modality} must be {width} numbers. Received: {vector.size}.")
+        vector = np.asarray(value)
+        if vector.shape != (width,) or vector.dtype.kind not in "fiu":
+            found = f"{vector.dtype} of shape {vector.shape}"
+            raise UsageError(f"{modality} must be {width} numbers. Received: {found}.")
         row[0] = vector
     if not np.isfinite(row).all():
         raise UsageError(f"{modality} must be finite numbers. Received: NaN or infinity.")
@@ -138,7 +139,8 @@ def brief(bundle: "Bundle", text: str) -> Account:
 
     from dataset_convert import raw
 
-    text, name = text.strip(), "brief"
+    # half a character, as broken input has it, is none
+    text, name = text.encode(errors="replace").decode().strip(), "brief"
     cut = text[:MOST_TEXT]
     accounts = pd.DataFrame([[name, schema.BRAND, name, cut, None, np.nan]])
     accounts.columns = pd.Index(raw.ACCOUNT_COLUMNS)

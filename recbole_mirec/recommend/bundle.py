@@ -114,11 +114,7 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
             f"variant=mirec."
         )
     names = {side: dataset.field2id_token[field][1:] for side, field in schema.ACCOUNT_ID.items()}
-    parts = method.all_vectors()
-    vectors: dict[Any, dict[str, Any]] = {side: {} for side in schema.SIDES}
-    for part, of_sides in zip(method.layout.parts, parts, strict=True):
-        for side, rows in of_sides.items():
-            vectors[side][part] = rows[1:].numpy()
+    parts = dict(zip(method.layout.parts, method.all_vectors(), strict=True))
     tables: dict[Any, Any] = {
         side: {
             name: (rows[1:].cpu().numpy(), mask[1:].cpu().numpy())
@@ -126,7 +122,8 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
         }
         for side in schema.SIDES
     }
-    accounts = _accounts(dataset, names)
+    partners = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
+    partners.columns = pd.Index(schema.SIDES)
     source = Path(dataset.dataset_path) / schema.FEATURES
     about = _about(experiment, method.training_pairs.ids(schema.BRAND), names)
     about["confidence"] = calibrated(experiment) if confidence else {}
@@ -135,10 +132,10 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
     bundle = Bundle(
         about=about,
         fitted=method.fitted(),
-        vectors=vectors,
+        vectors={x: {part: of[x][1:].numpy() for part, of in parts.items()} for x in schema.SIDES},
         features=tables,
-        accounts={x: accounts[accounts["side"] == x] for x in schema.SIDES},
-        partners=_partners(dataset),
+        accounts={side: _accounts(dataset, side, names[side]) for side in schema.SIDES},
+        partners=partners.drop_duplicates().reset_index(drop=True),
         model=checkpoint,
         extractors=source if source.is_dir() else None,
     )
@@ -230,40 +227,30 @@ def check_files(folder: Path, about: Mapping[str, Any], *, extractors: bool) -> 
             )
 
 
-def _accounts(dataset: Any, names: Mapping[schema.Side, Any]) -> pd.DataFrame:
-    """Both sides' accounts with what filters and pages show."""
-    found = []
-    for side, frame in zip(
-        schema.SIDES, (dataset.atomic.brands, dataset.atomic.influencers), strict=True
-    ):
-        table = pd.DataFrame({"account": names[side], "side": side})
-        known = frame.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
-        if side == schema.BRAND and schema.BRAND_CATEGORY in known:
-            cells = known[schema.BRAND_CATEGORY]
-            table[CATEGORY] = [x if isinstance(x, str) and x else None for x in cells]
-        followers = schema.account_field(side, schema.FOLLOWERS)
-        if followers in known:
-            table[schema.FOLLOWERS] = known[followers].to_numpy(dtype=float)
-        facts = Path(dataset.dataset_path) / schema.facts_file(dataset.dataset_name, side)
-        if facts.is_file():
-            own = pd.read_csv(facts, sep=schema.FIELD_SEPARATOR, keep_default_na=False, dtype=str)
-            own.columns = [name.partition(":")[0] for name in own.columns]
-            own = own.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
-            for name in map(str, own):
-                if schema.FACT_TYPES.get(name) == "float":
-                    table[name] = pd.to_numeric(own[name], errors="coerce").to_numpy()
-                else:
-                    table[name] = [x if isinstance(x, str) and x else None for x in own[name]]
-        found.append(table)
-    return pd.concat(found, ignore_index=True)
+def _accounts(dataset: Any, side: schema.Side, names: Any) -> pd.DataFrame:
+    """A side's accounts with what filters and pages show."""
+    frame = dataset.atomic.brands if side == schema.BRAND else dataset.atomic.influencers
+    known = frame.set_index(schema.ACCOUNT_ID[side]).reindex(names)
+    table = pd.DataFrame({"account": names, "side": side})
+    if side == schema.BRAND and schema.BRAND_CATEGORY in known:
+        table[CATEGORY] = _words(known[schema.BRAND_CATEGORY])
+    followers = schema.account_field(side, schema.FOLLOWERS)
+    if followers in known:
+        table[schema.FOLLOWERS] = known[followers].to_numpy(dtype=float)
+    path = Path(dataset.dataset_path) / schema.facts_file(dataset.dataset_name, side)
+    if path.is_file():
+        facts = pd.read_csv(path, sep=schema.FIELD_SEPARATOR, keep_default_na=False, dtype=str)
+        facts.columns = [name.partition(":")[0] for name in facts.columns]
+        facts = facts.set_index(schema.ACCOUNT_ID[side]).reindex(names)
+        for name in map(str, facts):
+            is_number = schema.FACT_TYPES.get(name) == "float"
+            numbers = pd.to_numeric(facts[name], errors="coerce").to_numpy()
+            table[name] = numbers if is_number else _words(facts[name])
+    return table
 
 
-def _partners(dataset: Any) -> pd.DataFrame:
-    """All collaborations of the data set, those that no part holds among them."""
-    pairs = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
-    pairs.columns = pd.Index(schema.SIDES)
-    found: pd.DataFrame = pairs.drop_duplicates().reset_index(drop=True)
-    return found
+def _words(cells: Any) -> list[str | None]:
+    return [cell if isinstance(cell, str) and cell else None for cell in cells]
 
 
 def _about(experiment: "Experiment", training: NDArray[np.int64], names: Any) -> dict[str, Any]:

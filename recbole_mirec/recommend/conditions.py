@@ -49,7 +49,8 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     if sign not in ("=", "!=") or not places:
         named = f", or {name}= and names that the data set knows" if names else ""
         raise UsageError(
-            f"Condition {shown(condition, 100)} must read {name}={_KNOWN} or {name}={_MISSING}{named}."
+            f"Condition {shown(condition, 100)} must read {name}={_KNOWN} or "
+            f"{name}={_MISSING}{named}."
         )
     has = (rows[:, places] > 0).any(axis=1)
     found: NDArray[np.bool_] = mask & (has if sign == "=" else ~has)

@@ -95,9 +95,7 @@ class Recommender:
         """Work on other accounts from now on."""
         self.bundle, self.fitted = bundle, bundle.fitted
         self.parts = self.fitted.layout.parts
-        self._ids = {
-            x: pd.Index(bundle.accounts[x]["account"].astype(object)) for x in schema.SIDES
-        }
+        self._ids = {x: pd.Index(bundle.accounts[x]["account"]) for x in schema.SIDES}
         self._scored: tuple[Account, Array] | None = None
         for name in ("_lengths", "_handles"):
             self.__dict__.pop(name, None)
@@ -159,8 +157,7 @@ class Recommender:
             raise UsageError("Nobody is left to rank after what was left out; leave out less.")
         shares = self.shares(account)[rows]
         scores = shares.sum(axis=1).round(_DECIMALS)
-        # equal scores by the order of the bundle
-        order = np.argsort(-scores, kind="stable")
+        order = _best(scores, max(10 * k, 100))
         chosen = order[:k]
         if diversity:
             chosen = self._diverse(rows, scores, order, k, diversity)
@@ -169,9 +166,7 @@ class Recommender:
         else:
             notes += tie_notes(scores, scores[chosen], k)
         frame = self._frame(rows[chosen], shares[chosen])
-        ranks = np.empty(len(rows), dtype=np.int64)
-        ranks[order] = np.arange(1, len(rows) + 1)
-        chance = chances(self.bundle.about["confidence"], scores[chosen], ranks[chosen])
+        chance = chances(self.bundle.about["confidence"], scores[chosen])
         if chance is not None:
             frame.insert(3, "chance", chance)
         elif "n_brands" in self.bundle.about["confidence"]:
@@ -222,19 +217,20 @@ class Recommender:
             some = fulfils(condition, self.bundle)
             if not (kept & some).any():
                 raise UsageError(
-                    f"Nobody is left: no candidate fulfils {shown(condition, 100)}. Ask for less there."
+                    f"Nobody is left: no candidate fulfils {shown(condition, 100)}. Ask for less "
+                    f"there."
                 )
             kept &= some
         return kept, notes
 
     def _frame(self, rows: NDArray[np.int64], shares: Array) -> pd.DataFrame:
         frame = pd.DataFrame({"rank": np.arange(1, len(rows) + 1)})
-        frame[schema.INFLUENCER_ID] = self._ids[_INFLUENCER].to_numpy()[rows]
+        frame[schema.INFLUENCER_ID] = self._ids[_INFLUENCER][rows]
         frame["score"] = shares.sum(axis=1)
         for place, part in enumerate(self.parts):
             frame[part] = shares[:, place]
         for name in self.bundle.facts():
-            frame[name] = self.bundle.accounts[_INFLUENCER][name].to_numpy()[rows]
+            frame[name] = self.bundle.accounts[_INFLUENCER][name].iloc[rows].to_numpy()
             if name == schema.FOLLOWERS:
                 frame[name] = frame[name].round().astype("Int64")
         return frame
@@ -255,11 +251,9 @@ class Recommender:
     def _partners(self, brand: Account) -> NDArray[np.bool_]:
         pairs = self.bundle.partners
         names = pairs.loc[pairs[_BRAND] == brand.name, _INFLUENCER]
-        found = np.zeros(len(self._ids[_INFLUENCER]), dtype=bool)
-        found[self._ids[_INFLUENCER].get_indexer(names)] = True
-        for name in brand.partners:
-            row = self._find(_INFLUENCER, name)
-            found[[] if row is None else row] = True
+        found: NDArray[np.bool_] = self._ids[_INFLUENCER].isin(names)
+        rows = [self._find(_INFLUENCER, name) for name in brand.partners]
+        found[[row for row in rows if row is not None]] = True
         return found
 
     # --- likeness
@@ -271,45 +265,37 @@ class Recommender:
             UsageError: she is unknown.
         """
         row = self._row(_INFLUENCER, influencer)
-        cosines = self._cosines(np.arange(len(self._lengths)), row)
+        cosines = self._cosines(row, slice(None))
         cosines[row] = -np.inf
-        best = np.argsort(-cosines, kind="stable")[: min(k, len(cosines) - 1)]
-        names = self._ids[_INFLUENCER].to_numpy()[best]
+        best = _best(cosines, min(k, len(cosines) - 1))
+        names = self._ids[_INFLUENCER][best]
         return pd.DataFrame({schema.INFLUENCER_ID: names, "cosine": cosines[best]})
 
     @cached_property
     def _lengths(self) -> Array:
         """Of the vectors of all perspectives together."""
-        vectors = self.bundle.vectors[_INFLUENCER]
-        squares = sum(
-            np.einsum("ij,ij->i", vectors[x], vectors[x]) for x in self.fitted.layout.perspectives
-        )
+        vectors = [self.bundle.vectors[_INFLUENCER][x] for x in self.fitted.layout.perspectives]
+        squares: Any = sum(np.einsum("ij,ij->i", of, of) for of in vectors)
         found: Array = np.maximum(np.sqrt(squares), 1e-12)
         return found
 
-    def _cosines(self, rows: NDArray[np.int64], row: int) -> Array:
-        products = np.zeros(len(rows))
-        for part in self.fitted.layout.perspectives:
-            vectors = self.bundle.vectors[_INFLUENCER][part]
-            products += (
-                (vectors @ vectors[row])[rows]
-                if len(rows) == len(vectors)
-                else (vectors[rows] @ vectors[row])
-            )
-        return products / (self._lengths[rows] * self._lengths[row])
+    def _cosines(self, row: int, rows: Any) -> Array:
+        vectors = [self.bundle.vectors[_INFLUENCER][x] for x in self.fitted.layout.perspectives]
+        products: Any = sum(of[rows] @ of[row] for of in vectors)
+        found: Array = products / (self._lengths[rows] * self._lengths[row])
+        return found
 
     def _diverse(
-        self, rows: NDArray[np.int64], scores: Array, order: Any, k: int, diversity: float
+        self, rows: NDArray[np.int64], scores: Array, pool: Any, k: int, diversity: float
     ) -> NDArray[np.int64]:
         """The best candidate first, then whoever scores best less her likeness to those above."""
-        pool = order[: max(10 * k, 100)]
         worth = scores[pool] / (float(np.std(scores[pool])) or 1.0)
         likeness, left = np.zeros(len(pool)), np.ones(len(pool), dtype=bool)
         chosen: list[int] = []
         for _ in range(min(k, len(pool))):
             value = np.where(left, (1 - diversity) * worth - diversity * likeness, -np.inf)
             best = int(value.argmax())
-            cosines = self._cosines(rows[pool], int(rows[pool[best]]))
+            cosines = self._cosines(int(rows[pool[best]]), rows[pool])
             likeness = np.maximum(likeness, cosines) if chosen else cosines
             left[best] = False
             chosen.append(best)
@@ -375,7 +361,7 @@ class Recommender:
         theirs: list[str] = []
         if brand.name in about["precedents"]:
             rows = np.setdiff1d(np.flatnonzero(partners), [row])
-            best = rows[np.argsort(-self._cosines(rows, row), kind="stable")[:2]]
+            best = rows[np.argsort(-self._cosines(row, rows), kind="stable")[:2]]
             theirs = [str(self._ids[_INFLUENCER][place]) for place in best]
         return reasons.Words(
             topics=about["topics"],
@@ -507,34 +493,21 @@ class Recommender:
 
     def _find(self, side: schema.Side, name: str) -> int | None:
         """The row of an account by id, by handle, or by the name behind its pseudonym."""
-        from dataset_convert.handles import handle
-        from dataset_convert.values import BadValue
-
-        ids = self._ids[side]
+        ids, same = self._ids[side], _handle(name)
         if name in ids:
             return int(ids.get_loc(name))
-        try:
-            same = handle(name)
-        except BadValue:
-            return None
         rows = self._handles[side].get(same, [])
-        if len(rows) == 1:
-            return rows[0]
+        if same is None or len(rows) == 1:
+            return rows[0] if same and rows else None
         hidden = self._pseudonym(side, same)
         return int(ids.get_loc(hidden)) if hidden in ids else None
 
     @cached_property
-    def _handles(self) -> dict[schema.Side, dict[str, list[int]]]:
-        from dataset_convert.handles import handle
-        from dataset_convert.values import BadValue
-
-        found: dict[schema.Side, dict[str, list[int]]] = {side: {} for side in schema.SIDES}
+    def _handles(self) -> dict[schema.Side, dict[str | None, list[int]]]:
+        found: dict[schema.Side, dict[str | None, list[int]]] = {side: {} for side in schema.SIDES}
         for side, ids in self._ids.items():
             for row, name in enumerate(ids):
-                try:
-                    found[side].setdefault(handle(str(name)), []).append(row)
-                except BadValue:
-                    continue
+                found[side].setdefault(_handle(str(name)), []).append(row)
         return found
 
     def _pseudonym(self, side: schema.Side, name: str) -> str | None:
@@ -559,6 +532,25 @@ def tie_notes(scores: NDArray[Any], shown: NDArray[Any], k: int) -> list[str]:
         f"{tied} candidates share the last score, of whom {there} are shown; which ones says "
         f"nothing"
     ]
+
+
+def _best(scores: Array, n: int) -> NDArray[np.int64]:
+    """Places of the n highest scores, equal ones by their order."""
+    last = np.partition(scores, -n)[-n] if n < len(scores) else -np.inf
+    pool = np.flatnonzero(scores >= last)
+    found: NDArray[np.int64] = pool[np.argsort(-scores[pool], kind="stable")[:n]]
+    return found
+
+
+def _handle(name: str) -> str | None:
+    """What all spellings of an account have in common; None of what names no account."""
+    from dataset_convert.handles import handle
+    from dataset_convert.values import BadValue
+
+    try:
+        return handle(name)
+    except BadValue:
+        return None
 
 
 def _rank(scores: Array, own: float) -> int:

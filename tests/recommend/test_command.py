@@ -67,7 +67,7 @@ def test_a_list_and_its_files(call: Run, tmp_path: Path) -> None:
     assert "brand_01: the best 3 of " in out
     assert "brand_02: the best 3 of " in out
     tables = [read_csv(paths["csv"]), pd.DataFrame(json.loads(paths["json"].read_text()))]
-    tables.append(pd.read_excel(paths["xlsx"]))
+    tables.append(pd.read_excel(paths["xlsx"], engine="calamine"))
     for table in tables:
         assert table["brand_id"].tolist() == ["brand_01"] * 3 + ["brand_02"] * 3
         assert table["rank"].tolist() == [1, 2, 3] * 2
@@ -99,7 +99,7 @@ def test_hostile_ids_are_harmless(call: Run, recommender: Recommender, tmp_path:
     assert "\x1b" not in out
     assert "\n=" not in paths["csv"].read_text()
     assert ",=1+1" not in paths["csv"].read_text()
-    cells = pd.read_excel(paths["xlsx"])["influencer_id"].astype(str)
+    cells = pd.read_excel(paths["xlsx"], engine="calamine")["influencer_id"].astype(str)
     assert "'=1+1" in set(cells)
     table = pd.DataFrame(json.loads(paths["json"].read_text()))
     assert set(table["influencer_id"]) >= {"=1+1", "<script>alert(1)</script>", "@sum"}
@@ -189,7 +189,6 @@ def test_forgetting_names_who_still_holds_it(
         (["--brand", "brand_01", "--explain", "nobody"], "Unknown influencer 'nobody'"),
         (["--brand", "brand_01", "--top", "0"], "must be a whole number above 0"),
         (["--brand", "brand_01", "--config", "x.yaml"], "add --folder DIR"),
-        (["--brand", "brand_01", "--xlsx", "list.txt"], "must name a file that ends in .xlsx"),
         (["--brand", "brand_01", "--csv", "/proc/none/x.csv"], "Check the path"),
         (["--brand", "brand_01", "--all"], "not allowed with"),
     ],

@@ -236,7 +236,7 @@ def test_diversity_costs_score_and_says_so(recommender: Recommender) -> None:
     assert names(varied)[0] == names(plain)[0]
     assert plain.frame["score"].mean() > varied.frame["score"].mean()
     assert any(note.startswith("diversity costs ") for note in varied.notes)
-    assert sum(x.startswith("copy_") or x == pool[0] for x in names(most)) == 1
+    assert sum(x.startswith("copy_") or x == pool[0] for x in names(most)) <= 1
 
 
 def test_who_is_like_an_influencer(recommender: Recommender) -> None:
@@ -331,7 +331,7 @@ def test_a_brand_far_from_all_is_warned_of(recommender: Recommender) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.ones(3), r"content_topics must be \d+ numbers\. Received: 3"),
+        (np.ones(3), r"content_topics must be \d+ numbers\. Received: float64 of shape \(3,\)"),
         (np.full(10, np.nan), "content_topics must be"),
     ],
 )
