@@ -29,7 +29,7 @@ from recbole_mirec.recommend.confidence import chances
 
 _BRAND, _INFLUENCER = schema.BRAND, schema.INFLUENCER
 # Rows that are scored at once, so that their copies in double precision stay small.
-_AT_ONCE = 2048
+_AT_ONCE = 1024
 # Decimals beyond which scores are equal: what is left is rounding.
 _DECIMALS = 9
 
@@ -488,8 +488,8 @@ class Recommender:
             if self.bundle.about["pseudonyms"]
             else ""
         )
-        near = nearest(name, map(str, self._ids[side]))
-        raise UsageError(f"Unknown {side} {shown(name)}.{near}{hidden}")
+        near, place = nearest(name, map(str, self._ids[side])), self.bundle.about["dataset"]
+        raise UsageError(f"Unknown {side} {shown(name)} in data set {place}.{near}{hidden}")
 
     def _find(self, side: schema.Side, name: str) -> int | None:
         """The row of an account by id, by handle, or by the name behind its pseudonym."""
