@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from dataset_convert import schema
-from recbole_mirec.recommend.bundle import Bundle, read_bundle
+from recbole_mirec.recommend.bundle import Accounts, Bundle, read_bundle
 from recbole_mirec.recommend.recommender import Recommender
 
 TEXT = "vegan skincare and yoga for young mothers who love to travel, Germany"
@@ -39,17 +39,12 @@ def fastest(what: str, work: Callable[[], object], n: int = 5) -> None:
 def crowd(bundle: Bundle, n: int) -> Bundle:
     """A bundle of so many influencers with random vectors, of whom nothing else is known."""
     rng, side = np.random.default_rng(0), schema.INFLUENCER
-    widths = {part: rows.shape[1] for part, rows in bundle.vectors[side].items()}
+    widths = {part: rows.shape[1] for part, rows in bundle.sides[side].vectors.items()}
     vectors = {
         part: rng.standard_normal((n, width), dtype=np.float32) for part, width in widths.items()
     }
     names = pd.DataFrame({"account": [f"influencer_{row:07}" for row in range(n)], "side": side})
-    return replace(
-        bundle,
-        vectors={**bundle.vectors, side: vectors},
-        features={**bundle.features, side: {}},
-        accounts={**bundle.accounts, side: names},
-    )
+    return bundle.with_side(side, Accounts(names, vectors, {}))
 
 
 def main() -> None:
@@ -75,7 +70,7 @@ def main() -> None:
         f"{options.influencers:,} influencers",
         lambda: recommender.recommend(replace(account, notes=())),
     )
-    taken = sum(rows.nbytes for rows in many.vectors[schema.INFLUENCER].values())
+    taken = sum(rows.nbytes for rows in many.sides[schema.INFLUENCER].vectors.values())
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"vectors {taken / 1e9:.3f} GB, the process at most {most / 1e9:.3f} GB")
 

@@ -92,15 +92,29 @@ def _names(given: Sequence[str] | None) -> list[str] | None:
     return found
 
 
-def _explained(account: "Account", recommender: "Recommender", options: Any) -> tuple[str, Any]:
+def _answer(
+    account: "Account", recommender: "Recommender", options: Any
+) -> "tuple[str, pd.DataFrame]":
+    """A list, or what a score is made of: as text and as a table."""
     import pandas as pd
 
-    found = recommender.explain(
-        account, options.explain, name_others=options.name_others, language=options.language
+    how = {"name_others": options.name_others, "language": options.language}
+    if options.explain is not None:
+        found = recommender.explain(account, options.explain, **how)
+        rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
+        columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
+        return str(found), pd.DataFrame(rows, columns=columns)
+    best = recommender.recommend(
+        account,
+        options.top,
+        where=options.where or (),
+        include=_names(options.include),
+        exclude=_names(options.exclude) or (),
+        competitors=_names(options.competitors) or (),
+        diversity=options.diversity,
+        with_partners=options.with_partners,
     )
-    rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
-    columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
-    return str(found), pd.DataFrame(rows, columns=columns)
+    return recommender.listed(best, **how)
 
 
 def _brands(options: Any, recommender: "Recommender") -> list["Account"]:
@@ -140,6 +154,7 @@ def _run() -> int:
     options = _parser().parse_args()
     import pandas as pd
 
+    from recbole_mirec.recommend.accounts import NothingKnownError
     from recbole_mirec.recommend.recommender import Recommender
 
     recommender = Recommender.load(
@@ -147,23 +162,14 @@ def _run() -> int:
     )
     for name in options.forget or ():
         recommender.forget(name)
-    texts, frames = [], []
-    for account in _brands(options, recommender):
-        if options.explain is not None:
-            text, frame = _explained(account, recommender, options)
-        else:
-            found = recommender.recommend(
-                account,
-                options.top,
-                where=options.where or (),
-                include=_names(options.include),
-                exclude=_names(options.exclude) or (),
-                competitors=_names(options.competitors) or (),
-                diversity=options.diversity,
-                with_partners=options.with_partners,
-            )
-            how = {"name_others": options.name_others, "language": options.language}
-            text, frame = recommender.listed(found, **how)
+    texts, frames, brands = [], [], _brands(options, recommender)
+    for account in brands:
+        try:
+            text, frame = _answer(account, recommender, options)
+        except NothingKnownError as error:
+            if len(brands) == 1:
+                raise
+            text, frame = str(error), pd.DataFrame()
         texts.append(text)
         frames.append(frame)
     if not frames and options.export is None and not options.forget:
@@ -177,13 +183,10 @@ def _run() -> int:
         target = options.export or source
         recommender.export(target)
         files.append(str(target))
-        if options.forget and target.resolve() != source.resolve():
-            texts.append(f"'{source}' still holds {', '.join(options.forget)}.")
-        if options.forget and options.run:
-            texts.append(
-                f"The data set of '{options.run}' still holds them: python -m dataset_convert "
-                f"--forget, and train again."
-            )
+        holders = [f"'{source}'"] * (target.resolve() != source.resolve())
+        holders += [f"the data set of '{options.run}'"] * bool(options.run)
+        if options.forget and holders:
+            texts.append(f"{', '.join(options.forget)}: {' and '.join(holders)} still hold it.")
     texts += [f"Written to {', '.join(files)}"] * bool(files)
     print(printable("\n\n".join(texts)))
     return DONE

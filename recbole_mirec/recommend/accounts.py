@@ -1,22 +1,23 @@
 """Accounts as a model reads them: new ones, briefs in words, folders of tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, shown
-from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, Table, gaussian
+from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, gaussian
+from recbole_mirec.recommend.bundle import Accounts, Bundle, check_files
 
 if TYPE_CHECKING:
     from dataset_convert.features.base import Extractor
     from dataset_convert.raw import RawMaterial
-    from recbole_mirec.recommend.bundle import Bundle
 
 MOST_TEXT = 2_000
 """Characters of a brief that are read."""
@@ -24,33 +25,41 @@ MOST_TEXT = 2_000
 _FAR = 0.01
 
 
+class NothingKnownError(UsageError):
+    """Nothing is known of an account that the model reads."""
+
+
 @dataclass(frozen=True, eq=False)
 class Account:
     """An account, encoded.
 
     Attributes:
-        name: its id, or what a new one is called.
-        table: modality -> rows and mask, of one row.
-        vectors: part -> (1, dimension).
+        own: one row: what is known of it, its vectors, what they were made of.
         notes: what must be said of it.
-        facts: of a new influencer, what conditions and lists read: name -> value.
         partners: of a new brand, the influencers that it is known to have worked with.
     """
 
-    name: str
-    table: Table
-    vectors: Mapping[str, NDArray[Any]]
+    own: Accounts
     notes: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
     partners: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its id, or what a new one is called."""
+        return str(self.own.known["account"].iloc[0])
+
+    def vector(self, part: str) -> Array:
+        """Its vector of a part."""
+        found: Array = self.own.vectors[part][0].astype(np.float64)
+        return found
 
 
 def new_account(
-    bundle: "Bundle",
+    bundle: Bundle,
     side: schema.Side,
     name: str,
     values: Mapping[str, Any],
-    category: str | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> Account:
     """An account that the model has not seen, from what extractors say of it.
 
@@ -60,26 +69,24 @@ def new_account(
         name: what it is called.
         values: modality -> topics or sentence vectors (dimension), labels -> weights, or a list of
             attributes; what is left out or None is missing.
-        category: a brand's own.
+        known: a brand's `category`, `followers`, facts.
 
     Raises:
         UsageError: nothing that the model reads is known of it, or a vector is no such vector.
     """
-    fitted, table = bundle.fitted, {}
-    for modality, (rows, _) in bundle.features[side].items():
+    fitted, table, known = bundle.fitted, {}, known or {}
+    for modality, (rows, _) in bundle.sides[side].table.items():
         value = values.get(modality)
         if modality == CATEGORY:
-            value = None if category is None else [category]
+            value = [known[CATEGORY]] if known.get(CATEGORY) else None
         names = bundle.about["vocabulary"].get(modality)
-        row, known = _row(modality, value, rows.shape[1], names)
-        table[modality] = row, np.array([known])
+        row, is_known = _row(modality, value, rows.shape[1], names)
+        table[modality] = row, np.array([is_known])
     static = fitted.static(side, table)
+    told = pd.DataFrame([{"account": name, "side": side, **known}])
+    account = Account(Accounts(told, fitted.vectors(side, static), table))
+    refuse_unknown(fitted, side, account)
     lacking = [x for x in fitted.layout.modalities(side) if not static.inputs[x][1].any()]
-    if len(lacking) == len(fitted.layout.modalities(side)):
-        raise UsageError(
-            f"Nothing is known of {shown(name)} that the model reads ({', '.join(lacking)}), so "
-            f"there is no list for it. Say more of it, in words that the data set's posts use."
-        )
     if CATEGORY in table and not table[CATEGORY][1].any():
         lacking.append(CATEGORY)
     notes = [f"not known of {name}: {', '.join(lacking)}"] if lacking else []
@@ -88,7 +95,21 @@ def new_account(
             f"{name} is far from every brand that the model has learnt from: take its list as a "
             f"guess"
         )
-    return Account(name, table, fitted.vectors(side, static), tuple(notes))
+    return replace(account, notes=tuple(notes))
+
+
+def refuse_unknown(fitted: Fitted, side: schema.Side, account: Account) -> None:
+    """See that something is known of an account.
+
+    Raises:
+        NothingKnownError: nothing is.
+    """
+    if not any(account.vector(part).any() for part in fitted.layout.perspectives):
+        read = ", ".join(fitted.layout.modalities(side))
+        raise NothingKnownError(
+            f"Nothing is known of {shown(account.name)} that the model reads ({read}), so there is "
+            f"no list for it. Say more of it, in words that the data set's posts use."
+        )
 
 
 def _row(
@@ -129,14 +150,12 @@ def _nearness(fitted: Fitted) -> Array:
     return near.max(axis=1) if len(near) > 1 else np.zeros(0)
 
 
-def brief(bundle: "Bundle", text: str) -> Account:
+def brief(bundle: Bundle, text: str) -> Account:
     """A brand told in words, such as what it sells, to whom and where.
 
     Raises:
         UsageError: the data set has no extractors, or they find nothing in it.
     """
-    import pandas as pd
-
     from dataset_convert import raw
 
     # half a character, as broken input has it, is none
@@ -163,7 +182,7 @@ def brief(bundle: "Bundle", text: str) -> Account:
 
 
 def folder(
-    bundle: "Bundle", place: Path, config: Path | None = None
+    bundle: Bundle, place: Path, config: Path | None = None
 ) -> dict[schema.Side, list[Account]]:
     """The accounts of a folder of the converter's tables; see `described`.
 
@@ -187,9 +206,8 @@ def folder(
 
 
 @lru_cache(maxsize=1)
-def _extractors(bundle: "Bundle") -> "dict[str, Extractor]":
+def _extractors(bundle: Bundle) -> "dict[str, Extractor]":
     from dataset_convert.extraction import load_extractor
-    from recbole_mirec.recommend.bundle import check_files
 
     if bundle.extractors is None:
         raise UsageError(
@@ -201,7 +219,7 @@ def _extractors(bundle: "Bundle") -> "dict[str, Extractor]":
 
 
 def described(
-    bundle: "Bundle", material: "RawMaterial", notes: tuple[str, ...] = ()
+    bundle: Bundle, material: "RawMaterial", notes: tuple[str, ...] = ()
 ) -> dict[schema.Side, list[Account]]:
     """The accounts of raw material, described by the data set's own extractors.
 
@@ -230,18 +248,16 @@ def described(
     for row in material.accounts.to_dict("records"):
         name, side = row[raw.ACCOUNT], row[raw.ROLE]
         own = {modality: of.get(name) for modality, of in values.items()}
-        category = row[raw.CATEGORY] if isinstance(row[raw.CATEGORY], str) else None
+        known = {CATEGORY: row[raw.CATEGORY], schema.FOLLOWERS: row[raw.FOLLOWERS]}
+        if side in material.facts:
+            facts = material.facts[side].set_index(raw.ACCOUNT)
+            known |= facts.loc[name].to_dict() if name in facts.index else {}
         try:
-            account = new_account(bundle, side, name, own, category)
-        except UsageError as error:
+            account = new_account(bundle, side, name, own, known)
+        except NothingKnownError as error:
             refusals.append(error)
             continue
-        facts = {schema.FOLLOWERS: row[raw.FOLLOWERS]}
-        if side in material.facts:
-            table = material.facts[side].set_index(raw.ACCOUNT)
-            facts |= table.loc[name].dropna().to_dict() if name in table.index else {}
-        partners = tuple(worked.get(name, ()))
-        found[side].append(replace(account, facts=facts, partners=partners))
+        found[side].append(replace(account, partners=tuple(worked.get(name, ()))))
     if not any(found.values()):
         raise refusals[0]
     said = (*notes, *map(str, refusals))

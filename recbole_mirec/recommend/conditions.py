@@ -29,7 +29,7 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     Raises:
         UsageError: it cannot be read, or asks for what the bundle does not know.
     """
-    table = bundle.features[schema.INFLUENCER]
+    table = bundle.sides[schema.INFLUENCER].table
     form, facts = _FORM.fullmatch(condition), bundle.facts()
     if not form or form[1] not in (*facts, *table):
         told = ", ".join([*facts, *table])
@@ -40,7 +40,7 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     name, sign, value = form.groups()
     wanted = [word.strip().casefold() for word in value.split(",")]
     if name in facts:
-        return _by_fact(bundle.accounts[schema.INFLUENCER][name], sign, wanted, condition)
+        return _by_fact(bundle.sides[schema.INFLUENCER].known[name], sign, wanted, condition)
     rows, mask = table[name]
     if sign == "=" and wanted in ([_KNOWN], [_MISSING]):
         return mask if wanted == [_KNOWN] else ~mask

@@ -212,8 +212,8 @@ def contributions(
         words: names.
     """
     found: list[Reason] = []
-    static = fitted.static(schema.INFLUENCER, influencer.table)
-    brand_static = fitted.static(schema.BRAND, brand.table)
+    static = fitted.static(schema.INFLUENCER, influencer.own.table)
+    brand_static = fitted.static(schema.BRAND, brand.own.table)
     for part in fitted.layout.perspectives:
         learnt = fitted.learnt_rows(schema.BRAND, part, brand_static)
         for modality, rows in learnt.items():
@@ -224,13 +224,13 @@ def contributions(
             lost = -float((rows[0] * centre).sum())
             found.append(Reason(part, modality, words.say("average"), lost))
     if PRECEDENT in fitted.layout.parts:
-        terms = brand.vectors[PRECEDENT][0] * influencer.vectors[PRECEDENT][0].astype(np.float64)
+        terms = brand.vector(PRECEDENT) * influencer.vector(PRECEDENT)
         found += [
             Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value))
             for name, value in zip(words.precedents, terms, strict=True)
         ]
     if HUBNESS in fitted.layout.parts:
-        taken = float(influencer.vectors[HUBNESS][0, 0])
+        taken = float(influencer.vector(HUBNESS)[0])
         found.append(Reason(HUBNESS, HUBNESS, words.say(HUBNESS), taken))
     return found
 
@@ -268,7 +268,7 @@ def _learnt(
         length = np.linalg.norm(row + row @ of)
         if length > 0:
             weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
-    rows, has = influencer.table[modality]
+    rows, has = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
     known, has = fitted.embedded(modality, rows, has)
     rooted = modality in fitted.layout.rooted

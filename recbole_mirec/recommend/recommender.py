@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest, shown
-from dataset_convert.common.files import sha256_of
 from recbole_mirec.nn.fitted import CATEGORY, Array
 from recbole_mirec.recommend import accounts, reasons
 from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.bundle import (
     BUNDLE,
-    MODEL,
     Bundle,
     read_bundle,
     save_bundle,
@@ -80,8 +78,7 @@ class Recommender:
         folder = Path(place)
         if (folder / "run.json").is_file():
             own = folder / "bundle"
-            bundle = read_bundle(own) if (own / BUNDLE).is_file() else None
-            if bundle is None or not _is_of(folder, bundle, confidence=confidence):
+            if not _is_of(folder, own, confidence=confidence):
                 from recbole_mirec.experiment import open_run
                 from recbole_mirec.runs import read_run
 
@@ -93,9 +90,9 @@ class Recommender:
 
     def _use(self, bundle: Bundle) -> None:
         """Work on other accounts from now on."""
-        self.bundle, self.fitted = bundle, bundle.fitted
+        self.bundle, self.fitted, self._sides = bundle, bundle.fitted, bundle.sides
         self.parts = self.fitted.layout.parts
-        self._ids = {x: pd.Index(bundle.accounts[x]["account"]) for x in schema.SIDES}
+        self._ids = {x: pd.Index(of.known["account"]) for x, of in bundle.sides.items()}
         self._scored: tuple[Account, Array] | None = None
         for name in ("_lengths", "_handles"):
             self.__dict__.pop(name, None)
@@ -146,6 +143,7 @@ class Recommender:
         if not 0 <= diversity <= 1:
             raise UsageError(f"diversity must be from 0 to 1. Received: {diversity}.")
         account = self.account(brand)
+        accounts.refuse_unknown(self.fitted, _BRAND, account)
         kept, notes = self._kept(where, include, exclude, competitors)
         partners = self._partners(account)
         if not with_partners:
@@ -230,7 +228,7 @@ class Recommender:
         for place, part in enumerate(self.parts):
             frame[part] = shares[:, place]
         for name in self.bundle.facts():
-            frame[name] = self.bundle.accounts[_INFLUENCER][name].iloc[rows].to_numpy()
+            frame[name] = self._sides[_INFLUENCER].known[name].iloc[rows].to_numpy()
             if name == schema.FOLLOWERS:
                 frame[name] = frame[name].round().astype("Int64")
         return frame
@@ -241,10 +239,10 @@ class Recommender:
             return self._scored[1]
         found = np.empty((len(self._ids[_INFLUENCER]), len(self.parts)))
         for place, part in enumerate(self.parts):
-            rows, own = self.bundle.vectors[_INFLUENCER][part], brand.vectors[part][0]
+            rows, own = self._sides[_INFLUENCER].vectors[part], brand.vector(part)
             for start in range(0, len(rows), _AT_ONCE):
                 some = slice(start, start + _AT_ONCE)
-                found[some, place] = rows[some].astype(np.float64) @ own.astype(np.float64)
+                found[some, place] = rows[some].astype(np.float64) @ own
         self._scored = brand, found
         return found
 
@@ -274,13 +272,13 @@ class Recommender:
     @cached_property
     def _lengths(self) -> Array:
         """Of the vectors of all perspectives together."""
-        vectors = [self.bundle.vectors[_INFLUENCER][x] for x in self.fitted.layout.perspectives]
+        vectors = [self._sides[_INFLUENCER].vectors[x] for x in self.fitted.layout.perspectives]
         squares: Any = sum(np.einsum("ij,ij->i", of, of) for of in vectors)
         found: Array = np.maximum(np.sqrt(squares), 1e-12)
         return found
 
     def _cosines(self, row: int, rows: Any) -> Array:
-        vectors = [self.bundle.vectors[_INFLUENCER][x] for x in self.fitted.layout.perspectives]
+        vectors = [self._sides[_INFLUENCER].vectors[x] for x in self.fitted.layout.perspectives]
         products: Any = sum(of[rows] @ of[row] for of in vectors)
         found: Array = products / (self._lengths[rows] * self._lengths[row])
         return found
@@ -354,7 +352,7 @@ class Recommender:
     def _words(
         self, brand: Account, row: int, partners: Any, *, name_others: bool, language: str
     ) -> reasons.Words:
-        about, brands = self.bundle.about, self.bundle.accounts[_BRAND]
+        about, brands = self.bundle.about, self._sides[_BRAND].known
         category: Mapping[str, Any] = {}
         if CATEGORY in brands:
             category = dict(zip(brands["account"], brands[CATEGORY], strict=True))
@@ -388,16 +386,13 @@ class Recommender:
         )
 
     def _known(self, side: schema.Side, row: int) -> Account:
-        features, vectors = self.bundle.features[side], self.bundle.vectors[side]
-        table = {key: (of[[row]], mask[[row]]) for key, (of, mask) in features.items()}
-        own = {part: vectors[part][[row]] for part in self.parts}
-        return Account(str(self._ids[side][row]), table, own)
+        return Account(self._sides[side].take([row]))
 
     def new_account(
-        self, side: schema.Side, name: str, values: Mapping[str, Any], category: str | None = None
+        self, side: schema.Side, name: str, values: Mapping[str, Any], known: Any = None
     ) -> Account:
         """An account that the model has not seen; see `accounts.new_account`."""
-        return accounts.new_account(self.bundle, side, name, values, category)
+        return accounts.new_account(self.bundle, side, name, values, known)
 
     def brief(self, text: str) -> Account:
         """A brand told in words; see `accounts.brief`."""
@@ -415,32 +410,15 @@ class Recommender:
         Raises:
             UsageError: one is there already, or has vectors that are not finite.
         """
-        new, bundle = list(new), self.bundle
-        seen: set[str] = set()
+        new, seen = list(new), set[str]()
         for one in new:
             if one.name in seen or self._find(_INFLUENCER, one.name) is not None:
                 raise UsageError(f"Influencer {shown(one.name)} is there already: leave her out.")
-            if not all(np.isfinite(one.vectors[part]).all() for part in self.parts):
+            if not all(np.isfinite(one.vector(part)).all() for part in self.parts):
                 raise UsageError(f"Influencer {shown(one.name)} has vectors that are not finite.")
             seen.add(one.name)
-        if not new:
-            return
-        vectors = {
-            part: np.concatenate([rows, *(one.vectors[part].astype(rows.dtype) for one in new)])
-            for part, rows in bundle.vectors[_INFLUENCER].items()
-        }
-        table = {
-            name: (
-                np.concatenate([rows, *(one.table[name][0].astype(rows.dtype) for one in new)]),
-                np.concatenate([mask, *(one.table[name][1] for one in new)]),
-            )
-            for name, (rows, mask) in bundle.features[_INFLUENCER].items()
-        }
-        rows = pd.DataFrame(
-            [{"account": one.name, "side": _INFLUENCER, **one.facts} for one in new]
-        ).dropna(axis=1, how="all")
-        known = pd.concat([bundle.accounts[_INFLUENCER], rows], ignore_index=True)
-        self._use(bundle.of_side(_INFLUENCER, vectors, table, known))
+        joined = self._sides[_INFLUENCER].joined([one.own for one in new])
+        self._use(self.bundle.with_side(_INFLUENCER, joined))
 
     def forget(self, name: str) -> None:
         """Take an account out, with all that is kept of it; `export` writes what is left.
@@ -452,17 +430,12 @@ class Recommender:
             UsageError: it is unknown.
         """
         side = next((x for x in schema.SIDES if self._find(x, name) is not None), _INFLUENCER)
-        row, bundle = self._row(side, name), self.bundle
-        known, pairs = str(self._ids[side][row]), bundle.partners
-        kept = np.arange(len(self._ids[side])) != row
-        left = bundle.of_side(
-            side,
-            {part: rows[kept] for part, rows in bundle.vectors[side].items()},
-            {key: (rows[kept], mask[kept]) for key, (rows, mask) in bundle.features[side].items()},
-            bundle.accounts[side][kept].reset_index(drop=True),
-        )
-        precedents = ["" if name == known else name for name in bundle.about["precedents"]]
-        about = {**bundle.about, "precedents": precedents}
+        row, pairs = self._row(side, name), self.bundle.partners
+        known = str(self._ids[side][row])
+        kept = np.flatnonzero(np.arange(len(self._ids[side])) != row)
+        left = self.bundle.with_side(side, self._sides[side].take(kept))
+        precedents = ["" if name == known else name for name in left.about["precedents"]]
+        about = {**left.about, "precedents": precedents}
         self._use(replace(left, partners=pairs[pairs[side] != known], about=about))
 
     def export(self, folder: str | Path) -> None:
@@ -557,8 +530,10 @@ def _rank(scores: Array, own: float) -> int:
     return 1 + int((scores.round(_DECIMALS) > round(own, _DECIMALS)).sum())
 
 
-def _is_of(run: Path, bundle: Bundle, *, confidence: bool) -> bool:
-    """Whether a run's bundle has the run's present model, and chances where they are asked for."""
-    checkpoint = run / bundle.about["checkpoint"]
-    is_same = checkpoint.is_file() and sha256_of(checkpoint) == bundle.about["digests"][MODEL]
-    return is_same and bool(bundle.about["confidence"] or not confidence)
+def _is_of(run: Path, own: Path, *, confidence: bool) -> bool:
+    """Whether a run's bundle is of its present model, and has chances where they are asked for."""
+    if not (own / BUNDLE).is_file():
+        return False
+    written = (own / BUNDLE).stat().st_mtime_ns
+    is_new = all(path.stat().st_mtime_ns <= written for path in run.rglob("best.safetensors"))
+    return is_new and bool(not confidence or read_bundle(own).about["confidence"])

@@ -15,6 +15,7 @@ from dataset_convert.common.files import read_csv
 from dataset_convert.raw import RawMaterial
 from recbole_mirec import cli
 from recbole_mirec.recommend import __main__ as command
+from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.recommender import Recommender
 
 Run = Callable[..., tuple[int, str, str]]
@@ -88,8 +89,10 @@ def test_predict_gives_the_same_list(run: Path, call: Run) -> None:
 
 def test_hostile_ids_are_harmless(call: Run, recommender: Recommender, tmp_path: Path) -> None:
     hostile = ["=1+1", "<script>alert(1)</script>", "a\x1b[2Jb\x00c", "@sum", "x\ny"]
-    first = recommender._known("influencer", 0)
-    recommender.add_influencers(replace(first, name=name) for name in hostile)
+    own = recommender._known("influencer", 0).own
+    recommender.add_influencers(
+        Account(replace(own, known=own.known.assign(account=name))) for name in hostile
+    )
     recommender.export(tmp_path / "bundle")
     paths = {kind: tmp_path / f"list.{kind}" for kind in ("csv", "json", "xlsx")}
     files = [x for kind, path in paths.items() for x in (f"--{kind}", path)]
@@ -172,11 +175,11 @@ def test_forgetting_names_who_still_holds_it(
 ) -> None:
     code, out, _ = call("--forget", "influencer_003", "--export", tmp_path / "less")
     assert code == 0
-    assert f"'{bundle_folder}' still holds influencer_003." in out
+    assert f"influencer_003: '{bundle_folder}' still hold it." in out
     assert "influencer_003" not in Recommender.load(tmp_path / "less").influencers
     code, out, _ = call("--forget", "influencer_004", bundle=tmp_path / "less")
     assert code == 0
-    assert "still holds" not in out
+    assert "still hold" not in out
     assert "influencer_004" not in Recommender.load(tmp_path / "less").influencers
 
 

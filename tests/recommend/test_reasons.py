@@ -9,6 +9,7 @@ import pytest
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT
+from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.reasons import (
     Explanation,
     Reason,
@@ -42,14 +43,16 @@ def test_a_topic_that_both_have_is_a_reason_and_one_that_she_lacks_is_none(
 ) -> None:
     """The derivative of the score along her row, by differences."""
     brand = recommender.account("brand_03")
-    rows = recommender.bundle.features["influencer"][schema.CONTENT_TOPICS][0]
+    rows = recommender.bundle.sides["influencer"].table[schema.CONTENT_TOPICS][0]
     she = recommender._known("influencer", int(rows.max(axis=1).argmax()))
     words = Words(precedents=recommender.bundle.about["precedents"])
     found = contributions(recommender.fitted, brand, she, words)
     topics = [x for x in found if x.modality == schema.CONTENT_TOPICS]
     assert len({x.name for x in topics}) == len(topics) > 3
-    lacking = {**she.table, schema.CONTENT_TOPICS: (rows[:1] * 0, np.array([False]))}
-    without = contributions(recommender.fitted, brand, replace(she, table=lacking), words)
+    lacking = {**she.own.table, schema.CONTENT_TOPICS: (rows[:1] * 0, np.array([False]))}
+    without = contributions(
+        recommender.fitted, brand, Account(replace(she.own, table=lacking)), words
+    )
     assert not [x for x in without if x.modality == schema.CONTENT_TOPICS]
 
 

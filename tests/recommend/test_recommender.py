@@ -37,18 +37,22 @@ def partners(recommender: Recommender, brand: str) -> set[str]:
 
 def with_facts(recommender: Recommender, **columns: list[Any]) -> Recommender:
     """The same with facts of the first influencers; of the others they are not known."""
-    known = recommender.bundle.accounts[INFLUENCER].copy()
+    side = recommender.bundle.sides[INFLUENCER]
+    known = side.known.copy()
     for name, values in columns.items():
         known[name] = pd.Series(values, dtype=object).reindex(known.index)
         known[name] = known[name].infer_objects()
-    bundle = recommender.bundle
-    return Recommender(replace(bundle, accounts={**bundle.accounts, INFLUENCER: known}))
+    return Recommender(recommender.bundle.with_side(INFLUENCER, replace(side, known=known)))
 
 
-def copies(recommender: Recommender, n: int, **changes: Any) -> list[Account]:
+def copies(recommender: Recommender, n: int, **known: Any) -> list[Account]:
     """The first influencer under other names."""
-    first = recommender._known(INFLUENCER, 0)
-    return [replace(first, name=f"copy_{place}", **changes) for place in range(n)]
+    return [named(recommender, f"copy_{place}", **known) for place in range(n)]
+
+
+def named(recommender: Recommender, name: str, **known: Any) -> Account:
+    own = recommender._known(INFLUENCER, 0).own
+    return Account(replace(own, known=own.known.assign(account=name, **known)))
 
 
 def alone(material: RawMaterial, account: str) -> RawMaterial:
@@ -79,13 +83,13 @@ def test_a_score_is_that_of_the_trained_model(run: Path, recommender: Recommende
 def test_an_account_described_from_its_posts_is_what_it_is_inside(
     recommender: Recommender, material: RawMaterial, side: schema.Side
 ) -> None:
-    ids = recommender.bundle.accounts[side]["account"]
+    ids = recommender.bundle.sides[side].known["account"]
     trained = {*recommender.bundle.about["precedents"]}
     name = next(str(x) for x in ids if x not in trained)
     new = described(recommender.bundle, alone(material, name))[side][0]
     known = recommender._known(side, list(ids).index(name))
     for part in recommender.parts:
-        np.testing.assert_allclose(new.vectors[part], known.vectors[part], atol=1e-5)
+        np.testing.assert_allclose(new.vector(part), known.vector(part), atol=1e-5)
     if side == BRAND:
         for with_partners in (True, False):
             lists = [recommender.recommend(x, 20, with_partners=with_partners) for x in (new, name)]
@@ -97,11 +101,10 @@ def test_an_account_described_from_its_posts_is_what_it_is_inside(
 def test_an_account_encoded_from_features_is_what_it_is_inside(recommender: Recommender) -> None:
     for side in schema.SIDES:
         known = recommender._known(side, 3)
-        values = {x: of[0] for x, (of, mask) in known.table.items() if mask[0]}
-        kind = recommender.bundle.accounts[side].get("category", pd.Series([None] * 9))[3]
-        new = recommender.new_account(side, "new", values, kind)
+        values = {x: of[0] for x, (of, mask) in known.own.table.items() if mask[0]}
+        new = recommender.new_account(side, "new", values, known.own.known.loc[0].to_dict())
         for part in recommender.parts:
-            np.testing.assert_allclose(new.vectors[part], known.vectors[part], atol=1e-5)
+            np.testing.assert_allclose(new.vector(part), known.vector(part), atol=1e-5)
 
 
 def test_no_known_partner_is_in_any_list(recommender: Recommender) -> None:
@@ -168,7 +171,7 @@ def test_conditions(recommender: Recommender, condition: str, rows: list[int]) -
 
 
 def test_conditions_on_features(recommender: Recommender) -> None:
-    rows, mask = recommender.bundle.features[INFLUENCER][schema.ATTRIBUTES]
+    rows, mask = recommender.bundle.sides[INFLUENCER].table[schema.ATTRIBUTES]
     word = str(recommender.bundle.about["vocabulary"][schema.ATTRIBUTES][0])
     for condition, wanted in [
         ("attributes=known", mask),
@@ -216,6 +219,20 @@ def test_unknown_brands(recommender: Recommender, name: str) -> None:
         recommender.account(name)
 
 
+def test_of_a_known_brand_of_which_nothing_is_known_there_is_no_list(
+    recommender: Recommender,
+) -> None:
+    own = recommender.account("brand_01").own
+    table = {name: (rows * 0, mask & False) for name, (rows, mask) in own.table.items()}
+    vectors = {part: rows * 0 for part, rows in own.vectors.items()}
+    side = recommender.bundle.sides[BRAND]
+    lost = side.take([0, 1]).joined([replace(own, vectors=vectors, table=table)])
+    lost.known.loc[2, "account"] = "lost"
+    some = Recommender(recommender.bundle.with_side(BRAND, lost))
+    with pytest.raises(UsageError, match=r"^Nothing is known of 'lost' .* there is no list for it"):
+        some.recommend("lost")
+
+
 def test_ties_are_said_and_keep_their_order(recommender: Recommender) -> None:
     recommender.add_influencers(copies(recommender, 9))
     alike = [recommender.influencers[0], *(f"copy_{place}" for place in range(9))]
@@ -249,7 +266,7 @@ def test_who_is_like_an_influencer(recommender: Recommender) -> None:
 
 
 def test_new_influencers_are_candidates(recommender: Recommender, tmp_path: Path) -> None:
-    (new,) = copies(recommender, 1, facts={"followers": 7.0, "country": "DE"})
+    (new,) = copies(recommender, 1, followers=7.0, country="DE")
     recommender.add_influencers([new])
     assert recommender.recommend("brand_01", where=["country=de"]).frame["followers"].tolist() == [
         7
@@ -261,8 +278,9 @@ def test_new_influencers_are_candidates(recommender: Recommender, tmp_path: Path
     with pytest.raises(UsageError, match="'copy_0' is there already"):
         again.add_influencers([new])
     with pytest.raises(UsageError, match="vectors that are not finite"):
-        wrong = {part: rows * np.nan for part, rows in new.vectors.items()}
-        again.add_influencers([replace(new, name="other", vectors=wrong)])
+        own = named(again, "other").own
+        wrong = {part: rows * np.nan for part, rows in own.vectors.items()}
+        again.add_influencers([Account(replace(own, vectors=wrong))])
 
 
 def test_nothing_but_numpy_is_needed(bundle_folder: Path) -> None:
@@ -285,13 +303,10 @@ def test_ids_that_are_pseudonyms_are_found_where_the_key_is(
     path, key = tmp_path / "key", Pseudonyms(bytes(32))
     path.write_text("00" * 32)
     path.chmod(0o600)
-    brands = recommender.bundle.accounts[BRAND].copy()
-    brands["account"] = [key.of(BRAND, x) for x in brands["account"]]
-    bundle = replace(
-        recommender.bundle,
-        accounts={**recommender.bundle.accounts, BRAND: brands},
-        about={**recommender.bundle.about, "pseudonyms": key.settings()},
-    )
+    side = recommender.bundle.sides[BRAND]
+    known = side.known.assign(account=[key.of(BRAND, x) for x in side.known["account"]])
+    bundle = recommender.bundle.with_side(BRAND, replace(side, known=known))
+    bundle = replace(bundle, about={**bundle.about, "pseudonyms": key.settings()})
     found = Recommender(bundle, key_file=path).account("@Brand_03").name
     assert found == key.of(BRAND, "brand_03")
     with pytest.raises(UsageError, match=r"Its ids are pseudonyms, and the key .*--key"):
@@ -314,9 +329,9 @@ def test_a_brief_is_cut_and_what_is_missing_is_said(recommender: Recommender) ->
 
 def test_a_brand_far_from_all_is_warned_of(recommender: Recommender) -> None:
     known = recommender.account(recommender.bundle.about["precedents"][0])
-    near = {x: of[0] for x, (of, mask) in known.table.items() if mask[0]}
+    near = {x: of[0] for x, (of, mask) in known.own.table.items() if mask[0]}
     assert not any("is far" in x for x in recommender.new_account(BRAND, "near", near).notes[1:])
-    topics = known.table[schema.CONTENT_TOPICS][0][0] * 0
+    topics = known.own.table[schema.CONTENT_TOPICS][0][0] * 0
     topics[0] = 1.0
     vector = {schema.CONTENT_TOPICS: topics}
     fitted = recommender.fitted
@@ -361,7 +376,7 @@ def answered(recommender: Recommender, text: str, values: dict[str, Any]) -> Non
     """A brief and an account get a list, or one sentence."""
     for make in (
         lambda: recommender.brief(text),
-        lambda: recommender.new_account(BRAND, text, values, text),
+        lambda: recommender.new_account(BRAND, text, values, {"category": text}),
     ):
         try:
             found = recommender.recommend(make(), 3)
