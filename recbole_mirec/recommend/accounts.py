@@ -1,8 +1,8 @@
-"""Accounts as a model reads them: new ones, briefs in words, folders of tables."""
+"""Accounts as a model reads them: by name, new ones, briefs in words, folders of tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError, shown
+from dataset_convert.common.errors import UsageError, nearest, shown
 from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, gaussian
 from recbole_mirec.recommend.bundle import Accounts, Bundle, check_files
 
@@ -52,6 +52,77 @@ class Account:
         """Its vector of a part."""
         found: Array = self.own.vectors[part][0].astype(np.float64)
         return found
+
+
+class Directory:
+    """Which account of a bundle a name means.
+
+    Args:
+        bundle: has the accounts.
+        key_file: of the pseudonyms, where ids are some; None: the user's own.
+    """
+
+    def __init__(self, bundle: Bundle, key_file: Path | None):
+        self.ids = {side: pd.Index(of.known["account"]) for side, of in bundle.sides.items()}
+        self._about, self._outside, self._key_file = bundle.about, bundle.model.parent, key_file
+
+    def row(self, side: schema.Side, name: str) -> int:
+        """The row of an account by id, by handle, or by the name behind its pseudonym.
+
+        Raises:
+            UsageError: it is unknown; with the nearest ones.
+        """
+        row = self.find(side, name)
+        if row is not None:
+            return row
+        hidden = (
+            " Its ids are pseudonyms, and the key that made them is not here: name its file "
+            "(--key), or ask by pseudonym; the conversion's --ids lists whose they are."
+            if self._about["pseudonyms"]
+            else ""
+        )
+        near, place = nearest(name, map(str, self.ids[side])), self._about["dataset"]
+        raise UsageError(f"Unknown {side} {shown(name)} in data set {place}.{near}{hidden}")
+
+    def find(self, side: schema.Side, name: str) -> int | None:
+        """The same; None where it is unknown."""
+        ids, same = self.ids[side], _handle(name)
+        if name in ids:
+            return int(ids.get_loc(name))
+        rows = self._handles[side].get(same, [])
+        if same is None or len(rows) == 1:
+            return rows[0] if same and rows else None
+        hidden = self._pseudonym(side, same)
+        return int(ids.get_loc(hidden)) if hidden in ids else None
+
+    @cached_property
+    def _handles(self) -> dict[schema.Side, dict[str | None, list[int]]]:
+        found: dict[schema.Side, dict[str | None, list[int]]] = {side: {} for side in schema.SIDES}
+        for side, ids in self.ids.items():
+            for row, name in enumerate(ids):
+                found[side].setdefault(_handle(str(name)), []).append(row)
+        return found
+
+    def _pseudonym(self, side: schema.Side, name: str) -> str | None:
+        """What an account is called in this data set, where the key that says so is at hand."""
+        from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, read_key
+
+        wanted, path = self._about["pseudonyms"], self._key_file or DEFAULT_KEY_FILE
+        if not wanted or not path.expanduser().is_file():
+            return None
+        key = Pseudonyms(read_key(path, outside=self._outside, tell=None))
+        return key.of(side, name) if key.settings() == wanted else None
+
+
+def _handle(name: str) -> str | None:
+    """What all spellings of an account have in common; None of what names no account."""
+    from dataset_convert.handles import handle
+    from dataset_convert.values import BadValue
+
+    try:
+        return handle(name)
+    except BadValue:
+        return None
 
 
 def new_account(
@@ -163,17 +234,8 @@ def brief(bundle: Bundle, text: str) -> Account:
     cut = text[:MOST_TEXT]
     accounts = pd.DataFrame([[name, schema.BRAND, name, cut, None, np.nan]])
     accounts.columns = pd.Index(raw.ACCOUNT_COLUMNS)
-    material = raw.RawMaterial(
-        accounts=accounts,
-        collaborations=pd.DataFrame(columns=[*schema.ACCOUNT_ID.values()]),
-        posts=lambda: iter([raw.Post(name, cut)]),
-        audience_posts=lambda: iter(()),
-        brand_parts={},
-        influencer_category_is_profile=False,
-        vectors={},
-        fingerprints={},
-        synthetic=False,
-    )
+    pairs = pd.DataFrame(columns=[*schema.ACCOUNT_ID.values()])
+    material = raw.RawMaterial(accounts, pairs, posts=lambda: iter([raw.Post(name, cut)]))
     (account,) = described(bundle, material)[schema.BRAND]
     if cut == text:
         return account

@@ -175,7 +175,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     """
     if folder.exists() and not (folder / BUNDLE).is_file() and any(folder.iterdir()):
         raise UsageError(f"'{folder}' holds something else than a bundle. Name another folder.")
-    vectors, features = {}, {}
+    vectors: dict[str, NDArray[Any]] = {}
+    features: dict[str, NDArray[Any]] = {}
     for side, accounts in bundle.sides.items():
         vectors |= {f"{side} {part}": of for part, of in accounts.vectors.items()}
         for name, (rows, mask) in accounts.table.items():

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
-from dataset_convert.common.errors import UsageError, nearest, shown
+from dataset_convert.common.errors import UsageError, shown
 from recbole_mirec.nn.fitted import CATEGORY, Array
 from recbole_mirec.recommend import accounts, reasons
 from recbole_mirec.recommend.accounts import Account
@@ -92,10 +92,10 @@ class Recommender:
         """Work on other accounts from now on."""
         self.bundle, self.fitted, self._sides = bundle, bundle.fitted, bundle.sides
         self.parts = self.fitted.layout.parts
-        self._ids = {x: pd.Index(of.known["account"]) for x, of in bundle.sides.items()}
+        self._directory = accounts.Directory(bundle, self._key_file)
+        self._ids = self._directory.ids
         self._scored: tuple[Account, Array] | None = None
-        for name in ("_lengths", "_handles"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_lengths", None)
 
     @property
     def influencers(self) -> list[str]:
@@ -161,7 +161,7 @@ class Recommender:
             chosen = self._diverse(rows, scores, order, k, diversity)
             lost = scores[order[:k]].mean() - scores[chosen].mean()
             notes.append(f"diversity costs {lost:.3f} of the mean score")
-        else:
+        if k > len(scores) or not diversity:
             notes += tie_notes(scores, scores[chosen], k)
         frame = self._frame(rows[chosen], shares[chosen])
         chance = chances(self.bundle.about["confidence"], scores[chosen])
@@ -203,8 +203,8 @@ class Recommender:
         kept, notes = np.ones(len(self._ids[_INFLUENCER]), dtype=bool), list[str]()
         if include is not None:
             kept[:] = False
-            kept[self._rows(include)] = True
-        kept[self._rows(exclude)] = False
+            kept[[self._directory.row(_INFLUENCER, name) for name in include]] = True
+        kept[[self._directory.row(_INFLUENCER, name) for name in exclude]] = False
         theirs = np.zeros_like(kept)
         for name in competitors:
             theirs |= self._partners(self.account(name))
@@ -250,7 +250,7 @@ class Recommender:
         pairs = self.bundle.partners
         names = pairs.loc[pairs[_BRAND] == brand.name, _INFLUENCER]
         found: NDArray[np.bool_] = self._ids[_INFLUENCER].isin(names)
-        rows = [self._find(_INFLUENCER, name) for name in brand.partners]
+        rows = [self._directory.find(_INFLUENCER, name) for name in brand.partners]
         found[[row for row in rows if row is not None]] = True
         return found
 
@@ -262,7 +262,7 @@ class Recommender:
         Raises:
             UsageError: she is unknown.
         """
-        row = self._row(_INFLUENCER, influencer)
+        row = self._directory.row(_INFLUENCER, influencer)
         cosines = self._cosines(row, slice(None))
         cosines[row] = -np.inf
         best = _best(cosines, min(k, len(cosines) - 1))
@@ -324,7 +324,7 @@ class Recommender:
         if language not in reasons.LANGUAGES:
             known = ", ".join(reasons.LANGUAGES)
             raise UsageError(f"language must be one of {known}. Received: {shown(language)}.")
-        account, row = self.account(brand), self._row(_INFLUENCER, influencer)
+        account, row = self.account(brand), self._directory.row(_INFLUENCER, influencer)
         partners, candidates = self._partners(account), self.shares(account)
         words = self._words(account, row, partners, name_others=name_others, language=language)
         kept = ~partners
@@ -381,9 +381,9 @@ class Recommender:
         Raises:
             UsageError: it is unknown; with the nearest ones.
         """
-        return (
-            brand if isinstance(brand, Account) else self._known(_BRAND, self._row(_BRAND, brand))
-        )
+        if isinstance(brand, Account):
+            return brand
+        return self._known(_BRAND, self._directory.row(_BRAND, brand))
 
     def _known(self, side: schema.Side, row: int) -> Account:
         return Account(self._sides[side].take([row]))
@@ -412,7 +412,7 @@ class Recommender:
         """
         new, seen = list(new), set[str]()
         for one in new:
-            if one.name in seen or self._find(_INFLUENCER, one.name) is not None:
+            if one.name in seen or self._directory.find(_INFLUENCER, one.name) is not None:
                 raise UsageError(f"Influencer {shown(one.name)} is there already: leave her out.")
             if not all(np.isfinite(one.vector(part)).all() for part in self.parts):
                 raise UsageError(f"Influencer {shown(one.name)} has vectors that are not finite.")
@@ -429,8 +429,9 @@ class Recommender:
         Raises:
             UsageError: it is unknown.
         """
-        side = next((x for x in schema.SIDES if self._find(x, name) is not None), _INFLUENCER)
-        row, pairs = self._row(side, name), self.bundle.partners
+        is_brand = self._directory.find(_BRAND, name) is not None
+        side = _BRAND if is_brand else _INFLUENCER
+        row, pairs = self._directory.row(side, name), self.bundle.partners
         known = str(self._ids[side][row])
         kept = np.flatnonzero(np.arange(len(self._ids[side])) != row)
         left = self.bundle.with_side(side, self._sides[side].take(kept))
@@ -445,53 +446,6 @@ class Recommender:
             UsageError: the folder holds something else.
         """
         save_bundle(self.bundle, Path(folder))
-
-    # --- names
-
-    def _rows(self, names: Iterable[str]) -> list[int]:
-        return [self._row(_INFLUENCER, name) for name in names]
-
-    def _row(self, side: schema.Side, name: str) -> int:
-        row = self._find(side, name)
-        if row is not None:
-            return row
-        hidden = (
-            " Its ids are pseudonyms, and the key that made them is not here: name its file "
-            "(--key), or ask by pseudonym; the conversion's --ids lists whose they are."
-            if self.bundle.about["pseudonyms"]
-            else ""
-        )
-        near, place = nearest(name, map(str, self._ids[side])), self.bundle.about["dataset"]
-        raise UsageError(f"Unknown {side} {shown(name)} in data set {place}.{near}{hidden}")
-
-    def _find(self, side: schema.Side, name: str) -> int | None:
-        """The row of an account by id, by handle, or by the name behind its pseudonym."""
-        ids, same = self._ids[side], _handle(name)
-        if name in ids:
-            return int(ids.get_loc(name))
-        rows = self._handles[side].get(same, [])
-        if same is None or len(rows) == 1:
-            return rows[0] if same and rows else None
-        hidden = self._pseudonym(side, same)
-        return int(ids.get_loc(hidden)) if hidden in ids else None
-
-    @cached_property
-    def _handles(self) -> dict[schema.Side, dict[str | None, list[int]]]:
-        found: dict[schema.Side, dict[str | None, list[int]]] = {side: {} for side in schema.SIDES}
-        for side, ids in self._ids.items():
-            for row, name in enumerate(ids):
-                found[side].setdefault(_handle(str(name)), []).append(row)
-        return found
-
-    def _pseudonym(self, side: schema.Side, name: str) -> str | None:
-        """What an account is called in this data set, where the key that says so is at hand."""
-        from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, read_key
-
-        wanted, path = self.bundle.about["pseudonyms"], self._key_file or DEFAULT_KEY_FILE
-        if not wanted or not path.expanduser().is_file():
-            return None
-        key = Pseudonyms(read_key(path, outside=self.bundle.model.parent, tell=None))
-        return key.of(side, name) if key.settings() == wanted else None
 
 
 def tie_notes(scores: NDArray[Any], shown: NDArray[Any], k: int) -> list[str]:
@@ -513,17 +467,6 @@ def _best(scores: Array, n: int) -> NDArray[np.int64]:
     pool = np.flatnonzero(scores >= last)
     found: NDArray[np.int64] = pool[np.argsort(-scores[pool], kind="stable")[:n]]
     return found
-
-
-def _handle(name: str) -> str | None:
-    """What all spellings of an account have in common; None of what names no account."""
-    from dataset_convert.handles import handle
-    from dataset_convert.values import BadValue
-
-    try:
-        return handle(name)
-    except BadValue:
-        return None
 
 
 def _rank(scores: Array, own: float) -> int:
