@@ -117,11 +117,12 @@ def _answer(
     return recommender.listed(best, **how)
 
 
-def _brands(options: Any, recommender: "Recommender") -> list["Account"]:
-    """Whom lists are for; new influencers become candidates."""
+def _brands(options: Any, recommender: "Recommender") -> tuple[list["Account"], list[str]]:
+    """Whom lists are for, and what must be said first; new influencers become candidates."""
     found: list[Account] = []
+    notes: list[str] = []
     if options.folder is not None:
-        new = recommender.folder(options.folder, options.config)
+        new, notes = recommender.folder(options.folder, options.config)
         recommender.add_influencers(new[schema.INFLUENCER])
         found += [] if options.brand or options.all or options.text else new[schema.BRAND]
     elif options.config is not None:
@@ -131,7 +132,7 @@ def _brands(options: Any, recommender: "Recommender") -> list["Account"]:
             raise UsageError("--text is empty: say what is sold, to whom, and where.")
         found.append(recommender.brief(options.text))
     names = recommender.brands if options.all else options.brand
-    return [*found, *map(recommender.account, names)]
+    return [*found, *map(recommender.account, names)], [f"Note: {note}" for note in notes]
 
 
 def _write(options: Any, table: "pd.DataFrame") -> list[str]:
@@ -162,7 +163,8 @@ def _run() -> int:
     )
     for name in options.forget or ():
         recommender.forget(name)
-    texts, frames, brands = [], [], _brands(options, recommender)
+    brands, texts = _brands(options, recommender)
+    frames = []
     for account in brands:
         try:
             text, frame = _answer(account, recommender, options)
@@ -173,10 +175,8 @@ def _run() -> int:
         texts.append(text)
         frames.append(frame)
     if not frames and options.export is None and not options.forget:
-        raise UsageError(
-            "Say for whom: --brand ID, --all, --text WORDS or --folder DIR with brands in it; or "
-            "--export FOLDER."
-        )
+        wanted = "--brand ID, --all, --text WORDS or --folder DIR with brands in it; or --export"
+        raise UsageError(" ".join([*texts, f"Say for whom: {wanted} FOLDER."]))
     files = _write(options, pd.concat(frames, ignore_index=True)) if frames else []
     if options.export or options.forget:
         source = options.bundle or options.run / "bundle"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ class Directory:
 
     def __init__(self, bundle: Bundle, key_file: Path | None):
         self.ids = {side: pd.Index(of.known["account"]) for side, of in bundle.sides.items()}
+        self._read: dict[schema.Side, dict[str | None, list[int]]] = {}
         self._about, self._outside, self._key_file = bundle.about, bundle.model.parent, key_file
 
     def row(self, side: schema.Side, name: str) -> int:
@@ -89,19 +90,18 @@ class Directory:
         ids, same = self.ids[side], _handle(name)
         if name in ids:
             return int(ids.get_loc(name))
-        rows = self._handles[side].get(same, [])
+        rows = self._handles(side).get(same, [])
         if same is None or len(rows) == 1:
             return rows[0] if same and rows else None
         hidden = self._pseudonym(side, same)
         return int(ids.get_loc(hidden)) if hidden in ids else None
 
-    @cached_property
-    def _handles(self) -> dict[schema.Side, dict[str | None, list[int]]]:
-        found: dict[schema.Side, dict[str | None, list[int]]] = {side: {} for side in schema.SIDES}
-        for side, ids in self.ids.items():
-            for row, name in enumerate(ids):
-                found[side].setdefault(_handle(str(name)), []).append(row)
-        return found
+    def _handles(self, side: schema.Side) -> dict[str | None, list[int]]:
+        if side not in self._read:
+            found = self._read[side] = {}
+            for row, name in enumerate(self.ids[side]):
+                found.setdefault(_handle(str(name)), []).append(row)
+        return self._read[side]
 
     def _pseudonym(self, side: schema.Side, name: str) -> str | None:
         """What an account is called in this data set, where the key that says so is at hand."""
@@ -154,8 +154,9 @@ def new_account(
         row, is_known = _row(modality, value, rows.shape[1], names)
         table[modality] = row, np.array([is_known])
     static = fitted.static(side, table)
-    told = pd.DataFrame([{"account": name, "side": side, **known}])
-    account = Account(Accounts(told, fitted.vectors(side, static), table))
+    told = {"account": name, "side": side, **known}
+    told = {key: _whole(value) for key, value in told.items()}
+    account = Account(Accounts(pd.DataFrame([told]), fitted.vectors(side, static), table))
     refuse_unknown(fitted, side, account)
     lacking = [x for x in fitted.layout.modalities(side) if not static.inputs[x][1].any()]
     if CATEGORY in table and not table[CATEGORY][1].any():
@@ -181,6 +182,11 @@ def refuse_unknown(fitted: Fitted, side: schema.Side, account: Account) -> None:
             f"Nothing is known of {shown(account.name)} that the model reads ({read}), so there is "
             f"no list for it. Say more of it, in words that the data set's posts use."
         )
+
+
+def _whole(value: Any) -> Any:
+    """A text without halves of characters, as broken input has them."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _row(
@@ -229,14 +235,16 @@ def brief(bundle: Bundle, text: str) -> Account:
     """
     from dataset_convert import raw
 
-    # half a character, as broken input has it, is none
-    text, name = text.encode(errors="replace").decode().strip(), "brief"
+    text, name = str(_whole(text)).strip(), "brief"
     cut = text[:MOST_TEXT]
     accounts = pd.DataFrame([[name, schema.BRAND, name, cut, None, np.nan]])
     accounts.columns = pd.Index(raw.ACCOUNT_COLUMNS)
     pairs = pd.DataFrame(columns=[*schema.ACCOUNT_ID.values()])
     material = raw.RawMaterial(accounts, pairs, posts=lambda: iter([raw.Post(name, cut)]))
-    (account,) = described(bundle, material)[schema.BRAND]
+    found, refusals = described(bundle, material)
+    if refusals:
+        raise NothingKnownError(*refusals)
+    (account,) = found[schema.BRAND]
     if cut == text:
         return account
     said = f"only the first {MOST_TEXT:,} characters of the brief were read"
@@ -245,8 +253,8 @@ def brief(bundle: Bundle, text: str) -> Account:
 
 def folder(
     bundle: Bundle, place: Path, config: Path | None = None
-) -> dict[schema.Side, list[Account]]:
-    """The accounts of a folder of the converter's tables; see `described`.
+) -> tuple[dict[schema.Side, list[Account]], list[str]]:
+    """The accounts of a folder of the converter's tables, and what must be said of it all.
 
     Args:
         bundle: the model.
@@ -255,7 +263,7 @@ def folder(
             names.
 
     Raises:
-        UsageError: a table cannot be read, or nothing is known of any account.
+        UsageError: a table cannot be read, or the data set has no extractors.
     """
     from dataset_convert.problems import Problems
     from dataset_convert.settings import read_settings
@@ -264,7 +272,8 @@ def folder(
     problems = Problems()
     material = read(place, read_settings(config).source, problems, accounts_only=True)
     problems.check_losses()
-    return described(bundle, material, tuple(problems.summary()))
+    found, refusals = described(bundle, material)
+    return found, [*problems.summary(), *refusals]
 
 
 @lru_cache(maxsize=1)
@@ -281,20 +290,19 @@ def _extractors(bundle: Bundle) -> "dict[str, Extractor]":
 
 
 def described(
-    bundle: Bundle, material: "RawMaterial", notes: tuple[str, ...] = ()
-) -> dict[schema.Side, list[Account]]:
+    bundle: Bundle, material: "RawMaterial"
+) -> tuple[dict[schema.Side, list[Account]], list[str]]:
     """The accounts of raw material, described by the data set's own extractors.
-
-    One of which nothing is known is left out, which a note of the others says.
 
     Args:
         bundle: the model and the extractors.
         material: what a source has read; its collaborations are partners to leave out.
-        notes: what must be said of every account.
+
+    Returns:
+        side -> accounts, without those of which nothing is known; and a sentence for each of these.
 
     Raises:
-        UsageError: the bundle has no extractors, they are not those that were written, or nothing
-            is known of any account.
+        UsageError: the bundle has no extractors, or they are not those that were written.
     """
     from dataset_convert import raw
     from dataset_convert.extraction import describe
@@ -306,24 +314,20 @@ def described(
     values = describe(extractors, material)
     worked = material.collaborations.groupby(schema.BRAND_ID)[schema.INFLUENCER_ID].agg(tuple)
     found: dict[schema.Side, list[Account]] = {side: [] for side in schema.SIDES}
-    refusals = []
+    refusals: list[str] = []
     for row in material.accounts.to_dict("records"):
         name, side = row[raw.ACCOUNT], row[raw.ROLE]
         own = {modality: of.get(name) for modality, of in values.items()}
-        known = {CATEGORY: row[raw.CATEGORY], schema.FOLLOWERS: row[raw.FOLLOWERS]}
+        known = {schema.FOLLOWERS: row[raw.FOLLOWERS]}
+        if side == schema.BRAND:
+            known[CATEGORY] = row[raw.CATEGORY]
         if side in material.facts:
             facts = material.facts[side].set_index(raw.ACCOUNT)
             known |= facts.loc[name].to_dict() if name in facts.index else {}
         try:
             account = new_account(bundle, side, name, own, known)
         except NothingKnownError as error:
-            refusals.append(error)
+            refusals.append(str(error))
             continue
         found[side].append(replace(account, partners=tuple(worked.get(name, ()))))
-    if not any(found.values()):
-        raise refusals[0]
-    said = (*notes, *map(str, refusals))
-    return {
-        side: [replace(one, notes=(*one.notes, *said)) for one in accounts]
-        for side, accounts in found.items()
-    }
+    return found, refusals

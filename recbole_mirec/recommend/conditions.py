@@ -24,7 +24,7 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
 
     A fact is compared by <, >, <= and >= as a number, and by = and != with one or several values.
     A modality, such as `attributes` or `content_text`, is `known` or `missing`; where its
-    dimensions have names, = and != also ask for some of them.
+    dimensions have names, = and != also ask for some of them, but for none that is sensitive.
 
     Raises:
         UsageError: it cannot be read, or asks for what the bundle does not know.
@@ -45,7 +45,8 @@ def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
     if sign == "=" and wanted in ([_KNOWN], [_MISSING]):
         return mask if wanted == [_KNOWN] else ~mask
     names = [str(x).casefold() for x in bundle.about["vocabulary"].get(name, ())]
-    places = [place for place, word in enumerate(names) if word in wanted]
+    unsaid = {word.casefold() for word in bundle.about["sensitive"]}
+    places = [place for place, word in enumerate(names) if word in wanted and word not in unsaid]
     if sign not in ("=", "!=") or not places:
         named = f", or {name}= and names that the data set knows" if names else ""
         raise UsageError(

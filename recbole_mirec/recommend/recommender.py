@@ -247,8 +247,9 @@ class Recommender:
         return found
 
     def _partners(self, brand: Account) -> NDArray[np.bool_]:
-        pairs = self.bundle.partners
-        names = pairs.loc[pairs[_BRAND] == brand.name, _INFLUENCER]
+        pairs, row = self.bundle.partners, self._directory.find(_BRAND, brand.name)
+        name = brand.name if row is None else self._ids[_BRAND][row]
+        names = pairs.loc[pairs[_BRAND] == name, _INFLUENCER]
         found: NDArray[np.bool_] = self._ids[_INFLUENCER].isin(names)
         rows = [self._directory.find(_INFLUENCER, name) for name in brand.partners]
         found[[row for row in rows if row is not None]] = True
@@ -400,7 +401,7 @@ class Recommender:
 
     def folder(
         self, place: str | Path, config: Path | None = None
-    ) -> dict[schema.Side, list[Account]]:
+    ) -> tuple[dict[schema.Side, list[Account]], list[str]]:
         """The accounts of a folder of the converter's tables; see `accounts.folder`."""
         return accounts.folder(self.bundle, Path(place), config)
 

@@ -86,7 +86,9 @@ def test_an_account_described_from_its_posts_is_what_it_is_inside(
     ids = recommender.bundle.sides[side].known["account"]
     trained = {*recommender.bundle.about["precedents"]}
     name = next(str(x) for x in ids if x not in trained)
-    new = described(recommender.bundle, alone(material, name))[side][0]
+    found, refusals = described(recommender.bundle, alone(material, name))
+    (new,) = found[side]
+    assert not refusals
     known = recommender._known(side, list(ids).index(name))
     for part in recommender.parts:
         np.testing.assert_allclose(new.vector(part), known.vector(part), atol=1e-5)
@@ -182,8 +184,11 @@ def test_conditions_on_features(recommender: Recommender) -> None:
         if wanted.any():
             found = recommender.recommend("brand_01", 500, where=[condition], with_partners=True)
             assert set(names(found)) == set(np.array(recommender.influencers)[wanted])
-    with pytest.raises(UsageError, match="names that the data set knows"):
-        recommender.recommend("brand_01", where=["attributes=nothing-like-it"])
+    about = {**recommender.bundle.about, "sensitive": [word]}
+    hidden = Recommender(replace(recommender.bundle, about=about))
+    for some, condition in ((recommender, "attributes=nope"), (hidden, f"attributes={word}")):
+        with pytest.raises(UsageError, match="names that the data set knows"):
+            some.recommend("brand_01", where=[condition])
     with pytest.raises(UsageError, match=r"content_topics=known or content_topics=missing\.$"):
         recommender.recommend("brand_01", where=["content_topics>3"])
 
