@@ -74,12 +74,12 @@ class RawMaterial:
     accounts: pd.DataFrame
     collaborations: pd.DataFrame
     posts: Callable[[], Iterator[Post]]
-    audience_posts: Callable[[], Iterator[Post]]
-    brand_parts: Mapping[str, str]
-    influencer_category_is_profile: bool
-    vectors: Mapping[str, Mapping[str, npt.NDArray[np.float32]]]
-    fingerprints: Mapping[str, str]
-    synthetic: bool
+    audience_posts: Callable[[], Iterator[Post]] = lambda: iter(())
+    brand_parts: Mapping[str, str] = field(default_factory=dict)
+    influencer_category_is_profile: bool = False
+    vectors: Mapping[str, Mapping[str, npt.NDArray[np.float32]]] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
     facts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     n_posts: int | None = None
     n_audience_posts: int | None = None

@@ -324,7 +324,7 @@ def _shortlist(options: argparse.Namespace, settings: dict[str, Any]) -> str:
             str(settings.get("dataset", "mirec-demo")),
             settings.get("protocol"),
         )
-    return str(shortlist(run, options.predict, top=options.top))
+    return shortlist(run, options.predict, top=options.top)
 
 
 def _tuning(arguments: Sequence[str]) -> tuple[str, bool]:

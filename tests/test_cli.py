@@ -198,9 +198,8 @@ def test_a_brands_ranked_influencers(
     path = trained / "predictions" / "b1.csv"
     assert f"Written to {path.relative_to(folder)}" in out or f"Written to {path}" in out
     frame = pd.read_csv(path)
-    assert list(frame.columns) == [
-        *("rank", "influencer_id", "score", "content", "audience", "attribute", "followers")
-    ]
+    columns = ["brand_id", "rank", "influencer_id", "score", "content", "audience", "attribute"]
+    assert list(frame.columns) == [*columns, "precedent", "hubness", "followers", "why"]
     assert frame["rank"].tolist() == [1, 2, 3]
     for influencer in frame["influencer_id"]:
         assert influencer in out
@@ -217,8 +216,8 @@ def test_a_brands_ranked_influencers(
     best = sorted(scores, key=lambda name: -scores[name])[:3]
     assert frame["influencer_id"].tolist() == best
     np.testing.assert_allclose(frame["score"], [scores[name] for name in best], rtol=1e-5)
-    shares = frame[["content", "audience", "attribute"]].sum(axis=1)
-    np.testing.assert_allclose(shares, frame["score"], rtol=1e-4, atol=1e-7)
+    shares = frame[[*columns[4:], "precedent", "hubness"]].sum(axis=1)
+    np.testing.assert_allclose(shares, frame["score"], rtol=1e-9, atol=1e-9)
     assert frame["followers"].tolist() == [int(name[1:]) for name in best]
     # the same by naming the run
     assert cli.main(["--predict", "b1", "--top", "99", "--run", str(trained)]) == 0

@@ -17,7 +17,8 @@ from recbole_mirec.benchmark.benchmark import run_benchmark
 from recbole_mirec.benchmark.plan import make_plan
 from recbole_mirec.checkpoint import load_state
 from recbole_mirec.experiment import prepare, run_experiment
-from recbole_mirec.recommend import shortlist
+from recbole_mirec.recommend.recommender import Recommender
+from recbole_mirec.recommend.shortlist import shortlist
 from recbole_mirec.results import result_table
 from recbole_mirec.runs import read_run
 from recbole_mirec.trainer import BEST, LAST, MirecTrainer
@@ -203,12 +204,12 @@ def test_categories_that_are_all_empty_are_none(tmp_path: Path) -> None:
 
 def test_facts_change_nothing_that_a_model_knows(for_use: Path) -> None:
     run = read_run(run_experiment(settings(for_use, "Cosine", NAME)).run_folder)
-    before = shortlist(run, "b1", top=3).frame
+    before = shortlist(run, "b1", top=3)
     for side in schema.SIDES:
         path = for_use / NAME / f"{NAME}.{side}_facts"
         header = f"{side}_id:token\tcountry:token\tprice:float"
         path.write_text(f"{header}\n{side[0]}1\tDE\t1200\n", encoding="utf-8")
-    pd.testing.assert_frame_equal(shortlist(run, "b1", top=3).frame, before)
+    assert shortlist(run, "b1", top=3) == before
 
 
 # Two collaborations a brand, with creators of its own kind; fresh is a client without any.
@@ -259,8 +260,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_client_without_collaborations_gets_creators_of_its_kind(converted: Path) -> None:
-    run = read_run(run_experiment(settings(converted, dataset="own", epochs=3)).run_folder)
-    found = shortlist(run, "fresh", top=20)
+    run = run_experiment(settings(converted, dataset="own", epochs=3)).run_folder
+    found = Recommender.load(run).recommend("fresh", 20)
     assert found.n_candidates == len(CREATORS)
     assert {name[:5] for name in found.frame["influencer_id"][:4]} == {"bread"}
     made = dataset(converted, dataset="own")

@@ -83,14 +83,20 @@ def write_csv(path: Path, frame: "pd.DataFrame", **options: Any) -> None:
         frame: the table, whose index is left out.
         options: of `DataFrame.to_csv`.
     """
-    safe = frame.rename(columns=_guarded)
-    for place, kind in enumerate(safe.dtypes):
-        if str(kind) in (*_TEXTS, "category"):
-            safe.isetitem(place, [_guarded(cell) for cell in safe.iloc[:, place]])
+    safe = guarded(frame)
     text = safe.to_csv(index=False, **options)
     if "\r" in text:  # which ends a line unless it stands in quotation marks
         text = safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, **options)
     write_whole(path, text.encode())
+
+
+def guarded(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Returns a table without texts that a spreadsheet takes for formulas; see `write_csv`."""
+    safe = frame.rename(columns=_guarded)
+    for place, kind in enumerate(safe.dtypes):
+        if str(kind) in (*_TEXTS, "category"):
+            safe.isetitem(place, [_guarded(cell) for cell in safe.iloc[:, place]])
+    return safe
 
 
 def read_csv(path: Path, **options: Any) -> "pd.DataFrame":

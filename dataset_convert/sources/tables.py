@@ -80,6 +80,7 @@ def read(
     problems: Problems,
     *,
     pairs_as_they_stand: bool = False,
+    accounts_only: bool = False,
 ) -> RawMaterial:
     """Reads a folder of tables; `docs/convert_tables.md` tells the tables and the options.
 
@@ -89,6 +90,7 @@ def read(
         problems: Told of rows that are left out.
         pairs_as_they_stand: Whether pairs keep the order of the rows, for releases whose files
             have one order only; otherwise it is that of the ids, whatever the rows' order.
+        accounts_only: Whether one side of accounts will do, and no pairs.
 
     Raises:
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or none of
@@ -98,13 +100,16 @@ def read(
     root = Path(folder).resolve()
     if not root.is_dir():
         problems.refuse(str(folder), value="no such folder", wanted="a folder of tables")
-    files = _find_tables(root, settings, problems)
+    files = _find_tables(root, settings, problems, accounts_only=accounts_only)
     vectors = vector_paths(root, settings, problems)
     _note_unread(root, [*vectors, *(path for paths in files.values() for path in paths)], problems)
     engine = Engine(root, memory=settings.memory)
     tables = _Tables(engine, settings, files, problems)
-    accounts = tables.accounts()
-    collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
+    accounts = tables.accounts(one_side=accounts_only)
+    if raw.COLLABORATIONS in files or not accounts_only:
+        collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
+    else:
+        collaborations = pd.DataFrame(columns=list(schema.INTERACTION_TYPES))
     parts = tables.parts()
     n_posts = {name: tables.posts(name) for name in (raw.POSTS, raw.AUDIENCE)}
     known = frozenset(accounts[raw.ACCOUNT])
@@ -168,11 +173,12 @@ class _Tables:
 
     # --- what becomes raw material
 
-    def accounts(self) -> pd.DataFrame:
+    def accounts(self, *, one_side: bool) -> pd.DataFrame:
         """Reads all accounts, sorted by id; of several rows of one id the fullest stays.
 
         Raises:
-            ConversionError: A file that cannot be trusted, or no brand or no influencer in it.
+            ConversionError: A file that cannot be trusted, or no brand or no influencer in it,
+                neither where `one_side` will do.
         """
         names = [name for name in ACCOUNT_TABLES if name in self.files]
         parts = []
@@ -202,7 +208,7 @@ class _Tables:
         )
         frame = pd.DataFrame(rows, columns=list(raw.ACCOUNT_COLUMNS), dtype=object)
         for side in schema.SIDES:
-            if side not in set(frame[raw.ROLE]):
+            if side not in set(frame[raw.ROLE]) and not (one_side and len(frame)):
                 found = ", ".join(path.name for name in names for path in self.files[name])
                 self.problems.refuse(found, value=f"no {side}", wanted="brands and influencers")
         return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
@@ -599,20 +605,22 @@ def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
 # --- files
 
 
-def _find_tables(root: Path, settings: Settings, problems: Problems) -> dict[str, list[Path]]:
+def _find_tables(
+    root: Path, settings: Settings, problems: Problems, *, accounts_only: bool
+) -> dict[str, list[Path]]:
     found = {}
     for name, options in settings.tables.items():
         if options.files is not None:
             files = find_files(root, options.files, f"files.{name}", problems)
         else:
             files = find_default(root, options.from_ or name, DEFAULT_SUFFIXES, problems)
-        if not files and options.columns:
+        if not files and options.columns and not accounts_only:
             wanted = f"a file such as {name}.csv, or its name in option 'files.{name}'"
             problems.refuse(f"option 'columns.{name}'", value=f"no {name}", wanted=wanted)
         if files:
             found[name] = files
     pairs = (raw.POSTS,) if settings.from_captions else (raw.COLLABORATIONS,)
-    for needed in (tuple(ACCOUNT_TABLES), pairs):
+    for needed in (tuple(ACCOUNT_TABLES), *([] if accounts_only else [pairs])):
         if not any(name in found for name in needed):
             there = ", ".join(sorted(path.name for path in root.iterdir())) or "nothing"
             wanted = f"the table {' or '.join(needed)}, e.g. {needed[0]}.csv"

@@ -1,20 +1,26 @@
 """`python -m recbole_mirec.recommend`: lists of influencers for brands, known, new or in words."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataset_convert import schema
 from dataset_convert.common.commands import DONE, CommandParser, count, printable, run_command
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.files import guarded, naming, write_csv, write_whole
 
 if TYPE_CHECKING:
-    from recbole_mirec.recommend.recommender import Account, Recommendation, Recommender
+    import pandas as pd
+
+    from recbole_mirec.recommend.accounts import Account
+    from recbole_mirec.recommend.recommender import Recommender
 
 EXAMPLES = """\
 examples
   python -m recbole_mirec.recommend --run saved/MIRec-... --brand brand_001 --top 20
   python -m recbole_mirec.recommend --bundle shop --text "vegan skincare for young mothers"
+  python -m recbole_mirec.recommend --bundle shop --folder new_client --config shop.yaml
   python -m recbole_mirec.recommend --bundle shop --all --csv lists.csv --where "followers>=5000"
   python -m recbole_mirec.recommend --run saved/MIRec-... --export shop"""
 
@@ -32,17 +38,30 @@ def _parser() -> CommandParser:
     whom.add_argument("--brand", nargs="+", metavar="ID", default=[], help="known brands")
     whom.add_argument("--all", action="store_true", help="every brand of the data set")
     whom.add_argument("--text", help="a brief in words: what is sold, to whom, where")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="tables of new accounts, as python -m dataset_convert reads them: influencers become "
+        "candidates, brands get lists",
+    )
+    parser.add_argument("--config", type=Path, help="of the conversion, for the tables of --folder")
     parser.add_argument("--top", type=count, default=10, metavar="K", help="how many (default: 10)")
     for name, words in (
         ("include", "the only candidates: ids, or a file with one a line"),
         ("exclude", "influencers to leave out, likewise"),
-        ("where", "conditions on facts, such as followers>=5000 or country=DE,AT"),
+        ("competitors", "brands whose partners are left out, likewise"),
+        ("where", "conditions, such as followers>=5000 or country=DE,AT"),
+        ("forget", "accounts to take out of the bundle"),
     ):
         parser.add_argument(f"--{name}", nargs="+", metavar="X", help=words)
     parser.add_argument(
         "--diversity", type=float, default=0.0, metavar="X", help="from 0, by score alone, to 1"
     )
     parser.add_argument("--with-partners", action="store_true", help="known partners, marked")
+    parser.add_argument(
+        "--explain", metavar="INFLUENCER", help="all that her score is made of, instead of a list"
+    )
     parser.add_argument("--name-others", action="store_true", help="name other brands in reasons")
     parser.add_argument("--language", choices=("en", "de"), default="en", help="of the reasons")
     for kind in ("csv", "json", "xlsx"):
@@ -52,6 +71,7 @@ def _parser() -> CommandParser:
         action="store_true",
         help="tell how likely each is a real partner: trains five models, once a run",
     )
+    parser.add_argument("--key", type=Path, metavar="FILE", help="of pseudonyms, to ask by name")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the bundle there")
     return parser
 
@@ -66,79 +86,108 @@ def _names(given: Sequence[str] | None) -> list[str] | None:
         if not path.is_file():
             found.append(entry)
             continue
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         cells = [line.split(",")[0].strip().strip('"').lstrip("'") for line in lines]
-        found += [cell for cell in cells if cell and cell != "influencer_id"]
+        found += [cell for cell in cells if cell and cell not in schema.ACCOUNT_ID.values()]
     return found
 
 
-def _accounts(options: Any, recommender: "Recommender") -> Iterator["str | Account"]:
+def _answer(
+    account: "Account", recommender: "Recommender", options: Any
+) -> "tuple[str, pd.DataFrame]":
+    """A list, or what a score is made of: as text and as a table."""
+    import pandas as pd
+
+    how = {"name_others": options.name_others, "language": options.language}
+    if options.explain is not None:
+        found = recommender.explain(account, options.explain, **how)
+        rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
+        columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
+        return str(found), pd.DataFrame(rows, columns=columns)
+    best = recommender.recommend(
+        account,
+        options.top,
+        where=options.where or (),
+        include=_names(options.include),
+        exclude=_names(options.exclude) or (),
+        competitors=_names(options.competitors) or (),
+        diversity=options.diversity,
+        with_partners=options.with_partners,
+    )
+    return recommender.listed(best, **how)
+
+
+def _brands(options: Any, recommender: "Recommender") -> tuple[list["Account"], list[str]]:
+    """Whom lists are for, and what must be said first; new influencers become candidates."""
+    found: list[Account] = []
+    notes: list[str] = []
+    if options.folder is not None:
+        new, notes = recommender.folder(options.folder, options.config)
+        recommender.add_influencers(new[schema.INFLUENCER])
+        found += [] if options.brand or options.all or options.text else new[schema.BRAND]
+    elif options.config is not None:
+        raise UsageError("--config says how the tables of --folder are read; add --folder DIR.")
     if options.text is not None:
         if not options.text.strip():
             raise UsageError("--text is empty: say what is sold, to whom, and where.")
-        yield recommender.brief(options.text)
-    yield from map(str, recommender.brands if options.all else options.brand)
+        found.append(recommender.brief(options.text))
+    names = recommender.brands if options.all else options.brand
+    return [*found, *map(recommender.account, names)], [f"Note: {note}" for note in notes]
 
 
-def _printed(found: "Recommendation", recommender: "Recommender", options: Any) -> tuple[str, Any]:
-    """A list as text, and as a table with its reasons."""
-    title = f"{found.brand.name}: the best {len(found.frame)} of {found.n_candidates} influencers"
-    about = recommender.bundle.about
-    title += f", by {about['model']} on {about['dataset']}"
-    title += " (synthetic data)" if about["synthetic"] else ""
-    frame = found.frame.copy()
-    frame["why"] = [
-        recommender.explain(found.brand, name, name_others=options.name_others).sentence(
-            options.language
-        )
-        for name in frame["influencer_id"]
-    ]
-    shown = frame.drop(columns="why").round(3).to_string(index=False)
-    why = [f"{row.rank}. {row.influencer_id}: {row.why}" for row in frame.itertuples()]
-    notes = [f"Note: score: {about['score']}; comparable within one brand only"]
-    notes += [f"Note: {note}" for note in found.notes]
-    frame.insert(0, "brand_id", found.brand.name)
-    return "\n".join([title, shown, "", *why, *notes]), frame
+def _write(options: Any, table: "pd.DataFrame") -> list[str]:
+    """Write the lists; returns the files' names."""
+    if options.csv:
+        write_csv(options.csv, table)
+    if options.json:
+        write_whole(options.json, table.to_json(orient="records", indent=1).encode())
+    if options.xlsx:
+        safe = guarded(table).map(lambda x: printable(x) if isinstance(x, str) else x)
+        try:
+            with naming(options.xlsx):
+                safe.to_excel(options.xlsx, index=False, engine="openpyxl")
+        except ImportError:
+            raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
+    return [str(path) for path in (options.csv, options.json, options.xlsx) if path]
 
 
 def _run() -> int:
     options = _parser().parse_args()
     import pandas as pd
 
-    from dataset_convert.common.files import naming, write_csv, write_whole
+    from recbole_mirec.recommend.accounts import NothingKnownError
     from recbole_mirec.recommend.recommender import Recommender
 
-    recommender = Recommender.load(options.run or options.bundle, confidence=options.confidence)
-    texts, frames = [], []
-    for account in _accounts(options, recommender):
-        found = recommender.recommend(
-            account,
-            options.top,
-            where=options.where or (),
-            include=_names(options.include),
-            exclude=_names(options.exclude) or (),
-            diversity=options.diversity,
-            with_partners=options.with_partners,
-        )
-        text, frame = _printed(found, recommender, options)
+    recommender = Recommender.load(
+        options.run or options.bundle, confidence=options.confidence, key_file=options.key
+    )
+    for name in options.forget or ():
+        recommender.forget(name)
+    brands, texts = _brands(options, recommender)
+    frames = []
+    for account in brands:
+        try:
+            text, frame = _answer(account, recommender, options)
+        except NothingKnownError as error:
+            if len(brands) == 1:
+                raise
+            text, frame = str(error), pd.DataFrame()
         texts.append(text)
         frames.append(frame)
-    if not frames and options.export is None:
-        raise UsageError("Say for whom: --brand ID, --all, or --text WORDS; or --export FOLDER.")
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    if options.csv:
-        write_csv(options.csv, table)
-    if options.json:
-        write_whole(options.json, table.to_json(orient="records", indent=1).encode())
-    if options.xlsx:
-        with naming(options.xlsx):
-            table.to_excel(options.xlsx, index=False)
-    if options.export:
-        recommender.export(options.export)
-    files = [
-        str(path) for path in (options.csv, options.json, options.xlsx, options.export) if path
-    ]
-    texts += [f"Written to {', '.join(files)}"] if files else []
+    if not frames and options.export is None and not options.forget:
+        wanted = "--brand ID, --all, --text WORDS or --folder DIR with brands in it; or --export"
+        raise UsageError(" ".join([*texts, f"Say for whom: {wanted} FOLDER."]))
+    files = _write(options, pd.concat(frames, ignore_index=True)) if frames else []
+    if options.export or options.forget:
+        source = options.bundle or options.run / "bundle"
+        target = options.export or source
+        recommender.export(target)
+        files.append(str(target))
+        holders = [f"'{source}'"] * (target.resolve() != source.resolve())
+        holders += [f"the data set of '{options.run}'"] * bool(options.run)
+        if options.forget and holders:
+            texts.append(f"{', '.join(options.forget)}: {' and '.join(holders)} still hold it.")
+    texts += [f"Written to {', '.join(files)}"] * bool(files)
     print(printable("\n\n".join(texts)))
     return DONE
 

@@ -15,11 +15,9 @@ Writing one takes the run and its data set. Reading takes neither, nor RecBole o
 import json
 import math
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -31,19 +29,66 @@ from safetensors.numpy import load_file, save_file
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import naming
+from dataset_convert.common.files import folder_in_the_making, naming, sha256_of
 from recbole_mirec.nn.fitted import CATEGORY, Fitted, Layout, Table
 from recbole_mirec.recommend.confidence import calibrated
 
 if TYPE_CHECKING:
     from recbole_mirec.experiment import Experiment
 
-BUNDLE, MODEL, VECTORS, FEATURES = "bundle.json", "model.safetensors", "vectors", "features"
-ACCOUNTS, PARTNERS, EXTRACTORS = "accounts", "partners", "extractors"
+BUNDLE, MODEL, EXTRACTORS = "bundle.json", "model.safetensors", "extractors"
+_VECTORS, _FEATURES = "vectors.safetensors", "features.safetensors"
+_ACCOUNTS, _PARTNERS = "accounts.parquet", "partners.parquet"
 FORMAT = 1
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."
 _MOST_SCALE = 100.0
+
+
+class NotServedError(UsageError):
+    """A run's model is none that can be bundled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Accounts:
+    """Accounts of one side, in one order.
+
+    Attributes:
+        known: `account`, `side`, and what is known of them: a brand's category, followers, facts.
+        vectors: part -> (account, dimension), float32.
+        table: modality -> rows (account, dimension), and the mask of who has it.
+    """
+
+    known: pd.DataFrame
+    vectors: Mapping[str, NDArray[Any]]
+    table: Table
+
+    def take(self, rows: Any) -> "Accounts":
+        """Those of some rows."""
+        return Accounts(
+            self.known.iloc[rows].reset_index(drop=True),
+            {part: of[rows] for part, of in self.vectors.items()},
+            {name: (of[rows], mask[rows]) for name, (of, mask) in self.table.items()},
+        )
+
+    def joined(self, others: Sequence["Accounts"]) -> "Accounts":
+        """These and others behind them."""
+        every = [self, *others]
+        tables = [x.known.dropna(axis=1, how="all") for x in every]
+        return Accounts(
+            pd.concat(tables, ignore_index=True),
+            {
+                part: np.concatenate([x.vectors[part].astype(of.dtype) for x in every])
+                for part, of in self.vectors.items()
+            },
+            {
+                name: (
+                    np.concatenate([x.table[name][0].astype(of.dtype) for x in every]),
+                    np.concatenate([x.table[name][1] for x in every]),
+                )
+                for name, (of, _) in self.table.items()
+            },
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,22 +98,27 @@ class Bundle:
     Attributes:
         about: of `bundle.json`.
         fitted: the model.
-        vectors: side -> part -> (account, dimension).
-        features: side -> modality -> rows and mask.
-        accounts: side -> one row an account, `account` first.
-        partners: `brand`, `influencer`, `part`.
+        sides: side -> its accounts.
+        partners: `brand`, `influencer`: who is known to have worked together.
         model: the run's checkpoint.
         extractors: their folder; None: the data set has none.
     """
 
     about: Mapping[str, Any]
     fitted: Fitted
-    vectors: Mapping[schema.Side, Mapping[str, NDArray[np.float32]]]
-    features: Mapping[schema.Side, Table]
-    accounts: Mapping[schema.Side, pd.DataFrame]
+    sides: Mapping[schema.Side, Accounts]
     partners: pd.DataFrame
     model: Path
     extractors: Path | None
+
+    def facts(self) -> list[str]:
+        """What is known of influencers beside features: names of columns."""
+        known = self.sides[schema.INFLUENCER].known.dropna(axis=1, how="all")
+        return [str(name) for name in known if name not in ("account", "side", CATEGORY)]
+
+    def with_side(self, side: schema.Side, accounts: Accounts) -> "Bundle":
+        """The same with other accounts of a side."""
+        return replace(self, sides={**self.sides, side: accounts})
 
 
 def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = False) -> None:
@@ -85,34 +135,32 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
     model, dataset = experiment.model, experiment.dataset
     method = getattr(model, "method", None)
     if not isinstance(method, MetricMethod):
-        raise UsageError(
-            f"Only MIRec of variant mirec can be bundled so far, and this run's model is "
-            f"{experiment.config['model']}. Rank by --predict, or train variant=mirec."
+        raise NotServedError(
+            f"Only MIRec of variant mirec can be bundled, and this run's model is "
+            f"{experiment.config['model']}. Rank by run_recbole_mirec.py --predict, or train "
+            f"variant=mirec."
         )
-    names = {side: dataset.field2id_token[field][1:] for side, field in schema.ACCOUNT_ID.items()}
-    parts = method.all_vectors()
-    vectors: dict[Any, dict[str, Any]] = {side: {} for side in schema.SIDES}
-    for part, of_sides in zip(method.layout.parts, parts, strict=True):
-        for side, rows in of_sides.items():
-            vectors[side][part] = rows[1:].numpy()
-    tables: dict[Any, Any] = {
-        side: {
+    parts = dict(zip(method.layout.parts, method.all_vectors(), strict=True))
+    sides: dict[schema.Side, Accounts] = {}
+    for side, field in schema.ACCOUNT_ID.items():
+        table = {
             name: (rows[1:].cpu().numpy(), mask[1:].cpu().numpy())
             for name, (rows, mask) in method.accounts.table(side).items()
         }
-        for side in schema.SIDES
-    }
-    accounts = _accounts(dataset, names)
-    source = Path(dataset.dataset_path) / "features"
-    about = _about(experiment, method.training_pairs.ids(schema.BRAND), names)
-    about["confidence"] = calibrated(experiment) if confidence else {}
+        vectors = {part: of[side][1:].numpy() for part, of in parts.items()}
+        sides[side] = Accounts(
+            _known(dataset, side, dataset.field2id_token[field][1:]), vectors, table
+        )
+    partners = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
+    partners.columns = pd.Index(schema.SIDES)
+    source = Path(dataset.dataset_path) / schema.FEATURES
+    names = sides[schema.BRAND].known["account"]
+    about = _about(experiment, names[method.training_pairs.ids(schema.BRAND) - 1])
     bundle = Bundle(
-        about=about,
+        about=about | {"confidence": calibrated(experiment) if confidence else {}},
         fitted=method.fitted(),
-        vectors=vectors,
-        features=tables,
-        accounts={x: accounts[accounts["side"] == x] for x in schema.SIDES},
-        partners=_partners(dataset),
+        sides=sides,
+        partners=partners.drop_duplicates(ignore_index=True),
         model=experiment.run_folder / BEST,
         extractors=source if source.is_dir() else None,
     )
@@ -127,33 +175,25 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     """
     if folder.exists() and not (folder / BUNDLE).is_file() and any(folder.iterdir()):
         raise UsageError(f"'{folder}' holds something else than a bundle. Name another folder.")
-    vectors = {
-        f"{x} {part}": of for x, parts in bundle.vectors.items() for part, of in parts.items()
-    }
-    features: dict[str, Any] = {}
-    for side, table in bundle.features.items():
-        for name, (rows, mask) in table.items():
+    vectors: dict[str, NDArray[Any]] = {}
+    features: dict[str, NDArray[Any]] = {}
+    for side, accounts in bundle.sides.items():
+        vectors |= {f"{side} {part}": of for part, of in accounts.vectors.items()}
+        for name, (rows, mask) in accounts.table.items():
             features |= {f"{side} {name} rows": rows, f"{side} {name} mask": mask}
-    with naming(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
-            made = Path(work) / folder.name
-            made.mkdir()
-            shutil.copyfile(bundle.model, made / MODEL)
-            _save_arrays(made / f"{VECTORS}.safetensors", vectors)
-            _save_arrays(made / f"{FEATURES}.safetensors", features)
-            both = pd.concat(list(bundle.accounts.values()), ignore_index=True)
-            _write_table(made / f"{ACCOUNTS}.parquet", both)
-            _write_table(made / f"{PARTNERS}.parquet", bundle.partners)
-            if bundle.extractors is not None:
-                shutil.copytree(bundle.extractors, made / EXTRACTORS)
-            files = sorted(path for path in made.rglob("*") if path.is_file())
-            digests = {str(path.relative_to(made)): _digest(path) for path in files}
-            text = json.dumps({**bundle.about, "digests": digests}, indent=1) + "\n"
-            (made / BUNDLE).write_text(text, encoding="utf-8")
-            if folder.exists():
-                folder.replace(Path(work) / "old")
-            made.replace(folder)
+    with naming(folder), folder_in_the_making(folder) as made:
+        shutil.copyfile(bundle.model, made / MODEL)
+        for place, arrays in ((_VECTORS, vectors), (_FEATURES, features)):
+            save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, made / place)
+        both = pd.concat([bundle.sides[side].known for side in schema.SIDES], ignore_index=True)
+        _query("copy made to $path (format parquet)", made / _ACCOUNTS, both)
+        _query("copy made to $path (format parquet)", made / _PARTNERS, bundle.partners)
+        if bundle.extractors is not None:
+            shutil.copytree(bundle.extractors, made / EXTRACTORS)
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        digests = {path.relative_to(made).as_posix(): sha256_of(path) for path in files}
+        text = json.dumps({**bundle.about, "digests": digests}, indent=1) + "\n"
+        (made / BUNDLE).write_text(text, encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -169,22 +209,24 @@ def read_bundle(folder: Path) -> Bundle:
                 f"Bundle '{folder}' is of format {about['format']}, not {FORMAT}: another version "
                 f"of this program wrote it. Write it anew from its run."
             )
-        for name, digest in about["digests"].items():
-            if not name.startswith(EXTRACTORS) and _digest(folder / name) != digest:
-                raise UsageError(f"Bundle '{folder}' is damaged: {name} is not what was written.")
-        vectors = load_file(folder / f"{VECTORS}.safetensors")
-        features = load_file(folder / f"{FEATURES}.safetensors")
-        accounts = _read_table(folder / f"{ACCOUNTS}.parquet")
-        layout = Layout(**about["layout"])
+        check_files(folder, about, extractors=False)
+        vectors, features = (load_file(folder / name) for name in (_VECTORS, _FEATURES))
+        pairs = [tuple(pair) for pair in about["layout"]["pairs"]]
+        layout = Layout(**{**about["layout"], "pairs": pairs})
+        known = _query("from read_parquet($path)", folder / _ACCOUNTS)
+        sides = {}
+        for side in schema.SIDES:
+            names = sorted({x.split(" ")[1] for x in features if x.startswith(f"{side} ")})
+            sides[side] = Accounts(
+                known[known["side"] == side].reset_index(drop=True),
+                {part: vectors[f"{side} {part}"] for part in layout.parts},
+                {x: (features[f"{side} {x} rows"], features[f"{side} {x} mask"]) for x in names},
+            )
         return Bundle(
             about=about,
             fitted=Fitted(_arrays(folder / MODEL), layout),
-            vectors={x: {p: vectors[f"{x} {p}"] for p in layout.parts} for x in schema.SIDES},
-            features={side: _table(features, side) for side in schema.SIDES},
-            accounts={
-                x: accounts[accounts["side"] == x].reset_index(drop=True) for x in schema.SIDES
-            },
-            partners=_read_table(folder / f"{PARTNERS}.parquet"),
+            sides=sides,
+            partners=_query("from read_parquet($path)", folder / _PARTNERS),
             model=folder / MODEL,
             extractors=folder / EXTRACTORS if (folder / EXTRACTORS).is_dir() else None,
         )
@@ -197,48 +239,52 @@ def read_bundle(folder: Path) -> Bundle:
         raise UsageError(f"Bundle '{folder}' cannot be read: {error!r}. Write it anew.") from None
 
 
-def _accounts(dataset: Any, names: Mapping[schema.Side, Any]) -> pd.DataFrame:
-    """Both sides' accounts with what filters and pages show."""
-    found = []
-    for side, frame in zip(
-        schema.SIDES, (dataset.atomic.brands, dataset.atomic.influencers), strict=True
-    ):
-        table = pd.DataFrame({"account": names[side], "side": side})
-        known = frame.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
-        if side == schema.BRAND and schema.BRAND_CATEGORY in known:
-            table[CATEGORY] = known[schema.BRAND_CATEGORY].to_numpy()
-        followers = schema.account_field(side, schema.FOLLOWERS)
-        if followers in known:
-            table[schema.FOLLOWERS] = known[followers].to_numpy(dtype=float)
-        facts = Path(dataset.dataset_path) / schema.facts_file(dataset.dataset_name, side)
-        if facts.is_file():
-            own = pd.read_csv(facts, sep=schema.FIELD_SEPARATOR, keep_default_na=False, dtype=str)
-            own.columns = [name.partition(":")[0] for name in own.columns]
-            own = own.set_index(schema.ACCOUNT_ID[side]).reindex(names[side])
-            for name in map(str, own):
-                is_number = schema.FACT_TYPES.get(name) == "float"
-                column = pd.to_numeric(own[name], errors="coerce") if is_number else own[name]
-                table[name] = column.to_numpy()
-        found.append(table)
-    return pd.concat(found, ignore_index=True)
+def check_files(folder: Path, about: Mapping[str, Any], *, extractors: bool) -> None:
+    """See that files are those that were written: the extractors, or all others.
+
+    Raises:
+        UsageError: one is not.
+        FileNotFoundError: one is not there.
+    """
+    for name, digest in about["digests"].items():
+        if name.startswith(f"{EXTRACTORS}/") == extractors and sha256_of(folder / name) != digest:
+            raise UsageError(
+                f"Bundle '{folder}' is damaged: {name} is not what was written. Write it anew from "
+                f"its run."
+            )
 
 
-def _partners(dataset: Any) -> pd.DataFrame:
-    """All collaborations of the data set, those that no part holds among them."""
-    pairs = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
-    pairs.columns = pd.Index(schema.SIDES)
-    found: pd.DataFrame = pairs.drop_duplicates().reset_index(drop=True)
-    return found
+def _known(dataset: Any, side: schema.Side, names: Any) -> pd.DataFrame:
+    """A side's accounts with what filters and lists show."""
+    frame = dataset.atomic.accounts(side).set_index(schema.ACCOUNT_ID[side]).reindex(names)
+    table = pd.DataFrame({"account": names, "side": side})
+    followers = schema.account_field(side, schema.FOLLOWERS)
+    columns = {schema.BRAND_CATEGORY: CATEGORY, followers: schema.FOLLOWERS}
+    found = [frame[[name for name in columns if name in frame]].rename(columns=columns)]
+    if side in dataset.atomic.facts:
+        found.append(dataset.atomic.facts[side].set_index(schema.ACCOUNT_ID[side]).reindex(names))
+    for name, column in ((name, of[name]) for of in found for name in of):
+        is_text = not pd.api.types.is_numeric_dtype(column)
+        words = [cell if isinstance(cell, str) and cell else None for cell in column]
+        table[name] = words if is_text else column.to_numpy(dtype=float)
+    return table
 
 
-def _about(experiment: "Experiment", training: NDArray[np.int64], names: Any) -> dict[str, Any]:
+def _about(experiment: "Experiment", training: "pd.Series[str]") -> dict[str, Any]:
+    from dataset_convert.features.lexicon import load_sensitive
+    from recbole_mirec.nn.closed_form import drawn
+
     dataset, accounts = experiment.dataset, experiment.dataset.accounts
     assert accounts is not None
     brands = dataset.atomic.brands
     categories = sorted(set(brands.get(schema.BRAND_CATEGORY, pd.Series(dtype=object)).dropna()))
-    told = dataset.atomic.manifest.get("features", {})
+    manifest = dataset.atomic.manifest
+    told, sensitive = manifest.get(schema.FEATURES, {}), load_sensitive()
     words = {
-        name: [[str(word) for word, _ in topic["words"]] for topic in entry["topics"]]
+        name: [
+            [str(word) for word, _ in topic["words"] if not sensitive.forbids(str(word))]
+            for topic in entry["topics"]
+        ]
         for name, entry in told.items()
         if entry.get("topics")
     }
@@ -246,18 +292,21 @@ def _about(experiment: "Experiment", training: NDArray[np.int64], names: Any) ->
     vocabulary |= {schema.ATTRIBUTES: list(accounts.attribute_names), CATEGORY: categories}
     fitted = experiment.model.method.fitted()
     landmarks = fitted.arrays.get("landmarks brand", np.zeros((0, 0)))
-    ids = training if len(landmarks) == len(training) else training[: len(landmarks)]
+    precedents = training.iloc[drawn(len(training), len(landmarks))]
     return {
         "format": FORMAT,
         "model": experiment.config["model"],
         "dataset": experiment.config["dataset"],
-        "synthetic": bool(dataset.atomic.manifest.get("synthetic")),
-        "pseudonyms": schema.PSEUDONYMS in dataset.atomic.manifest,
+        "synthetic": bool(manifest.get("synthetic")),
+        "pseudonyms": manifest.get(schema.PSEUDONYMS),
         "data_fingerprint": experiment.trainer.fingerprint,
         "layout": experiment.model.layout,
         "vocabulary": vocabulary,
+        "sensitive": sorted(
+            {x for names in vocabulary.values() for x in names if sensitive.forbids(x)}
+        ),
         "topics": words,
-        "precedents": [str(names[schema.BRAND][row - 1]) for row in ids],
+        "precedents": list(map(str, precedents)),
         "score": experiment.model.score_meaning,
     }
 
@@ -279,34 +328,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays if scale is None else arrays | {"scale": scale}
 
 
-def _table(arrays: Mapping[str, NDArray[Any]], side: schema.Side) -> dict[str, Any]:
-    names = [
-        key.split(" ")[1] for key in arrays if key.startswith(f"{side} ") and key.endswith("rows")
-    ]
-    return {x: (arrays[f"{side} {x} rows"], arrays[f"{side} {x} mask"]) for x in names}
-
-
-def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with duckdb.connect() as connection:
-        connection.register("made", table)
-        connection.execute(f"copy made to '{_quoted(path)}' (format parquet)")
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
+def _query(sql: str, path: Path, made: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Write a table `made` to a Parquet file `$path`, or read one from it."""
+    if made is None and not path.is_file():
         raise FileNotFoundError(2, "missing", str(path))
     with duckdb.connect() as connection:
-        return connection.execute(f"from read_parquet('{_quoted(path)}')").df()
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return sha256(file.read()).hexdigest()
+        if made is not None:
+            connection.register("made", made)
+        quoted = str(path).replace("'", "''")
+        return connection.execute(sql.replace("$path", f"'{quoted}'")).df()

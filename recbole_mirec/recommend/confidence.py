@@ -1,5 +1,6 @@
 """How likely a candidate is a real partner: scores calibrated on brands that a model never saw."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,51 +15,71 @@ if TYPE_CHECKING:
     from recbole_mirec.experiment import Experiment
 
 N_FOLDS, LEAST_BRANDS = 5, 20
+# Ranks that are calibrated on: lists end long before, and further below nobody is a partner.
+MOST_RANK = 100
+# Scores of some brands' candidates, and who is a partner: (brand, influencer).
+Scored = tuple[Array, NDArray[np.bool_]]
 
 
 def calibrated(experiment: "Experiment") -> dict[str, Any]:
     """Isotonic regression of being a partner on the score, over folds of training brands.
 
     The brands of training and validation are cut into five folds; a model of the same settings and
-    number of epochs learns from four and scores the fifth's brands against all influencers of the
-    five. The shipped model, which learnt from all these brands, takes no part.
+    number of epochs learns from four and scores the fifth's brands against all influencers. The
+    shipped model, which learnt from all these brands, takes no part.
 
     Returns:
-        `scores` and `chances`, both ascending, between which is interpolated; `n_brands`, `n_pairs`
-        and the `base_rate` of a partner among the candidates. With fewer than 20 brands `n_brands`
-        alone.
+        `scores` and `chances`, both ascending, between which is interpolated; and `n_brands`. With
+        fewer than 20 brands `n_brands` alone.
     """
+    folds = out_of_fold(experiment)
+    n_brands = sum(len(scores) for scores, _ in folds)
+    if not n_brands:
+        return {"n_brands": len(_known_brands(experiment))}
+    return calibrate(folds) | {"n_brands": n_brands}
+
+
+def calibrate(folds: Sequence[Scored]) -> dict[str, Any]:
+    """The regression, on the candidates that rank highest for each brand."""
     from sklearn.isotonic import IsotonicRegression
 
-    labels, scores, n_brands = out_of_fold(experiment)
-    if n_brands < LEAST_BRANDS:
-        return {"n_brands": n_brands}
     regression = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-    regression.fit(scores, labels)
+    best = [np.argsort(-scores, axis=1, kind="stable")[:, :MOST_RANK] for scores, _ in folds]
+    chosen = [
+        [np.take_along_axis(rows, places, axis=1).ravel() for rows in fold]
+        for fold, places in zip(folds, best, strict=True)
+    ]
+    regression.fit(*(np.concatenate(column) for column in zip(*chosen, strict=True)))
     return {
         "scores": regression.X_thresholds_.tolist(),
         "chances": regression.y_thresholds_.tolist(),
-        "n_brands": n_brands,
-        "n_pairs": int(labels.sum()),
-        "base_rate": float(labels.mean()),
     }
 
 
-def out_of_fold(experiment: "Experiment") -> tuple[NDArray[np.bool_], Array, int]:
-    """Labels and scores of all pairs of a fold's brands and all influencers; and how many brands.
+def chances(calibration: dict[str, Any], scores: Array) -> Array | None:
+    """The chance of each score, from 0 to 1; None where nothing was calibrated."""
+    if "scores" not in calibration:
+        return None
+    found: Array = np.interp(scores, calibration["scores"], calibration["chances"])
+    return found
 
-    Nothing is trained where there are fewer than 20 brands.
+
+def out_of_fold(experiment: "Experiment") -> list[Scored]:
+    """Each fold's brands with all influencers, scored by a model that has not seen the brands.
+
+    Nothing is trained where there are fewer than 20 brands, or the run was a fold itself.
     """
     from recbole_mirec.experiment import prepare
     from recbole_mirec.trainer import score_matrix
 
     dataset, config = experiment.dataset, experiment.config
-    parts = [dataset.pairs[part] for part in (schema.TRAIN, schema.VALID) if part in dataset.pairs]
-    known = np.concatenate(parts)
-    brands, influencers = np.unique(known[:, 0]), np.unique(known[:, 1])
-    if len(brands) < LEAST_BRANDS or config["folds"]:
-        return np.zeros(0, dtype=bool), np.zeros(0), 0 if config["folds"] else len(brands)
-    labels, scores = [], []
+    if len(_known_brands(experiment)) < LEAST_BRANDS or config["folds"]:
+        return []
+    worked = np.zeros((dataset.user_num, dataset.item_num), dtype=bool)
+    for part in (schema.TRAIN, schema.VALID):
+        if part in dataset.pairs:
+            worked[tuple(dataset.pairs[part].T)] = True
+    found = []
     for fold in range(1, N_FOLDS + 1):
         settings = experiment.config.settings | {
             "folds": N_FOLDS,
@@ -73,23 +94,19 @@ def out_of_fold(experiment: "Experiment") -> tuple[NDArray[np.bool_], Array, int
             made.trainer.load_best()
             made.model.eval()
             held = np.unique(made.dataset.pairs[schema.TEST][:, 0])
-            found = score_matrix(
+            everybody = np.arange(1, dataset.item_num)
+            scores = score_matrix(
                 made.model,
                 made.dataset,
                 held,
-                influencers,
+                everybody,
                 pairs_at_once=config["eval_batch_size"],
             )
-        worked = np.zeros((dataset.user_num, dataset.item_num), dtype=bool)
-        worked[known[:, 0], known[:, 1]] = True
-        labels.append(worked[np.ix_(held, influencers)].ravel())
-        scores.append(found.ravel())
-    return np.concatenate(labels), np.concatenate(scores), len(brands)
-
-
-def chances(calibration: dict[str, Any], scores: Array) -> Array | None:
-    """The chance of each score, from 0 to 1; None where nothing was calibrated."""
-    if "scores" not in calibration:
-        return None
-    found: Array = np.interp(scores, calibration["scores"], calibration["chances"])
+        found.append((scores.astype(np.float64), worked[np.ix_(held, everybody)]))
     return found
+
+
+def _known_brands(experiment: "Experiment") -> NDArray[np.int64]:
+    pairs = experiment.dataset.pairs
+    parts = [pairs[part] for part in (schema.TRAIN, schema.VALID) if part in pairs]
+    return np.unique(np.concatenate(parts)[:, 0])

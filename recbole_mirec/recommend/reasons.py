@@ -1,7 +1,7 @@
 """Why a candidate has her score: named contributions that add up to it exactly."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,36 +10,39 @@ from dataset_convert import schema
 from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT, Array, Fitted, standardised
 
 if TYPE_CHECKING:
-    from recbole_mirec.recommend.recommender import Account
+    from recbole_mirec.recommend.accounts import Account
 
-AVERAGE = "less what an average influencer gets"
-_TEXTS = {
-    schema.CONTENT_TEXT: "what the posts say",
-    schema.PROFILE_TEXT: "what the biography says",
-    schema.AUDIENCE_TEXT: "what the audience says",
+# What is said, in English and German. Whoever adds a language adds its column.
+LANGUAGES = ("en", "de")
+_SAID = {
+    "content": ("content", "Inhalte"),
+    "audience": ("audience", "Publikum"),
+    "attribute": ("attributes", "Merkmale"),
+    PRECEDENT: ("precedents", "Vorbilder"),
+    HUBNESS: ("liked by every brand", "passt zu jeder Marke"),
+    "average": ("what an average influencer gets", "was alle im Mittel bekommen"),
+    "weak": ("weak match", "passt wenig"),
+    "strong": ("good match", "passt gut"),
+    "like": ("like the partners of", "ähnlich den Partnern dieser Marken:"),
+    "yours": ("like your partners", "ähnlich Ihren Partnern"),
+    "own": ("your own partners", "Ihre eigenen Partner"),
+    "brand": ("another brand", "eine andere Marke"),
+    "category": ("a brand of category {}", "eine Marke der Kategorie {}"),
+    "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
+    "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
+    "topic": ("topic {}", "Thema {}"),
+    "shares": ("feature {}", "Merkmal {}"),
+    "rounding": ("rounding", "Rundung"),
+    "without": ("rank without", "Rang ohne"),
+    "score": ("score", "Wert"),
+    "rank": ("rank {} of {}", "Rang {} von {}"),
+    schema.CONTENT_TEXT: ("what the posts say", "was die Beiträge sagen"),
+    schema.PROFILE_TEXT: ("what the biography says", "was die Biografie sagt"),
+    schema.AUDIENCE_TEXT: ("what the audience says", "was das Publikum sagt"),
+    schema.ATTRIBUTE_VECTOR: ("attributes, as a vector", "Merkmale, als Vektor"),
 }
-_TITLES = {
-    "en": {
-        "content": "content",
-        "audience": "audience",
-        "attribute": "attributes",
-        PRECEDENT: "precedents",
-        HUBNESS: "liked by every brand",
-        "both": "both",
-        "weak": "weak match",
-        "like": "like the partners of",
-    },
-    "de": {
-        "content": "Inhalte",
-        "audience": "Publikum",
-        "attribute": "Merkmale",
-        PRECEDENT: "Vorbilder",
-        HUBNESS: "passt zu jeder Marke",
-        "both": "beide",
-        "weak": "passt wenig",
-        "like": "ähnlich den Partnern von",
-    },
-}
+# Of what the brands of one kind add, the share whose brands are counted as such.
+_MOST = 0.8
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,53 @@ class Words:
     Attributes:
         topics: modality -> the words of each topic.
         vocabulary: modality -> names of labels or attributes.
-        precedents: of each training brand, as it may be called.
+        sensitive: names that are not told.
+        precedents: training brands by id, in the order of the kernel's columns.
+        category: brand -> its category.
+        named: brands that may be named, the one that the list is for among them.
+        partners: of that brand, those most like the candidate.
+        language: `en` or `de`.
     """
 
-    topics: Mapping[str, Sequence[Sequence[str]]]
-    vocabulary: Mapping[str, Sequence[str]]
-    precedents: Sequence[str]
+    topics: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    vocabulary: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sensitive: Collection[str] = ()
+    precedents: Sequence[str] = ()
+    category: Mapping[str, Any] = field(default_factory=dict)
+    named: Collection[str] = ()
+    own: str = ""
+    partners: Sequence[str] = ()
+    language: str = "en"
+
+    def say(self, key: str, *given: Any) -> str:
+        """A phrase in the language; a key that has none is said as it is."""
+        both = _SAID.get(key)
+        return key if both is None else both[LANGUAGES.index(self.language)].format(*given)
 
     def of(self, modality: str, dimension: int) -> str:
         """The name of a dimension of a modality."""
         if modality in self.topics:
-            return f"topic: {', '.join(self.topics[modality][dimension][:4])}"
+            words = ", ".join(self.topics[modality][dimension][:3])
+            return words or self.say("topic", dimension + 1)
         if modality in self.vocabulary:
-            return str(self.vocabulary[modality][dimension])
-        return f"topic {dimension}" if modality in schema.TOPIC_MODALITIES else f"{modality}"
+            name = str(self.vocabulary[modality][dimension])
+            return (
+                self.say("hidden")
+                if name in self.sensitive
+                else name.removeprefix("scene:").replace("_", " ")
+            )
+        kind = "topic" if modality in schema.TOPIC_MODALITIES else "shares"
+        return self.say(kind, dimension + 1)
+
+    def brand(self, name: str) -> str:
+        """What a training brand is called: its name, or of which category it is."""
+        if name and name == self.own:
+            return self.say("own")
+        if name in self.named:
+            return name
+        kind = self.category.get(name)
+        known = isinstance(kind, str) and kind and kind not in self.sensitive
+        return self.say("category", kind) if known else self.say("brand")
 
 
 @dataclass(frozen=True)
@@ -84,6 +120,9 @@ class Explanation:
         score: the sum of `parts`, and of the reasons' values.
         parts: what each part adds.
         reasons: largest first.
+        rank: her place among the candidates, of which there are `n_candidates`, from 1.
+        rank_without: part -> what her place would be if nobody had that part.
+        words: what things are called.
     """
 
     brand: str
@@ -91,70 +130,124 @@ class Explanation:
     score: float
     parts: Mapping[str, float]
     reasons: tuple[Reason, ...]
+    rank: int
+    n_candidates: int
+    rank_without: Mapping[str, int]
+    words: Words
 
-    def sentence(self, language: str = "en", n_names: int = 2) -> str:
-        """The largest reasons for her in a line, in English (`en`) or German (`de`)."""
-        titles, told = _TITLES[language], []
+    def merged(self) -> list[tuple[Reason, int]]:
+        """Reasons with those of one name added up, largest first, and how many make the most of it.
+
+        Such are the brands of a category whose names are not told.
+        """
+        groups: dict[tuple[str, str, str], list[float]] = {}
+        for x in self.reasons:
+            groups.setdefault((x.part, x.modality, x.name), []).append(x.value)
+        found = []
+        for (part, modality, name), values in groups.items():
+            positive = np.cumsum(sorted((x for x in values if x > 0), reverse=True))
+            most = int(np.searchsorted(positive, _MOST * positive[-1])) + 1 if len(positive) else 1
+            found.append((Reason(part, modality, name, float(sum(values))), most))
+        return sorted(found, key=lambda item: -item[0].value)
+
+    def sentence(self, n_names: int = 2) -> str:
+        """The largest reasons for her in a line; what matches least comes last."""
+        words, told = self.words, []
+        unsaid = {words.say(x) for x in ("average", "hidden", "rounding")}
+        merged = [one for one in self.merged() if one[0].value > 0 and one[0].name not in unsaid]
         for part, value in sorted(self.parts.items(), key=lambda item: -item[1]):
             if part == HUBNESS:
                 continue
-            own = [x for x in self.reasons if x.part == part and x.value > 0 and x.name != AVERAGE]
-            names = list(dict.fromkeys(x.name for x in own))[:n_names]
-            if value <= 0 or not names:
-                told.append(f"{titles[part]}: {titles['weak']}")
-            elif part == PRECEDENT:
-                told.append(f"{titles['like']} {', '.join(names)}")
+            own = [one for one in merged if one[0].part == part][:n_names]
+            if value <= 0:
+                told.append(f"{words.say(part)}: {words.say('weak')}")
+            elif part == PRECEDENT and own:
+                told += self._precedents(own)
             else:
-                told.append(f"{titles[part]}: {', '.join(names)}")
+                names = " / ".join(one.name for one, _ in own)
+                told.append(f"{words.say(part)}: {names or words.say('strong')}")
         return "; ".join(told)
 
+    def _precedents(self, own: list[tuple[Reason, int]]) -> list[str]:
+        words, others, told = self.words, [], []
+        for one, n in own:
+            if one.name == words.say("own"):
+                told.append(f"{words.say('yours')} {', '.join(words.partners)}".rstrip())
+            else:
+                others.append(words.say("brands", one.name, n) if n > 1 else one.name)
+        return [*told, f"{words.say('like')} {', '.join(others)}"] if others else told
 
-def explain(
-    fitted: Fitted, brand: "Account", influencer: "Account", shares: Array, words: Words
-) -> Explanation:
+    def __str__(self) -> str:
+        words, lines = self.words, []
+        place = words.say("rank", self.rank, self.n_candidates)
+        lines.append(
+            f"{self.brand}, {self.influencer}: {words.say('score')} {self.score:.3f}, {place}"
+        )
+        merged = self.merged()
+        for part, value in self.parts.items():
+            without = f"{words.say('without')}: {self.rank_without[part]}"
+            lines.append(f"{value:+9.3f}  {words.say(part)} ({without})")
+            own = [one for one in merged if one[0].part == part and part != HUBNESS]
+            for one, n in own:
+                name = words.say("brands", one.name, n) if n > 1 else one.name
+                lines.append(f"{one.value:+13.4f}  {name}")
+        return "\n".join(lines)
+
+
+def contributions(
+    fitted: Fitted, brand: "Account", influencer: "Account", words: Words
+) -> list[Reason]:
     """Contributions of topics, labels, attributes, texts and precedents to one score.
 
     A learnt part is linear in the influencer's standardised row: with x her row on the axes A and
     G their map, ``<b, (x + G x) / |x + G x|>`` is the sum over her dimensions d of
     ``row_d (A (b + G'b))_d / |x + G x|``. Attributes of a list share the mean of their embeddings.
     Sentence vectors' dimensions have no names and stand as one. Precedents are linear in the
-    training brands. What rounding of stored vectors leaves goes with the largest of its part.
+    training brands.
 
     Args:
         fitted: the model.
         brand: whom for.
         influencer: the candidate.
-        shares: of `fitted.layout.parts`, what each adds.
         words: names.
     """
     found: list[Reason] = []
-    static = fitted.static(schema.INFLUENCER, influencer.table)
-    brand_static = fitted.static(schema.BRAND, brand.table)
+    static = fitted.static(schema.INFLUENCER, influencer.own.table)
+    brand_static = fitted.static(schema.BRAND, brand.own.table)
     for part in fitted.layout.perspectives:
         learnt = fitted.learnt_rows(schema.BRAND, part, brand_static)
         for modality, rows in learnt.items():
+            if not static.inputs[modality][1][0]:
+                continue
             found += _learnt(fitted, part, modality, rows[0], influencer, static, words)
             centre = fitted.arrays[f"centre {part} {modality}"]
-            lost = -float((rows[0] * centre).sum()) * bool(static.inputs[modality][1][0])
-            found.append(Reason(part, modality, AVERAGE, lost))
+            lost = -float((rows[0] * centre).sum())
+            found.append(Reason(part, modality, words.say("average"), lost))
     if PRECEDENT in fitted.layout.parts:
-        terms = brand.vectors[PRECEDENT][0] * influencer.vectors[PRECEDENT][0].astype(np.float64)
+        terms = brand.vector(PRECEDENT) * influencer.vector(PRECEDENT)
         found += [
-            Reason(PRECEDENT, PRECEDENT, name, float(value))
-            for name, value in zip(words.precedents, terms, strict=False)
+            Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value))
+            for name, value in zip(words.precedents, terms, strict=True)
         ]
     if HUBNESS in fitted.layout.parts:
-        found.append(Reason(HUBNESS, HUBNESS, HUBNESS, float(shares[-1])))
-    parts = dict(zip(fitted.layout.parts, map(float, shares), strict=True))
-    for part, share in parts.items():
-        own = [row for row, reason in enumerate(found) if reason.part == part]
-        if own:
-            rest = share - sum(found[row].value for row in own)
-            most = max(own, key=lambda row: abs(found[row].value))
-            big = found[most]
-            found[most] = Reason(big.part, big.modality, big.name, big.value + rest)
-    found.sort(key=lambda reason: -reason.value)
-    return Explanation(brand.name, influencer.name, float(shares.sum()), parts, tuple(found))
+        taken = float(influencer.vector(HUBNESS)[0])
+        found.append(Reason(HUBNESS, HUBNESS, words.say(HUBNESS), taken))
+    return found
+
+
+def with_rounding(
+    reasons: list[Reason], parts: Mapping[str, float], words: Words
+) -> tuple[Reason, ...]:
+    """Reasons that add up to the parts of a score, largest first.
+
+    Vectors are stored in single precision; what that leaves stands as a reason of its own.
+    """
+    found = list(reasons)
+    for part, value in parts.items():
+        rest = value - sum(one.value for one in reasons if one.part == part)
+        if rest:
+            found.append(Reason(part, part, words.say("rounding"), rest))
+    return tuple(sorted(found, key=lambda reason: -reason.value))
 
 
 def _learnt(
@@ -167,9 +260,7 @@ def _learnt(
     words: Words,
 ) -> list[Reason]:
     """Contributions of one block, by the influencer's dimensions."""
-    row, mask = static.inputs[modality][0][0], static.inputs[modality][1]
-    if not mask[0]:
-        return []
+    row = static.inputs[modality][0][0]
     axes = fitted.arrays[f"axes {fitted.layout.spaces[modality]}"]
     maps = fitted.arrays[f"map {fitted.layout.spaces[modality]}"]
     weights = np.zeros(len(axes))
@@ -177,7 +268,7 @@ def _learnt(
         length = np.linalg.norm(row + row @ of)
         if length > 0:
             weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
-    rows, has = influencer.table[modality]
+    rows, has = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
     known, has = fitted.embedded(modality, rows, has)
     rooted = modality in fitted.layout.rooted
@@ -190,8 +281,7 @@ def _learnt(
         places = zip(listed.tolist(), values.tolist(), strict=True)
         return [Reason(part, modality, words.of(modality, d), v) for d, v in places]
     if modality in schema.TEXT_MODALITIES or modality == schema.ATTRIBUTE_VECTOR:
-        title = _TEXTS.get(modality, "attributes, as a vector")
-        return [Reason(part, modality, title, float(unit @ weights))]
+        return [Reason(part, modality, words.say(modality), float(unit @ weights))]
     values = unit * weights
     return [
         Reason(part, modality, words.of(modality, d), float(v)) for d, v in enumerate(values) if v

@@ -1,22 +1,19 @@
-"""A brand's ranked influencers from a finished run."""
+"""`--predict BRAND`: a brand's list by a finished run of any model, printed and written as CSV."""
 
 import re
-from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
-from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
 from dataset_convert.common.files import write_csv
 from recbole_mirec.data.dataset import MirecDataset
-from recbole_mirec.experiment import Experiment, open_run
+from recbole_mirec.experiment import open_run
+from recbole_mirec.recommend.bundle import NotServedError
+from recbole_mirec.recommend.recommender import Recommender, tie_notes
 from recbole_mirec.results import (
     data_title,
     format_table,
@@ -31,49 +28,38 @@ from recbole_mirec.trainer import score_matrix
 _DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d")
 
 
-@dataclass(frozen=True, eq=False)
-class Shortlist:
-    """A brand's best influencers.
+def shortlist(run: Run, brand: str, *, top: int) -> str:
+    """Rank influencers for a brand by a finished run's best epoch; writes a CSV, returns a text.
 
-    Attributes:
-        title: brand, how many of how many influencers, model and data.
-        frame: rank, influencer_id, score, for MIRec what each perspective adds to the score, and
-            followers where known.
-        n_candidates: influencers ranked: all but the brand's training collaborations.
-        notes: what a reader of the ranking has to know, the meaning of the score first.
-        run_folder: the run whose model ranked them.
-        path: the CSV that holds the frame.
-    """
-
-    title: str
-    frame: pd.DataFrame
-    n_candidates: int
-    notes: tuple[str, ...]
-    run_folder: Path
-    path: Path
-
-    def __str__(self) -> str:
-        table = format_table(self.frame, decimals=3)
-        notes = [f"Note: {note}" for note in self.notes]
-        files = f"Model: {self.run_folder}\nWritten to {self.path}"
-        return "\n".join([self.title, table, *notes, files])
-
-
-def shortlist(run: Run, brand: str, *, top: int) -> Shortlist:
-    """Rank influencers for a brand by a finished run's best epoch, and write them to a CSV.
+    `Recommender` answers for the models that it serves, other models score for themselves. Known
+    partners, those of validation and test too, are left out.
 
     Raises:
         UsageError: an unknown brand, one that nobody is left for, a checkpoint that does not fit
             the data.
     """
+    try:
+        if run.record["model"] != "MIRec":
+            raise NotServedError
+        recommender = Recommender.load(run.folder)
+        found = recommender.recommend(brand, top)
+        (text, frame), name = recommender.listed(found), found.brand.name
+    except NotServedError:
+        (text, frame), name = _by_the_model(run, brand, top), brand
+    path = run.folder / "predictions" / f"{file_name(name)}.csv"
+    write_csv(path, frame)
+    return f"{text}\nModel: {run.folder}\nWritten to {path}"
+
+
+def _by_the_model(run: Run, brand: str, top: int) -> tuple[str, pd.DataFrame]:
     experiment = open_run(run.record["settings"], run.folder)
     config, dataset = experiment.config, experiment.dataset
     brand_id = _brand_id(dataset, brand)
-    pairs = dataset.pairs[schema.TRAIN]
-    known = pairs[pairs[:, 0] == brand_id, 1]
+    known = np.concatenate(list(dataset.pairs.values()))
+    known = known[known[:, 0] == brand_id, 1]
     candidates = np.setdiff1d(np.arange(1, dataset.item_num), known)
     if not len(candidates):
-        raise UsageError(f"Brand '{brand}' has a training collaboration with every influencer.")
+        raise UsageError(f"Brand '{brand}' has worked with every influencer: nobody is left.")
     scores = score_matrix(
         experiment.model,
         dataset,
@@ -82,64 +68,32 @@ def shortlist(run: Run, brand: str, *, top: int) -> Shortlist:
         pairs_at_once=config["eval_batch_size"],
     )[0]
     best = np.argsort(-scores, kind="stable")[:top]
-    frame = _frame(experiment, brand_id, candidates[best], scores[best])
-    path = run.folder / "predictions" / f"{file_name(brand)}.csv"
-    write_csv(path, frame)
-    data = data_title(config["dataset"], synthetic=is_synthetic(dataset))
-    notes = [score_note(experiment.model), *ranking_notes(config, n_collaborations=len(known))]
-    tied, shown = (int((some == scores[best[-1]]).sum()) for some in (scores, scores[best]))
-    if top > len(scores):
-        notes.append(f"there are {len(scores)} influencers to rank, fewer than the {top} asked for")
-    elif tied > shown:
-        notes.append(
-            f"{tied} influencers share the last score, of whom {shown} are shown; which ones says "
-            f"nothing"
-        )
-    return Shortlist(
-        f"{brand}: the best {len(frame)} of {len(candidates)} influencers that it has no training "
-        f"collaboration with, by {config['model']} on {data}",
-        frame,
-        len(candidates),
-        tuple(notes),
-        run.folder,
-        path,
+    tokens = dataset.id2token(dataset.iid_field, candidates[best])
+    frame = pd.DataFrame(
+        {"rank": np.arange(1, len(best) + 1), schema.INFLUENCER_ID: tokens, "score": scores[best]}
     )
+    if isinstance(dataset, MirecDataset) and dataset.accounts is not None:
+        followers = dataset.accounts.sides[schema.INFLUENCER].followers[candidates[best]]
+        if not np.isnan(followers).all():
+            frame[schema.FOLLOWERS] = pd.Series(followers).round().astype("Int64")
+    n_learnt = int((dataset.pairs[schema.TRAIN][:, 0] == brand_id).sum())
+    notes = [score_note(experiment.model), *ranking_notes(config, n_collaborations=n_learnt)]
+    notes += [f"{len(known)} known partners of the brand are left out"] * bool(len(known))
+    notes += tie_notes(scores, scores[best], top)
+    title = (
+        f"{brand}: the best {len(best)} of {len(candidates)} influencers, by {config['model']} on "
+        f"{data_title(config['dataset'], synthetic=is_synthetic(dataset))}"
+    )
+    told = [f"Note: {note}" for note in notes]
+    return "\n".join([title, format_table(frame, decimals=3), *told]), frame
 
 
 def _brand_id(dataset: Any, brand: str) -> int:
     brands = {name: row for name, row in dataset.field2token_id[dataset.uid_field].items() if row}
-    if brand in brands:
-        return int(brands[brand])
-    hidden = (
-        " Its ids are pseudonyms: the conversion's --ids lists whose they are."
-        if isinstance(dataset, MirecDataset) and schema.PSEUDONYMS in dataset.atomic.manifest
-        else ""
-    )
-    raise UsageError(
-        f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{nearest(brand, brands)}"
-        f"{hidden}"
-    )
-
-
-def _frame(
-    experiment: Experiment, brand_id: int, influencers: NDArray[Any], scores: NDArray[Any]
-) -> pd.DataFrame:
-    dataset, model = experiment.dataset, experiment.model
-    tokens = dataset.id2token(dataset.iid_field, influencers)
-    frame = pd.DataFrame(
-        {"rank": np.arange(1, len(tokens) + 1), schema.INFLUENCER_ID: tokens, "score": scores}
-    )
-    if hasattr(model, "perspective_scores"):
-        users, items = torch.full((len(influencers),), brand_id), torch.from_numpy(influencers)
-        pairs = Interaction({dataset.uid_field: users, dataset.iid_field: items})
-        shares = model.perspective_scores(pairs.to(model.device)).cpu().numpy()
-        for column, name in enumerate(model.perspectives):
-            frame[name] = shares[:, column]
-    if isinstance(dataset, MirecDataset) and dataset.accounts is not None:
-        followers = dataset.accounts.sides[schema.INFLUENCER].followers[influencers]
-        if not np.isnan(followers).all():
-            frame[schema.FOLLOWERS] = pd.Series(followers).round().astype("Int64")
-    return frame
+    if brand not in brands:
+        near = nearest(brand, brands)
+        raise UsageError(f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{near}")
+    return int(brands[brand])
 
 
 def file_name(brand: str) -> str:

@@ -1,5 +1,6 @@
-"""What a brand's shortlist says of itself, and what its file is called."""
+"""`--predict` for models that `Recommender` does not serve: what a list and its file say."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 from functools import cache
@@ -14,10 +15,11 @@ from little_data import settings
 
 from dataset_convert.atomic import write_atomic
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.files import read_csv
 from dataset_convert.synthetic import generate
-from recbole_mirec import recommend
 from recbole_mirec.experiment import prepare, run_experiment
-from recbole_mirec.recommend.shortlist import Shortlist, file_name, shortlist
+from recbole_mirec.recommend import shortlist as room
+from recbole_mirec.recommend.shortlist import file_name, shortlist
 from recbole_mirec.runs import Run, read_run
 
 NO_SIGNAL = "A new brand has none, so it has no signal here and lands at chance."
@@ -36,16 +38,26 @@ def run_of(workplace: Path) -> Runs:
     return run
 
 
-def found(run: Run, part: str, top: int = 3) -> Shortlist:
-    """The shortlist for the first brand of a part."""
+def found(run: Run, part: str, top: int = 3) -> tuple[list[str], set[str]]:
+    """The lines of the list for the first brand of a part, and the brand's known partners."""
     dataset = prepare(run.record["settings"], run_folder=run.folder).dataset
-    return shortlist(run, str(dataset.id2token("brand_id", dataset.pairs[part][0, 0])), top=top)
+    brand = dataset.pairs[part][0, 0]
+    pairs = np.concatenate(list(dataset.pairs.values()))
+    partners = dataset.id2token("influencer_id", pairs[pairs[:, 0] == brand, 1])
+    lines = shortlist(run, str(dataset.id2token("brand_id", brand)), top=top).split("\n")
+    return lines, set(map(str, partners))
+
+
+def candidates(title: str) -> int:
+    """How many influencers a list is of."""
+    match = re.search(r": the best \d+ of (\d+) influencers, by ", title)
+    assert match
+    return int(match[1])
 
 
 @pytest.mark.parametrize(
     ("model", "part", "notes"),
     [
-        ("MIRec", "test", ["the sum of the perspectives' scores and of its precedents', less hub"]),
         ("Cosine", "test", ["the sum of the perspectives' similarities as z-scores, 0 an average"]),
         (
             "CategoryOracle",
@@ -62,31 +74,36 @@ def found(run: Run, part: str, top: int = 3) -> Shortlist:
     ],
 )
 def test_a_shortlist_says_what_it_is(run_of: Runs, model: str, part: str, notes: list[str]) -> None:
-    made = found(run_of(model), part)
-    lines = str(made).split("\n")
-    assert f": the best 3 of {made.n_candidates} influencers " in lines[0]
+    lines, partners = found(run_of(model), part, top=10**6)
+    table = read_csv(Path(lines[-1].removeprefix("Written to ")))
+    assert len(table) == candidates(lines[0])
+    assert not partners & set(table["influencer_id"])
     assert lines[0].endswith(f", by {model} on mirec-tiny (synthetic data)")
-    assert len(lines) == 1 + 4 + len(notes) + 2
     said = [line for line in lines if line.startswith("Note: ")]
     assert said[0].startswith(f"Note: score: {notes[0]}")
     assert said[0].endswith("; comparable within one brand only")
-    for line, note in zip(said[1:], notes[1:], strict=True):
+    for line, note in zip(said[1:-2], notes[1:], strict=True):
         assert line.endswith(note)
+    assert said[-2] == f"Note: {len(partners)} known partners of the brand are left out"
+    assert said[-1].endswith("candidates, fewer than the 1000000 asked for")
+
+
+def test_the_published_variants_score_for_themselves(run_of: Runs) -> None:
+    lines, _ = found(run_of("MIRec", variant="reference"), "test")
+    assert len(lines) == 1 + 4 + 2 + 2
+    assert candidates(lines[0]) > 200
 
 
 def test_a_known_brand_has_signal(run_of: Runs) -> None:
-    assert len(found(run_of("BPR", protocol="known-brand"), "test").notes) == 1
+    lines, _ = found(run_of("BPR", protocol="known-brand"), "test")
+    assert not any(NO_SIGNAL in line for line in lines)
 
 
 def test_data_that_are_not_synthetic_are_not_called_so(run_of: Runs, tmp_path: Path) -> None:
     data = generate("mirec-tiny")
     data.manifest["synthetic"] = False
     write_atomic(data, tmp_path / "mirec-tiny")
-    made = found(run_of("Random", tmp_path), "test", top=10**6)
-    assert "synthetic" not in str(made)
-    assert len(made.frame) == made.n_candidates
-    n = made.n_candidates
-    assert made.notes[-1] == f"there are {n} influencers to rank, fewer than the 1000000 asked for"
+    assert "synthetic" not in "".join(found(run_of("Random", tmp_path), "test")[0])
 
 
 def test_ties_at_the_end_are_said(run_of: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,13 +112,13 @@ def test_ties_at_the_end_are_said(run_of: Runs, monkeypatch: pytest.MonkeyPatch)
         made[0, 5] = 1.0
         return made
 
-    monkeypatch.setattr(recommend, "score_matrix", scores)
-    made = found(run_of("BPR"), "train")
-    tied = made.n_candidates - 1
-    assert made.notes[-1] == (
-        f"{tied} influencers share the last score, of whom 2 are shown; which ones says nothing"
+    monkeypatch.setattr(room, "score_matrix", scores)
+    lines, _ = found(run_of("BPR"), "train")
+    assert lines[-3] == (
+        f"Note: {candidates(lines[0]) - 1} candidates share the last score, of whom 2 are shown; "
+        f"which ones says nothing"
     )
-    assert len(found(run_of("BPR"), "train", top=1).notes) == 1
+    assert not any("share" in line for line in found(run_of("BPR"), "train", top=1)[0])
 
 
 def test_users_of_other_data_sets_are_found_or_refused(tmp_path: Path, run_of: Runs) -> None:
@@ -110,9 +127,9 @@ def test_users_of_other_data_sets_are_found_or_refused(tmp_path: Path, run_of: R
     text = "\n".join(["user_id:token\titem_id:token", *dict.fromkeys(rows)])
     (tmp_path / "few/few.inter").write_text(f"{text}\n")
     run = run_of("Pop", tmp_path, dataset="few")
-    made = shortlist(run, "u3", top=2)
-    assert made.path.name == "u3.csv"
-    assert made.frame["influencer_id"].str.startswith("i").all()
+    path = Path(shortlist(run, "u3", top=2).rpartition("Written to ")[2])
+    assert path.name == "u3.csv"
+    assert read_csv(path)["influencer_id"].str.startswith("i").all()
     with pytest.raises(UsageError, match=r"Unknown brand 'u33' in data set few\. Did you mean"):
         shortlist(run, "u33", top=2)
     with pytest.raises(UsageError, match=r"Unknown brand '\[PAD\]' in data set few\."):
@@ -124,7 +141,6 @@ def test_users_of_other_data_sets_are_found_or_refused(tmp_path: Path, run_of: R
 @example(["a b", "a_b"])
 @example(["é", "e\u0301"])
 @example(["con", "CON"])
-@example(["%41", "A"])
 @example(["a" * 300, "a" * 299 + "b"])
 @example(["straße", "strasse"])
 def test_no_two_brands_share_a_file(brands: list[str]) -> None:

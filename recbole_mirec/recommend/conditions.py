@@ -1,0 +1,78 @@
+"""Conditions on influencers: `followers>=5000`, `country=DE,AT`, `audience_text=known`."""
+
+import operator
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset_convert import schema
+from dataset_convert.common.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from recbole_mirec.recommend.bundle import Bundle
+
+_FORM = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*", re.DOTALL)
+_COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+_KNOWN, _MISSING = "known", "missing"
+
+
+def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
+    """Which influencers fulfil a condition; one of whom it is not known does not.
+
+    A fact is compared by <, >, <= and >= as a number, and by = and != with one or several values.
+    A modality, such as `attributes` or `content_text`, is `known` or `missing`; where its
+    dimensions have names, = and != also ask for some of them, but for none that is sensitive.
+
+    Raises:
+        UsageError: it cannot be read, or asks for what the bundle does not know.
+    """
+    table = bundle.sides[schema.INFLUENCER].table
+    form, facts = _FORM.fullmatch(condition), bundle.facts()
+    if not form or form[1] not in (*facts, *table):
+        told = ", ".join([*facts, *table])
+        raise UsageError(
+            f"Condition {shown(condition, 100)} must read like followers>=5000 or country=DE,AT. "
+            f"The bundle knows {told}."
+        )
+    name, sign, value = form.groups()
+    wanted = [word.strip().casefold() for word in value.split(",")]
+    if name in facts:
+        return _by_fact(bundle.sides[schema.INFLUENCER].known[name], sign, wanted, condition)
+    rows, mask = table[name]
+    if sign == "=" and wanted in ([_KNOWN], [_MISSING]):
+        return mask if wanted == [_KNOWN] else ~mask
+    names = [str(x).casefold() for x in bundle.about["vocabulary"].get(name, ())]
+    unsaid = {word.casefold() for word in bundle.about["sensitive"]}
+    places = [place for place, word in enumerate(names) if word in wanted and word not in unsaid]
+    if sign not in ("=", "!=") or not places:
+        named = f", or {name}= and names that the data set knows" if names else ""
+        raise UsageError(
+            f"Condition {shown(condition, 100)} must read {name}={_KNOWN} or "
+            f"{name}={_MISSING}{named}."
+        )
+    has = (rows[:, places] > 0).any(axis=1)
+    found: NDArray[np.bool_] = mask & (has if sign == "=" else ~has)
+    return found
+
+
+def _by_fact(
+    column: "pd.Series[Any]", sign: str, wanted: list[str], condition: str
+) -> NDArray[np.bool_]:
+    known = column.notna().to_numpy()
+    is_number = pd.api.types.is_numeric_dtype(column)
+    try:
+        values = [float(word) for word in wanted] if is_number or sign in _COMPARE else wanted
+    except ValueError:
+        raise UsageError(
+            f"Condition {shown(condition, 100)} needs a number behind {sign}."
+        ) from None
+    if sign in _COMPARE:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+        compared: NDArray[np.bool_] = _COMPARE[sign](numbers, values[0])
+        return compared
+    there = column.isin(values) if is_number else column.astype(str).str.casefold().isin(values)
+    same = there.to_numpy(dtype=bool)
+    return known & (same if sign == "=" else ~same)
