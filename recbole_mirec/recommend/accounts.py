@@ -16,7 +16,6 @@ from recbole_mirec.nn.fitted import CATEGORY, PRECEDENT, Array, Fitted, Static, 
 from recbole_mirec.recommend.bundle import Accounts, Bundle, check_files
 
 if TYPE_CHECKING:
-    from dataset_convert.features.base import Extractor
     from dataset_convert.raw import RawMaterial
 
 MOST_TEXT = 2_000
@@ -277,16 +276,14 @@ def folder(
 
 
 @lru_cache(maxsize=1)
-def _extractors(bundle: Bundle) -> "dict[str, Extractor]":
-    from dataset_convert.extraction import load_extractor
-
+def _extractors(bundle: Bundle) -> Path:
     if bundle.extractors is None:
         raise UsageError(
             "This bundle's data set has no extractors, so texts and posts cannot be described: its "
             "features were given as vectors."
         )
     check_files(bundle.extractors.parent, bundle.about, extractors=True)
-    return {x.name: load_extractor(x) for x in sorted(bundle.extractors.iterdir()) if x.is_dir()}
+    return bundle.extractors
 
 
 def described(
@@ -308,10 +305,9 @@ def described(
     from dataset_convert.extraction import describe
     from dataset_convert.privacy import scrub
 
-    extractors = _extractors(bundle)
     texts = [scrub(x) if isinstance(x, str) else x for x in material.accounts[raw.BIOGRAPHY]]
     material = replace(material, accounts=material.accounts.assign(**{raw.BIOGRAPHY: texts}))
-    values = describe(extractors, material)
+    values = describe(_extractors(bundle), material)
     worked = material.collaborations.groupby(schema.BRAND_ID)[schema.INFLUENCER_ID].agg(tuple)
     found: dict[schema.Side, list[Account]] = {side: [] for side in schema.SIDES}
     refusals: list[str] = []
