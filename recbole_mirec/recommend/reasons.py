@@ -221,8 +221,8 @@ def contributions(
     A learnt part is linear in the influencer's standardised row: with x her row on the axes A and
     G their map, ``<b, (x + G x) / |x + G x|>`` is the sum over her dimensions d of
     ``row_d (A (b + G'b))_d / |x + G x|``. Attributes of a list share the mean of their embeddings.
-    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Precedents are linear in the
-    training brands.
+    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Precedents are
+    linear in the training brands.
 
     Args:
         fitted: the model.
