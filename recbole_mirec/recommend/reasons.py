@@ -289,11 +289,11 @@ def _learnt(
         length = np.linalg.norm(row + row @ of)
         if length > 0:
             weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
-    rows, has = influencer.own.table[modality]
+    rows, mask = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
-    known, has = fitted.embedded(modality, rows, has)
+    known, mask = fitted.embedded(modality, rows, mask)
     rooted = modality in fitted.layout.rooted
-    unit = standardised(known, has, mean, rooted=rooted)[0]
+    unit = standardised(known, mask, mean, rooted=rooted)[0]
     if modality == schema.ATTRIBUTES:
         embeddings = fitted.arrays["embeddings"]
         listed = np.flatnonzero((rows[0] > 0) & embeddings.any(axis=1))
