@@ -90,7 +90,8 @@ def read(
         problems: Told of rows that are left out.
         pairs_as_they_stand: Whether pairs keep the order of the rows, for releases whose files
             have one order only; otherwise it is that of the ids, whatever the rows' order.
-        accounts_only: Whether one side of accounts will do, and no pairs.
+        accounts_only: Whether one side of accounts will do, and no pairs, which may be with
+            influencers of elsewhere.
 
     Raises:
         ConversionError: A wrong option, a file that is missing or cannot be trusted, or none of
@@ -107,7 +108,9 @@ def read(
     tables = _Tables(engine, settings, files, problems)
     accounts = tables.accounts(one_side=accounts_only)
     if raw.COLLABORATIONS in files or not accounts_only:
-        collaborations = tables.collaborations(as_they_stand=pairs_as_they_stand)
+        collaborations = tables.collaborations(
+            as_they_stand=pairs_as_they_stand, with_strangers=accounts_only
+        )
     else:
         collaborations = pd.DataFrame(columns=list(schema.INTERACTION_TYPES))
     parts = tables.parts()
@@ -213,8 +216,10 @@ class _Tables:
                 self.problems.refuse(found, value=f"no {side}", wanted="brands and influencers")
         return frame.assign(**{raw.FOLLOWERS: frame[raw.FOLLOWERS].astype(np.float64)})
 
-    def collaborations(self, *, as_they_stand: bool) -> pd.DataFrame:
+    def collaborations(self, *, as_they_stand: bool, with_strangers: bool) -> pd.DataFrame:
         """Reads the pairs; of several rows of a pair the fullest stays.
+
+        Influencers that no table of accounts has are left out unless `with_strangers`.
 
         Raises:
             ConversionError: A file that cannot be trusted, or no pair in it that can be used.
@@ -222,8 +227,9 @@ class _Tables:
         name = raw.COLLABORATIONS
         if name in self.files:
             self._load(name)
-            for column, role in (("brand", schema.BRAND), ("influencer", schema.INFLUENCER)):
-                self._drop_unknown(name, column, role)
+            self._drop_unknown(name, "brand", schema.BRAND)
+            if not with_strangers:
+                self._drop_unknown(name, "influencer", schema.INFLUENCER)
             self._refuse_unused(name)
             self._keep_fullest(
                 name,

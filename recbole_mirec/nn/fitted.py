@@ -148,12 +148,7 @@ class Fitted:
 
     def static(self, side: schema.Side, table: Table) -> "Static":
         """What training does not change of accounts."""
-        inputs = {}
-        for name in self.layout.modalities(side):
-            rows, mask = self.embedded(name, *table[name])
-            mean, rooted = self.arrays[f"mean {side} {name}"], name in self.layout.rooted
-            unit = standardised(rows, mask, mean, rooted=rooted)
-            inputs[name] = unit @ self.arrays[f"axes {self.layout.spaces[name]}"], mask
+        inputs = self.inputs(side, table)
         kernel = [
             weight * (np.where(table[name][1][:, None], table[name][0], 0.0).astype(np.float64))
             if name == CATEGORY
@@ -163,6 +158,16 @@ class Fitted:
         n_accounts = len(next(iter(inputs.values()))[0])
         static = Static(inputs, np.hstack(kernel) if kernel else np.zeros((n_accounts, 0)))
         return self.with_precedent(side, static) if "ridge" in self.arrays else static
+
+    def inputs(self, side: schema.Side, table: Table) -> dict[str, tuple[Array, Mask]]:
+        """Of every modality of the learnt products: standardised rows on their axes, and mask."""
+        inputs = {}
+        for name in self.layout.modalities(side):
+            rows, mask = self.embedded(name, *table[name])
+            mean, rooted = self.arrays[f"mean {side} {name}"], name in self.layout.rooted
+            unit = standardised(rows, mask, mean, rooted=rooted)
+            inputs[name] = unit @ self.arrays[f"axes {self.layout.spaces[name]}"], mask
+        return inputs
 
     def with_precedent(self, side: schema.Side, static: "Static") -> "Static":
         """The same, with vectors of precedents before their weight."""

@@ -151,6 +151,10 @@ def new_account(
             value = [known[CATEGORY]] if known.get(CATEGORY) else None
         names = bundle.about["vocabulary"].get(modality)
         row, is_known = _row(modality, value, rows.shape[1], names)
+        least = 0.0 if modality in fitted.layout.rooted else -np.inf
+        if not (np.isfinite(row) & (row >= least)).all():
+            kind = "shares or weights of at least 0" if least == 0 else "finite numbers"
+            raise UsageError(f"{modality} must be {kind}. Received: {row.min()} to {row.max()}.")
         table[modality] = row, np.array([is_known])
     static = fitted.static(side, table)
     told = {"account": name, "side": side, **known}
@@ -203,9 +207,8 @@ def _row(
         if vector.shape != (width,) or vector.dtype.kind not in "fiu":
             found = f"{vector.dtype} of shape {vector.shape}"
             raise UsageError(f"{modality} must be {width} numbers. Received: {found}.")
-        row[0] = vector
-    if not np.isfinite(row).all():
-        raise UsageError(f"{modality} must be finite numbers. Received: NaN or infinity.")
+        with np.errstate(over="ignore"):
+            row[0] = vector
     return row, names is None or bool(row.any())
 
 

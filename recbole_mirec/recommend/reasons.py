@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataset_convert import schema
-from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT, Array, Fitted, standardised
+from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT, Array, Fitted, Static, standardised
 
 if TYPE_CHECKING:
     from recbole_mirec.recommend.accounts import Account
@@ -21,6 +22,7 @@ _SAID = {
     PRECEDENT: ("precedents", "Vorbilder"),
     HUBNESS: ("liked by every brand", "passt zu jeder Marke"),
     "average": ("what an average influencer gets", "was alle im Mittel bekommen"),
+    "little": ("little of {}", "wenig {}"),
     "weak": ("weak match", "passt wenig"),
     "strong": ("good match", "passt gut"),
     "like": ("like the partners of", "ähnlich den Partnern dieser Marken:"),
@@ -31,7 +33,6 @@ _SAID = {
     "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
     "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
     "topic": ("topic {}", "Thema {}"),
-    "shares": ("feature {}", "Merkmal {}"),
     "rounding": ("rounding", "Rundung"),
     "without": ("rank without", "Rang ohne"),
     "score": ("score", "Wert"),
@@ -39,6 +40,11 @@ _SAID = {
     schema.CONTENT_TEXT: ("what the posts say", "was die Beiträge sagen"),
     schema.PROFILE_TEXT: ("what the biography says", "was die Biografie sagt"),
     schema.AUDIENCE_TEXT: ("what the audience says", "was das Publikum sagt"),
+    schema.CONTENT_VISUAL: ("what the pictures show", "was die Bilder zeigen"),
+    schema.AUDIENCE_VISUAL: (
+        "what the audience's pictures show",
+        "was Bilder des Publikums zeigen",
+    ),
     schema.ATTRIBUTE_VECTOR: ("attributes, as a vector", "Merkmale, als Vektor"),
 }
 # Of what the brands of one kind add, the share whose brands are counted as such.
@@ -87,8 +93,7 @@ class Words:
                 if name in self.sensitive
                 else name.removeprefix("scene:").replace("_", " ")
             )
-        kind = "topic" if modality in schema.TOPIC_MODALITIES else "shares"
-        return self.say(kind, dimension + 1)
+        return self.say("topic", dimension + 1)
 
     def brand(self, name: str) -> str:
         """What a training brand is called: its name, or of which category it is."""
@@ -103,12 +108,21 @@ class Words:
 
 @dataclass(frozen=True)
 class Reason:
-    """A named contribution: its part of the score, its modality, what it is called, its size."""
+    """A named contribution.
+
+    Attributes:
+        part, modality: of the score, where it comes from.
+        name: what it is called.
+        value: what it adds.
+        has: whether she has more of it than influencers have on average; if she has less, that is
+            the reason.
+    """
 
     part: str
     modality: str
     name: str
     value: float
+    has: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,21 +154,26 @@ class Explanation:
 
         Such are the brands of a category whose names are not told.
         """
-        groups: dict[tuple[str, str, str], list[float]] = {}
+        groups: dict[tuple[str, str, str, bool], list[float]] = {}
         for x in self.reasons:
-            groups.setdefault((x.part, x.modality, x.name), []).append(x.value)
+            groups.setdefault((x.part, x.modality, x.name, x.has), []).append(x.value)
         found = []
-        for (part, modality, name), values in groups.items():
-            positive = np.cumsum(sorted((x for x in values if x > 0), reverse=True))
-            most = int(np.searchsorted(positive, _MOST * positive[-1])) + 1 if len(positive) else 1
-            found.append((Reason(part, modality, name, float(sum(values))), most))
+        for (part, modality, name, has), values in groups.items():
+            positive = sorted((x for x in values if x > 0), reverse=True)
+            enough = _MOST * sum(positive)
+            most = 1 + sum(x < enough for x in accumulate(positive))
+            found.append((Reason(part, modality, name, sum(values), has), most))
         return sorted(found, key=lambda item: -item[0].value)
 
     def sentence(self, n_names: int = 2) -> str:
         """The largest reasons for her in a line; what matches least comes last."""
         words, told = self.words, []
         unsaid = {words.say(x) for x in ("average", "hidden", "rounding")}
-        merged = [one for one in self.merged() if one[0].value > 0 and one[0].name not in unsaid]
+        merged = [
+            one
+            for one in self.merged()
+            if one[0].value > 0 and one[0].has and one[0].name not in unsaid
+        ]
         for part, value in sorted(self.parts.items(), key=lambda item: -item[1]):
             if part == HUBNESS:
                 continue
@@ -202,8 +221,8 @@ def contributions(
     A learnt part is linear in the influencer's standardised row: with x her row on the axes A and
     G their map, ``<b, (x + G x) / |x + G x|>`` is the sum over her dimensions d of
     ``row_d (A (b + G'b))_d / |x + G x|``. Attributes of a list share the mean of their embeddings.
-    Sentence vectors' dimensions have no names and stand as one. Precedents are linear in the
-    training brands.
+    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Precedents are
+    linear in the training brands.
 
     Args:
         fitted: the model.
@@ -212,8 +231,10 @@ def contributions(
         words: names.
     """
     found: list[Reason] = []
-    static = fitted.static(schema.INFLUENCER, influencer.own.table)
-    brand_static = fitted.static(schema.BRAND, brand.own.table)
+    static, brand_static = (
+        Static(fitted.inputs(side, one.own.table), np.zeros((1, 0)))
+        for side, one in zip(schema.SIDES[::-1], (influencer, brand), strict=True)
+    )
     for part in fitted.layout.perspectives:
         learnt = fitted.learnt_rows(schema.BRAND, part, brand_static)
         for modality, rows in learnt.items():
@@ -268,11 +289,11 @@ def _learnt(
         length = np.linalg.norm(row + row @ of)
         if length > 0:
             weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
-    rows, has = influencer.own.table[modality]
+    rows, mask = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
-    known, has = fitted.embedded(modality, rows, has)
+    known, mask = fitted.embedded(modality, rows, mask)
     rooted = modality in fitted.layout.rooted
-    unit = standardised(known, has, mean, rooted=rooted)[0]
+    unit = standardised(known, mask, mean, rooted=rooted)[0]
     if modality == schema.ATTRIBUTES:
         embeddings = fitted.arrays["embeddings"]
         listed = np.flatnonzero((rows[0] > 0) & embeddings.any(axis=1))
@@ -280,9 +301,11 @@ def _learnt(
         values = (embeddings[listed] - mean) @ weights / whole
         places = zip(listed.tolist(), values.tolist(), strict=True)
         return [Reason(part, modality, words.of(modality, d), v) for d, v in places]
-    if modality in schema.TEXT_MODALITIES or modality == schema.ATTRIBUTE_VECTOR:
+    if modality not in words.vocabulary and modality not in schema.TOPIC_MODALITIES:
         return [Reason(part, modality, words.say(modality), float(unit @ weights))]
-    values = unit * weights
-    return [
-        Reason(part, modality, words.of(modality, d), float(v)) for d, v in enumerate(values) if v
-    ]
+    found = []
+    for dimension in np.flatnonzero(unit * weights).tolist():
+        name, has = words.of(modality, dimension), bool(unit[dimension] > 0)
+        name = name if has else words.say("little", name)
+        found.append(Reason(part, modality, name, float(unit[dimension] * weights[dimension]), has))
+    return found

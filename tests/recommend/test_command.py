@@ -151,6 +151,12 @@ def test_a_folder_of_new_accounts(call: Run, material: RawMaterial, tmp_path: Pa
     )
     assert [x for x in ranked if x != "new_one"] == known
     assert abs(ranked.index("new_one") - ranked.index(she)) == 1
+    first = next(x for x in known if f"{x} " in call("--brand", brand)[1])
+    pairs = f"brand,influencer\n{brand},@{first.upper()}\n{brand},somebody\n"
+    (both / "collaborations.csv").write_text(pairs)
+    code, out, err = call("--folder", both)
+    assert code == 0, err
+    assert first not in out.split("\n\n")[0].split()
 
 
 def test_folders_that_cannot_be_used(call: Run, tmp_path: Path) -> None:

@@ -38,10 +38,9 @@ def test_reasons_of_random_pairs_add_up(recommender: Recommender) -> None:
             assert abs(sum(x.value for x in whole) - score) <= 1e-6 * max(1.0, abs(score))
 
 
-def test_a_topic_that_both_have_is_a_reason_and_one_that_she_lacks_is_none(
+def test_a_topic_that_she_has_is_told_apart_from_one_that_she_lacks(
     recommender: Recommender,
 ) -> None:
-    """The derivative of the score along her row, by differences."""
     brand = recommender.account("brand_03")
     rows = recommender.bundle.sides["influencer"].table[schema.CONTENT_TOPICS][0]
     she = recommender._known("influencer", int(rows.max(axis=1).argmax()))
@@ -49,6 +48,12 @@ def test_a_topic_that_both_have_is_a_reason_and_one_that_she_lacks_is_none(
     found = contributions(recommender.fitted, brand, she, words)
     topics = [x for x in found if x.modality == schema.CONTENT_TOPICS]
     assert len({x.name for x in topics}) == len(topics) > 3
+    mean = recommender.fitted.arrays[f"mean influencer {schema.CONTENT_TOPICS}"]
+    more = np.sqrt(she.own.table[schema.CONTENT_TOPICS][0][0]) > mean
+    assert sorted(x.name for x in topics if x.has and x.name != words.say("average")) == sorted(
+        words.of(schema.CONTENT_TOPICS, place) for place in np.flatnonzero(more)
+    )
+    assert all(x.name.startswith("little of ") for x in topics if not x.has)
     lacking = {**she.own.table, schema.CONTENT_TOPICS: (rows[:1] * 0, np.array([False]))}
     without = contributions(
         recommender.fitted, brand, Account(replace(she.own, table=lacking)), words
@@ -82,7 +87,8 @@ def _explanation(**changes: Any) -> Explanation:
     given = [
         Reason("content", "content_topics", "shoes, trail, run", 3.0),
         Reason("content", "content_topics", "tea, cup, mug", 1.0),
-        Reason("content", "content_topics", words.say("average"), 2.0),
+        Reason("content", "content_topics", words.say("average"), 1.0),
+        Reason("content", "content_topics", words.say("little", "cars"), 1.0, has=False),
         Reason("audience", "audience_topics", "cats", -1.0),
         *(Reason(PRECEDENT, PRECEDENT, words.brand(x), value) for x, value in names.items()),
         Reason(HUBNESS, HUBNESS, words.say(HUBNESS), -2.0),
@@ -105,7 +111,8 @@ def test_a_sentence_in_english_and_german() -> None:
     lines = str(_explanation(language="de")).splitlines()
     assert lines[0] == "me, she: Wert 13.000, Rang 1 von 9"
     assert lines[1] == "   +6.000  Inhalte (Rang ohne: 2)"
-    assert len(lines) == 1 + 4 + 3 + 1 + 3
+    assert "      +1.0000  wenig cars" in lines
+    assert len(lines) == 1 + 4 + 4 + 1 + 3
 
 
 def test_names_that_must_not_be_told_are_not() -> None:

@@ -352,12 +352,16 @@ def test_a_brand_far_from_all_is_warned_of(recommender: Recommender) -> None:
     ("value", "message"),
     [
         (np.ones(3), r"content_topics must be \d+ numbers\. Received: float64 of shape \(3,\)"),
-        (np.full(10, np.nan), "content_topics must be"),
+        ("nan", r"content_topics must be shares or weights of at least 0\. Received: nan to nan"),
+        (1e300, "Received: inf to inf"),
+        (-0.5, "Received: -0.5 to -0.5"),
     ],
 )
 def test_wrong_vectors(recommender: Recommender, value: Any, message: str) -> None:
+    width = recommender.bundle.sides[BRAND].table[schema.CONTENT_TOPICS][0].shape[1]
+    vector = value if isinstance(value, np.ndarray) else np.full(width, float(value))
     with pytest.raises(UsageError, match=message):
-        recommender.new_account(BRAND, "new", {schema.CONTENT_TOPICS: value})
+        recommender.new_account(BRAND, "new", {schema.CONTENT_TOPICS: vector})
 
 
 def test_vectors_need_no_extractors_but_words_do(recommender: Recommender) -> None:
