@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,7 +59,7 @@ class AccountTables:
     sides: Mapping[schema.Side, SideTable]
     dimensions: Mapping[str, int]
     attribute_names: tuple[str, ...]
-    label_names: Mapping[str, tuple[str, ...]]
+    label_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def build_account_tables(

@@ -16,7 +16,7 @@ from dataset_convert.atomic import AtomicData, fingerprint, read_atomic
 from dataset_convert.features.lexicon import load_lexicon
 from dataset_convert.synthetic import SPECS, generate, write_synthetic
 from dataset_convert.synthetic.material import synthetic_material
-from dataset_convert.synthetic.posts import NO_NICHE, PostDraws, vocabularies
+from dataset_convert.synthetic.posts import PostDraws, vocabularies
 
 # The generator is frozen: a change of these values is a change of every figure ever measured on
 # the data. They may change only together with the data sets' names. What is learnt from the tables
@@ -284,31 +284,6 @@ def test_each_perspective_carries_its_own_signal(
 ) -> None:
     assert 0.6 < cosine_auc[perspective] < 0.83
     assert cosine_auc["all"] > cosine_auc[f"without {perspective}"] + 0.005
-
-
-def test_partners_rarely_say_the_same_word(demo: AtomicData) -> None:
-    made = vocabularies(SPECS["mirec-demo"])[schema.ATTRIBUTES][0]
-    lexicon = load_lexicon()
-    # What an account says itself, and not what a word of its implies.
-    implied = {
-        ancestor for name in made.names for ancestor in lexicon.with_ancestors([name]) - {name}
-    }
-    niche_of = {
-        name: niche
-        for name, niche in zip(made.names, made.niche, strict=True)
-        if niche != NO_NICHE and name not in implied
-    }
-    brand = demo.brands.set_index("brand_id")["brand_attributes"]
-    influencer = demo.influencers.set_index("influencer_id")["influencer_attributes"]
-    shared, possible, same_niche = 0, 0, 0
-    for b, m in zip(demo.interactions["brand_id"], demo.interactions["influencer_id"], strict=True):
-        ours, theirs = (niche_of.keys() & set(names or ()) for names in (brand[b], influencer[m]))
-        shared += len(ours & theirs)
-        possible += min(len(ours), len(theirs))
-        same_niche += len({niche_of[name] for name in ours} & {niche_of[name] for name in theirs})
-    # biographies name two dozen attributes, so some are the same by chance
-    assert shared < 0.3 * possible
-    assert same_niche > 1.5 * shared
 
 
 def test_popularity_says_nothing_of_new_brands(demo: AtomicData) -> None:
