@@ -53,7 +53,7 @@ def test_layers_later_ones_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain["weight_decay"] == 0.0  # RecBole's overall.yaml
     assert plain["topk"] == [10, 50]  # our overall.yaml over RecBole's [10]
     assert plain["graph_dimension"] == 128  # our model's
-    assert plain["learning_rate"] == 0.005  # a preset over overall.yaml's
+    assert plain["learning_rate"] == 0.0025  # a preset over overall.yaml's
     assert config(learning_rate=0.5)["learning_rate"] == 0.5  # the user over the preset
     assert config(model="BPR", dataset="x")["embedding_size"] == 64  # RecBole's model
     assert config(model="BPR", dataset="ml-100k")["USER_ID_FIELD"] == "user_id"  # a data set's

@@ -126,12 +126,14 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "train_batch_size": 16,
         "learning_rate": 0.002,
         "epochs": 100,
+        "eval_step": 1,
         "stopping_step": 100,
     },
     "quick": {
         "train_batch_size": 256,
         "learning_rate": 0.0005,
         "epochs": 20,
+        "eval_step": 1,
         "stopping_step": 10,
         # A large batch is much of an epoch, so the last partial one is kept.
         "drop_last": False,

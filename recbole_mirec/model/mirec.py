@@ -1,5 +1,6 @@
 """MIRec under RecBole's contract, and the published method, `variant: reference` and `paper`."""
 
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class MIRec(VectorModel):
         if schema.ATTRIBUTES in tables[schema.BRAND]:
             embeddings, known = node_vectors(accounts, pairs, config)
             embeddings = np.where(known[:, None], embeddings, 0)
+        self._embedded = b"" if embeddings is None else embeddings.tobytes()
         self.method: MorningMethod | MetricMethod
         if isinstance(settings, NetworkSettings):
             used = settings.model_copy(update={"perspectives": self.perspectives})
@@ -75,6 +77,10 @@ class MIRec(VectorModel):
         self.inputs = self.method.accounts
         self.loss_names = self.method.loss_names
         self.score_meaning = self.method.score_meaning
+
+    def input_fingerprint(self) -> str | None:
+        """As of any model; of the node embeddings too, which training reads all along."""
+        return sha256(str(super().input_fingerprint()).encode() + self._embedded).hexdigest()
 
     def calculate_loss(self, interaction: Any) -> tuple[Tensor, ...]:
         """The terms of the method's objective, in the order of `loss_names`."""

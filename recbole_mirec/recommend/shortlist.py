@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
@@ -72,6 +74,12 @@ def _by_the_model(run: Run, brand: str, top: int) -> tuple[str, pd.DataFrame]:
     frame = pd.DataFrame(
         {"rank": np.arange(1, len(best) + 1), schema.INFLUENCER_ID: tokens, "score": scores[best]}
     )
+    if hasattr(experiment.model, "perspective_scores"):
+        users, items = torch.full((len(best),), brand_id), torch.from_numpy(candidates[best])
+        pairs = Interaction({dataset.uid_field: users, dataset.iid_field: items})
+        with torch.no_grad():
+            shares = experiment.model.perspective_scores(pairs.to(experiment.model.device))
+        frame[list(experiment.model.perspectives)] = shares.cpu().numpy()
     if isinstance(dataset, MirecDataset) and dataset.accounts is not None:
         followers = dataset.accounts.sides[schema.INFLUENCER].followers[candidates[best]]
         if not np.isnan(followers).all():
