@@ -95,9 +95,8 @@ def fit_precedent(
         settings: kernels, ridges and landmarks.
     """
     widths = settings.brand_kernel_width, settings.influencer_kernel_width
-    counts = [len(static[side].kernel) for side in schema.SIDES]
-    ridges = settings.brand_ridge, settings.influencer_ridge * counts[1]
-    worked = sparse.csr_array((np.ones(len(pairs)), pairs.T), shape=counts)
+    worked = _worked(static, pairs)
+    ridges = settings.brand_ridge, settings.influencer_ridge * worked.shape[1]
     # the second side is solved for the first one's coefficients: (account, target)
     targets = worked.toarray() - np.asarray(worked.mean(axis=1))[:, None]
     for side, width, ridge in zip(schema.SIDES, widths, ridges, strict=True):
@@ -115,6 +114,12 @@ def fit_precedent(
         fitted.set(f"landmarks {side}", marks)
         fitted.set(f"width {side}", np.array(scale))
     fitted.set("ridge", targets.T)
+
+
+def _worked(static: Mapping[schema.Side, Static], pairs: NDArray[np.int64]) -> sparse.csr_array:
+    """Who worked with whom: 1 at pairs (brand, influencer) of the training accounts."""
+    counts = [len(static[side].kernel) for side in schema.SIDES]
+    return sparse.csr_array((np.ones(len(pairs)), pairs.T), shape=counts)
 
 
 def drawn(n_rows: int, most: int) -> NDArray[np.int64]:
@@ -169,9 +174,7 @@ def finish(
         ]
         left, right = (np.hstack([x[name] for name in layout.perspectives]) for x in both)
         scores, found = left @ right.T, both[0][PRECEDENT] @ both[1][PRECEDENT].T
-        worked = sparse.csr_array(
-            (np.ones(len(pairs)), pairs.T), shape=[len(static[x].kernel) for x in static]
-        )
+        worked = _worked(static, pairs)
         others = worked[some[schema.BRAND]][:, some[schema.INFLUENCER]].toarray() == 0
         spread = found[others].std() if others.any() else 0.0
         most, reach = float(fitted.arrays["scale"].sum(axis=1).max()), np.abs(found).max(initial=0)

@@ -22,6 +22,8 @@ CATEGORY, PRECEDENT, HUBNESS = "category", "precedent", "hubness"
 # Of a row's length, in single precision: what is shorter than that is rounding, and no direction.
 _ROUNDING = 1e-5
 _AT_ONCE = 4096
+# What a learnt scale is at most: a bound of scores, and of what a batch can make of one pair.
+MOST_SCALE = 100.0
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset_convert import schema
+from recbole_mirec.nn.fitted import MOST_SCALE as MOST_SCALE
 from recbole_mirec.nn.fitted import Layout
 from recbole_mirec.nn.objective import multi_positive_softmax
 from recbole_mirec.nn.settings import MetricSettings, Modality
-
-# What a learnt scale is at most: a bound of scores, and of what a batch can make of one pair.
-MOST_SCALE = 100.0
 
 
 def product_statistics(

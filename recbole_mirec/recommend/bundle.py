@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import folder_in_the_making, naming, sha256_of
-from recbole_mirec.nn.fitted import CATEGORY, Fitted, Layout, Table
+from recbole_mirec.nn.fitted import CATEGORY, MOST_SCALE, Fitted, Layout, Table
 from recbole_mirec.recommend.confidence import calibrated
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _ACCOUNTS, _PARTNERS = "accounts.parquet", "partners.parquet"
 FORMAT = 1
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."
-_MOST_SCALE = 100.0
 
 
 class NotServedError(UsageError):
@@ -320,7 +319,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                 continue
             own = name.removeprefix(_STATE)
             if own == f"{_ENCODER}log_scale":
-                scale = np.exp(np.minimum(file.get_tensor(name), np.float32(math.log(_MOST_SCALE))))
+                scale = np.exp(np.minimum(file.get_tensor(name), np.float32(math.log(MOST_SCALE))))
             elif own.startswith(f"{_ENCODER}maps."):
                 arrays[f"map {own.removeprefix(f'{_ENCODER}maps.')}"] = file.get_tensor(name)
             else:
