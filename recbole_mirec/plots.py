@@ -193,6 +193,26 @@ def ranks(cuts: Array, chance: Array, shares: Iterable[tuple[str, Array]]) -> "A
 
 
 @picture
+def reliability(groups: Sequence[Sequence[float]], told: str, happened: str) -> "Axes":
+    """What happened against the chance that was told, a dot a group, beside what should have been.
+
+    `groups` has of each its mean chance, the share that happened, both from 0 to 1, and its size.
+    """
+    chance, share, _ = np.array(groups).T
+    most = 1.12 * max(chance.max(), share.max(), 0.01)
+    axes = _axes(340, 270, left=52, bottom=42)
+    axes.plot([0, most], [0, most], color=SOFT, ls=":", lw=1.5)
+    axes.plot(chance, share, "o", color=BLUE, ms=8, mec=PAGE)
+    for ticks in (axes.set_xticks, axes.set_yticks):
+        marks = round_numbers(0, most)
+        ticks(marks, [f"{100 * mark:g} %" for mark in marks])
+    axes.set(xlim=(0, most), ylim=(0, most))
+    axes.set_xlabel(told, loc="right")
+    axes.set_ylabel(happened, loc="top")
+    return axes
+
+
+@picture
 def learning_curves(runs: Sequence[tuple[Array, int]], ends: tuple[float, float]) -> "Axes":
     """Validation score, and below it training loss, after every epoch; a thin line a run.
 

@@ -22,6 +22,8 @@ _MAKING, _ASIDE = "making", "aside"
 # Texts that a spreadsheet would compute instead of show; the second, as they are written.
 _FORMULA, _GUARDED = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 _TEXTS = ("object", "str", "string")
+# Names that are devices to Windows, whatever stands behind a dot.
+_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d")
 _UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
@@ -123,6 +125,17 @@ def _guarded(value: Any) -> Any:
 
 def _unguarded(value: Any) -> Any:
     return value[1:] if isinstance(value, str) and _GUARDED.match(value) else value
+
+
+def file_name(name: str) -> str:
+    """A name that no two accounts share, for systems that fold case or Unicode, and for Windows.
+
+    One of few small letters, digits, '-' and '_' is its own; others end in a digest.
+    """
+    if re.fullmatch(r"[a-z0-9_-]{1,100}", name) and not _DEVICE.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return "~".join([re.sub(r"\W", "_", name)[:40], digest[:16]])
 
 
 def is_full(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ Table: TypeAlias = Mapping[str, tuple[NDArray[Any], Mask]]
 
 CATEGORY, PRECEDENT, HUBNESS = "category", "precedent", "hubness"
 # Of a row's length, in single precision: what is shorter than that is rounding, and no direction.
-_ROUNDING = 1e-5
+ROUNDING = 1e-5
 _AT_ONCE = 4096
 # What a learnt scale is at most: a bound of scores, and of what a batch can make of one pair.
 MOST_SCALE = 100.0
@@ -83,7 +83,7 @@ def standardised(
     """
     known = np.where(mask[:, None], rows, 0.0).astype(np.float64)
     known = np.sqrt(known) if rooted else known
-    least = _ROUNDING * np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-30)
+    least = ROUNDING * np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-30)
     return unit_rows(np.where(mask[:, None], known - mean, 0.0), least)
 
 
@@ -215,7 +215,7 @@ class Fitted:
         """``x + G x`` at length 1, for every seed's G: (account, seed, axis)."""
         maps = self.arrays[f"map {self.layout.spaces[modality]}"]
         moved = rows[:, None] + np.einsum("ak,skl->asl", rows, maps, optimize=True)
-        return unit_rows(moved, _ROUNDING)
+        return unit_rows(moved, ROUNDING)
 
     def _learnt(self, side: schema.Side, perspective: str, static: "Static") -> Array:
         """A perspective's vectors, whose products are 0 on average over training influencers.

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 from dataset_convert import schema
 from dataset_convert.common.commands import DONE, CommandParser, count, printable, run_command
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import guarded, naming, write_csv, write_whole
+from dataset_convert.common.files import file_name, guarded, naming, write_csv, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from recbole_mirec.recommend.accounts import Account
+    from recbole_mirec.recommend.page import ListView
     from recbole_mirec.recommend.recommender import Recommender
+
+# Pages that are named one by one; of more their folder is.
+_FEW = 5
 
 EXAMPLES = """\
 examples
@@ -22,6 +26,7 @@ examples
   python -m recbole_mirec.recommend --bundle shop --text "vegan skincare for young mothers"
   python -m recbole_mirec.recommend --bundle shop --folder new_client --config shop.yaml
   python -m recbole_mirec.recommend --bundle shop --all --csv lists.csv --where "followers>=5000"
+  python -m recbole_mirec.recommend --bundle shop --brand brand_001 --top 50 --html list.html
   python -m recbole_mirec.recommend --run saved/MIRec-... --export shop"""
 
 
@@ -48,8 +53,8 @@ def _parser() -> CommandParser:
     parser.add_argument("--config", type=Path, help="of the conversion, for the tables of --folder")
     parser.add_argument("--top", type=count, default=10, metavar="K", help="how many (default: 10)")
     for name, words in (
-        ("include", "the only candidates: ids, or a file with one a line"),
-        ("exclude", "influencers to leave out, likewise"),
+        ("include", "the only candidates: ids, a file with one a line, a page's yes and maybe"),
+        ("exclude", "influencers to leave out, likewise; of a page's decisions the no"),
         ("competitors", "brands whose partners are left out, likewise"),
         ("where", "conditions, such as followers>=5000 or country=DE,AT"),
         ("forget", "accounts to take out of the bundle"),
@@ -67,6 +72,15 @@ def _parser() -> CommandParser:
     for kind in ("csv", "json", "xlsx"):
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help="write all lists there")
     parser.add_argument(
+        "--html", type=Path, metavar="PATH", help="a page to mail: FILE.html, or a folder for many"
+    )
+    parser.add_argument(
+        "--names",
+        type=Path,
+        metavar="CSV",
+        help="names to show for pseudonyms: of the conversion's --ids or, with the key, a list",
+    )
+    parser.add_argument(
         "--confidence",
         action="store_true",
         help="tell how likely each is a real partner: trains five models, once a run",
@@ -76,45 +90,33 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _names(given: Sequence[str] | None) -> list[str] | None:
-    """Ids as they stand, or those of a file, one a line, of a table in its first column."""
-    if given is None:
-        return None
-    found = []
-    for entry in given:
-        path = Path(entry)
-        if not path.is_file():
-            found.append(entry)
-            continue
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-        cells = [line.split(",")[0].strip().strip('"').lstrip("'") for line in lines]
-        found += [cell for cell in cells if cell and cell not in schema.ACCOUNT_ID.values()]
-    return found
-
-
 def _answer(
     account: "Account", recommender: "Recommender", options: Any
-) -> "tuple[str, pd.DataFrame]":
-    """A list, or what a score is made of: as text and as a table."""
+) -> "tuple[str, pd.DataFrame, ListView | None]":
+    """A list, or what a score is made of: as text, as a table and, of a list, as a page shows it."""
     import pandas as pd
+
+    from recbole_mirec.recommend.conditions import MAYBE, NO, YES, read_ids
+    from recbole_mirec.recommend.page import ListView, read_names
 
     how = {"name_others": options.name_others, "language": options.language}
     if options.explain is not None:
         found = recommender.explain(account, options.explain, **how)
         rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
         columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
-        return str(found), pd.DataFrame(rows, columns=columns)
-    best = recommender.recommend(
-        account,
-        options.top,
-        where=options.where or (),
-        include=_names(options.include),
-        exclude=_names(options.exclude) or (),
-        competitors=_names(options.competitors) or (),
-        diversity=options.diversity,
-        with_partners=options.with_partners,
-    )
-    return recommender.listed(best, **how)
+        return str(found), pd.DataFrame(rows, columns=columns), None
+    asked = {
+        "where": options.where or (),
+        "include": read_ids(options.include, (YES, MAYBE)),
+        "exclude": read_ids(options.exclude, (NO,)) or (),
+        "competitors": read_ids(options.competitors) or (),
+        "diversity": options.diversity,
+        "with_partners": options.with_partners,
+    }
+    best = recommender.recommend(account, options.top, **asked)
+    names = read_names(options.names, recommender) if options.names else None
+    view = ListView(recommender, best, asked=asked, title=options.text, names=names, **how)
+    return *recommender.listed(best, **how), view
 
 
 def _brands(options: Any, recommender: "Recommender") -> tuple[list["Account"], list[str]]:
@@ -151,6 +153,19 @@ def _write(options: Any, table: "pd.DataFrame") -> list[str]:
     return [str(path) for path in (options.csv, options.json, options.xlsx) if path]
 
 
+def _write_pages(place: Path, views: "Sequence[ListView]") -> list[str]:
+    """Write a page a list; returns the files' names."""
+    from recbole_mirec.recommend.page import render_shortlist
+
+    is_file = place.suffix.lower() in (".html", ".htm")
+    if is_file and len(views) > 1:
+        raise UsageError(f"--html needs a folder for {len(views)} brands. Received: '{place}'.")
+    paths = [place if is_file else place / f"{file_name(x.found.brand.name)}.html" for x in views]
+    for path, view in zip(paths, views, strict=True):
+        write_whole(path, render_shortlist(view).encode())
+    return [str(path) for path in paths] if len(paths) < _FEW else [str(place)]
+
+
 def _run() -> int:
     options = _parser().parse_args()
     import pandas as pd
@@ -164,20 +179,22 @@ def _run() -> int:
     for name in options.forget or ():
         recommender.forget(name)
     brands, texts = _brands(options, recommender)
-    frames = []
+    frames, views = [], []
     for account in brands:
         try:
-            text, frame = _answer(account, recommender, options)
+            text, frame, view = _answer(account, recommender, options)
         except NothingKnownError as error:
             if len(brands) == 1:
                 raise
-            text, frame = str(error), pd.DataFrame()
+            text, frame, view = str(error), pd.DataFrame(), None
         texts.append(text)
         frames.append(frame)
+        views += [view] if view else []
     if not frames and options.export is None and not options.forget:
         wanted = "--brand ID, --all, --text WORDS or --folder DIR with brands in it; or --export"
         raise UsageError(" ".join([*texts, f"Say for whom: {wanted} FOLDER."]))
     files = _write(options, pd.concat(frames, ignore_index=True)) if frames else []
+    files += _write_pages(options.html, views) if options.html and views else []
     if options.export or options.forget:
         source = options.bundle or options.run / "bundle"
         target = options.export or source

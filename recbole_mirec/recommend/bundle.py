@@ -185,8 +185,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         for place, arrays in ((_VECTORS, vectors), (_FEATURES, features)):
             save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, made / place)
         both = pd.concat([bundle.sides[side].known for side in schema.SIDES], ignore_index=True)
-        _query("copy made to $path (format parquet)", made / _ACCOUNTS, both)
-        _query("copy made to $path (format parquet)", made / _PARTNERS, bundle.partners)
+        query("copy made to $path (format parquet)", made / _ACCOUNTS, both)
+        query("copy made to $path (format parquet)", made / _PARTNERS, bundle.partners)
         if bundle.extractors is not None:
             shutil.copytree(bundle.extractors, made / EXTRACTORS)
         files = sorted(path for path in made.rglob("*") if path.is_file())
@@ -212,7 +212,7 @@ def read_bundle(folder: Path) -> Bundle:
         vectors, features = (load_file(folder / name) for name in (_VECTORS, _FEATURES))
         pairs = [tuple(pair) for pair in about["layout"]["pairs"]]
         layout = Layout(**{**about["layout"], "pairs": pairs})
-        known = _query("from read_parquet($path)", folder / _ACCOUNTS)
+        known = query("from read_parquet($path)", folder / _ACCOUNTS)
         sides = {}
         for side in schema.SIDES:
             names = sorted({x.split(" ")[1] for x in features if x.startswith(f"{side} ")})
@@ -225,7 +225,7 @@ def read_bundle(folder: Path) -> Bundle:
             about=about,
             fitted=Fitted(_arrays(folder / MODEL), layout),
             sides=sides,
-            partners=_query("from read_parquet($path)", folder / _PARTNERS),
+            partners=query("from read_parquet($path)", folder / _PARTNERS),
             model=folder / MODEL,
             extractors=folder / EXTRACTORS if (folder / EXTRACTORS).is_dir() else None,
         )
@@ -327,7 +327,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays if scale is None else arrays | {"scale": scale}
 
 
-def _query(sql: str, path: Path, made: pd.DataFrame | None = None) -> pd.DataFrame:
+def query(sql: str, path: Path, made: pd.DataFrame | None = None) -> pd.DataFrame:
     """Write a table `made` to a Parquet file `$path`, or read one from it."""
     if made is None and not path.is_file():
         raise FileNotFoundError(2, "missing", str(path))

@@ -1,8 +1,12 @@
-"""Conditions on influencers: `followers>=5000`, `country=DE,AT`, `audience_text=known`."""
+"""Whom a list may hold: conditions such as `followers>=5000`, and ids of files and decisions."""
 
+import csv
+import io
 import operator
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 _FORM = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*", re.DOTALL)
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 _KNOWN, _MISSING = "known", "missing"
+YES, MAYBE, NO = DECISIONS = ("yes", "maybe", "no")
+DECISION: Final = "decision"
+"""The column that a page writes decisions to."""
 
 
 def fulfils(condition: str, bundle: "Bundle") -> NDArray[np.bool_]:
@@ -76,3 +83,45 @@ def _by_fact(
     there = column.isin(values) if is_number else column.astype(str).str.casefold().isin(values)
     same = there.to_numpy(dtype=bool)
     return known & (same if sign == "=" else ~same)
+
+
+def read_ids(
+    given: Sequence[str] | None, decisions: Collection[str] = DECISIONS
+) -> list[str] | None:
+    """Ids as they stand, or those of a file, one a line, of a table in its first column.
+
+    Of a table with a column `decision`, as pages save it, those with one of some decisions.
+
+    Raises:
+        UsageError: a file is no such table, or has a decision that there is not.
+    """
+    if given is None:
+        return None
+    found = []
+    for entry in given:
+        found += _of_file(Path(entry), decisions) if Path(entry).is_file() else [entry]
+    return found
+
+
+def _of_file(path: Path, decisions: Collection[str]) -> list[str]:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    first = text.partition("\n")[0]
+    sign = ";" if ";" in first and "," not in first else ","
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=sign) if row]
+    except csv.Error as error:
+        raise UsageError(f"'{path}' is no table of ids: {error}.") from None
+    place = rows[0].index(DECISION) if rows and DECISION in rows[0] else None
+    found = []
+    for row in rows[place is not None :]:
+        cell = row[0].strip().lstrip("'")
+        if place is not None:
+            decision = row[place].strip().casefold() if place < len(row) else ""
+            if decision not in ("", *DECISIONS):
+                raise UsageError(
+                    f"'{path}': the decision on {shown(cell)} must be {', '.join(DECISIONS)} or "
+                    f"empty. Received: {shown(decision)}."
+                )
+            cell = cell if decision in decisions else ""
+        found += [cell] if cell and cell not in schema.ACCOUNT_ID.values() else []
+    return found

@@ -107,6 +107,11 @@ class Recommender:
         """The data set's, by id."""
         return [str(name) for name in self._ids[_BRAND]]
 
+    def id_of(self, side: schema.Side, name: str) -> str | None:
+        """The id that a handle, or with the key a real name, stands for; None: it is unknown."""
+        row = self._directory.find(side, name)
+        return None if row is None else str(self._ids[side][row])
+
     # --- lists
 
     def recommend(

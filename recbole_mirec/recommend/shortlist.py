@@ -1,7 +1,5 @@
 """`--predict BRAND`: a brand's list by a finished run of any model, printed and written as CSV."""
 
-import re
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from recbole.data.interaction import Interaction
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest
-from dataset_convert.common.files import write_csv
+from dataset_convert.common.files import file_name, write_csv
 from recbole_mirec.data.dataset import MirecDataset
 from recbole_mirec.experiment import open_run
 from recbole_mirec.recommend.bundle import NotServedError
@@ -25,9 +23,6 @@ from recbole_mirec.results import (
 )
 from recbole_mirec.runs import Run
 from recbole_mirec.trainer import score_matrix
-
-# Names that are devices to Windows, whatever stands behind a dot.
-_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)\d")
 
 
 def shortlist(run: Run, brand: str, *, top: int) -> str:
@@ -102,14 +97,3 @@ def _brand_id(dataset: Any, brand: str) -> int:
         near = nearest(brand, brands)
         raise UsageError(f"Unknown brand '{brand}' in data set {dataset.dataset_name}.{near}")
     return int(brands[brand])
-
-
-def file_name(brand: str) -> str:
-    """A name that no two brands share, for systems that fold case or Unicode, and for Windows.
-
-    A brand of few small letters, digits, '-' and '_' is its own; others end in a digest.
-    """
-    if re.fullmatch(r"[a-z0-9_-]{1,100}", brand) and not _DEVICE.fullmatch(brand):
-        return brand
-    digest = sha256(brand.encode(errors="surrogatepass")).hexdigest()
-    return "~".join([re.sub(r"\W", "_", brand)[:40], digest[:16]])

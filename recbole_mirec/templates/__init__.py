@@ -1,11 +1,13 @@
-"""The templates of the pages, filled in: nothing on a page can load or run, whatever it tells."""
+"""The templates of the pages, filled in: whatever a page tells, no text of it can load or run."""
 
 import re
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from dataset_convert.common.words import counted
 from dataset_convert.common.words import duration as duration
@@ -16,7 +18,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
-    """Returns a page as HTML; values are escaped unless they are `Markup`, which plots alone make.
+    """Returns a page as HTML; values are escaped unless they are `Markup`, as plots and `source` make.
 
     Control characters, and what UTF-8 cannot write, become question marks.
     """
@@ -30,6 +32,11 @@ def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
     environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
     text = environment.get_template(template).render(values)
     return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
+
+
+def source(name: str) -> Markup:
+    """Returns the style or the script of a page, as it stands beside the templates."""
+    return Markup(files(__name__).joinpath(name).read_text(encoding="utf-8"))
 
 
 def by_reason(failed: pd.DataFrame, keys: list[str], names: str) -> pd.DataFrame:
