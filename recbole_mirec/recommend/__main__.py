@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from recbole_mirec.recommend.page import ListView
     from recbole_mirec.recommend.recommender import Recommender
 
+    Answer = tuple[str, pd.DataFrame, ListView | None]
+
 # Pages that are named one by one; of more their folder is.
 _FEW = 5
 
@@ -87,13 +89,18 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--key", type=Path, metavar="FILE", help="of pseudonyms, to ask by name")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the bundle there")
+    for name, place, words in (
+        ("sqlite", "FILE", "write all lists and their reasons as a database"),
+        ("vectors", "FILE", "write ids and vectors of all accounts: .npz or .parquet"),
+        ("onnx", "FOLDER", "write the encoders, checked on all accounts (needs onnxruntime)"),
+        ("faiss", "FILE", "write an index of the influencers (needs faiss)"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, metavar=place, help=words)
     return parser
 
 
-def _answer(
-    account: "Account", recommender: "Recommender", options: Any
-) -> "tuple[str, pd.DataFrame, ListView | None]":
-    """A list, or what a score is made of: as text, as a table and, of a list, as a page shows it."""
+def _answer(account: "Account", recommender: "Recommender", options: Any) -> "Answer":
+    """A list, or what a score is made of: as text, as a table, and a list as pages show it."""
     import pandas as pd
 
     from recbole_mirec.recommend.conditions import MAYBE, NO, YES, read_ids
@@ -137,40 +144,87 @@ def _brands(options: Any, recommender: "Recommender") -> tuple[list["Account"], 
     return [*found, *map(recommender.account, names)], [f"Note: {note}" for note in notes]
 
 
-def _write(options: Any, table: "pd.DataFrame") -> list[str]:
+def _pages(options: Any, brands: "Sequence[Account]") -> list[Path]:
+    """Where each brand's page goes."""
+    place: Path | None = options.html
+    if place is None:
+        return []
+    if options.explain is not None:
+        raise UsageError("--html shows lists: leave out --explain.")
+    if place.suffix.lower() not in (".html", ".htm"):
+        return [place / f"{file_name(brand.name)}.html" for brand in brands]
+    if len(brands) > 1:
+        raise UsageError(f"--html needs a folder for {len(brands)} brands. Received: '{place}'.")
+    return [place] * len(brands)
+
+
+def _write(options: Any, answers: "Sequence[Answer]", pages: Sequence[Path]) -> list[str]:
     """Write the lists; returns the files' names."""
+    import pandas as pd
+
+    from recbole_mirec.recommend.export import write_results
+    from recbole_mirec.recommend.page import render_shortlist
+
+    table = pd.concat([frame for _, frame, _ in answers], ignore_index=True)
+    views = [view for _, _, view in answers if view is not None]
     if options.csv:
         write_csv(options.csv, table)
     if options.json:
         write_whole(options.json, table.to_json(orient="records", indent=1).encode())
     if options.xlsx:
-        safe = guarded(table).map(lambda x: printable(x) if isinstance(x, str) else x)
+        _write_workbook(options.xlsx, table)
+    if options.sqlite and views:
+        write_results(options.sqlite, views)
+    for path, (_, _, view) in zip(pages, answers, strict=False):
+        if view is not None:
+            write_whole(path, render_shortlist(view).encode())
+    return [str(x) for x in (options.csv, options.json, options.xlsx, options.sqlite) if x]
+
+
+def _write_workbook(path: Path, table: "pd.DataFrame") -> None:
+    safe = guarded(table).map(lambda x: printable(x) if isinstance(x, str) else x)
+    try:
+        with naming(path):
+            safe.to_excel(path, index=False, engine="openpyxl")
+    except ImportError:
+        raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
+
+
+def _export(options: Any, recommender: "Recommender") -> tuple[list[str], list[str]]:
+    """Write what other programs take of the model; returns what is said of it, and files' names."""
+    from recbole_mirec.recommend import export
+
+    told: list[str] = []
+    if options.vectors:
+        export.write_vectors(options.vectors, recommender)
+    if options.onnx:
+        told.append(export.write_encoders(options.onnx, recommender))
+    if options.faiss:
+        told.append(export.write_index(options.faiss, recommender))
+    return told, [str(x) for x in (options.vectors, options.onnx, options.faiss) if x]
+
+
+def _answers(
+    brands: "Sequence[Account]", recommender: "Recommender", options: Any
+) -> "list[Answer]":
+    """What `_answer` gives for every brand; for one of many of which nothing is known, that."""
+    import pandas as pd
+
+    from recbole_mirec.recommend.accounts import NothingKnownError
+
+    found: list[Answer] = []
+    for account in brands:
         try:
-            with naming(options.xlsx):
-                safe.to_excel(options.xlsx, index=False, engine="openpyxl")
-        except ImportError:
-            raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
-    return [str(path) for path in (options.csv, options.json, options.xlsx) if path]
-
-
-def _write_pages(place: Path, views: "Sequence[ListView]") -> list[str]:
-    """Write a page a list; returns the files' names."""
-    from recbole_mirec.recommend.page import render_shortlist
-
-    is_file = place.suffix.lower() in (".html", ".htm")
-    if is_file and len(views) > 1:
-        raise UsageError(f"--html needs a folder for {len(views)} brands. Received: '{place}'.")
-    paths = [place if is_file else place / f"{file_name(x.found.brand.name)}.html" for x in views]
-    for path, view in zip(paths, views, strict=True):
-        write_whole(path, render_shortlist(view).encode())
-    return [str(path) for path in paths] if len(paths) < _FEW else [str(place)]
+            found.append(_answer(account, recommender, options))
+        except NothingKnownError as error:
+            if len(brands) == 1:
+                raise
+            found.append((str(error), pd.DataFrame(), None))
+    return found
 
 
 def _run() -> int:
     options = _parser().parse_args()
-    import pandas as pd
-
-    from recbole_mirec.recommend.accounts import NothingKnownError
     from recbole_mirec.recommend.recommender import Recommender
 
     recommender = Recommender.load(
@@ -179,22 +233,15 @@ def _run() -> int:
     for name in options.forget or ():
         recommender.forget(name)
     brands, texts = _brands(options, recommender)
-    frames, views = [], []
-    for account in brands:
-        try:
-            text, frame, view = _answer(account, recommender, options)
-        except NothingKnownError as error:
-            if len(brands) == 1:
-                raise
-            text, frame, view = str(error), pd.DataFrame(), None
-        texts.append(text)
-        frames.append(frame)
-        views += [view] if view else []
-    if not frames and options.export is None and not options.forget:
+    pages = _pages(options, brands)
+    answers = _answers(brands, recommender, options)
+    told, made = _export(options, recommender)
+    if not (answers or made or options.export or options.forget):
         wanted = "--brand ID, --all, --text WORDS or --folder DIR with brands in it; or --export"
         raise UsageError(" ".join([*texts, f"Say for whom: {wanted} FOLDER."]))
-    files = _write(options, pd.concat(frames, ignore_index=True)) if frames else []
-    files += _write_pages(options.html, views) if options.html and views else []
+    files = made + (_write(options, answers, pages) if answers else [])
+    files += map(str, pages if len(pages) < _FEW else [options.html])
+    texts += [text for text, _, _ in answers] + told
     if options.export or options.forget:
         source = options.bundle or options.run / "bundle"
         target = options.export or source

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 N_FOLDS, LEAST_BRANDS = 5, 20
 # Ranks that are calibrated on: lists end long before, and further below nobody is a partner.
 MOST_RANK = 100
+# Ranks and groups by which chances are compared with what happened.
+_SHOWN, _N_GROUPS = 20, 10
 # Scores of some brands' candidates, and who is a partner: (brand, influencer).
 Scored = tuple[Array, NDArray[np.bool_]]
 
@@ -29,14 +31,14 @@ def calibrated(experiment: "Experiment") -> dict[str, Any]:
     shipped model, which learnt from all these brands, takes no part.
 
     Returns:
-        `scores` and `chances`, both ascending, between which is interpolated; and `n_brands`. With
-        fewer than 20 brands `n_brands` alone.
+        `scores` and `chances`, both ascending, between which is interpolated; `n_brands`; and
+        `reliability`. With fewer than 20 brands `n_brands` alone.
     """
     folds = out_of_fold(experiment)
     n_brands = sum(len(scores) for scores, _ in folds)
     if not n_brands:
         return {"n_brands": len(_known_brands(experiment))}
-    return calibrate(folds) | {"n_brands": n_brands}
+    return calibrate(folds) | {"n_brands": n_brands, "reliability": reliability(folds)}
 
 
 def calibrate(folds: Sequence[Scored]) -> dict[str, Any]:
@@ -62,6 +64,24 @@ def chances(calibration: dict[str, Any], scores: Array) -> Array | None:
         return None
     found: Array = np.interp(scores, calibration["scores"], calibration["chances"])
     return found
+
+
+def reliability(folds: Sequence[Scored]) -> list[list[float]]:
+    """What happened beside the chance that was told, by a regression on the other folds' brands.
+
+    Returns:
+        Of ten groups of equal size of the candidates ranked 1 to 20, by their chance: its mean, the
+        share of real partners, and how many they are.
+    """
+    told, happened = [], []
+    for place, (scores, worked) in enumerate(folds):
+        made = calibrate([*folds[:place], *folds[place + 1 :]])
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :_SHOWN]
+        told.append(chances(made, np.take_along_axis(scores, best, axis=1).ravel()))
+        happened.append(np.take_along_axis(worked, best, axis=1).ravel())
+    chance, real = np.concatenate(told), np.concatenate(happened)
+    groups = np.array_split(np.argsort(chance, kind="stable"), _N_GROUPS)
+    return [[float(chance[x].mean()), float(real[x].mean()), len(x)] for x in groups if len(x)]
 
 
 def out_of_fold(experiment: "Experiment") -> list[Scored]:

@@ -67,7 +67,10 @@ def write_vectors(path: Path, recommender: "Recommender") -> None:
 def write_index(path: Path, recommender: "Recommender") -> str:
     """Write a faiss index of the influencers' vectors, and their ids in its order as `.json`.
 
-    The index is a graph of near ones (HNSW) by inner product, the score.
+    It is asked with brands' vectors, and gives who scores highest first: a graph of near ones
+    (HNSW) of influencers that one more dimension brings to one length, M, so that the nearest by
+    distance is the best by inner product (Bachrach et al., RecSys 2014); of a brand, at length 1,
+    that dimension is 0. Distances are ``1 + M^2 - 2 <b, i> / |b|``.
 
     Returns:
         How many of the exact first ten of each brand it finds, in a sentence.
@@ -77,9 +80,15 @@ def write_index(path: Path, recommender: "Recommender") -> str:
     """
     faiss = _library("faiss", "--faiss")
     brands, influencers = (vectors(recommender, side) for side in schema.SIDES)
-    index = faiss.IndexHNSWFlat(influencers.shape[1], _LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = index.hnsw.efSearch = _BREADTH
-    index.add(influencers)
+    n_dimensions = influencers.shape[1]
+    squares = (influencers**2).sum(axis=1, keepdims=True)
+    level = np.hstack([influencers, np.sqrt(squares.max(initial=0) - squares)])
+    graph = faiss.IndexHNSWFlat(n_dimensions + 1, _LINKS)
+    graph.hnsw.efConstruction = graph.hnsw.efSearch = _BREADTH
+    graph.add(level)
+    index = faiss.IndexPreTransform(graph)
+    index.prepend_transform(faiss.RemapDimensionsTransform(n_dimensions, n_dimensions + 1, False))
+    index.prepend_transform(faiss.NormalizationTransform(n_dimensions, 2.0))
     k = min(_K, len(influencers))
     _, found = index.search(brands, k)
     exact = np.argpartition(-(brands @ influencers.T), k - 1, axis=1)[:, :k]
@@ -206,7 +215,7 @@ def _recommendations(view: "ListView") -> Iterable[tuple[Any, ...]]:
     brand = view.found.brand.name
     for one in view.picks:
         figures = (one.rank, one.fit, one.why.score, one.chance, one.partner)
-        yield brand, one.id, *figures, view.why(one)
+        yield brand, one.id, *figures, "; ".join(view.why(one))
 
 
 def _reasons(view: "ListView") -> Iterable[tuple[Any, ...]]:

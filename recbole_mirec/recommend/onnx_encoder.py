@@ -62,7 +62,7 @@ def encoder(fitted: Fitted, side: schema.Side, table: Table) -> bytes:
     """A side's encoder.
 
     Its inputs are those modalities of the table that the model reads: `<modality>`, float32
-    (account, dimension), and `<modality>_known`, bool (account). Its output `vector`, float32
+    (account, dimension), and `<modality>_known`, bool (account). Its output `vector`, float64
     (account, dimension), has the parts side by side.
 
     Args:
@@ -86,11 +86,7 @@ def encoder(fitted: Fitted, side: schema.Side, table: Table) -> bytes:
         parts[PRECEDENT] = _precedent(graph, fitted, side, kernel)
     if HUBNESS in layout.parts:
         parts[HUBNESS] = _hubness(graph, fitted, side, list(parts.values()))
-    graph.nodes.append(
-        helper.make_node(
-            "Cast", [graph.joined(list(parts.values()))], ["vector"], to=TensorProto.FLOAT
-        )
-    )
+    graph.nodes.append(helper.make_node("Concat", [*parts.values()], ["vector"], axis=-1))
     given = [
         helper.make_tensor_value_info(x, TensorProto.FLOAT, ["account", table[x][0].shape[1]])
         for x in names
@@ -98,7 +94,7 @@ def encoder(fitted: Fitted, side: schema.Side, table: Table) -> bytes:
     given += [
         helper.make_tensor_value_info(f"{x}_known", TensorProto.BOOL, ["account"]) for x in names
     ]
-    output = [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["account", None])]
+    output = [helper.make_tensor_value_info("vector", TensorProto.DOUBLE, ["account", None])]
     made = helper.make_graph(graph.nodes, f"{side} encoder", given, output, graph.constants)
     operators = [helper.make_opsetid("", _OPERATORS)]
     model = helper.make_model(made, opset_imports=operators, ir_version=_FORMAT)
@@ -107,7 +103,7 @@ def encoder(fitted: Fitted, side: schema.Side, table: Table) -> bytes:
 
 
 def furthest(made: bytes, fitted: Fitted, side: schema.Side, table: Table) -> float:
-    """The largest distance of an encoder's numbers from those of `Fitted.encode`, of all accounts."""
+    """How far an encoder's numbers are at most from those of `Fitted.encode`, of all accounts."""
     session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
     names = {x.name for x in session.get_inputs()}
     n_accounts, most = len(next(iter(table.values()))[1]), 0.0

@@ -142,9 +142,9 @@ class ListView:
             return text
         return _PSEUDONYM.sub(lambda found: self._names.get(found[0], found[0]), text)
 
-    def why(self, pick: Pick) -> str:
-        """A candidate's largest reasons, in a sentence."""
-        return self.named(pick.why.sentence())
+    def why(self, pick: Pick) -> list[str]:
+        """A candidate's largest reasons in words, the larger first."""
+        return self.named(pick.why.sentence()).split("; ")
 
     def fact(self, name: str, value: Any) -> str:
         """A fact as people read it; unknown ones are a dash."""
@@ -180,7 +180,7 @@ class ListView:
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
-        """Scores whose fit is 0 and 100: the average one, and the best of those who may be shown."""
+        """Scores whose fit is 0 and 100: the average, and the best of all who may be shown."""
         brand, frame = self.found.brand, self.found.frame
         best = self._recommender.recommend(brand, 1, with_partners="partner" in frame)
         low = float(self._recommender.shares(brand).sum(axis=1).mean())

@@ -18,7 +18,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
-    """Returns a page as HTML; values are escaped unless they are `Markup`, as plots and `source` make.
+    """Returns a page as HTML; values are escaped unless plots or `source` made them (`Markup`).
 
     Control characters, and what UTF-8 cannot write, become question marks.
     """

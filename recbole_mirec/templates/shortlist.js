@@ -121,7 +121,7 @@
     for (const one of $$("[data-compare]", cards[0])) {
       const label = one.dataset.compare;
       const same = cards.map(card => $$("[data-compare]", card).find(other => other.dataset.compare === label));
-      rows.push(row(cell("th", label, "row"), same.map(other => cell("td", other.textContent))));
+      rows.push(row(cell("th", label, "row"), same.map(other => cell("td", other.matches("ul") ? other.cloneNode(true) : other.textContent))));
     }
     const parts = cards.map(card => $$(".parts tr:not(.reason)", card));
     parts[0].forEach((one, place) => rows.push(row(cell("th", $("th", one).textContent, "row"), parts.map(own => {
