@@ -54,6 +54,28 @@ def workplace(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield folder
 
 
+@pytest.fixture(scope="session")
+def run(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of MIRec on mirec-tiny, with its bundle."""
+    from little_data import TINY, settings
+
+    from recbole_mirec.experiment import run_experiment
+    from recbole_mirec.recommend.recommender import Recommender
+
+    folder = tmp_path_factory.mktemp("recommend")
+    shutil.copytree(data_path / TINY, folder / TINY)
+    with contextlib.chdir(folder):
+        found = run_experiment(settings(folder, epochs=5)).run_folder
+        Recommender.load(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(run: Path) -> Path:
+    """A model trained once, as a bundle; tests leave it as it is."""
+    return run / "bundle"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
     # A shell that starts the tests in the background leaves them, and all that they start, deaf

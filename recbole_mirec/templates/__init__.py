@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -22,6 +23,13 @@ def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
 
     Control characters, and what UTF-8 cannot write, become question marks.
     """
+    text = _environment(filters).get_template(template).render(values)
+    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
+
+
+@lru_cache(maxsize=4)
+def _environment(filters: tuple[Callable[..., str], ...]) -> Environment:
+    """Templates stay compiled, for an app that fills them again and again."""
     environment = Environment(
         loader=PackageLoader("recbole_mirec"),
         autoescape=True,
@@ -30,8 +38,7 @@ def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
-    text = environment.get_template(template).render(values)
-    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
+    return environment
 
 
 def source(name: str) -> Markup:

@@ -1,32 +1,12 @@
-"""A model trained once on mirec-tiny, and its bundle; tests leave both as they are."""
+"""A recommender of the model of mirec-tiny, and the material that it was made of."""
 
-import contextlib
-import shutil
 from pathlib import Path
 
 import pytest
-from little_data import TINY, settings
+from little_data import TINY
 
 from dataset_convert.raw import RawMaterial
 from recbole_mirec.recommend.recommender import Recommender
-
-
-@pytest.fixture(scope="session")
-def run(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of MIRec, with its bundle."""
-    from recbole_mirec.experiment import run_experiment
-
-    folder = tmp_path_factory.mktemp("recommend")
-    shutil.copytree(data_path / TINY, folder / TINY)
-    with contextlib.chdir(folder):
-        found = run_experiment(settings(folder, epochs=5)).run_folder
-        Recommender.load(found)
-    return found
-
-
-@pytest.fixture(scope="session")
-def bundle_folder(run: Path) -> Path:
-    return run / "bundle"
 
 
 @pytest.fixture
