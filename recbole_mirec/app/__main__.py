@@ -1,6 +1,5 @@
 """`python -m recbole_mirec.app`: serves bundles to browsers and programs."""
 
-import logging
 import os
 import secrets
 import socket
@@ -65,13 +64,18 @@ def _bound(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: there is none.
     """
+    found = None
     try:
+        if not 0 <= port < 2**16:  # which the system would take for another
+            raise OverflowError("no port has this number")
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name != "nt")
         found.bind(address)
         found.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
+        if found is not None:
+            found.close()
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"Cannot listen on port {port} of {host}: {reason}. Name another by --port or --host."
@@ -92,27 +96,28 @@ def _run() -> int:
     from recbole_mirec.app.store import Store
 
     token = _token(options.token_file, is_needed=not is_loopback(options.host))
-    listening = _bound(options.host, options.port)
-    port = listening.getsockname()[1]
-    names = {"127.0.0.1", "::1", "localhost", options.host, *options.name}
-    names |= set() if is_loopback(options.host) else {socket.gethostname(), socket.getfqdn()}
-    door = Door(frozenset(map(str.casefold, names)), port, token)
-    store = Store(options.decisions)
-    app = create_app(served(options.bundles, options.key), store, door)
-    shown = f"[{options.host}]" if ":" in options.host else options.host
-    print(
-        f"Serving {len(options.bundles)} at http://{shown}:{port}/; decisions are kept in "
-        f"{options.decisions}; Ctrl+C ends.",
-        flush=True,
-    )
-    if token is not None and options.token_file is None:
-        print(f"Token, drawn for this time: {token}", flush=True)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    config = uvicorn.Config(app, access_log=False, server_header=False, log_config=None)
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    finally:
-        store.close()
+    with _bound(options.host, options.port) as listening:
+        names = {"127.0.0.1", "::1", "localhost", options.host, *options.name}
+        if not is_loopback(options.host):
+            names |= {socket.gethostname(), socket.getfqdn()}
+        port = listening.getsockname()[1]
+        door = Door(frozenset(map(str.casefold, names)), port, token)
+        bundles, store = served(options.bundles, options.key), Store(options.decisions)
+        shown = f"[{options.host}]" if ":" in options.host else options.host
+        print(
+            f"Serving {', '.join(bundles)} at http://{shown}:{port}/; decisions are kept in "
+            f"'{options.decisions}'. Ctrl+C ends."
+        )
+        if token is not None and options.token_file is None:
+            print(f"Token, drawn for this time: {token}")
+        sys.stdout.flush()
+        config = uvicorn.Config(
+            create_app(bundles, store, door), access_log=False, server_header=False, log_config=None
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            store.close()
     return DONE
 
 

@@ -252,7 +252,9 @@ def _read(
     try:
         return recommender.folder(folder, config)
     except UsageError as error:
-        raise type(error)(str(error).replace(f"{scratch}/", "")) from None
+        text = str(error).replace(f"{scratch}/", "")
+        # of messages that cut it, too
+        raise UsageError(re.sub(rf"{re.escape(str(scratch.parent))}[\w/.-]*", "…", text)) from None
 
 
 def _account(recommender: Recommender, asked: Asked, upload: Upload | None) -> Account:

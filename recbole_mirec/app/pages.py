@@ -107,8 +107,8 @@ def _facts(own: Served) -> dict[str, Any]:
 @router.post("/lists")
 async def ask(office: In, request: Request) -> Response:
     """Make a list of what the form says, and go to it."""
-    form = await request.form(max_files=50, max_fields=500)
-    return await run_in_threadpool(_ask, office, form)
+    async with request.form(max_files=50, max_fields=500) as form:
+        return await run_in_threadpool(_ask, office, form)
 
 
 def _ask(office: In, form: FormData) -> Response:

@@ -1,36 +1,17 @@
 """`python -m recbole_mirec.app`: a server of its own, and one line for what is wrong."""
 
-import re
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from app_server import serving
 
 from recbole_mirec.app import __main__ as command
 
 httpx2 = pytest.importorskip("httpx2", reason="app: install httpx2")
 pytest.importorskip("uvicorn", reason="app: install the extra [app]")
-
-
-@contextmanager
-def serving(bundle: Path, folder: Path, *options: str) -> Iterator[tuple[str, str]]:
-    """A server in a process of its own: its address, and what it has printed."""
-    decisions = ["--decisions", str(folder / "decisions.sqlite")]
-    line = [sys.executable, "-m", "recbole_mirec.app", str(bundle), "--port", "0", *decisions]
-    process = subprocess.Popen([*line, *options], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        told = process.stdout.readline()
-        told += process.stdout.readline() if "--host" in options else ""
-        yield re.findall(r"http://\S+?/", told)[0], told
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def test_a_server_that_is_killed_has_kept_what_it_answered(
@@ -61,12 +42,16 @@ def test_other_hosts_demand_a_token(bundle_folder: Path, tmp_path: Path) -> None
 
 @pytest.fixture
 def call(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., str]:
     """Calls the command, which must refuse; its only line."""
 
     def called(*options: object, bundle: Path = bundle_folder) -> str:
-        monkeypatch.setattr(sys, "argv", ["app", str(bundle), *map(str, options)])
+        given = ["app", bundle, "--decisions", tmp_path / "kept.sqlite", *options]
+        monkeypatch.setattr(sys, "argv", [str(x) for x in given])
         assert command.main() == 2
         (line,) = capsys.readouterr().err.splitlines()
         return line
@@ -91,8 +76,7 @@ def test_what_is_wrong_is_one_line(call: Callable[..., str], tmp_path: Path) -> 
     decisions = tmp_path / "decisions.txt"
     decisions.write_text("a text of some length, and no database " * 20)
     assert "cannot keep decisions" in call("--port", 0, "--decisions", decisions)
-    kept = ("--decisions", tmp_path / "kept.sqlite")
-    assert "is no bundle" in call("--port", 0, *kept, bundle=tmp_path)
+    assert "is no bundle" in call("--port", 0, bundle=tmp_path)
 
 
 def test_without_the_extra_one_line_says_what_to_install(
