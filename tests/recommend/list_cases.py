@@ -27,7 +27,9 @@ def with_facts(recommender: Recommender, names: list[str] | None = None) -> Reco
     side = recommender.bundle.sides["influencer"]
     known, rng = side.known.copy(), np.random.default_rng(5)
     known["country"] = rng.choice(["DE", "AT", "<b>CH</b>", None], len(known))
-    known["price"] = np.where(rng.random(len(known)) < 0.2, np.nan, rng.integers(50, 999, len(known)))
+    known["price"] = np.where(
+        rng.random(len(known)) < 0.2, np.nan, rng.integers(50, 999, len(known))
+    )
     known["engagement"] = rng.random(len(known)) / 10
     known["last_post"] = 1_700_000_000.0 + 86_400 * rng.integers(0, 300, len(known))
     known["account"] = [*(names or []), *known["account"][len(names or []) :]]
@@ -61,7 +63,9 @@ def hidden(recommender: Recommender, key_file: Any = None) -> Recommender:
     return Recommender(made, key_file=key_file)
 
 
-def view_of(recommender: Recommender, k: int = 10, brand: str | None = None, **how: Any) -> ListView:
+def view_of(
+    recommender: Recommender, k: int = 10, brand: str | None = None, **how: Any
+) -> ListView:
     """How a page shows a list; `asked` is what it is asked for."""
     asked = how.pop("asked", {})
     found = recommender.recommend(brand or recommender.brands[0], k, **asked)

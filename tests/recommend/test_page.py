@@ -163,7 +163,9 @@ def test_how_sure_is_said_where_it_is_known(recommender: Recommender) -> None:
 
 def test_decisions_belong_to_a_brand_and_its_data(recommender: Recommender) -> None:
     first, second = recommender.brands[:2]
-    keys = [view_of(recommender, k, brand).key for k, brand in ((3, first), (9, first), (3, second))]
+    keys = [
+        view_of(recommender, k, brand).key for k, brand in ((3, first), (9, first), (3, second))
+    ]
     assert keys[0] == keys[1] != keys[2]
     briefs = [recommender.brief(x) for x in ("vegan yoga and food", "running shoes and travel")]
     views = [ListView(recommender, recommender.recommend(x, 3)) for x in briefs]
