@@ -21,7 +21,7 @@ class Page(HTMLParser):
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
-        if tag in ("td", "th", "style"):
+        if tag in ("td", "th", "style", "script"):
             self.inside = tag
 
     def handle_endtag(self, tag: str) -> None:
@@ -30,7 +30,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.inside in ("td", "th"):
             self.rows[-1][-1] += data.replace("\n", "")
-        self.words += "" if self.inside == "style" else data
+        self.words += "" if self.inside in ("style", "script") else data
 
     def tags(self) -> set[str]:
         return {tag for tag, _ in self.elements}

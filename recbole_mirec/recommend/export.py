@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -78,7 +79,9 @@ def write_index(path: Path, recommender: "Recommender") -> str:
     Raises:
         UsageError: faiss is not installed.
     """
-    faiss = _library("faiss", "--faiss")
+    _need("--faiss", "faiss")
+    import faiss
+
     brands, influencers = (vectors(recommender, side) for side in schema.SIDES)
     n_dimensions = influencers.shape[1]
     squares = (influencers**2).sum(axis=1, keepdims=True)
@@ -100,18 +103,20 @@ def write_index(path: Path, recommender: "Recommender") -> str:
     return f"{path}: {recall:.4f} of the exact first {k} of {len(brands)} brands are found (recall)"
 
 
-def _library(name: str, option: str) -> Any:
-    """An optional library.
+def _need(option: str, *libraries: str) -> None:
+    """See that optional libraries are installed.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: one is not.
     """
-    from importlib import import_module
-
-    extra = option.removeprefix("--")
     try:
-        return import_module(name)
+        with warnings.catch_warnings():
+            # What SWIG makes warns of itself when it is imported.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for name in libraries:
+                __import__(name)
     except ImportError:
+        extra = option.removeprefix("--")
         raise UsageError(
             f"{option} needs a library: pip install 'recbole-mirec[{extra}]'."
         ) from None
@@ -129,8 +134,7 @@ def write_encoders(folder: Path, recommender: "Recommender") -> str:
         UsageError: onnx or onnxruntime is not installed.
         RuntimeError: a file's vectors are not those of NumPy.
     """
-    for name in ("onnx", "onnxruntime"):
-        _library(name, "--onnx")
+    _need("--onnx", "onnx", "onnxruntime")
     from recbole_mirec.recommend.onnx_encoder import encoder, furthest
 
     told = []

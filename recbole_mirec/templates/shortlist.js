@@ -6,7 +6,9 @@
   const { picks, words } = data;
   const KINDS = ["yes", "maybe", "no"];
   const say = (key, ...given) => words[key].replace(/\{(\d)\}/g, (_, place) => given[place]);
-  const shown = place => $$(`[data-pick="${place}"]`);
+  // Of each candidate her card and her row.
+  const places = picks.map(() => []);
+  for (const one of $$("[data-pick]")) places[one.dataset.pick].push(one);
   const status = $("#status");
 
   // Decisions: kept by the browser where it keeps anything; otherwise until the page is closed.
@@ -24,7 +26,7 @@
   const of = pick => decided.get(pick.id) || { decision: "", note: "" };
   const show = place => {
     const { decision, note } = of(picks[place]);
-    for (const one of shown(place)) {
+    for (const one of places[place]) {
       one.dataset.decision = decision;
       for (const button of $$("button[data-decision]", one))
         button.setAttribute("aria-pressed", button.dataset.decision === decision);
@@ -44,11 +46,12 @@
   // What is shown, and in which order.
   const fields = $$("[data-filter]");
   const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const texts = picks.map((pick, place) =>
-    plain([pick.id, pick.name, ...Object.values(pick.facts), $(".why", shown(place)[0])?.textContent].join(" ")));
+  const texts = [];
+  const text = (pick, place) => (texts[place] ??=
+    plain([pick.id, pick.name, ...Object.values(pick.facts), $(".why", places[place][0])?.textContent].join(" ")));
   const typed = (field, value) => (field.type === "number" ? Number(value) : value);
   const TESTS = {
-    search: (pick, place, field) => plain(field.value).split(/\s+/).every(word => texts[place].includes(word)),
+    search: (pick, place, field) => plain(field.value).split(/\s+/).every(word => text(pick, place).includes(word)),
     fit: (pick, place, field) => field.value === "0" || pick.fit >= Number(field.value),
     decision: (pick, place, field) => of(pick).decision === (field.value === "open" ? "" : field.value),
     is: (pick, place, field) => pick.facts[field.dataset.fact] === field.value,
@@ -68,7 +71,7 @@
     picks.forEach((pick, place) => {
       const passes = active.every(field => TESTS[field.dataset.filter](pick, place, field));
       visible += passes;
-      for (const one of shown(place)) one.hidden = !passes;
+      for (const one of places[place]) one.hidden = !passes;
     });
     $("#least").textContent = $("[data-filter=fit]").value;
     const n = active.filter(field => field.dataset.filter !== "search").length;
@@ -83,7 +86,7 @@
       if (a === null || b === null) return (a === null) - (b === null) || one - other;
       return sign * (typeof a === "string" ? a.localeCompare(b, data.language) : a - b) || one - other;
     });
-    for (const place of order) for (const one of shown(place)) one.parentNode.append(one);
+    for (const place of order) for (const one of places[place]) one.parentNode.append(one);
     for (const head of $$("th[data-sort]")) {
       if (head.dataset.sort === by) head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
@@ -93,6 +96,24 @@
     for (const button of $$("button[data-view]")) button.setAttribute("aria-pressed", button.dataset.view === name);
     $(".cards").hidden = name !== "cards";
     $(".list").hidden = name !== "table";
+  };
+
+  // Of a long list what scores are made of is text until somebody asks for it.
+  const reasons = $("#reasons")?.textContent.split("<hr>");
+  let names = new Map();
+  const PSEUDONYM = /(?:brand|influencer)-[0-9a-f]{16}/g;
+  const originals = new Map();
+  const name = within => {
+    for (const one of names.size ? $$("[data-named]", within) : []) {
+      if (!originals.has(one)) originals.set(one, one.textContent);
+      one.textContent = originals.get(one).replace(PSEUDONYM, found => names.get(found) || found);
+    }
+  };
+  const unfold = card => {
+    const details = $("details", card);
+    if ($("table", details)) return;
+    details.insertAdjacentHTML("beforeend", reasons[card.dataset.pick]);
+    name(details);
   };
 
   // Two beside each other.
@@ -111,13 +132,14 @@
     return made;
   };
   const compare = () => {
-    const cards = chosen.map(place => $(`.cards [data-pick="${place}"]`));
+    const cards = chosen.map(place => places[place][0]);
+    cards.forEach(unfold);
     const row = (first, others) => {
       const made = document.createElement("tr");
       made.append(first, ...others);
       return made;
     };
-    const rows = [row(cell("th", words.figure, "col"), cards.map(card => cell("th", $("h3", card).textContent, "col")))];
+    const rows = [row(cell("td", ""), cards.map(card => cell("th", $("h3", card).textContent, "col")))];
     for (const one of $$("[data-compare]", cards[0])) {
       const label = one.dataset.compare;
       const same = cards.map(card => $$("[data-compare]", card).find(other => other.dataset.compare === label));
@@ -160,25 +182,20 @@
     }
     return rows;
   };
-  const PSEUDONYM = /(?:brand|influencer)-[0-9a-f]{16}/g;
-  const originals = new Map();
   const rename = async file => {
     const rows = table((await file.text()).replace(/^\ufeff/, ""));
     const place = Math.max(rows[0].indexOf("account"), 1);
-    const names = new Map();
+    names = new Map();
     for (const row of rows) {
       const hidden = row.find(one => one.match(PSEUDONYM)?.[0] === one);
       if (hidden && row[place]) names.set(hidden, row[row[2] === undefined ? 1 : place]);
     }
-    for (const one of $$("[data-named]")) {
-      if (!originals.has(one)) originals.set(one, one.textContent);
-      one.textContent = originals.get(one).replace(PSEUDONYM, found => names.get(found) || found);
-    }
+    name(document);
     let n = 0;
     picks.forEach((pick, at) => {
       if (!names.has(pick.id)) return;
       pick.name = names.get(pick.id);
-      texts[at] += " " + plain(pick.name);
+      delete texts[at];
       n += 1;
     });
     tell(say("joined", n));
@@ -204,6 +221,9 @@
     else if (button.id === "close") $("#beside").close();
     else if (button.id === "save") save();
   });
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.open && target.matches(".pick details")) unfold(target.closest(".pick"));
+  }, true);
   document.addEventListener("input", ({ target }) => {
     if (target.matches("[data-filter]")) filter();
     else if (target.matches("[data-note]")) decide(asked(target), { note: target.value });
@@ -213,7 +233,7 @@
     else if (target === order) sort(order.value, Number(order.selectedOptions[0].dataset.sign || 1));
     else if (target.id === "names" && target.files[0]) rename(target.files[0]);
   });
-  picks.forEach((_, place) => show(place));
+  picks.forEach((pick, place) => decided.has(pick.id) && show(place));
   for (const field of fields) field.value = field.defaultValue ?? field.value;
   filter();
 })();
