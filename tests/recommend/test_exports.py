@@ -111,7 +111,8 @@ def test_lists_as_a_database(recommender: Recommender, tmp_path: Path) -> None:
         columns = "influencer_id", "rank", "score", "chance"
         for view in views:
             rows = made.execute(
-                f"select {', '.join(columns)} from recommendations where brand_id = ? order by rank",
+                f"select {', '.join(columns)} from recommendations where brand_id = ? "
+                "order by rank",
                 [view.found.brand.name],
             ).fetchall()
             wanted = view.found.frame[[*columns]]
