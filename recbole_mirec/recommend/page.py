@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dataset_convert import schema
+from dataset_convert import raw, schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
 from dataset_convert.privacy import N_DIGITS
@@ -320,8 +320,8 @@ def read_names(path: Path, recommender: "Recommender") -> dict[str, str]:
         table = read_csv(path, dtype=str, encoding="utf-8-sig").fillna("")
     except ValueError as error:
         raise UsageError(f"'{path}' is no table of names: {error}.") from None
-    if {"pseudonym", "account"} <= {*table}:
-        found = dict(zip(table["pseudonym"], table["account"], strict=True))
+    if {"pseudonym", raw.ACCOUNT} <= {*table}:
+        found = dict(zip(table["pseudonym"], table[raw.ACCOUNT], strict=True))
     else:
         names = [str(table.columns[0]), *table.iloc[:, 0]]
         found = {recommender.id_of(side, x): x for x in names for side in schema.SIDES if x}

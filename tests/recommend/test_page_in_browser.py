@@ -261,7 +261,7 @@ def test_names_are_shown_and_stay_out_of_files(opened: Any, tmp_path: Path) -> N
     ]
     path = tmp_path / "ids.csv"
     path.write_text(
-        "pseudonym,role,account\n" + "\n".join([*rows[:-1], f'{first},influencer,"Ana, ""A"""'])
+        "pseudonym,role,account_id\n" + "\n".join([*rows[:-1], f'{first},influencer,"Ana, ""A"""'])
     )
     page.set_input_files("#names", path)
     page.locator("text=names shown").wait_for()
