@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib import metadata
@@ -47,7 +47,7 @@ from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
-from dataset_convert.settings import ConversionSettings
+from dataset_convert.settings import LOCAL, ConversionSettings
 from dataset_convert.splits import known_brand_split, new_brand_split
 
 Tell = Callable[[str], None]
@@ -55,7 +55,7 @@ Tables = dict[schema.Side, pd.DataFrame]
 Splits = dict[str, dict[str, pd.DataFrame]]
 
 PROBLEMS_FILE: Final = "problems.csv"
-CAUSES_FILE: Final = "causes.csv"
+_WHO_WORKS: Final = ("n_jobs", "engine", "ray_address")
 _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
@@ -113,10 +113,17 @@ def convert(
         return earlier.data
     for line in plan.lines():
         tell(line)
-    new = plan.extractors
-    features = extract(
-        plan.material, plan.training, settings, new, marks=marks, earlier=earlier, tell=tell
-    )
+    with _engine(settings, folder) as engine:
+        features = extract(
+            plan.material,
+            plan.training,
+            settings,
+            plan.extractors,
+            marks=marks,
+            earlier=earlier,
+            engine=engine,
+            tell=tell,
+        )
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
     conceal = Concealment(AccountNames(material.accounts) if hidden else None)
@@ -137,6 +144,15 @@ def convert(
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
     return written
+
+
+def _engine(settings: ConversionSettings, folder: Path) -> AbstractContextManager[Any]:
+    """Who sums posts up beside this process and its own; None where nobody does."""
+    if settings.engine == LOCAL:
+        return nullcontext()
+    from dataset_convert.features.ray_engine import ray_engine
+
+    return ray_engine(folder, settings.ray_address, settings.n_jobs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,7 +430,7 @@ def _add_extras(
     if len(problems):
         problems.write(building / PROBLEMS_FILE, conceal=conceal)
     if causes is not None:
-        causes.to_csv(building / CAUSES_FILE, index=False, lineterminator="\n")
+        causes.to_csv(building / privacy.CAUSES_FILE, index=False, lineterminator="\n")
     write_whole(building / REPORT_FILE, data_report(data))
 
 
@@ -526,8 +542,8 @@ def _conversion_fingerprint(
     marks: Mapping[str, str],
     pseudonyms: privacy.Pseudonyms | None,
 ) -> str:
-    """The SHA-256 of everything that a data set depends on; `marks` say where `n_jobs` matters."""
-    told = {key: value for key, value in asdict(settings).items() if key != "n_jobs"}
+    """The SHA-256 of everything that a data set depends on; `marks` say where who works matters."""
+    told = {key: value for key, value in asdict(settings).items() if key not in _WHO_WORKS}
     hidden = None if pseudonyms is None else pseudonyms.settings()
     return _digest(told, material.fingerprints, marks, hidden, makers())
 

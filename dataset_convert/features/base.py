@@ -221,6 +221,18 @@ def package_file(package: str, name: str, extra: str) -> Path:
     )
 
 
+class Elsewhere(ABC):
+    """Posts of a stream, where others than this process can work on them as well."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Post]:
+        """Yields the posts."""
+
+    @abstractmethod
+    def sums(self, extractor: Extractor) -> Any:
+        """Returns what `extractor.sums` gives of the posts, which others have worked on."""
+
+
 class Extractor(ABC):
     """Turns an account's material into the value of one modality.
 
@@ -390,6 +402,8 @@ class Extractor(ABC):
 
     def sums(self, posts: Iterable[Post]) -> Any:
         """Returns the sums of posts, whose batches run where and as many at a time as is said."""
+        if isinstance(posts, Elsewhere):
+            return posts.sums(self)
         taken = map(self.taken, posts)
         blocks = iter(lambda: list(islice(taken, self.block_posts)), [])
         self._opened = self.check_models()
