@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 from abc import abstractmethod
 from collections import Counter
@@ -151,6 +152,8 @@ class Model:
     """
 
     def __init__(self, path: Path, options: ModelOptions) -> None:
+        # Else it writes a number of this machine to the user's home, and sends it away.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = need("onnxruntime")
         offered = runtime.get_available_providers()
         chosen = [name for name in options.providers if name in offered]

@@ -189,7 +189,7 @@ def _columns(posts: list[Post]) -> dict[str, list[Any]]:
 def _read(path: Path) -> Iterator[Post]:
     from pyarrow.parquet import ParquetFile
 
-    with ParquetFile(path) as file:
+    with path.open("rb") as stream, ParquetFile(stream) as file:
         for rows in file.iter_batches(2_000):
             for row in rows.to_pylist():
                 account, text, member = (_text(row.pop(name)) for name in _TEXTS)
