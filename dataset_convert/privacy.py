@@ -364,10 +364,12 @@ def _of_runs(folders: Iterable[Path], name: str, account: str) -> Iterator[str]:
     """Yields what to say of runs, and of bundles, that still hold an account."""
     for folder in folders:
         found = [str(path) for path in find_holders(folder, name, account)]
-        told = "nothing of this data set is there"
-        if found:
-            told = f"{', '.join(found)}. A bundle forgets by python -m recbole_mirec.recommend"
-        yield f"What still holds the account in {folder}: {told}."
+        yield (
+            f"Still holding the account: {', '.join(found)}. Delete the runs; a bundle forgets by "
+            f"python -m recbole_mirec.recommend --bundle FOLDER --forget {account}."
+            if found
+            else f"No run on '{name}' and no bundle with the account is in {folder}."
+        )
 
 
 def _find(data: AtomicData, account: str, pseudonyms: Pseudonyms | None) -> tuple[schema.Side, str]:

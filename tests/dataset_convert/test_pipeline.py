@@ -436,6 +436,22 @@ def test_a_split_that_the_source_has_not_is_refused(
     assert "The source 'tables' has no published splits" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [[], ["--runs", "elsewhere"]])
+def test_forgetting_looks_for_runs_where_it_is_told(
+    ready: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    arguments = ["--name", "own", "--config", "convert.yaml", "--forget", "qreator0"]
+    before = contents(ready / "dataset")
+    assert main([*arguments, "--runs", "nowhere"]) == 2
+    assert "nowhere: found no folder" in capsys.readouterr().err
+    assert contents(ready / "dataset") == before
+    run = ready / (more[1] if more else "saved") / "deep" / "run"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"dataset": "own"}')
+    assert main([*arguments, *more]) == 0
+    assert f"Still holding the account: {run.relative_to(ready)}. Delete" in capsys.readouterr().out
+
+
 def test_forgetting_makes_no_key(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (ready / "pseudonym.key").rename(ready / "other.key")
     forgetting = ["--config", "convert.yaml", "--forget", "qreator0"]
