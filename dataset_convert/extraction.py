@@ -1,7 +1,7 @@
 """Every modality's values: precomputed, still right from an earlier conversion, or made anew."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -164,7 +164,18 @@ def wanted_extractors(
             for line in extractor.forecast(material):
                 tell(line)
             found[modality] = extractor
+    _check_one_model([found[name] for name in schema.COMPARED_TEXTS if name in found])
     return found
+
+
+def _check_one_model(extractors: Sequence[Extractor]) -> None:
+    models = {one.modality: " and ".join(one.options.models) for one in extractors}
+    if len(set(models.values())) > 1:
+        told = ", ".join(f"{modality}: {names}" for modality, names in models.items())
+        raise ConversionError(
+            f"features: found other models of captions than of biographies ({told}); wanted the "
+            f"same ones, since the two are compared with each other."
+        )
 
 
 def extract(

