@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib import metadata
@@ -42,12 +42,13 @@ from dataset_convert.extraction import (
 )
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.hidden_names import SavedNames, names_of
+from dataset_convert.features.ray_engine import engine_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
 from dataset_convert.raw import Post, RawMaterial
 from dataset_convert.report import REPORT_FILE, WARNINGS, data_report
-from dataset_convert.settings import LOCAL, ConversionSettings
+from dataset_convert.settings import ConversionSettings
 from dataset_convert.splits import known_brand_split, new_brand_split
 
 Tell = Callable[[str], None]
@@ -113,17 +114,9 @@ def convert(
         return earlier.data
     for line in plan.lines():
         tell(line)
-    with _engine(settings, folder) as engine:
-        features = extract(
-            plan.material,
-            plan.training,
-            settings,
-            plan.extractors,
-            marks=marks,
-            earlier=earlier,
-            engine=engine,
-            tell=tell,
-        )
+    learning = plan.material, plan.training, settings, plan.extractors
+    with engine_of(settings, folder) as engine:
+        features = extract(*learning, marks=marks, earlier=earlier, tell=tell, engine=engine)
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
     conceal = Concealment(AccountNames(material.accounts) if hidden else None)
@@ -144,15 +137,6 @@ def convert(
     )
     tell(f"written and read back, {time.monotonic() - started:.1f} s")
     return written
-
-
-def _engine(settings: ConversionSettings, folder: Path) -> AbstractContextManager[Any]:
-    """Who sums posts up beside this process and its own; None where nobody does."""
-    if settings.engine == LOCAL:
-        return nullcontext()
-    from dataset_convert.features.ray_engine import ray_engine
-
-    return ray_engine(folder, settings.ray_address, settings.n_jobs)
 
 
 @dataclass(frozen=True, eq=False)

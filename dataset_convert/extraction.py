@@ -169,12 +169,11 @@ def wanted_extractors(
 
 
 def _check_one_model(extractors: Sequence[Extractor]) -> None:
-    models = {one.modality: " and ".join(one.options.models) for one in extractors}
-    if len(set(models.values())) > 1:
-        told = ", ".join(f"{modality}: {names}" for modality, names in models.items())
+    if len({one.options.models for one in extractors}) > 1:
+        told = (f"{one.modality}: {' and '.join(one.options.models)}" for one in extractors)
         raise ConversionError(
-            f"features: found other models of captions than of biographies ({told}); wanted the "
-            f"same ones, since the two are compared with each other."
+            f"features: found other models of captions than of biographies ({', '.join(told)}); "
+            f"wanted the same ones, since the two are compared with each other."
         )
 
 

@@ -60,12 +60,8 @@ def ray_session(
 ) -> Iterator[None]:
     """The Ray that runs in this process already, a cluster's, or one of our own for the time.
 
-    Args:
-        ray: of `import_ray`.
-        address: of a cluster; None: what RAY_ADDRESS says, else a Ray on this machine.
-        n_cpus: of a Ray of our own.
-        n_gpus: likewise.
-        megabytes: that it holds of what is handed over; Ray's own default is a third of the memory.
+    The cluster is at `address`, or where RAY_ADDRESS says. A Ray of our own has so many processors,
+    and holds so many `megabytes` of what is handed over; its default is a third of the memory.
 
     Raises:
         UsageError: it cannot be started, or would listen to other machines.

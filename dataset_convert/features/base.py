@@ -221,16 +221,17 @@ def package_file(package: str, name: str, extra: str) -> Path:
     )
 
 
-class Elsewhere(ABC):
-    """Posts of a stream, where others than this process can work on them as well."""
+class Elsewhere:
+    """Posts of a stream, and who else sums them up for an extractor."""
 
-    @abstractmethod
+    def __init__(
+        self, posts: Callable[[], Iterable[Post]], sums: Callable[[Extractor], Any]
+    ) -> None:
+        self._posts, self.sums = posts, sums
+
     def __iter__(self) -> Iterator[Post]:
         """Yields the posts."""
-
-    @abstractmethod
-    def sums(self, extractor: Extractor) -> Any:
-        """Returns what `extractor.sums` gives of the posts, which others have worked on."""
+        return iter(self._posts())
 
 
 class Extractor(ABC):

@@ -21,6 +21,7 @@ from dataset_convert.__main__ import main
 from dataset_convert.features import ray_engine
 from dataset_convert.features.labels import LabelExtractor
 from dataset_convert.raw import Post
+from dataset_convert.settings import read_settings
 
 pytest.importorskip("ray.data")
 
@@ -190,9 +191,8 @@ def test_without_ray_or_without_its_engine_there_is_one_line(
 def posts() -> list[Post]:
     labels = {"cup \ud83d": 0.25, "scene:sea": 1.0}
     return [
-        Post(f"account{n % 7}", f"text {n} \udc00", f"fan{n}", n_likes=n, labels=labels)
-        for n in range(60)
-    ] + [Post("account1", "", image=Path("a picture.png"), timestamp=0.5)]
+        Post(f"account{n % 7}", f"text {n} \udc00", f"fan{n}", labels=labels) for n in range(60)
+    ] + [Post("account1", "", image=Path("a picture.png"))]
 
 
 def test_a_part_has_all_posts_of_an_account_in_their_order(
@@ -216,11 +216,13 @@ def test_a_folder_that_a_worker_does_not_see_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_each_stream_is_written_once_and_without_names(tmp_path: Path) -> None:
+def test_each_stream_is_written_once_and_without_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Read(Exception):
         pass
 
-    def begin() -> None:
+    def begin(_: str) -> None:
         raise Read
 
     n_read = []
@@ -229,7 +231,8 @@ def test_each_stream_is_written_once_and_without_names(tmp_path: Path) -> None:
         n_read.append(1)
         return [replace(post, text="nameless") for post in posts()]
 
-    engine = ray_engine.RayEngine(tmp_path / "work", begin)
+    monkeypatch.setattr(ray_engine, "import_ray", begin)
+    engine = ray_engine.RayEngine(read_settings(None), tmp_path / "work", contextlib.ExitStack())
     extractor = LabelExtractor("content_visual")
     extractor.fitted = LabelExtractor.learns(labels=["cup"], report={})
     stream = engine.parted("content", posts, nameless)()
