@@ -109,7 +109,8 @@ class RunsModels(Extractor):
 
 def as_json(told: Counter[str]) -> dict[str, Any]:
     """Returns how many images or captions were used, and why others were not, most first."""
-    skipped = {reason: n for reason, n in told.most_common() if reason != USED and n}
+    most_first = sorted(told.items(), key=lambda one: (-one[1], one[0]))
+    skipped = {reason: n for reason, n in most_first if reason != USED and n}
     return {"used": told[USED], "skipped": skipped}
 
 

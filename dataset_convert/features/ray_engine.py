@@ -94,7 +94,9 @@ class RayEngine:
         n_tasks = min(len(parts), _TASKS * int(ray.cluster_resources()["CPU"]))
         items = [{"part": part} for part in parts]
         rows = ray.data.from_items(items, override_num_blocks=max(n_tasks, 1))
-        rows = rows.map(partial(_sum_up, worker, Path.cwd()))
+        # What kills a worker, such as want of memory, would kill it again, by default for ever.
+        work = partial(_sum_up, worker, Path.cwd())
+        rows = rows.map(work, ray_remote_args_fn=lambda: {"max_retries": 0})
         rows.context.enable_progress_bars = rows.context.print_on_execution_start = False
         rows.context.execution_options.preserve_order = True
         try:

@@ -130,7 +130,13 @@ class Rows:
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self._rows, self.context = rows, MagicMock()
 
-    def map(self, work: Callable[[dict[str, Any]], dict[str, Any]]) -> "Rows":
+    def map(
+        self,
+        work: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        ray_remote_args_fn: Callable[[], dict[str, Any]],
+    ) -> "Rows":
+        assert ray_remote_args_fn() == {"max_retries": 0}
         return Rows(map(work, self._rows))
 
     def iter_rows(self) -> Iterable[dict[str, Any]]:
