@@ -94,30 +94,29 @@ class RayEngine:
         n_tasks = min(len(parts), _TASKS * int(ray.cluster_resources()["CPU"]))
         items = [{"part": part} for part in parts]
         rows = ray.data.from_items(items, override_num_blocks=max(n_tasks, 1))
-        # What kills a worker, such as want of memory, would kill it again, by default for ever.
-        work = partial(_sum_up, worker, Path.cwd())
-        rows = rows.map(work, ray_remote_args_fn=lambda: {"max_retries": 0})
+        rows = rows.map(partial(_sum_up, worker, Path.cwd()))
         rows.context.enable_progress_bars = rows.context.print_on_execution_start = False
         rows.context.execution_options.preserve_order = True
-        try:
-            for part, row in zip(parts, rows.iter_rows() if parts else (), strict=True):
-                assert row["part"] == part
-                if row["problem"]:
-                    raise ConversionError(row["problem"])
-                yield pickle.loads(row["sums"])
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
-            raise ConversionError(
-                "A worker of Ray died, often for want of memory; set n_jobs to a smaller number "
-                "or free some memory, and convert again."
-            ) from None
+        for part, row in zip(parts, rows.iter_rows() if parts else (), strict=True):
+            assert row["part"] == part
+            if row["problem"]:
+                raise ConversionError(row["problem"])
+            yield pickle.loads(row["sums"])
 
 
 def _sum_up(extractor: Extractor, folder: Path, row: dict[str, str]) -> dict[str, Any]:
     """What a worker does: sums a part up; what the user can mend is told, not raised."""
+    part = Path(row["part"])
     try:
         os.chdir(folder)  # paths of models and pictures may be relative to it
-        sums = pickle.dumps(extractor.sums(_read(Path(row["part"]))))
-        return {**row, "sums": sums, "problem": ""}
+        # Ray does again, for ever, what a worker died of: so what is begun is marked.
+        part.with_suffix(f".{extractor.modality}").touch(exist_ok=False)
+        return {**row, "sums": pickle.dumps(extractor.sums(_read(part))), "problem": ""}
+    except FileExistsError:
+        problem = (
+            "A worker of Ray died, often for want of memory; set n_jobs to a smaller number or "
+            "free some memory, and convert again."
+        )
     except OSError as error:
         problem = (
             f"{error.filename}: {error.strerror} on a machine of the Ray cluster. The working "

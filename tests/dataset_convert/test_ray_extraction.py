@@ -130,13 +130,7 @@ class Rows:
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self._rows, self.context = rows, MagicMock()
 
-    def map(
-        self,
-        work: Callable[[dict[str, Any]], dict[str, Any]],
-        *,
-        ray_remote_args_fn: Callable[[], dict[str, Any]],
-    ) -> "Rows":
-        assert ray_remote_args_fn() == {"max_retries": 0}
+    def map(self, work: Callable[[dict[str, Any]], dict[str, Any]]) -> "Rows":
         return Rows(map(work, self._rows))
 
     def iter_rows(self) -> Iterable[dict[str, Any]]:
@@ -213,13 +207,17 @@ def test_a_part_has_all_posts_of_an_account_in_their_order(
         assert part == [post for post in posts() if post.account in names]
 
 
-def test_a_folder_that_a_worker_does_not_see_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_a_worker_does_not_see_and_a_worker_that_died_are_told(
+    tmp_path: Path,
+) -> None:
     extractor = LabelExtractor("content_visual")
     extractor.fitted = LabelExtractor.learns(labels=["cup"], report={})
-    found = ray_engine._sum_up(extractor, tmp_path, {"part": str(tmp_path / "0.parquet")})
-    assert (
-        "0.parquet: No such file or directory on a machine of the Ray cluster" in found["problem"]
-    )
+    (part, *_) = ray_engine._write(posts(), tmp_path / "parts")
+    elsewhere = ray_engine._sum_up(extractor, tmp_path / "elsewhere", {"part": part})["problem"]
+    assert "elsewhere: No such file or directory on a machine of the Ray cluster" in elsewhere
+    assert not ray_engine._sum_up(extractor, tmp_path, {"part": part})["problem"]
+    again = ray_engine._sum_up(extractor, tmp_path, {"part": part})["problem"]
+    assert again.startswith("A worker of Ray died, often for want of memory;")
 
 
 def test_each_stream_is_written_once_and_without_names(
