@@ -202,9 +202,9 @@ def check_sides(brands: Table, influencers: Table) -> None:
                         field=form(side, modality),
                     )
     for modality in schema.MODALITIES:
-        if modality not in (schema.ATTRIBUTES, *schema.COMPARED_TEXTS):
+        if modality not in (schema.ATTRIBUTES, *schema.OWN_TEXTS):
             _check_lengths(tables, [modality])
-    _check_lengths(tables, schema.COMPARED_TEXTS)
+    _check_lengths(tables, schema.OWN_TEXTS)
 
 
 def _check_lengths(tables: Mapping[schema.Side, Table], modalities: Sequence[str]) -> None:

@@ -164,7 +164,7 @@ def wanted_extractors(
             for line in extractor.forecast(material):
                 tell(line)
             found[modality] = extractor
-    _check_one_model([found[name] for name in schema.COMPARED_TEXTS if name in found])
+    _check_one_model([found[name] for name in schema.OWN_TEXTS if name in found])
     return found
 
 
