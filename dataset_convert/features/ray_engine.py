@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import cached_property, partial
 from itertools import islice
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -28,6 +29,7 @@ _WAITING, _TASKS, _MEGABYTES = 50_000, 4, 300
 """Posts that wait until they are written; tasks of a worker in a pass, so that none comes last
 alone; sums that a Ray of our own holds until they are added."""
 _TEXTS = ("account", "text", "member")
+_bytes, _text = (methodcaller(how, errors="surrogatepass") for how in ("encode", "decode"))
 Posts = Callable[[], Iterable[Post]]
 
 
@@ -46,12 +48,9 @@ def engine_of(settings: ConversionSettings, folder: Path) -> Iterator["RayEngine
 
 
 class RayEngine:
-    """Sums posts up on Ray, which begins when it is first needed.
+    """Sums posts up on Ray, which begins when it is first needed, and ends by the `stack`.
 
-    Args:
-        settings: `n_jobs` workers, or those of the cluster `ray_address`.
-        work: A folder for posts, made when it is needed, for its owner alone.
-        stack: By which Ray ends.
+    `work` is a folder for posts, made when it is needed, for its owner alone.
     """
 
     def __init__(self, settings: ConversionSettings, work: Path, stack: ExitStack) -> None:
@@ -68,12 +67,9 @@ class RayEngine:
         return ray
 
     def parted(self, name: str, posts: Posts, nameless: Posts) -> Posts:
-        """Returns a stream of posts that workers can sum up, too.
+        """Returns a stream that yields `posts`, and which workers can sum up.
 
-        Args:
-            name: Of the stream, whose parts are written once for all extractors.
-            posts: What the stream yields here.
-            nameless: The same posts with texts that name nobody, which are what is written.
+        What is written for them, once a `name`, are the same posts with texts that name nobody.
         """
         return lambda: Elsewhere(posts, partial(self._sums, name, nameless))
 
@@ -171,11 +167,3 @@ def _read(path: Path) -> Iterator[Post]:
                 labels = {_text(name): score for name, score in row["labels"]}
                 image = None if row["image"] is None else Path(os.fsdecode(row["image"]))
                 yield Post(account, text, member, labels=labels, image=image)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
-def _text(content: bytes) -> str:
-    return content.decode(errors="surrogatepass")
