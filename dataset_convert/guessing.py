@@ -23,7 +23,7 @@ from dataset_convert.input_files import InputFiles, Text
 from dataset_convert.loading import DELIMITERS, numbered
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
-from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number
+from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
 
 N_ROWS, N_CELLS = 5_000, 300
 """Rows of a file, and cells of a column, that are looked at."""
@@ -40,14 +40,27 @@ _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 
 
 def is_undone(state: str) -> bool:
-    """Whether a state is of a collaboration that did not take place, or not yet."""
-    return _tokens(state) in _UNDONE
+    """Whether a state is of a collaboration that did not take place, or not yet.
+
+    Of several known words the last decides: 'closed lost' is lost, 'offer accepted' accepted.
+    """
+    return _state(state) in _UNDONE
+
+
+@lru_cache(maxsize=10_000)
+def _state(state: str) -> tuple[str, ...]:
+    """The last, and then the longest, words of a state that are known."""
+    words = _tokens(state)
+    spans = ((end, -begin) for end in range(len(words) + 1) for begin in range(end))
+    known = (span for span in spans if words[-span[1] : span[0]] in _STATUS | _UNDONE | _YES_OR_NO)
+    end, begin = max(known, default=(0, 0))
+    return words[-begin : end]
 
 
 @lru_cache(maxsize=10_000)
 def _tokens(name: str) -> tuple[str, ...]:
     """Words of a name without accents and plural s: `followersCount` is follower, count."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = unicodedata.normalize("NFKD", repaired(name).replace("ß", "ss"))
     words = _TOKEN.findall("".join(c for c in plain if not unicodedata.combining(c)))
     lowered = (word.lower() for word in words)
     return tuple(w[:-1] if len(w) > 3 and w.endswith("s") else w for w in lowered)
@@ -63,8 +76,10 @@ _SIDES: Final = {
     for word in words[:1]
 }  # fmt: skip
 _OTHERS: Final = set(_NAMES["others"])
-_UNDONE: Final = {_tokens(words) for words in _NAMES["undone_words"]}
-_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]} | _UNDONE
+_NO: Final = {_tokens(words) for words in _NAMES["no_words"]}
+_UNDONE: Final = {_tokens(words) for words in _NAMES["undone_words"]} | _NO
+_YES_OR_NO: Final = {_tokens(words) for words in _NAMES["yes_words"]} | _NO
+_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]} | _UNDONE - _NO
 TAGS: Final[list[str]] = _NAMES["tags"]
 Named = tuple[str | None, str]
 """Side, or None, and field."""
@@ -93,6 +108,8 @@ def named(name: str) -> dict[Named, float]:
             score = entries.get(words) or max(likely, default=0.0)
             if score:
                 found[side, one] = max(score, found.get((side, one), 0))
+        if sides and not found and not _OTHERS & set(rest):
+            found[side, "handle"] = 0.3  # 'Associated company'
     return found
 
 
@@ -181,15 +198,19 @@ def _is_account(cell: str) -> bool:
     return bool(_accounts(cell)) and len(cell.split()) <= 6 and cell.lower() not in PLATFORMS
 
 
+_is_count = _reads(count)
 _is_word = lambda cell: len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)  # noqa: E731
 _TESTS: Final[dict[str, Callable[[str], Any]]] = {
-    **dict.fromkeys(("followers", "likes", "comments"), _reads(count)),
+    **dict.fromkeys(("followers", "likes", "comments"), _is_count),
+    **dict.fromkeys(("text", "biography"), lambda cell: not _is_count(cell)),
     **dict.fromkeys(("timestamp", "last_post"), _reads(lambda cell: moment(cell, "dmy"))),
     **dict.fromkeys(("engagement", "price"), _reads(lambda cell: number(cell, "."))),
     **dict.fromkeys(("handle", "id", "name", "member"), _is_account),
-    **dict.fromkeys(("category", "country", "city", "language"), _is_word),
+    **dict.fromkeys(("country", "city", "language"), _is_word),
+    "category": lambda cell: _is_word(cell) and not _is_count(cell),
     "platform": lambda cell: cell.strip().lower() in PLATFORMS,
-    "status": lambda cell: _tokens(cell) in _STATUS,
+    "status": _state,
+    "state": lambda cell: _state(cell) in _STATUS,
     "role": _reads(read_role),
     "part": lambda cell: cell.strip().lower() in schema.PARTS,
     "labels": lambda cell: re.search(r":\s*[01]?\.?\d", cell),

@@ -410,7 +410,7 @@ class _Suggestion:
             yield "      # An empty cell means the one above."
             yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
         status = _best(unit, [(None, "status")], set(found.columns.values()))
-        status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
+        status = status or next((n for n, c in unit.columns.items() if c.is_a("state")), None)
         if status:
             counts = Counter(" ".join(cell.split()) for cell in unit.columns[status].filled)
             if len(counts) > 1:
