@@ -147,6 +147,8 @@ class Column:
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
         found = named(self.name)
+        if self.filled and self.share(_TESTS["platform"]) == 1:
+            return {(None, "platform"): 1.0}
         if found or not self.filled:
             return found
         if self.share(lambda cell: _is_account(cell) and re.search(r"^@|://|www\.", cell)) > 0.8:

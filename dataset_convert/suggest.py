@@ -1,5 +1,6 @@
 """`--suggest FOLDER`: a commented YAML of which file is which table, with questions in words."""
 
+import json
 import re
 import shlex
 from collections import Counter, defaultdict
@@ -95,6 +96,11 @@ class Found:
         """Returns a column by our name."""
         return self.unit.columns[self.columns[ours]]
 
+    @property
+    def called(self) -> set[str]:
+        """What accounts are called, by id or by name."""
+        return {x for ours in ("id", "name") if ours in self.columns for x in self.column(ours).ids}
+
 
 def suggest(
     folder: Path, problems: Problems, config: Path = Path("convert.yaml")
@@ -174,6 +180,8 @@ class _Suggestion:
                     columns[ours] = best
             if not columns.keys() >= _NEEDED[table]:
                 continue
+            if table == raw.COLLABORATIONS and _is_one_to_one(unit, columns):
+                continue
             score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
             side = ACCOUNT_TABLES.get(table)
@@ -237,9 +245,14 @@ class _Suggestion:
                 if share > _overlap(found.column(ours), ids[best]) + 0.2:
                     found.columns = {k: v for k, v in found.columns.items() if v != name}
                     found.columns[ours] = name
+                # Who is not called by the id may be called by the name, which may be another id.
+                called = max(ids, key=lambda c: _overlap(found.column(ours), c))
+                if _overlap(found.column(ours), called) > max(share, _of(found.column(ours), mine.called)) + 0.2:
+                    mine.columns = {k: v for k, v in mine.columns.items() if v != called.name}
+                    mine.columns["name"] = called.name
 
     def _ask_joins(self) -> None:
-        known = {x: self.tables[x].column("id").ids for x in ACCOUNT_TABLES if x in self.tables}
+        known = {x: self.tables[x].called for x in ACCOUNT_TABLES if x in self.tables}
         for name, ours, tables in (
             (raw.COLLABORATIONS, _B, (_BRANDS, _ACCOUNTS)),
             (raw.COLLABORATIONS, _I, (_INFLUENCERS, _ACCOUNTS)),
@@ -496,7 +509,11 @@ def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
 
 def _overlap(one: Column, other: Column) -> float:
     """The share of accounts of a column that another one knows."""
-    return len(one.ids & other.ids) / max(1, len(one.ids))
+    return _of(one, other.ids)
+
+
+def _of(one: Column, ids: set[str]) -> float:
+    return len(one.ids & ids) / max(1, len(one.ids))
 
 
 def _same(*both: Found) -> float:
@@ -512,6 +529,14 @@ def _same(*both: Found) -> float:
 
 def _or_above(above: str, cell: str) -> str:
     return cell.strip() or above
+
+
+def _is_one_to_one(unit: Unit, columns: dict[str, str]) -> bool:
+    """Whether every row has a brand and an influencer of its own: a brand's own account."""
+    both = [unit.columns[columns[side]] for side in schema.SIDES]
+    return unit.n_rows > 4 and all(
+        _unique(x) > 0.9 and len(x.ids) <= len(x.filled) for x in both
+    )
 
 
 def _unique(column: Column) -> float:
@@ -547,6 +572,8 @@ def _scalar(value: Any) -> str:
     text = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
     )
+    # Which YAML writes without quotes and does not read so in lists.
+    text = json.dumps(value, ensure_ascii=False) if "?" in text else text
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -101,6 +101,32 @@ def use_aliases(engine: Engine, table: str, column: str, problems: Problems) -> 
     )
 
 
+# --- accounts that are not called by their id
+
+_LOOSE: Final = "regexp_replace(lower({0}), '[^\\pL\\pN]', '', 'g')"
+"""Letters and digits alone."""
+
+
+def use_names(engine: Engine, table: str, column: str, role: str | None, problems: Problems) -> None:
+    """Takes accounts that are called by a name for those that have it, where only one has."""
+    of_role = f"AND role = '{role}'" if role else ""
+    called = _LOOSE.format("name")
+    names = (
+        f"SELECT {called} AS called, min(id) AS id FROM account WHERE {called} <> '' {of_role} "
+        "GROUP BY called HAVING count(*) = 1"
+    )
+    unknown = f"{column} NOT IN (SELECT id FROM account WHERE true {of_role})"
+    select = f"SELECT {column}_given AS given, id FROM {table} JOIN ({names}) AS a ON {unknown} AND "
+    select += f"a.called = {_LOOSE.format(column)}"
+    n, given, id_ = engine.query(f"SELECT count(*), min(given), min_by(id, given) FROM ({select})")[0]
+    if n:
+        problems.say(f"{n:,} rows of {table} call accounts by name.", f"e.g. {given} is {id_}")
+        engine.query(
+            f"UPDATE {table} SET {column} = a.id FROM ({names}) AS a WHERE {unknown} "
+            f"AND a.called = {_LOOSE.format(f'{table}.{column}')}"
+        )
+
+
 # --- what would mend a loss
 
 
@@ -109,17 +135,16 @@ def remedy(engine: Engine, table: str, column: str, condition: str) -> str:
     total = engine.query(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0]
     if not total:
         return ""
-    loose = "regexp_replace(lower({0}), '[^\\pL\\pN]', '', 'g')"
-    unknown = loose.format(f"{table}.{column}")
+    unknown = _LOOSE.format(f"{table}.{column}")
     tries = {
         "are known in the other role: are the columns of brands and influencers swapped?":
             f"{column} IN (SELECT id FROM account)",
         "would match in small letters: leave out 'handles: exact'":
             f"lower({column}) IN (SELECT lower(id) FROM account)",
-        "would match by the accounts' names: map the names to 'id', or write the same in both":
-            f"{unknown} IN (SELECT {loose.format('name')} FROM account WHERE name <> '')",
+        "would match by the accounts' names, which several have: write ids in both tables":
+            f"{unknown} IN (SELECT {_LOOSE.format('name')} FROM account WHERE name <> '')",
         "would match without dots, lines and spaces: write them alike in both tables":
-            f"{unknown} IN (SELECT {loose.format('id')} FROM account)",
+            f"{unknown} IN (SELECT {_LOOSE.format('id')} FROM account)",
     }  # fmt: skip
     for words, test in tries.items():
         n = engine.query(f"SELECT count(*) FROM {table} WHERE {condition} AND {test}")[0][0]

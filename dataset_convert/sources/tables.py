@@ -440,6 +440,7 @@ class _Tables:
     def _drop_unknown(self, name: str, column: str, role: str | None) -> None:
         if self._has_aliases:
             table_people.use_aliases(self.engine, name, column, self.problems)
+        table_people.use_names(self.engine, name, column, role, self.problems)
         known = "SELECT id FROM account" + (f" WHERE role = '{role}'" if role else "")
         condition = f"{column} NOT IN ({known})"
         wanted = f"the id of a known {column}"
