@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import islice
@@ -20,7 +20,7 @@ from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import InputFiles, Text
-from dataset_convert.loading import DELIMITERS, numbered
+from dataset_convert.loading import CELL, DELIMITERS, FILE, HEADER, SHEET, WIDE, numbered, own_names
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
@@ -54,7 +54,7 @@ def _state(state: str) -> tuple[str, ...]:
     spans = ((end, -begin) for end in range(len(words) + 1) for begin in range(end))
     known = (span for span in spans if words[-span[1] : span[0]] in _STATUS | _UNDONE | _YES_OR_NO)
     end, begin = max(known, default=(0, 0))
-    return words[-begin : end]
+    return words[-begin:end]
 
 
 @lru_cache(maxsize=10_000)
@@ -128,10 +128,11 @@ def _likeness(words: tuple[str, ...], entry: tuple[str, ...]) -> float:
 
 @dataclass
 class Column:
-    """A column as far as it was looked at."""
+    """A column as far as it was looked at; `known` is what it is without doubt."""
 
     name: str
     cells: list[str]
+    known: dict[Named, float] = field(default_factory=dict)
 
     @cached_property
     def filled(self) -> list[str]:
@@ -146,7 +147,7 @@ class Column:
     @cached_property
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
-        found = named(self.name)
+        found = self.known or named(self.name)
         if self.filled and self.share(_TESTS["platform"]) == 1:
             return {(None, "platform"): 1.0}
         if found or not self.filled:
@@ -318,14 +319,21 @@ def _delimited(text: Text, file: str) -> Unit | None:
     _, place, rows = best
     if not rows:
         return None
-    has_header = not any(re.match(r"@|https?:|[\d.,]+$", cell.strip()) for cell in rows[place])
-    header = numbered(rows[place]) if has_header else [f"{i + 1}" for i in range(len(rows[place]))]
+    below = [[row[i] for row in rows[place + 1 :] if row[i:]] for i in range(len(rows[place]))]
+    is_value = re.compile(r"@|https?:|[\d.,]+$").match
+    has_header = not any(
+        is_value(name.strip()) and (not any(cells) or any(map(is_value, cells)))
+        for name, cells in zip(rows[place], below, strict=True)
+    )
+    numbers = [f"{i + 1}" for i in range(len(rows[place]))]
+    header = numbered(rows[place]) if has_header else numbers
     body = [row for row in rows[place + has_header :] if any(row)]
     columns = {
-        name: Column(name, [row[i] if i < len(row) else "" for row in body])
-        for i, name in enumerate(header)
-        if name
+        name or number: Column(name or number, [row[i] if i < len(row) else "" for row in body])
+        for i, (name, number) in enumerate(zip(header, numbers, strict=True))
     }
+    columns = {x: c for x, c in columns.items() if x in header or c.share(_is_count) < ENOUGH}
+    columns = {x: c for x, c in columns.items() if x in header or c.filled}
     number = place + 1 if has_header else 0
     return Unit([file], columns, text.sheet, None if number == 1 else number, n_rows=len(body))
 
@@ -333,11 +341,18 @@ def _delimited(text: Text, file: str) -> Unit | None:
 def _wide(unit: Unit) -> Iterator[Unit]:
     """Lists of a CSV file whose elements stand side by side: latestPosts/0/caption."""
     lists: dict[str, dict[str, list[str]]] = {}
+    n_rows = unit.n_rows
     for name, column in unit.columns.items():
-        match = re.fullmatch(r"(.+?)[/.]\d+[/.](.+)", name)
+        match = WIDE.fullmatch(name)
         if match:
-            lists.setdefault(match[1], {}).setdefault(match[2], []).extend(column.cells)
-    flat = {n: c for n, c in unit.columns.items() if not re.search(r"[/.]\d+(?:[/.]|$)", n)}
+            lists.setdefault(match[1], {}).setdefault(match[3], []).extend(column.cells)
+    # Two fields of two elements make a list.
+    lists = {x: y for x, y in lists.items() if sum(len(z) > n_rows for z in y.values()) > 1}
+    flat = {
+        name: column for name, column in unit.columns.items()
+        if not re.search(r"[/.]\d+(?:[/.]|$)", name)
+        and not ((match := WIDE.fullmatch(name)) and match[1] in lists)
+    }  # fmt: skip
     for path, own in lists.items():
         n_rows = max(map(len, own.values()))
         # What stands beside a list holds for each of its elements.

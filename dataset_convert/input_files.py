@@ -233,7 +233,7 @@ class InputFiles:
             path: The file.
             file: Its name for messages.
             encoding: Of text; None finds it.
-            sheet: The only one that is wanted of a workbook.
+            sheet: The only one that is wanted of a workbook, or the only file of an archive.
 
         Raises:
             ConversionError: It cannot be read, is of no known kind, or goes beyond a bound.
@@ -270,7 +270,11 @@ class InputFiles:
                 found = ", ".join(archive.namelist()) or "nothing"
                 wanted = f"a file in it that ends in {', '.join(SUFFIXES)}"
                 self._problems.refuse(file, value=found, wanted=wanted)
-            for one in names:
+            chosen = [one for one in names if one.filename == sheet]
+            sheet = None if chosen else sheet
+            # Of files of all kinds a text is no table but tells of them.
+            tables = [one for one in names if not one.filename.lower().endswith(".txt")]
+            for one in chosen or tables or names:
                 if one.flag_bits & 1:
                     self._problems.refuse(file, value="a password", wanted="an open archive")
                 inside, kind = f"{file}/{one.filename}", Path(one.filename).suffix.lower()

@@ -12,8 +12,9 @@ import duckdb
 
 from dataset_convert.common.errors import closest
 from dataset_convert.folders import name_in
-from dataset_convert.input_files import MAX_UNPACKED, InputFiles, Text
+from dataset_convert.input_files import MAX_UNPACKED, PACKED, SUFFIXES, InputFiles, Text
 from dataset_convert.problems import OWN, Problems
+from dataset_convert.values import missing
 from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO
 
 if TYPE_CHECKING:
@@ -29,12 +30,33 @@ A_SCALAR: Final = "text or a number: the row stays without it"
 _HEAD: Final = 60
 """Rows among which the header is looked for."""
 _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
+_NUMBER: Final = r"[/._ \[-]+(\d+)[\]/._ -]+"
+WIDE: Final = re.compile(f"(.+?){_NUMBER}(.+)")
+"""List, element and field: `latestPosts/0/caption`, `posts[0].likes`, `media_1_date`, `Post 1 Text`."""
 _TOLD: Final = re.compile(r"sep=(.)$")
 _OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
 """Names of files that may hold objects."""
 _KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
+HEADER, CELL, SHEET, FILE = APART = ("{header}", "{cell}", "{sheet}", "{file}")
+"""Columns that stand in no row: the name and the cell of every column that is not mapped, one a
+row; the sheet; what a file's name does not share with the others'."""
+_NO: Final = {
+    "0",
+    "n",
+    "no",
+    "nein",
+    "non",
+    "nao",
+    "não",
+    "nee",
+    "false",
+    "falsch",
+    "faux",
+    "falso",
+}
+_SUFFIXES: Final = re.compile(rf"({'|'.join(map(re.escape, (*SUFFIXES, *PACKED, '.zip')))})+$")
 
 Row = tuple[str, int, list[str | None]]
 """File, number as a person counts, and the cells of our columns, None where nothing stands."""
@@ -70,6 +92,8 @@ class Loading:
         self.lists = [_keys(x) for x in re.split(r"\[\]|\{\}", path)[:-1]]
         self.of_keys = [x == _KEY for x in re.findall(r"\[\]|\{\}", path)]
         self.places: dict[str, Place] = {}
+        self.apart = set(APART) & set(self.theirs)
+        self.own = own_names([name_in(engine.folder, path) for path in files])
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows of all files.
@@ -108,6 +132,8 @@ class Loading:
         if text.sheet and self.how.sheet is None and not any(map(any, text.head(","))):
             return f"sheet {text.sheet!r} with nothing in it"
         delimiter, header, names = self._header(text)
+        n_columns = len(names)
+        names += APART if self.apart else ()
         places: Columns = {x: _places(x, names, self.how.path) for x in self.theirs}
         for ours, theirs in self.required:
             if not places[theirs] and text.sheet and self.how.sheet is None:
@@ -118,15 +144,27 @@ class Loading:
         above = {places[theirs][None]: "" for theirs in self.how.fill_down}
         wanted = [(places[theirs][None], words) for theirs, words in self.wanted.items()]
         chosen = self._chosen(places)
-        for number, row in self._numbered(text, delimiter, header, len(names)):
+        for number, row in self._numbered(text, delimiter, header, n_columns):
             for i in above:
                 above[i] = row[i] = row[i] or above[i]
-            if not wanted or all(_plain(row[i]) in words for i, words in wanted):
+            if not all(_says(row[i], words) for i, words in wanted):
+                continue
+            for row in self._with_apart(row, names, text) if self.apart else (row,):  # noqa: PLW2901
                 row.append("")
                 for of_list, cells in chosen:
                     if of_list is None or any(row[i] for i in of_list):
                         yield text.file, number, [row[i] or None for i in cells]
         return ""
+
+    def _with_apart(self, row: list[str], names: list[str], text: Text) -> Iterator[list[str]]:
+        """Yields a row with what stands apart from it, once a cell where columns are asked for."""
+        ends = [text.sheet, self.own.get(text.file, "")]
+        if not self.apart & {HEADER, CELL}:
+            yield [*row, "", "", *ends]
+            return
+        for name, cell in zip(names, row, strict=False):
+            if name and name not in self.theirs and not missing(cell) and _plain(cell) not in _NO:
+                yield [*row, name, cell, *ends]
 
     def _numbered(
         self, text: Text, delimiter: str, header: int, n_columns: int
@@ -244,9 +282,7 @@ class Loading:
         wanted = [(self.places[theirs], words) for theirs, words in self.wanted.items()]
         for row, one in self._objects(text, self.problems):
             for levels in self._elements([one]):
-                if not all(
-                    _plain(_as_text(_at(levels[i], at)) or "") in x for (i, at), x in wanted
-                ):
+                if not all(_says(_as_text(_at(levels[i], at)) or "", x) for (i, at), x in wanted):
                     continue
                 cells = []
                 for ours, theirs, place in places:
@@ -275,7 +311,7 @@ class Loading:
         for row, one in found:
             if isinstance(one, kind):
                 n_good += 1
-                yield row, one
+                yield row, {FILE: self.own.get(text.file), **one} if FILE in self.apart else one
                 continue
             line = one if isinstance(one, str) else json.dumps(one)
             first = first or line
@@ -405,7 +441,7 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
     pattern, element = None, _ELEMENT.search(theirs)
     if path:
         outer = re.escape(path.replace("[]", "")).replace(r"\.", "[/.]")
-        pattern = rf"{outer}[/.](\d+)[/.]{re.escape(theirs)}"
+        pattern = rf"{outer}{_NUMBER}{re.escape(theirs)}"
     elif element:
         before, after = theirs[: element.start()], theirs[element.end() :]
         pattern = rf"{re.escape(before)}(\d+){re.escape(after)}"
@@ -414,7 +450,27 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
         found: dict[int | None, int] = {int(match[1]): i for i, match in matches if match}
         if found:
             return found
+    if theirs.isdecimal() and int(theirs) in range(1, len(names)) and not names[int(theirs) - 1]:
+        return {None: int(theirs) - 1}
     return {None: names.index(theirs)} if theirs in names else {}
+
+
+def own_names(files: Sequence[str]) -> dict[str, str]:
+    """File -> its name without its ending, and without whole words that all names share."""
+    stems = {file: _SUFFIXES.sub("", file.rpartition("/")[2].lower()) for file in files}
+    parts = [re.split(r"([_ -]+)", stem) for stem in stems.values()]
+    begin, end = (_n_shared(x) for x in (parts, [part[::-1] for part in parts]))
+    return {
+        file: "".join(part[begin : len(part) - end])
+        for file, part in zip(stems, parts, strict=True)
+    }
+
+
+def _n_shared(parts: Sequence[Sequence[str]]) -> int:
+    """How many parts at the beginning, signs between them included, all have; 0 of a single one."""
+    shared = [len(set(x)) == 1 for x in zip(*parts, strict=False)]
+    n = shared.index(False) if False in shared else 0
+    return n - n % 2 if len(parts) > 1 else 0
 
 
 def numbered(names: Iterable[str]) -> list[str]:
@@ -469,6 +525,11 @@ def _as_text(value: Any) -> str | None:
 
 def _plain(word: str) -> str:
     return word.strip().lower()
+
+
+def _says(cell: str, words: Collection[str]) -> bool:
+    """Whether a cell is one of some words, of which * is any value."""
+    return _plain(cell) in words or ("*" in words and not missing(cell))
 
 
 def _quoted(name: str, sign: str) -> str:

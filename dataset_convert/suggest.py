@@ -247,7 +247,10 @@ class _Suggestion:
                     found.columns[ours] = name
                 # Who is not called by the id may be called by the name, which may be another id.
                 called = max(ids, key=lambda c: _overlap(found.column(ours), c))
-                if _overlap(found.column(ours), called) > max(share, _of(found.column(ours), mine.called)) + 0.2:
+                if (
+                    _overlap(found.column(ours), called)
+                    > max(share, _of(found.column(ours), mine.called)) + 0.2
+                ):
                     mine.columns = {k: v for k, v in mine.columns.items() if v != called.name}
                     mine.columns["name"] = called.name
 
@@ -534,9 +537,7 @@ def _or_above(above: str, cell: str) -> str:
 def _is_one_to_one(unit: Unit, columns: dict[str, str]) -> bool:
     """Whether every row has a brand and an influencer of its own: a brand's own account."""
     both = [unit.columns[columns[side]] for side in schema.SIDES]
-    return unit.n_rows > 4 and all(
-        _unique(x) > 0.9 and len(x.ids) <= len(x.filled) for x in both
-    )
+    return unit.n_rows > 4 and all(_unique(x) > 0.9 and len(x.ids) <= len(x.filled) for x in both)
 
 
 def _unique(column: Column) -> float:

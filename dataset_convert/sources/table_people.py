@@ -107,7 +107,9 @@ _LOOSE: Final = "regexp_replace(lower({0}), '[^\\pL\\pN]', '', 'g')"
 """Letters and digits alone."""
 
 
-def use_names(engine: Engine, table: str, column: str, role: str | None, problems: Problems) -> None:
+def use_names(
+    engine: Engine, table: str, column: str, role: str | None, problems: Problems
+) -> None:
     """Takes accounts that are called by a name for those that have it, where only one has."""
     of_role = f"AND role = '{role}'" if role else ""
     called = _LOOSE.format("name")
@@ -116,9 +118,13 @@ def use_names(engine: Engine, table: str, column: str, role: str | None, problem
         "GROUP BY called HAVING count(*) = 1"
     )
     unknown = f"{column} NOT IN (SELECT id FROM account WHERE true {of_role})"
-    select = f"SELECT {column}_given AS given, id FROM {table} JOIN ({names}) AS a ON {unknown} AND "
+    select = (
+        f"SELECT {column}_given AS given, id FROM {table} JOIN ({names}) AS a ON {unknown} AND "
+    )
     select += f"a.called = {_LOOSE.format(column)}"
-    n, given, id_ = engine.query(f"SELECT count(*), min(given), min_by(id, given) FROM ({select})")[0]
+    n, given, id_ = engine.query(f"SELECT count(*), min(given), min_by(id, given) FROM ({select})")[
+        0
+    ]
     if n:
         problems.say(f"{n:,} rows of {table} call accounts by name.", f"e.g. {given} is {id_}")
         engine.query(
