@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import islice
@@ -20,7 +20,17 @@ from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import InputFiles, Text
-from dataset_convert.loading import CELL, DELIMITERS, FILE, HEADER, SHEET, WIDE, numbered, own_names
+from dataset_convert.loading import (
+    CELL,
+    DELIMITERS,
+    FILE,
+    HEADER,
+    KEY,
+    SHEET,
+    WIDE,
+    numbered,
+    own_names,
+)
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
@@ -34,6 +44,7 @@ _NAMES: Final = yaml.safe_load(
     resources.files("dataset_convert").joinpath("field_names.yaml").read_text(encoding="utf-8")
 )
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
+_WRAPPERS: Final = {"data", "item", "result", "edge", "node", "record", "row", "list"}
 _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 
 # --- names
@@ -247,7 +258,8 @@ class Unit:
         parent = Path(self.files[0]).parent.name if "/" in self.files[0] else ""
         words = {*_tokens(self.sheet or stem), *_tokens(parent)}
         if self.path:
-            words = set(_tokens(self.path.rstrip("[]").split(".")[-1]))
+            inner = set(_tokens(self.path.rstrip("[]{}").split(".")[-1]))
+            words = words if inner <= _WRAPPERS else inner
         return bool(words & {w for word in _NAMES["tables"][table] for w in _tokens(word)})
 
 
@@ -262,13 +274,24 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
     units = []
     for names in _groups(folder):
         found: list[Unit] = []
+        own = own_names(names[1:])
         for name in names[1:] or names:
             try:
                 for text in opened.open(folder / name, name):
-                    found += _units_of(text, engine, names[0])
+                    new = list(_units_of(text, engine, names[0]))
+                    for unit in new:
+                        inside = text.file.removeprefix(f"{name}/")
+                        unit.sheet = unit.sheet or (inside if inside != text.file else "")
+                        if own:
+                            unit.columns[FILE] = Column(FILE, [own[name]] * unit.n_rows)
+                    found += new
             except ConversionError as error:
                 problems.note(name, row=None, column="", value="", wanted=str(error))
+        if names[0].lower().endswith(".zip") and len({tuple(unit.columns) for unit in found}) == 1:
+            for unit in found:
+                unit.sheet = ""
         units += joined(found)
+    units = _set_apart(units)
     if not units:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         problems.refuse(
@@ -301,8 +324,77 @@ def _units_of(text: Text, engine: Engine, file: str) -> Iterator[Unit]:
             yield unit
             yield from _wide(unit)
         return
-    rows = _objects(text, engine)
-    yield from _nested(rows, file, "", [{} for _ in rows])
+    rows, path = _objects(text, engine), ""
+    if len(rows) == 1 and _is_keyed(rows[0]):
+        path = KEY
+        rows = [{KEY: key, **one} for key, one in rows[0].items()]
+    yield from _nested(rows, file, path, [{} for _ in rows])
+
+
+def _is_keyed(one: Mapping[str, Any]) -> bool:
+    """Whether all values of an object are objects of the same kind, whose names are the keys."""
+    kinds = [set(value) if isinstance(value, dict) else set() for value in one.values()]
+    return len(kinds) > 2 and len(set[str].intersection(*kinds)) > 1
+
+
+def _set_apart(units: list[Unit]) -> list[Unit]:
+    """Units whose accounts stand in names of files, sheets or columns; known ones alone count."""
+    sides: dict[str, str] = {}
+    for unit in units:
+        is_brand = unit.hint("brands") or any(
+            (schema.BRAND, "handle") in c.names for c in unit.columns.values()
+        )
+        for column in unit.columns.values():
+            if {"handle", "name", "id"} & {one for _, one in column.names} and column.name != FILE:
+                side = schema.BRAND if is_brand else schema.INFLUENCER
+                sides |= dict.fromkeys(column.ids - sides.keys(), side)
+    found: list[Unit] = []
+    alike: dict[tuple[str, ...], list[Unit]] = {}
+    for unit in units:
+        if FILE in unit.columns and not _tell_side(unit.columns[FILE], sides):
+            del unit.columns[FILE]
+        crossed = _crossed(unit, sides)
+        alike.setdefault(
+            (*unit.files, *unit.columns) if unit.sheet else (str(id(unit)),), []
+        ).append(crossed)
+    for group in alike.values():
+        for unit in group if len(group) > 2 else ():
+            unit.columns[SHEET] = Column(SHEET, [unit.sheet] * unit.n_rows)
+        whole = joined([replace(unit, sheet="") for unit in group]) if len(group) > 2 else group
+        found += whole if len(group) < 3 or _tell_side(whole[0].columns[SHEET], sides) else group
+    return found
+
+
+def _tell_side(column: Column, sides: Mapping[str, str]) -> bool:
+    """Says whose accounts a column names, if it names known ones."""
+    known = [sides[one] for one in column.ids if one in sides]
+    if len(known) < max(2, ENOUGH * len(column.ids)):
+        return False
+    column.known = {(max(set(known), key=known.count), "handle"): 0.9}
+    return True
+
+
+def _crossed(unit: Unit, sides: Mapping[str, str]) -> Unit:
+    """A table one side of whose accounts are its columns, as rows of accounts."""
+    names = [x for x in unit.columns if _accounts(x) and sides.keys() >= set(_accounts(x))]
+    if len(names) < max(3, ENOUGH * len(unit.columns)):
+        return unit
+    rest = [column for name, column in unit.columns.items() if name not in names]
+    filled = [
+        (row, name, cell)
+        for name in names
+        for row, cell in enumerate(unit.columns[name].cells)
+        if not missing(cell)
+    ]
+    cells = {c.name: [c.cells[row] for row, _, _ in filled] for c in rest}
+    cells |= {HEADER: [name for _, name, _ in filled], CELL: [cell for _, _, cell in filled]}
+    columns = {name: Column(name, found) for name, found in cells.items()}
+    _tell_side(columns[HEADER], sides)
+    if not _tell_side(columns[CELL], sides):
+        del columns[CELL]
+    for column in rest:
+        _tell_side(columns[column.name], sides)
+    return replace(unit, columns=columns, n_rows=len(filled))
 
 
 def _delimited(text: Text, file: str) -> Unit | None:
@@ -397,7 +489,7 @@ def _nested(
         key: None for one in flats for key, value in one.items()
         if isinstance(value, list) and value and isinstance(value[0], dict)
     }  # fmt: skip
-    own = {k: None for one in flats for k, v in one.items() if not isinstance(v, list)}
+    own = {k: None for one in flats for k, v in one.items() if _cell(v) or not isinstance(v, list)}
     if own:
         names = {**{k: None for one in outer for k in one}, **own}
         both = list(zip(flats, outer, strict=True))
@@ -410,7 +502,8 @@ def _nested(
         inner: list[Any] = []
         above: list[dict[str, Any]] = []
         for one, up in zip(flats, outer, strict=True):
-            plain = {f"{path.replace('[]', '')}.{k}".lstrip("."): v for k, v in one.items()}
+            outer_path = path.replace("[]", "").replace(KEY, "")
+            plain = {f"{outer_path}.{k}".lstrip("."): v for k, v in one.items()}
             kept = {k: v for k, v in {**up, **plain}.items() if not isinstance(v, list)}
             for element in one.get(key) or ():
                 if isinstance(element, dict) and len(inner) < 4 * N_ROWS:
@@ -420,6 +513,8 @@ def _nested(
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict | list):
+        (value,) = value
     if value is None or isinstance(value, list):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -36,7 +36,7 @@ WIDE: Final = re.compile(f"(.+?){_NUMBER}(.+)")
 _TOLD: Final = re.compile(r"sep=(.)$")
 _OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
 """Names of files that may hold objects."""
-_KEY: Final = "{}"
+KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
 HEADER, CELL, SHEET, FILE = APART = ("{header}", "{cell}", "{sheet}", "{file}")
@@ -90,7 +90,7 @@ class Loading:
         path = self.how.path or ""
         self.in_list = path.startswith("[]")
         self.lists = [_keys(x) for x in re.split(r"\[\]|\{\}", path)[:-1]]
-        self.of_keys = [x == _KEY for x in re.findall(r"\[\]|\{\}", path)]
+        self.of_keys = [x == KEY for x in re.findall(r"\[\]|\{\}", path)]
         self.places: dict[str, Place] = {}
         self.apart = set(APART) & set(self.theirs)
         self.own = own_names([name_in(engine.folder, path) for path in files])
@@ -287,6 +287,9 @@ class Loading:
                 cells = []
                 for ours, theirs, place in places:
                     value = _at(levels[place[0]], place[1]) if place else None
+                    # A list of one word is this word.
+                    if isinstance(value, list) and len(value) == 1 and ours not in self.nested:
+                        value = value[0]
                     if isinstance(value, dict | list) and ours not in self.nested:
                         found, value = "an object or a list", None
                         self.problems.note(
@@ -368,7 +371,7 @@ class Loading:
             return
         inner = _at(levels[-1], self.lists[depth])
         if self.of_keys[depth] and isinstance(inner, dict):
-            inner = [{_KEY: key} | (x if isinstance(x, dict) else {}) for key, x in inner.items()]
+            inner = [{KEY: key} | (x if isinstance(x, dict) else {}) for key, x in inner.items()]
         for element in inner if isinstance(inner, list) else ():
             yield from self._elements([*levels, element])
 

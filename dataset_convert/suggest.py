@@ -32,6 +32,8 @@ _ENGLISH: Final = 0.9
 """Share of English texts from which a model that knows English alone is enough."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
 _B, _I = schema.BRAND, schema.INFLUENCER
+_OF_BRANDS: Final = ("category", "biography")
+"""What tables of collaborations say of brands without saying whose it is."""
 
 _TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
 """A hashtag, or a word at the very beginning that a sign parts from the rest."""
@@ -155,13 +157,19 @@ class _Suggestion:
             found = _likeliest(fit)
             if found:
                 chosen.setdefault(found.table, []).append(found)
-            elif len(unit.columns) > 1 and not unit.path:
+            elif len(unit.columns) > 1 and not any(x.path for x in self._of_file(unit)):
                 names = ", ".join(list(unit.columns)[:6])
                 self._ask(
                     f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
                 )
         if raw.COLLABORATIONS not in chosen and pairs:
             chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda pair: pair.score)]
+        if raw.POSTS not in chosen:
+            # A list of collaborations may hold their posts as well.
+            told = [fit[raw.POSTS] for fit in fits if raw.POSTS in fit]
+            told = [post for post in told if {"likes", "comments"} & post.columns.keys()]
+            if told:
+                chosen[raw.POSTS] = [max(told, key=lambda post: post.score)]
         for table, candidates in chosen.items():
             # Of two alike the one whose name comes last, which is the newer one of dated names.
             candidates.sort(key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True)
@@ -169,6 +177,9 @@ class _Suggestion:
             self.tables[table] = first
             for other in others:
                 self._also(first, other)
+
+    def _of_file(self, unit: Unit) -> list[Unit]:
+        return [other for other in self.units if other.files == unit.files]
 
     def _fits(self, unit: Unit) -> dict[str, Found]:
         found = {}
@@ -290,11 +301,21 @@ class _Suggestion:
                 )
             self.from_[table] = source
             mine, id_ = has[source], ours if source == raw.COLLABORATIONS else "account"
-            slots = {x: [y for y in places if y[0] == ours or (x != "category" and ours == _I)]
+            slots = {x: [y for y in places if y[0] == ours or x in _OF_BRANDS or ours == _I]
                      for x, places in _account(ours).items() if x != "id"}  # fmt: skip
             columns = {"id": mine.columns[id_]}
+            names = list(mine.unit.columns)
+            # What is said of an account stands behind it, and is the same in all its rows.
+            others = {
+                name for name in names if not _is_told(mine.column(id_), mine.unit.columns[name])
+            }
+            behind = names.index(columns["id"])
+            after = [names.index(x) for k, x in mine.columns.items() if k in schema.SIDES]
+            end = min((place for place in after if place > behind), default=len(names))
+            far = {*names[:behind], *names[end:]}
             for x, places in slots.items():
-                best = _best(mine.unit, places, {*columns.values(), *mine.columns.values()})
+                used = {*columns.values(), *mine.columns.values(), *others}
+                best = _best(mine.unit, places, used | far) or _best(mine.unit, places, used)
                 if best:
                     columns[x] = best
             has[table] = Found(table, mine.unit, columns)
@@ -422,9 +443,15 @@ class _Suggestion:
         brand = found.column("brand").cells
         others = found.column("influencer").cells
         n_gaps = sum(not b.strip() and bool(o.strip()) for b, o in zip(brand, others, strict=True))
-        if brand and brand[0].strip() and n_gaps > 0.2 * len(brand):
+        named_ = [one for one in brand if one.strip()]
+        is_grouped = len(set(named_)) > 0.8 * len(named_)
+        if brand and brand[0].strip() and is_grouped and n_gaps > 0.2 * len(brand):
             yield "      # An empty cell means the one above."
             yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
+        elif n_gaps and any(x.unit is unit for x in self.tables.values() if x.table == raw.POSTS):
+            yield "      # Posts that name no brand are no collaborations."
+            yield f"      where: {{{_scalar(found.columns['brand'])}: ['*']}}"
+            return
         status = _best(unit, [(None, "status")], set(found.columns.values()))
         status = status or next((n for n, c in unit.columns.items() if c.is_a("state")), None)
         if status:
@@ -537,7 +564,15 @@ def _or_above(above: str, cell: str) -> str:
 def _is_one_to_one(unit: Unit, columns: dict[str, str]) -> bool:
     """Whether every row has a brand and an influencer of its own: a brand's own account."""
     both = [unit.columns[columns[side]] for side in schema.SIDES]
-    return unit.n_rows > 4 and all(_unique(x) > 0.9 and len(x.ids) <= len(x.filled) for x in both)
+    return unit.n_rows > 4 and all(0.9 < len(x.ids) / max(1, len(x.filled)) <= 1 for x in both)
+
+
+def _is_told(ids: Column, column: Column) -> bool:
+    """Whether a column says the same in all rows of an account."""
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for one, cell in zip(ids.cells, column.cells, strict=True):
+        said[one].add(cell)
+    return sum(len(x) == 1 for x in said.values()) > 0.9 * len(said)
 
 
 def _unique(column: Column) -> float:
