@@ -27,26 +27,7 @@ _WEEKDAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday mon
     samedi dimanche lunes martes miércoles jueves viernes sábado domingo lunedì martedì mercoledì
     giovedì venerdì sabato domenica"""
 _FILLERS = frozenset(
-    (
-        "de",
-        "del",
-        "of",
-        "the",
-        "den",
-        "der",
-        "le",
-        "el",
-        "il",
-        "um",
-        "uhr",
-        "at",
-        "a",
-        "alle",
-        "as",
-        "ore",
-        "om",
-        "op",
-    )
+    "de del of the den der le el il um uhr at a alle ore as om op".split()  # noqa: SIM905
 )
 _HOURS_FROM_UTC = {
     "": 0, "z": 0, "utc": 0, "gmt": 0, "cet": 1, "mez": 1, "bst": 1, "cest": 2, "mesz": 2,

@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import islice
@@ -20,17 +20,7 @@ from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import InputFiles, Text
-from dataset_convert.loading import (
-    CELL,
-    DELIMITERS,
-    FILE,
-    HEADER,
-    KEY,
-    SHEET,
-    WIDE,
-    numbered,
-    own_names,
-)
+from dataset_convert.loading import CELL, DELIMITERS, HEADER, KEY, SHEET, WIDE, numbered
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
@@ -45,6 +35,7 @@ _NAMES: Final = yaml.safe_load(
 )
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
 _WRAPPERS: Final = {"data", "item", "result", "edge", "node", "record", "row", "list"}
+_VALUE = re.compile(r"@|https?:|[\d.,]+$")
 _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 
 # --- names
@@ -139,11 +130,10 @@ def _likeness(words: tuple[str, ...], entry: tuple[str, ...]) -> float:
 
 @dataclass
 class Column:
-    """A column as far as it was looked at; `known` is what it is without doubt."""
+    """A column as far as it was looked at."""
 
     name: str
     cells: list[str]
-    known: dict[Named, float] = field(default_factory=dict)
 
     @cached_property
     def filled(self) -> list[str]:
@@ -158,7 +148,7 @@ class Column:
     @cached_property
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
-        found = self.known or named(self.name)
+        found = named(self.name)
         if self.filled and self.share(_TESTS["platform"]) == 1:
             return {(None, "platform"): 1.0}
         if found or not self.filled:
@@ -274,17 +264,12 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
     units = []
     for names in _groups(folder):
         found: list[Unit] = []
-        own = own_names(names[1:])
         for name in names[1:] or names:
             try:
                 for text in opened.open(folder / name, name):
-                    new = list(_units_of(text, engine, names[0]))
-                    for unit in new:
-                        inside = text.file.removeprefix(f"{name}/")
-                        unit.sheet = unit.sheet or (inside if inside != text.file else "")
-                        if own:
-                            unit.columns[FILE] = Column(FILE, [own[name]] * unit.n_rows)
-                    found += new
+                    for unit in _units_of(text, engine, names[0]):
+                        unit.sheet = unit.sheet or text.file[len(name) + 1 :]
+                        found.append(unit)
             except ConversionError as error:
                 problems.note(name, row=None, column="", value="", wanted=str(error))
         if names[0].lower().endswith(".zip") and len({tuple(unit.columns) for unit in found}) == 1:
@@ -338,30 +323,26 @@ def _is_keyed(one: Mapping[str, Any]) -> bool:
 
 
 def _set_apart(units: list[Unit]) -> list[Unit]:
-    """Units whose accounts stand in names of files, sheets or columns; known ones alone count."""
+    """Units whose accounts stand in names of sheets or columns, of which others know most."""
     sides: dict[str, str] = {}
     for unit in units:
-        is_brand = unit.hint("brands") or any(
-            (schema.BRAND, "handle") in c.names for c in unit.columns.values()
-        )
+        names = {name for column in unit.columns.values() for name in column.names}
+        is_brand = unit.hint("brands") or (schema.BRAND, "handle") in names
+        side = schema.BRAND if is_brand else schema.INFLUENCER
         for column in unit.columns.values():
-            if {"handle", "name", "id"} & {one for _, one in column.names} and column.name != FILE:
-                side = schema.BRAND if is_brand else schema.INFLUENCER
+            if {"handle", "name", "id"} & {x for (_, x), n in column.names.items() if n > 0.5}:
                 sides |= dict.fromkeys(column.ids - sides.keys(), side)
-    found: list[Unit] = []
-    alike: dict[tuple[str, ...], list[Unit]] = {}
+    sheets: dict[Any, list[Unit]] = {}
     for unit in units:
-        if FILE in unit.columns and not _tell_side(unit.columns[FILE], sides):
-            del unit.columns[FILE]
-        crossed = _crossed(unit, sides)
-        alike.setdefault(
-            (*unit.files, *unit.columns) if unit.sheet else (str(id(unit)),), []
-        ).append(crossed)
-    for group in alike.values():
-        for unit in group if len(group) > 2 else ():
-            unit.columns[SHEET] = Column(SHEET, [unit.sheet] * unit.n_rows)
-        whole = joined([replace(unit, sheet="") for unit in group]) if len(group) > 2 else group
-        found += whole if len(group) < 3 or _tell_side(whole[0].columns[SHEET], sides) else group
+        alike = (*unit.files, *unit.columns) if unit.sheet else id(unit)
+        sheets.setdefault(alike, []).append(_crossed(unit, sides))
+    found: list[Unit] = []
+    for group in sheets.values():
+        called = Column(SHEET, [one.sheet for one in group for _ in range(one.n_rows)])
+        if len(group) > 2 and _tell_side(called, sides):
+            group = joined([replace(one, sheet="") for one in group])
+            group[0].columns[SHEET] = called
+        found += group
     return found
 
 
@@ -370,7 +351,7 @@ def _tell_side(column: Column, sides: Mapping[str, str]) -> bool:
     known = [sides[one] for one in column.ids if one in sides]
     if len(known) < max(2, ENOUGH * len(column.ids)):
         return False
-    column.known = {(max(set(known), key=known.count), "handle"): 0.9}
+    column.names = {(max(set(known), key=known.count), "handle"): 0.9}
     return True
 
 
@@ -412,9 +393,9 @@ def _delimited(text: Text, file: str) -> Unit | None:
     if not rows:
         return None
     below = [[row[i] for row in rows[place + 1 :] if row[i:]] for i in range(len(rows[place]))]
-    is_value = re.compile(r"@|https?:|[\d.,]+$").match
+    is_value = _VALUE.match
     has_header = not any(
-        is_value(name.strip()) and (not any(cells) or any(map(is_value, cells)))
+        is_value(name.strip()) and any(map(is_value, cells))
         for name, cells in zip(rows[place], below, strict=True)
     )
     numbers = [f"{i + 1}" for i in range(len(rows[place]))]

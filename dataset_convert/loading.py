@@ -5,6 +5,7 @@ import glob
 import json
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -12,7 +13,7 @@ import duckdb
 
 from dataset_convert.common.errors import closest
 from dataset_convert.folders import name_in
-from dataset_convert.input_files import MAX_UNPACKED, PACKED, SUFFIXES, InputFiles, Text
+from dataset_convert.input_files import MAX_UNPACKED, InputFiles, Text
 from dataset_convert.problems import OWN, Problems
 from dataset_convert.values import missing
 from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO
@@ -32,31 +33,21 @@ _HEAD: Final = 60
 _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
 _NUMBER: Final = r"[/._ \[-]+(\d+)[\]/._ -]+"
 WIDE: Final = re.compile(f"(.+?){_NUMBER}(.+)")
-"""List, element and field: `latestPosts/0/caption`, `posts[0].likes`, `media_1_date`, `Post 1 Text`."""
+"""List, element and field: `latestPosts/0/caption`, `posts[0].likes`, `media_1_date`."""
 _TOLD: Final = re.compile(r"sep=(.)$")
 _OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
 """Names of files that may hold objects."""
 KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
-HEADER, CELL, SHEET, FILE = APART = ("{header}", "{cell}", "{sheet}", "{file}")
-"""Columns that stand in no row: the name and the cell of every column that is not mapped, one a
-row; the sheet; what a file's name does not share with the others'."""
-_NO: Final = {
-    "0",
-    "n",
-    "no",
-    "nein",
-    "non",
-    "nao",
-    "não",
-    "nee",
-    "false",
-    "falsch",
-    "faux",
-    "falso",
-}
-_SUFFIXES: Final = re.compile(rf"({'|'.join(map(re.escape, (*SUFFIXES, *PACKED, '.zip')))})+$")
+HEADER, CELL, SHEET = APART = ("{header}", "{cell}", "{sheet}")
+"""Columns that stand in no row: the name and the cell of every column that is not mapped, each a
+row of its own; the sheet."""
+_NO: Final = set(re.findall(r"\w+", "0 n no nein non nao não nee false falsch faux falso"))
+_TOTAL: Final = re.compile(
+    r"(?:grand |sub)?totale?s?:?|totaal|(?:zwischen)?summe:?|gesamt:?|s[ou]ma"
+)
+_NUMERIC: Final = re.compile(r"[^\W\d_]{0,3}[\W\d]*\d[\W\d]*[^\W\d_]{0,3}")
 
 Row = tuple[str, int, list[str | None]]
 """File, number as a person counts, and the cells of our columns, None where nothing stands."""
@@ -93,7 +84,6 @@ class Loading:
         self.of_keys = [x == KEY for x in re.findall(r"\[\]|\{\}", path)]
         self.places: dict[str, Place] = {}
         self.apart = set(APART) & set(self.theirs)
-        self.own = own_names([name_in(engine.folder, path) for path in files])
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows of all files.
@@ -147,24 +137,20 @@ class Loading:
         for number, row in self._numbered(text, delimiter, header, n_columns):
             for i in above:
                 above[i] = row[i] = row[i] or above[i]
-            if not all(_says(row[i], words) for i, words in wanted):
-                continue
-            for row in self._with_apart(row, names, text) if self.apart else (row,):  # noqa: PLW2901
-                row.append("")
-                for of_list, cells in chosen:
-                    if of_list is None or any(row[i] for i in of_list):
-                        yield text.file, number, [row[i] or None for i in cells]
+            if all(_says(row[i], words) for i, words in wanted):
+                for whole, (of_list, cells) in product(self._with_apart(row, names, text), chosen):
+                    if of_list is None or any(whole[i] for i in of_list):
+                        yield text.file, number, [whole[i] or None for i in cells]
         return ""
 
     def _with_apart(self, row: list[str], names: list[str], text: Text) -> Iterator[list[str]]:
-        """Yields a row with what stands apart from it, once a cell where columns are asked for."""
-        ends = [text.sheet, self.own.get(text.file, "")]
+        """Yields a row with what stands apart from it, for every cell if that is asked for; a ""."""
         if not self.apart & {HEADER, CELL}:
-            yield [*row, "", "", *ends]
+            yield [*row, *(("", "", text.sheet) if self.apart else ()), ""]
             return
         for name, cell in zip(names, row, strict=False):
             if name and name not in self.theirs and not missing(cell) and _plain(cell) not in _NO:
-                yield [*row, name, cell, *ends]
+                yield [*row, name, cell, text.sheet, ""]
 
     def _numbered(
         self, text: Text, delimiter: str, header: int, n_columns: int
@@ -177,7 +163,10 @@ class Loading:
                 if number <= header or not any(row):
                     continue
                 n_rows += 1
-                if len(row) == n_columns or text.sheet or not any(row[n_columns:] or ["x"]):
+                if _is_total(row):
+                    wanted = "rows that are no sums"
+                    self._leave_out(text, number, " ".join(row), wanted, is_loss=False)
+                elif len(row) == n_columns or text.sheet or not any(row[n_columns:] or ["x"]):
                     yield number, row[:n_columns]
                 else:
                     self._tell_width(text, delimiter, number, row, n_columns)
@@ -213,15 +202,12 @@ class Loading:
         if len(row) < n_columns and n_columns in others:
             self.problems.refuse(text.file, row=number, value=line, wanted=ONE_DELIMITER)
         if line.strip():
-            self.problems.skip(
-                text.file,
-                row=number,
-                column="",
-                value=f"{len(row)} cells",
-                wanted="as many cells as the header has",
-                kind=OWN,
-                table=self.table,
-            )
+            wanted = "as many cells as the header has"
+            self._leave_out(text, number, f"{len(row)} cells", wanted, kind=OWN)
+
+    def _leave_out(self, text: Text, row: int, value: str, wanted: str, **of: Any) -> None:
+        of |= {"sheet": text.sheet, "table": self.table}
+        self.problems.skip(text.file, row=row, column="", value=value, wanted=wanted, **of)
 
     def _header(self, text: Text) -> tuple[str, int, list[str]]:
         """Delimiter, number and names: of the row with the most wanted names, the first."""
@@ -314,7 +300,7 @@ class Loading:
         for row, one in found:
             if isinstance(one, kind):
                 n_good += 1
-                yield row, {FILE: self.own.get(text.file), **one} if FILE in self.apart else one
+                yield row, one
                 continue
             line = one if isinstance(one, str) else json.dumps(one)
             first = first or line
@@ -458,24 +444,6 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
     return {None: names.index(theirs)} if theirs in names else {}
 
 
-def own_names(files: Sequence[str]) -> dict[str, str]:
-    """File -> its name without its ending, and without whole words that all names share."""
-    stems = {file: _SUFFIXES.sub("", file.rpartition("/")[2].lower()) for file in files}
-    parts = [re.split(r"([_ -]+)", stem) for stem in stems.values()]
-    begin, end = (_n_shared(x) for x in (parts, [part[::-1] for part in parts]))
-    return {
-        file: "".join(part[begin : len(part) - end])
-        for file, part in zip(stems, parts, strict=True)
-    }
-
-
-def _n_shared(parts: Sequence[Sequence[str]]) -> int:
-    """How many parts at the beginning, signs between them included, all have; 0 of a single one."""
-    shared = [len(set(x)) == 1 for x in zip(*parts, strict=False)]
-    n = shared.index(False) if False in shared else 0
-    return n - n % 2 if len(parts) > 1 else 0
-
-
 def numbered(names: Iterable[str]) -> list[str]:
     """Column names without space around them, the second of a name as `name[2]`."""
     seen: dict[str, int] = {}
@@ -528,6 +496,13 @@ def _as_text(value: Any) -> str | None:
 
 def _plain(word: str) -> str:
     return word.strip().lower()
+
+
+def _is_total(row: Sequence[str]) -> bool:
+    """Whether a row sums others up: a word for it, and numbers alone behind it."""
+    first, *others = filter(None, row)
+    is_named = others and _TOTAL.fullmatch(_plain(first))
+    return bool(is_named) and all(map(_NUMERIC.fullmatch, others))
 
 
 def _says(cell: str, words: Collection[str]) -> bool:

@@ -145,31 +145,24 @@ class _Suggestion:
     def _assign(self) -> None:
         fits = [self._fits(unit) for unit in self.units]
         pairs = [fit[raw.COLLABORATIONS] for fit in fits if raw.COLLABORATIONS in fit]
-        sure = [pair for pair, fit in product(pairs, fits) if pair is _likeliest(fit)]
-        best = max(sure, key=lambda pair: pair.score, default=None)
+        self._weigh(fits, pairs)
         chosen: dict[str, list[Found]] = {}
+        lists = {unit.files[0] for unit in self.units if unit.path}
         for unit, fit in zip(self.units, fits, strict=True):
-            for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
-                if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
-                    fit[table].score -= 3
-                elif best and table in fit and best.unit is not unit:
-                    fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
             found = _likeliest(fit)
             if found:
                 chosen.setdefault(found.table, []).append(found)
-            elif len(unit.columns) > 1 and not any(x.path for x in self._of_file(unit)):
+            elif len(unit.columns) > 1 and unit.files[0] not in lists:
                 names = ", ".join(list(unit.columns)[:6])
                 self._ask(
                     f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
                 )
-        if raw.COLLABORATIONS not in chosen and pairs:
-            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda pair: pair.score)]
-        if raw.POSTS not in chosen:
-            # A list of collaborations may hold their posts as well.
-            told = [fit[raw.POSTS] for fit in fits if raw.POSTS in fit]
-            told = [post for post in told if {"likes", "comments"} & post.columns.keys()]
-            if told:
-                chosen[raw.POSTS] = [max(told, key=lambda post: post.score)]
+        # A table may list collaborations, or their posts, beside what it is itself.
+        posts = [fit[raw.POSTS] for fit in fits if raw.POSTS in fit]
+        posts = [found for found in posts if {"likes", "comments"} & found.columns.keys()]
+        for table, others in ((raw.COLLABORATIONS, pairs), (raw.POSTS, posts)):
+            if others:
+                chosen.setdefault(table, [max(others, key=lambda found: found.score)])
         for table, candidates in chosen.items():
             # Of two alike the one whose name comes last, which is the newer one of dated names.
             candidates.sort(key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True)
@@ -178,8 +171,17 @@ class _Suggestion:
             for other in others:
                 self._also(first, other)
 
-    def _of_file(self, unit: Unit) -> list[Unit]:
-        return [other for other in self.units if other.files == unit.files]
+    def _weigh(self, fits: list[dict[str, Found]], pairs: list[Found]) -> None:
+        """Tables of accounts are those whose accounts collaborations name."""
+        sure = [pair for pair, fit in product(pairs, fits) if pair is _likeliest(fit)]
+        best = max(sure, key=lambda pair: pair.score, default=None)
+        for (unit, fit), (table, ours) in product(
+            zip(self.units, fits, strict=True), ((_BRANDS, _B), (_INFLUENCERS, _I))
+        ):
+            if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
+                fit[table].score -= 3
+            elif best and table in fit and best.unit is not unit:
+                fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
 
     def _fits(self, unit: Unit) -> dict[str, Found]:
         found = {}
@@ -257,11 +259,9 @@ class _Suggestion:
                     found.columns = {k: v for k, v in found.columns.items() if v != name}
                     found.columns[ours] = name
                 # Who is not called by the id may be called by the name, which may be another id.
-                called = max(ids, key=lambda c: _overlap(found.column(ours), c))
-                if (
-                    _overlap(found.column(ours), called)
-                    > max(share, _of(found.column(ours), mine.called)) + 0.2
-                ):
+                column = found.column(ours)
+                called = max(ids, key=lambda one: _overlap(column, one))
+                if _overlap(column, called) > max(share, _of(column, mine.called)) + 0.2:
                     mine.columns = {k: v for k, v in mine.columns.items() if v != called.name}
                     mine.columns["name"] = called.name
 
@@ -301,23 +301,7 @@ class _Suggestion:
                 )
             self.from_[table] = source
             mine, id_ = has[source], ours if source == raw.COLLABORATIONS else "account"
-            slots = {x: [y for y in places if y[0] == ours or x in _OF_BRANDS or ours == _I]
-                     for x, places in _account(ours).items() if x != "id"}  # fmt: skip
-            columns = {"id": mine.columns[id_]}
-            names = list(mine.unit.columns)
-            # What is said of an account stands behind it, and is the same in all its rows.
-            others = {
-                name for name in names if not _is_told(mine.column(id_), mine.unit.columns[name])
-            }
-            behind = names.index(columns["id"])
-            after = [names.index(x) for k, x in mine.columns.items() if k in schema.SIDES]
-            end = min((place for place in after if place > behind), default=len(names))
-            far = {*names[:behind], *names[end:]}
-            for x, places in slots.items():
-                used = {*columns.values(), *mine.columns.values(), *others}
-                best = _best(mine.unit, places, used | far) or _best(mine.unit, places, used)
-                if best:
-                    columns[x] = best
+            columns = self._said_of(ours, mine, mine.columns[id_])
             has[table] = Found(table, mine.unit, columns)
             n = len(mine.column(id_).ids)
             self.comments.append(
@@ -327,6 +311,22 @@ class _Suggestion:
         for name, found in has.items():
             if name not in self.from_:
                 self._ask_values(name, found)
+
+    def _said_of(self, side: str, mine: Found, id_: str) -> dict[str, str]:
+        """What a table says of accounts: behind their ids, and the same in all rows of one."""
+        unit, columns = mine.unit, {"id": id_}
+        names = list(unit.columns)
+        unsteady = {x for x in names if not _is_told(unit.columns[id_], unit.columns[x])}
+        behind = names.index(id_)
+        ends = [names.index(mine.columns[x]) for x in schema.SIDES if x in mine.columns]
+        far = {*names[:behind], *names[min((x for x in ends if x > behind), default=len(names)) :]}
+        for x, places in _account(side).items():
+            likely = [y for y in places if side in (y[0], _I) or x in _OF_BRANDS]
+            used = {*columns.values(), *mine.columns.values(), *unsteady}
+            best = _best(unit, likely, used | far) or _best(unit, likely, used)
+            if best and x != "id":
+                columns[x] = best
+        return columns
 
     def _source_of(self, table: str) -> str:
         """The table that names accounts which have no table of their own."""

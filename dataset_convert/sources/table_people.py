@@ -111,26 +111,18 @@ def use_names(
     engine: Engine, table: str, column: str, role: str | None, problems: Problems
 ) -> None:
     """Takes accounts that are called by a name for those that have it, where only one has."""
-    of_role = f"AND role = '{role}'" if role else ""
+    of_role = f"role = '{role}'" if role else "true"
     called = _LOOSE.format("name")
-    names = (
-        f"SELECT {called} AS called, min(id) AS id FROM account WHERE {called} <> '' {of_role} "
-        "GROUP BY called HAVING count(*) = 1"
+    engine.query(
+        f"CREATE OR REPLACE TEMP TABLE called AS SELECT t.rowid AS place, {column}_given AS given, "
+        f"id FROM {table} AS t JOIN (SELECT {called} AS called, min(id) AS id FROM account WHERE "
+        f"{called} <> '' AND {of_role} GROUP BY 1 HAVING count(*) = 1) AS a ON a.called = "
+        f"{_LOOSE.format(column)} WHERE {column} NOT IN (SELECT id FROM account WHERE {of_role})"
     )
-    unknown = f"{column} NOT IN (SELECT id FROM account WHERE true {of_role})"
-    select = (
-        f"SELECT {column}_given AS given, id FROM {table} JOIN ({names}) AS a ON {unknown} AND "
-    )
-    select += f"a.called = {_LOOSE.format(column)}"
-    n, given, id_ = engine.query(f"SELECT count(*), min(given), min_by(id, given) FROM ({select})")[
-        0
-    ]
+    n, given, id_ = engine.query("SELECT count(*), min(given), min_by(id, given) FROM called")[0]
     if n:
         problems.say(f"{n:,} rows of {table} call accounts by name.", f"e.g. {given} is {id_}")
-        engine.query(
-            f"UPDATE {table} SET {column} = a.id FROM ({names}) AS a WHERE {unknown} "
-            f"AND a.called = {_LOOSE.format(f'{table}.{column}')}"
-        )
+        engine.query(f"UPDATE {table} SET {column} = id FROM called WHERE {table}.rowid = place")
 
 
 # --- what would mend a loss
