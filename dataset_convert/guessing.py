@@ -120,7 +120,7 @@ def _likeness(words: tuple[str, ...], entry: tuple[str, ...]) -> float:
         return 1.0
     n = len(entry)
     inside = any(words[i : i + n] == entry for i in range(len(words) - n + 1))
-    if not inside or _OTHERS & (set(words) - set(entry)):
+    if not inside or _OTHERS & set(words):
         return 0.0
     return 0.2 + 0.6 * n / len(words)
 
@@ -153,6 +153,8 @@ class Column:
             return {(None, "platform"): 1.0}
         if found or not self.filled:
             return found
+        if self.name == KEY:
+            return {(None, "handle"): 0.4}
         if self.share(lambda cell: _is_account(cell) and re.search(r"^@|://|www\.", cell)) > 0.8:
             return {(None, "handle"): 0.5}
         if (
@@ -202,8 +204,13 @@ def _is_account(cell: str) -> bool:
     return bool(_accounts(cell)) and len(cell.split()) <= 6 and cell.lower() not in PLATFORMS
 
 
-_is_count = _reads(count)
-_is_word = lambda cell: len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)  # noqa: E731
+_is_count: Callable[[str], bool] = _reads(count)
+
+
+def _is_word(cell: str) -> bool:
+    return len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)
+
+
 _TESTS: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("followers", "likes", "comments"), _is_count),
     **dict.fromkeys(("text", "biography"), lambda cell: not _is_count(cell)),
@@ -383,10 +390,11 @@ def _delimited(text: Text, file: str) -> Unit | None:
     for delimiter in DELIMITERS:
         rows = text.head(delimiter, N_ROWS)
         for place, row in enumerate(rows[:30]):
-            # A header names fields, and has as many cells as what follows it.
+            # A header names fields, each once, and has as many cells as what follows it.
             names = sum(max(named(name).values(), default=0) for name in row if name.strip())
             widths = [sum(map(bool, r)) for r in rows[place + 1 : place + 6]]
             score = names + 0.1 * min(len(row), max(widths, default=0)) - 0.01 * place
+            score -= 0.2 * (sum(map(bool, row)) - len(set(filter(None, row))))
             if len(row) > 1 and widths and score > best[0]:
                 best = (score, place, rows)
     _, place, rows = best

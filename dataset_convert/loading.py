@@ -144,7 +144,7 @@ class Loading:
         return ""
 
     def _with_apart(self, row: list[str], names: list[str], text: Text) -> Iterator[list[str]]:
-        """Yields a row with what stands apart from it, for every cell if that is asked for; a ""."""
+        """Yields a row with what stands apart from it, once a cell if asked for; and a ""."""
         if not self.apart & {HEADER, CELL}:
             yield [*row, *(("", "", text.sheet) if self.apart else ()), ""]
             return

@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from dataset_convert import raw, schema
+from dataset_convert.common.words import plural
 from dataset_convert.engine import Engine
 from dataset_convert.handles import platform
 from dataset_convert.problems import Problems
@@ -121,7 +122,8 @@ def use_names(
     )
     n, given, id_ = engine.query("SELECT count(*), min(given), min_by(id, given) FROM called")[0]
     if n:
-        problems.say(f"{n:,} rows of {table} call accounts by name.", f"e.g. {given} is {id_}")
+        called = f"{n:,} {plural('row', n)} of {table} {plural('calls', n)} accounts by name."
+        problems.say(called, f"e.g. {given} is {id_}")
         engine.query(f"UPDATE {table} SET {column} = id FROM called WHERE {table}.rowid = place")
 
 
