@@ -255,8 +255,8 @@ class Unit:
         parent = Path(self.files[0]).parent.name if "/" in self.files[0] else ""
         words = {*_tokens(self.sheet or stem), *_tokens(parent)}
         if self.path:
-            inner = set(_tokens(self.path.rstrip("[]{}").split(".")[-1]))
-            words = words if inner <= _WRAPPERS else inner
+            inner = [set(_tokens(x)) for x in re.split(r"[.\[\]{}]+", self.path)]
+            words = next((x for x in reversed(inner) if x - _WRAPPERS), words)
         return bool(words & {w for word in _NAMES["tables"][table] for w in _tokens(word)})
 
 
@@ -391,7 +391,7 @@ def _delimited(text: Text, file: str) -> Unit | None:
         rows = text.head(delimiter, N_ROWS)
         for place, row in enumerate(rows[:30]):
             # A header names fields, each once, and has as many cells as what follows it.
-            names = sum(max(named(name).values(), default=0) for name in row if name.strip())
+            names = sum(max(named(name).values(), default=0) for name in set(row) if name.strip())
             widths = [sum(map(bool, r)) for r in rows[place + 1 : place + 6]]
             score = names + 0.1 * min(len(row), max(widths, default=0)) - 0.01 * place
             score -= 0.2 * (sum(map(bool, row)) - len(set(filter(None, row))))
