@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -175,9 +174,10 @@ def _incidence(lists: Column, names: Mapping[str, int]) -> sparse.csr_array:
 
 # What of a brand is compared with what of an influencer, by perspective: each modality with itself,
 # and captions with biographies as well.
+_OWN_TEXTS = tuple((own, other) for own in schema.OWN_TEXTS for other in schema.OWN_TEXTS)
 PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
     perspective: tuple((name, name) for name in names if name not in schema.OWN_TEXTS)
-    + (tuple(product(schema.OWN_TEXTS, repeat=2)) if perspective == "content" else ())
+    + (_OWN_TEXTS if perspective == "content" else ())
     for perspective, names in schema.PERSPECTIVES.items()
 }
 

@@ -107,7 +107,7 @@ class ListView:
     ):
         self.found, self.language, self.about = found, language, recommender.bundle.about
         self._recommender, self._asked, self._names = recommender, asked or {}, names or {}
-        self._how = {"language": language, "name_others": name_others}
+        self._how: dict[str, Any] = {"language": language, "name_others": name_others}
         self.title = title or self.named(found.brand.name)
         self.n_influencers = len(recommender.influencers)
         self.parts = recommender.parts
@@ -172,7 +172,7 @@ class ListView:
                 fit=100 * (row["score"] - low) / (high - low),
                 chance=row.get("chance"),
                 partner=bool(row.get("partner", False)),
-                facts=known,
+                facts={str(name): value for name, value in known.items()},
                 why=self._recommender.explain(brand, row[schema.INFLUENCER_ID], **self._how),
             )
             for row, known in zip(frame.to_dict("records"), facts.to_dict("records"), strict=True)
