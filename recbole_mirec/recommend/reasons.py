@@ -2,13 +2,22 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataset_convert import schema
-from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT, Array, Fitted, Static, standardised
+from recbole_mirec.nn.fitted import (
+    HUBNESS,
+    PRECEDENT,
+    Array,
+    Fitted,
+    Static,
+    gaussian,
+    standardised,
+)
 
 if TYPE_CHECKING:
     from recbole_mirec.recommend.accounts import Account
@@ -33,7 +42,7 @@ _SAID = {
     "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
     "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
     "topic": ("topic {}", "Thema {}"),
-    "rounding": ("rounding", "Rundung"),
+    "rounding": ("residual", "Rest"),
     "without": ("rank without", "Rang ohne"),
     "score": ("score", "Wert"),
     "rank": ("rank {} of {}", "Rang {} von {}"),
@@ -94,6 +103,18 @@ class Words:
                 else name.removeprefix("scene:").replace("_", " ")
             )
         return self.say("topic", dimension + 1)
+
+    def reasons(self, part: str, modality: str, values: Array, has: Any) -> "list[Reason]":
+        """A modality's contributions by name, (dimension); one where dimensions have no names."""
+        if modality not in self.vocabulary and modality not in schema.TOPIC_MODALITIES:
+            return [Reason(part, modality, self.say(modality), float(values.sum()))]
+        return [
+            Reason(part, modality, name if more else self.say("little", name), value, more)
+            for value, more, place in zip(
+                values.tolist(), has.tolist(), range(len(has)), strict=True
+            )
+            if value and (name := self.of(modality, place))
+        ]
 
     def brand(self, name: str) -> str:
         """What a training brand is called: its name, or of which category it is."""
@@ -165,8 +186,22 @@ class Explanation:
             found.append((Reason(part, modality, name, sum(values), has), most))
         return sorted(found, key=lambda item: -item[0].value)
 
+    def names(self, reason: Reason) -> bool:
+        """Whether a reason speaks for her by a name: no average, and nothing told as a whole."""
+        unsaid = ("average", "hidden", "rounding", reason.modality)
+        said = reason.name not in map(self.words.say, unsaid)
+        return said and reason.has and reason.value > 0
+
+    @property
+    def top(self) -> Reason | None:
+        """The largest reason that speaks for her by a name."""
+        return next(filter(self.names, self.reasons), None)
+
     def sentence(self, n_names: int = 2) -> str:
-        """The largest reasons for her in a line; what matches least comes last."""
+        """The largest reasons for her in a line; what matches least comes last.
+
+        What has a name comes before texts, which are told as a whole.
+        """
         words, told = self.words, []
         unsaid = {words.say(x) for x in ("average", "hidden", "rounding")}
         merged = [
@@ -174,6 +209,7 @@ class Explanation:
             for one in self.merged()
             if one[0].value > 0 and one[0].has and one[0].name not in unsaid
         ]
+        merged.sort(key=lambda one: not self.names(one[0]))
         for part, value in sorted(self.parts.items(), key=lambda item: -item[1]):
             if part == HUBNESS:
                 continue
@@ -214,21 +250,22 @@ class Explanation:
 
 
 def contributions(
-    fitted: Fitted, brand: "Account", influencer: "Account", words: Words
+    fitted: Fitted, brand: "Account", influencer: "Account", words: Words, brand_ridge: float
 ) -> list[Reason]:
     """Contributions of topics, labels, attributes, texts and precedents to one score.
 
     A learnt part is linear in the influencer's standardised row: with x her row on the axes A and
     G their map, ``<b, (x + G x) / |x + G x|>`` is the sum over her dimensions d of
     ``row_d (A (b + G'b))_d / |x + G x|``. Attributes of a list share the mean of their embeddings.
-    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Precedents are
-    linear in the training brands.
+    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Of precedents
+    see `precedents`.
 
     Args:
         fitted: the model.
         brand: whom for.
         influencer: the candidate.
         words: names.
+        brand_ridge: what was added to the diagonal of the brands' kernel.
     """
     found: list[Reason] = []
     static, brand_static = (
@@ -245,7 +282,8 @@ def contributions(
             lost = -float((rows[0] * centre).sum())
             found.append(Reason(part, modality, words.say("average"), lost))
     if PRECEDENT in fitted.layout.parts:
-        terms = brand.vector(PRECEDENT) * influencer.vector(PRECEDENT)
+        vectors = brand.vector(PRECEDENT), influencer.vector(PRECEDENT)
+        terms = precedents(fitted, *vectors, brand_ridge)
         found += [
             Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value))
             for name, value in zip(words.precedents, terms, strict=True)
@@ -254,6 +292,34 @@ def contributions(
         taken = float(influencer.vector(HUBNESS)[0])
         found.append(Reason(HUBNESS, HUBNESS, words.say(HUBNESS), taken))
     return found
+
+
+def precedents(fitted: Fitted, brand: Array, influencer: Array, ridge: float) -> Array:
+    """What each training brand adds to a precedent score, (training brand).
+
+    With k the brand's kernels to the training brands, K those of the training brands and a an
+    influencer's vector, the score is ``k'a = z'u`` for ``z = (K + p I)^-1 k`` and ``u = (K + p I)
+    a``: z says how much each training brand stands for this one, and u how much its partners are
+    like the influencer, less its mean over all. The terms of ``k'a`` itself are many times larger
+    and cancel, so that the largest of them says nothing.
+
+    Args:
+        fitted: the model.
+        brand: k, with the weight of precedents.
+        influencer: a.
+        ridge: p.
+    """
+    kernel = _kernel(fitted, ridge)
+    terms: Array = np.linalg.solve(kernel, brand) * (kernel @ influencer)
+    return terms
+
+
+@lru_cache(maxsize=1)
+def _kernel(fitted: Fitted, ridge: float) -> Array:
+    marks = fitted.arrays["landmarks brand"]
+    kernel = gaussian(marks, marks, float(fitted.arrays["width brand"]))
+    kernel[np.diag_indices_from(kernel)] += ridge
+    return kernel
 
 
 def with_rounding(
@@ -301,11 +367,4 @@ def _learnt(
         values = (embeddings[listed] - mean) @ weights / whole
         places = zip(listed.tolist(), values.tolist(), strict=True)
         return [Reason(part, modality, words.of(modality, d), v) for d, v in places]
-    if modality not in words.vocabulary and modality not in schema.TOPIC_MODALITIES:
-        return [Reason(part, modality, words.say(modality), float(unit @ weights))]
-    found = []
-    for dimension in np.flatnonzero(unit * weights).tolist():
-        name, has = words.of(modality, dimension), bool(unit[dimension] > 0)
-        name = name if has else words.say("little", name)
-        found.append(Reason(part, modality, name, float(unit[dimension] * weights[dimension]), has))
-    return found
+    return words.reasons(part, modality, unit * weights, unit > 0)

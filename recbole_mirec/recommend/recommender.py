@@ -24,6 +24,7 @@ from recbole_mirec.recommend.bundle import (
 )
 from recbole_mirec.recommend.conditions import fulfils
 from recbole_mirec.recommend.confidence import chances
+from recbole_mirec.recommend.published import Published
 
 _BRAND, _INFLUENCER = schema.BRAND, schema.INFLUENCER
 # Rows that are scored at once, so that their copies in double precision stay small.
@@ -337,7 +338,11 @@ class Recommender:
             for part, own in zip(self.parts, candidates.T, strict=True)
         }
         found = self._known(_INFLUENCER, row)
-        named = reasons.contributions(self.fitted, account, found, words)
+        if isinstance(self.fitted, Published):
+            named = self.fitted.contributions(account, found, words)
+        else:
+            ridge = self.bundle.about["brand_ridge"]
+            named = reasons.contributions(self.fitted, account, found, words, ridge)
         return reasons.Explanation(
             brand=account.name,
             influencer=found.name,

@@ -19,6 +19,8 @@ from recbole_mirec.recommend.reasons import (
 )
 from recbole_mirec.recommend.recommender import Recommender
 
+RIDGE = 0.3
+
 
 def test_reasons_of_random_pairs_add_up(recommender: Recommender) -> None:
     rng, words = np.random.default_rng(0), Words(precedents=recommender.bundle.about["precedents"])
@@ -27,7 +29,7 @@ def test_reasons_of_random_pairs_add_up(recommender: Recommender) -> None:
         brand = recommender.account(str(name))
         shares = recommender.shares(brand)
         for row in rng.integers(200, size=40):
-            found = contributions(recommender.fitted, brand, influencers[row], words)
+            found = contributions(recommender.fitted, brand, influencers[row], words, RIDGE)
             parts = dict(zip(recommender.parts, map(float, shares[row]), strict=True))
             score = sum(parts.values())
             for part, value in parts.items():
@@ -45,7 +47,7 @@ def test_a_topic_that_she_has_is_told_apart_from_one_that_she_lacks(
     rows = recommender.bundle.sides["influencer"].table[schema.CONTENT_TOPICS][0]
     she = recommender._known("influencer", int(rows.max(axis=1).argmax()))
     words = Words(precedents=recommender.bundle.about["precedents"])
-    found = contributions(recommender.fitted, brand, she, words)
+    found = contributions(recommender.fitted, brand, she, words, RIDGE)
     topics = [x for x in found if x.modality == schema.CONTENT_TOPICS]
     assert len({x.name for x in topics}) == len(topics) > 3
     mean = recommender.fitted.arrays[f"mean influencer {schema.CONTENT_TOPICS}"]
@@ -56,7 +58,7 @@ def test_a_topic_that_she_has_is_told_apart_from_one_that_she_lacks(
     assert all(x.name.startswith("little of ") for x in topics if not x.has)
     lacking = {**she.own.table, schema.CONTENT_TOPICS: (rows[:1] * 0, np.array([False]))}
     without = contributions(
-        recommender.fitted, brand, Account(replace(she.own, table=lacking)), words
+        recommender.fitted, brand, Account(replace(she.own, table=lacking)), words, RIDGE
     )
     assert not [x for x in without if x.modality == schema.CONTENT_TOPICS]
 
