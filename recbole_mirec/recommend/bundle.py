@@ -6,7 +6,8 @@
     features.safetensors    `<side> <modality> rows` and `mask`: what accounts were encoded from
     accounts.parquet        account, side, category of brands, followers and other facts, in the
                             order of the vectors
-    partners.parquet        brand, influencer, part: all that are known to have worked together
+    partners.parquet        brand, influencer: all that are known to have worked together; whether
+                            the model learnt from it
     extractors/             the data set's fitted extractors, where it has any
 
 Writing one takes the run and its data set. Reading takes neither, nor RecBole or torch.
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 BUNDLE, MODEL, EXTRACTORS = "bundle.json", "model.safetensors", "extractors"
 _VECTORS, _FEATURES = "vectors.safetensors", "features.safetensors"
 _ACCOUNTS, _PARTNERS = "accounts.parquet", "partners.parquet"
-FORMAT = 1
+FORMAT = 2
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."
 
@@ -99,7 +100,8 @@ class Bundle:
         about: of `bundle.json`.
         fitted: the model.
         sides: side -> its accounts.
-        partners: `brand`, `influencer`: who is known to have worked together.
+        partners: `brand`, `influencer`: who is known to have worked together; `training`: whether
+            the model learnt from it.
         model: the run's checkpoint.
         extractors: their folder; None: the data set has none.
     """
@@ -151,6 +153,16 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
         )
     partners = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
     partners.columns = pd.Index(schema.SIDES)
+    learnt = zip(
+        *(
+            dataset.id2token(field, ids)
+            for field, ids in zip(
+                schema.ACCOUNT_ID.values(), dataset.pairs[schema.TRAIN].T, strict=True
+            )
+        ),
+        strict=True,
+    )
+    partners["training"] = pd.MultiIndex.from_frame(partners).isin(list(learnt))
     source = Path(dataset.dataset_path) / schema.FEATURES
     names = sides[schema.BRAND].known["account"]
     training = names[np.unique(dataset.pairs[schema.TRAIN][:, 0]) - 1]
@@ -255,6 +267,8 @@ def read_bundle(folder: Path) -> Bundle:
             model=folder / MODEL,
             extractors=folder / EXTRACTORS if (folder / EXTRACTORS).is_dir() else None,
         )
+    except UsageError:
+        raise
     except FileNotFoundError as error:
         raise UsageError(
             f"'{folder}' is no bundle: it has no {Path(str(error.filename)).name}. Write one from "

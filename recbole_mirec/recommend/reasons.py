@@ -1,7 +1,7 @@
 """Why a candidate has her score: named contributions that add up to it exactly."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataset_convert import schema
+from dataset_convert.common.errors import shown
 from recbole_mirec.nn.fitted import (
     HUBNESS,
     PRECEDENT,
@@ -40,6 +41,7 @@ _SAID = {
     "brand": ("another brand", "eine andere Marke"),
     "category": ("a brand of category {}", "eine Marke der Kategorie {}"),
     "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
+    "seen": ("{} ({} training pairs with {})", "{} (in {} Trainingspaaren mit {})"),
     "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
     "topic": ("topic {}", "Thema {}"),
     "rounding": ("residual", "Rest"),
@@ -72,6 +74,7 @@ class Words:
         category: brand -> its category.
         named: brands that may be named, the one that the list is for among them.
         partners: of that brand, those most like the candidate.
+        seen: attribute -> what `Reason.seen` tells of it.
         language: `en` or `de`.
     """
 
@@ -83,6 +86,7 @@ class Words:
     named: Collection[str] = ()
     own: str = ""
     partners: Sequence[str] = ()
+    seen: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     language: str = "en"
 
     def say(self, key: str, *given: Any) -> str:
@@ -137,6 +141,8 @@ class Reason:
         value: what it adds.
         has: whether she has more of it than influencers have on average; if she has less, that is
             the reason.
+        seen: of an attribute of hers, that of the brand which most training pairs have it with, and
+            how many have.
     """
 
     part: str
@@ -144,6 +150,7 @@ class Reason:
     name: str
     value: float
     has: bool = True
+    seen: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,15 +182,15 @@ class Explanation:
 
         Such are the brands of a category whose names are not told.
         """
-        groups: dict[tuple[str, str, str, bool], list[float]] = {}
+        groups: dict[Reason, list[float]] = {}
         for x in self.reasons:
-            groups.setdefault((x.part, x.modality, x.name, x.has), []).append(x.value)
+            groups.setdefault(replace(x, value=0.0), []).append(x.value)
         found = []
-        for (part, modality, name, has), values in groups.items():
+        for reason, values in groups.items():
             positive = sorted((x for x in values if x > 0), reverse=True)
             enough = _MOST * sum(positive)
             most = 1 + sum(x < enough for x in accumulate(positive))
-            found.append((Reason(part, modality, name, sum(values), has), most))
+            found.append((replace(reason, value=sum(values)), most))
         return sorted(found, key=lambda item: -item[0].value)
 
     def names(self, reason: Reason) -> bool:
@@ -245,6 +252,7 @@ class Explanation:
             own = [one for one in merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
                 name = words.say("brands", one.name, n) if n > 1 else one.name
+                name = words.say("seen", name, *one.seen[::-1]) if one.seen else name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
 
@@ -277,7 +285,12 @@ def contributions(
         for modality, rows in learnt.items():
             if not static.inputs[modality][1][0]:
                 continue
-            found += _learnt(fitted, part, modality, rows[0], influencer, static, words)
+            told = _sentences(fitted, part, modality, brand, (brand_static, static))
+            own = _learnt(fitted, part, modality, rows[0], influencer, static, words)
+            if told:
+                rest = sum(x.value for x in own) - sum(x.value for x in told)
+                own = [*told, replace(own[0], value=rest)]
+            found += own
             centre = fitted.arrays[f"centre {part} {modality}"]
             lost = -float((rows[0] * centre).sum())
             found.append(Reason(part, modality, words.say("average"), lost))
@@ -347,14 +360,7 @@ def _learnt(
     words: Words,
 ) -> list[Reason]:
     """Contributions of one block, by the influencer's dimensions."""
-    row = static.inputs[modality][0][0]
-    axes = fitted.arrays[f"axes {fitted.layout.spaces[modality]}"]
-    maps = fitted.arrays[f"map {fitted.layout.spaces[modality]}"]
-    weights = np.zeros(len(axes))
-    for seed, of in enumerate(maps):
-        length = np.linalg.norm(row + row @ of)
-        if length > 0:
-            weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
+    weights = _weights(fitted, modality, static, brand)
     rows, mask = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
     known, mask = fitted.embedded(modality, rows, mask)
@@ -366,5 +372,52 @@ def _learnt(
         whole = max(float(np.linalg.norm(known[0] - mean)) * len(listed), 1e-30)
         values = (embeddings[listed] - mean) @ weights / whole
         places = zip(listed.tolist(), values.tolist(), strict=True)
-        return [Reason(part, modality, words.of(modality, d), v) for d, v in places]
+        return [
+            Reason(part, modality, words.of(modality, d), v, seen=words.seen.get(d))
+            for d, v in places
+        ]
     return words.reasons(part, modality, unit * weights, unit > 0)
+
+
+def _weights(fitted: Fitted, modality: str, static: Static, other: Array) -> Array:
+    """What an account's standardised row is multiplied by for its product with `other`.
+
+    Args:
+        fitted: the model.
+        modality: of the account.
+        static: the account's.
+        other: learnt vectors of the other side, (seed, axis).
+
+    Returns:
+        (dimension).
+    """
+    row, space = static.inputs[modality][0][0], fitted.layout.spaces[modality]
+    axes, maps = fitted.arrays[f"axes {space}"], fitted.arrays[f"map {space}"]
+    weights: Array = np.zeros(len(axes))
+    for seed, of in enumerate(maps):
+        length = np.linalg.norm(row + row @ of)
+        if length > 0:
+            weights += axes @ (other[seed] + of @ other[seed]) / length / len(maps) ** 0.5
+    return weights
+
+
+def _sentences(
+    fitted: Fitted, part: str, modality: str, brand: "Account", statics: Sequence[Static]
+) -> list[Reason]:
+    """What each sentence of a brief adds by its product with a text of the influencer.
+
+    A brief's vector is the mean of its sentences'; what follows, its mean taken away and its length
+    made 1, is theirs in equal shares.
+    """
+    name, (of_brand, of_influencer) = schema.CONTENT_TEXT, statics
+    pair = (part, name, modality)
+    if not brand.sentences or pair not in fitted.layout.pairs:
+        return []
+    theirs = fitted.learnt_rows(schema.INFLUENCER, part, of_influencer)[modality][0]
+    scale = fitted.arrays["scale"][:, fitted.layout.pairs.index(pair), None]
+    mean = fitted.arrays[f"mean {schema.BRAND} {name}"]
+    rows = np.array([row for _, row in brand.sentences]) - mean
+    values = rows @ _weights(fitted, name, of_brand, theirs * scale)
+    values /= max(float(np.linalg.norm(rows.sum(axis=0))), 1e-30)
+    texts = (shown(text, 60) for text, _ in brand.sentences)
+    return [Reason(part, modality, *both) for both in zip(texts, values.tolist(), strict=True)]

@@ -17,6 +17,7 @@ from recbole_mirec.recommend import accounts, reasons
 from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.bundle import (
     BUNDLE,
+    FORMAT,
     Bundle,
     read_bundle,
     save_bundle,
@@ -376,8 +377,28 @@ class Recommender:
             named=frozenset(filter(None, about["precedents"])) if name_others else (),
             own=brand.name,
             partners=theirs,
+            seen=self._seen(brand, row),
             language=language,
         )
+
+    def _seen(self, brand: Account, row: int) -> dict[int, tuple[str, int]]:
+        """Of each attribute of hers, the brand's that most training pairs have it with."""
+        if schema.ATTRIBUTES not in self._sides[_BRAND].table:
+            return {}
+        pairs = self.bundle.partners[self.bundle.partners["training"]]
+        rows = np.array([self._ids[side].get_indexer(pairs[side]) for side in schema.SIDES])
+        learnt = rows[:, (rows >= 0).all(axis=0)]
+        brands, influencers = (self._sides[x].table[schema.ATTRIBUTES][0] for x in schema.SIDES)
+        names = self.bundle.about["vocabulary"][schema.ATTRIBUTES]
+        untold = np.isin(names, self.bundle.about["sensitive"])
+        own = np.flatnonzero((brand.own.table[schema.ATTRIBUTES][0][0] > 0) & ~untold)
+        hers = np.flatnonzero(influencers[row])
+        if not len(own):
+            return {}
+        counts = brands[learnt[0]][:, own].T @ influencers[learnt[1]][:, hers]
+        told = [str(names[own[place]]).replace("_", " ") for place in counts.argmax(axis=0)]
+        most = counts.max(axis=0).astype(int).tolist()
+        return dict(zip(hers.tolist(), zip(told, most, strict=True), strict=True))
 
     # --- accounts
 
@@ -482,6 +503,8 @@ def _rank(scores: Array, own: float) -> int:
 def _is_of(run: Path, own: Path, *, confidence: bool) -> bool:
     """Whether a run's bundle is of its present model, and has chances where they are asked for."""
     if not (own / BUNDLE).is_file():
+        return False
+    if f'"format": {FORMAT},' not in (own / BUNDLE).read_text(encoding="utf-8"):
         return False
     written = (own / BUNDLE).stat().st_mtime_ns
     is_new = all(path.stat().st_mtime_ns <= written for path in run.rglob("best.safetensors"))

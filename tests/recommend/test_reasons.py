@@ -150,3 +150,32 @@ def test_other_brands_are_told_by_category_unless_they_may_be_named(
 def test_a_language_that_nobody_wrote(recommender: Recommender) -> None:
     with pytest.raises(UsageError, match=r"language must be one of en, de\. Received: 'fr'"):
         recommender.explain("brand_03", recommender.influencers[0], language="fr")
+
+
+def test_attributes_are_told_with_the_training_pairs_that_have_them(
+    recommender: Recommender,
+) -> None:
+    names = recommender.bundle.about["vocabulary"][schema.ATTRIBUTES]
+    tables = {side: of.table[schema.ATTRIBUTES][0] for side, of in recommender._sides.items()}
+    rows = {side: {x: i for i, x in enumerate(of)} for side, of in recommender._ids.items()}
+    pairs = recommender.bundle.partners
+    learnt = pairs[pairs["training"]]
+    assert set(learnt["brand"]) == set(recommender.bundle.about["precedents"])
+    told = 0
+    for name in recommender.recommend("brand_01", 3).frame["influencer_id"]:
+        why = recommender.explain("brand_01", name)
+        own = np.flatnonzero(tables["brand"][rows["brand"]["brand_01"]])
+        for reason in why.reasons:
+            if reason.seen is None:
+                continue
+            place = [x.replace("_", " ") for x in names].index(reason.name)
+            counts = {a: 0 for a in own}
+            for brand, influencer in learnt[["brand", "influencer"]].itertuples(index=False):
+                if tables["influencer"][rows["influencer"][influencer], place]:
+                    for a in own:
+                        counts[a] += int(tables["brand"][rows["brand"][brand], a])
+            a = max(counts, key=counts.__getitem__)
+            assert reason.seen == (names[a].replace("_", " "), counts[a])
+            assert f"{reason.name} ({counts[a]} training pairs with {reason.seen[0]})" in str(why)
+            told += 1
+    assert told > 3
