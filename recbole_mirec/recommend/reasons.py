@@ -218,7 +218,8 @@ class Explanation:
         ]
         merged.sort(key=lambda one: not self.names(one[0]))
         for part, value in sorted(self.parts.items(), key=lambda item: -item[1]):
-            if part == HUBNESS:
+            # 0 is a part of which nothing is known
+            if part == HUBNESS or not value:
                 continue
             own = [one for one in merged if one[0].part == part][:n_names]
             if value <= 0:

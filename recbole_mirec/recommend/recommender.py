@@ -155,8 +155,8 @@ class Recommender:
         rows = np.flatnonzero(kept)
         if not len(rows):
             raise UsageError("Nobody is left to rank after what was left out; leave out less.")
-        shares = self.shares(account)[rows]
-        scores = shares.sum(axis=1).round(_DECIMALS)
+        shares = self.shares(account)
+        scores = shares.sum(axis=1)[rows].round(_DECIMALS)
         order = _best(scores, max(10 * k, 100))
         chosen = order[:k]
         if diversity:
@@ -165,7 +165,7 @@ class Recommender:
             notes.append(f"diversity costs {lost:.3f} of the mean score")
         if k > len(scores) or not diversity:
             notes += tie_notes(scores, scores[chosen], k)
-        frame = self._frame(rows[chosen], shares[chosen])
+        frame = self._frame(rows[chosen], shares[rows[chosen]])
         chance = chances(self.bundle.about["confidence"], scores[chosen])
         if chance is not None:
             frame.insert(3, "chance", chance)

@@ -169,7 +169,7 @@ def test_attributes_are_told_with_the_training_pairs_that_have_them(
             if reason.seen is None:
                 continue
             place = [x.replace("_", " ") for x in names].index(reason.name)
-            counts = {a: 0 for a in own}
+            counts = dict.fromkeys(own, 0)
             for brand, influencer in learnt[["brand", "influencer"]].itertuples(index=False):
                 if tables["influencer"][rows["influencer"][influencer], place]:
                     for a in own:
