@@ -153,16 +153,9 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
         )
     partners = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
     partners.columns = pd.Index(schema.SIDES)
-    learnt = zip(
-        *(
-            dataset.id2token(field, ids)
-            for field, ids in zip(
-                schema.ACCOUNT_ID.values(), dataset.pairs[schema.TRAIN].T, strict=True
-            )
-        ),
-        strict=True,
-    )
-    partners["training"] = pd.MultiIndex.from_frame(partners).isin(list(learnt))
+    columns = zip(schema.ACCOUNT_ID.values(), dataset.pairs[schema.TRAIN].T, strict=True)
+    learnt = pd.MultiIndex.from_arrays([dataset.id2token(field, ids) for field, ids in columns])
+    partners["training"] = pd.MultiIndex.from_frame(partners).isin(learnt)
     source = Path(dataset.dataset_path) / schema.FEATURES
     names = sides[schema.BRAND].known["account"]
     training = names[np.unique(dataset.pairs[schema.TRAIN][:, 0]) - 1]
