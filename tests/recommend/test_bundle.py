@@ -50,7 +50,7 @@ def _cut(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_format, r"is of format 99, not 1: another version .* Write it anew from its run"),
+        (_format, r"is of format 99, not 2: another version .* Write it anew from its run"),
         (_cut(BUNDLE), "cannot be read: JSONDecodeError.* Write it anew"),
         (_cut(MODEL), "is damaged: model.safetensors is not what was written"),
         (_cut("vectors.safetensors"), "is damaged: vectors.safetensors"),
@@ -58,7 +58,7 @@ def _cut(name: str) -> Callable[[Path], None]:
         (lambda x: (x / "partners.parquet").unlink(), "is no bundle: it has no partners.parquet"),
         (lambda x: (x / BUNDLE).unlink(), "is no bundle: it has no bundle.json. Write one from"),
         (lambda x: (x / BUNDLE).write_text("[]"), "cannot be read: "),
-        (lambda x: (x / BUNDLE).write_text('{"format": 1}'), "cannot be read: KeyError"),
+        (lambda x: (x / BUNDLE).write_text('{"format": 2}'), "cannot be read: KeyError"),
     ],
 )
 def test_a_bundle_that_is_wrong(copy: Path, damage: Callable[[Path], None], message: str) -> None:
