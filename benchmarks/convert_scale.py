@@ -3,6 +3,7 @@
     python benchmarks/convert_scale.py                       # all features
     python benchmarks/convert_scale.py --without-topics      # reading, visual semantics, attributes
     python benchmarks/convert_scale.py --times 10            # ten times the posts
+    python benchmarks/convert_scale.py --text wordllama      # and sentence vectors of all texts
 
 Makes CSV tables of 360 brands and 3,748 influencers, 50 posts each, and of 25 members of each
 audience, 2 posts each, all synthetic; converts them by the command in a process of its own; prints
@@ -36,6 +37,7 @@ BIOGRAPHY_WORDS: Final = """
 runner baker photographer coffee skincare makeup lipstick travel dog mother yoga vegan wine fashion
 sneaker gaming music film food chef blogger coach student designer model jewelry car
 """
+TEXTS: Final = ("content_text", "profile_text", "audience_text")
 EMOJI: Final = ("😍", "🔥", "☕", "✨", "🇮🇹", "👍🏽", "❤️", "👩‍🍳")
 SAMPLE_SECONDS: Final = 0.1
 Sampled = list[tuple[float, float, str]]
@@ -47,6 +49,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="this many times the posts")
     parser.add_argument("--share", type=float, default=1.0, help="of the accounts")
     parser.add_argument("--without-topics", action="store_true")
+    parser.add_argument("--text", help="model of sentence vectors (default: none are made)")
+    parser.add_argument("--engine", default="local", help="of the conversion: local or ray")
     parser.add_argument("--jobs", type=int, default=2, help="n_jobs of the conversion")
     parser.add_argument("--tables", type=Path, help="where the tables stay, and are found again")
     options = parser.parse_args()
@@ -58,7 +62,7 @@ def main() -> None:
             print(f"tables made in {time.perf_counter() - started:.0f} s: {tables}")
         config = Path(scratch) / "convert.yaml"
         config.write_text(configuration(Path(scratch) / "key", options))
-        profile(tables, config, Path(scratch) / "dataset")
+        profile(tables, config, Path(scratch) / "dataset", options.engine)
 
 
 def configuration(key: Path, options: argparse.Namespace) -> str:
@@ -67,6 +71,7 @@ def configuration(key: Path, options: argparse.Namespace) -> str:
     return (
         f"key_file: {key}\nn_jobs: {options.jobs}\nsource: {{synthetic: True}}\nfeatures:\n"
         f"  content_topics: {topics[0]}\n  audience_topics: {topics[1]}\n"
+        + "".join(f"  {name}: {{models: {options.text}}}\n" for name in TEXTS if options.text)
     )
 
 
@@ -203,10 +208,11 @@ def _word(number: int) -> str:
     return "".join(letters)
 
 
-def profile(folder: Path, config: Path, output: Path) -> None:
+def profile(folder: Path, config: Path, output: Path, engine: str) -> None:
     """Convert in a process of its own and print what it cost."""
     command = [sys.executable, "-m", "dataset_convert", "--source", "tables"]
     command += ["--input", folder, "--name", "scale", "--config", config, "--output", output]
+    command += ["--engine", engine]
     started = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -14,21 +14,22 @@ from dataset_convert.atomic import AtomicData, check_target
 from dataset_convert.checks import read_manifest
 from dataset_convert.common.commands import DONE, CommandParser, run_command
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.ray_session import import_ray
 from dataset_convert.convert import convert, make_plan
 from dataset_convert.engine import Engine
 from dataset_convert.findings import find_all
 from dataset_convert.privacy import DEFAULT_KEY_FILE, Pseudonyms, forget, read_key, write_ids
 from dataset_convert.problems import Problems
 from dataset_convert.report import REPORT_FILE
-from dataset_convert.settings import ConversionSettings, read_settings
+from dataset_convert.settings import LOCAL, RAY, ConversionSettings, read_settings
 from dataset_convert.sources import find_source, source_names
 from dataset_convert.suggest import write_suggestion
 from dataset_convert.synthetic import DEFAULT_SEED, SPECS, write_synthetic
 
-SYNTHETIC = "synthetic"
+SYNTHETIC, SAVED = "synthetic", Path("saved")
 _HEEDED = {
     "--suggest": {"suggest", "output", "force"},
-    "--forget": {"forget", "name", "config", "output"},
+    "--forget": {"forget", "name", "config", "output", "runs"},
     "--add": {"add", "source", "name", "config", "output", "accept_losses"},
     f"--source {SYNTHETIC}": {"source", "name", "output", "seed", "force"},
 }
@@ -115,7 +116,11 @@ def _forget(options: argparse.Namespace) -> None:
         # Without the key an account can still be named as it stands in the files.
         if (key_file or DEFAULT_KEY_FILE).expanduser().exists():
             hidden = Pseudonyms(read_key(key_file, outside=folder, tell=None))
-    for line in forget(folder, options.name, options.forget, pseudonyms=hidden):
+    runs = [SAVED] if options.runs is None and SAVED.is_dir() else options.runs or []
+    for place in runs:
+        if not place.is_dir():
+            raise UsageError(f"{place}: found no folder; wanted one of runs, as --runs names it.")
+    for line in forget(folder, options.name, options.forget, pseudonyms=hidden, runs=runs):
         print(line)
 
 
@@ -152,6 +157,8 @@ def _convert(options: argparse.Namespace) -> None:
             f"The source '{options.source}' has no published splits: take --split out."
         )
     settings = _settings(options, getattr(source, "DEFAULTS", {}))
+    if settings.engine == RAY:
+        import_ray("ray.data")
     folder = _folder(options)
     Engine.n_threads = settings.n_jobs
     problems, written = Problems(), False
@@ -197,7 +204,10 @@ def _settings(options: argparse.Namespace, of_source: dict[str, Any]) -> Convers
     settings = read_settings(options.config, of_source=of_source)
     if options.split is not None:
         settings = replace(settings, source={**settings.source, "split": options.split})
-    changes = {"seed": options.seed, "n_valid": options.n_valid}
+    if options.ray_address is not None and options.engine != RAY:
+        raise UsageError("--ray_address is of a Ray cluster; add --engine ray, or leave it out.")
+    names = ("seed", "n_valid", "engine", "ray_address")
+    changes = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in changes.items() if value is not None}
     return replace(settings, **given)
 
@@ -233,10 +243,16 @@ def _parser(descriptions: dict[str, str]) -> CommandParser:
     text = "validation brands of the protocol new-brand, stratified by category"
     add("--n-valid", type=int, metavar="N", help=text)
     add("--seed", type=int, help=f"of the draws (default: {DEFAULT_SEED})")
+    text = "who sums posts up: processes here (default), or Ray's"
+    add("--engine", type=str.lower, choices=(LOCAL, RAY), help=text)
+    text = "of a Ray cluster (default: one started here)"
+    add("--ray_address", metavar="HOST:PORT", help=text)
     text = "write which account of the material has which pseudonym, and nothing else"
     add("--ids", type=Path, metavar="CSV", help=text)
     text = "remove an account, by the id of the material, from the data set NAME"
     add("--forget", metavar="ACCOUNT", help=text)
+    text = "with --forget: where runs and bundles are that may hold the account (default: saved)"
+    add("--runs", **path, nargs="+", help=text)
     text = "describe the accounts of FOLDER, of the format --source, by the extractors of the data "
     add("--add", **path, help=f"{text}set NAME, and add those that it does not hold yet")
     text = "write a --config for the source 'tables' that says which file is which table"

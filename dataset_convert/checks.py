@@ -5,7 +5,7 @@ Every check raises an `AtomicFileError` about the first thing that is wrong.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,26 +202,24 @@ def check_sides(brands: Table, influencers: Table) -> None:
                         field=form(side, modality),
                     )
     for modality in schema.MODALITIES:
-        if modality != schema.ATTRIBUTES:
-            _check_lengths(tables, modality)
+        if modality not in (schema.ATTRIBUTES, *schema.OWN_TEXTS):
+            _check_lengths(tables, [modality])
+    _check_lengths(tables, schema.OWN_TEXTS)
 
 
-def _check_lengths(tables: Mapping[schema.Side, Table], modality: str) -> None:
-    fields = {side: schema.account_field(side, modality) for side in schema.SIDES}
-    lengths = {
-        side: table.lengths(fields[side])
-        for side, table in tables.items()
-        if fields[side] in table.frame
-    }
+def _check_lengths(tables: Mapping[schema.Side, Table], modalities: Sequence[str]) -> None:
+    """Checks that vectors of modalities that are compared with each other have one length."""
+    places = [(side, schema.account_field(side, x)) for x in modalities for side in tables]
+    lengths = {(side, x): tables[side].lengths(x) for side, x in places if x in tables[side].frame}
     counts = Counter(int(n) for found in lengths.values() for n in found if n > 0)
     usual = counts.most_common(1)[0][0] if counts else 0
-    for side, found in lengths.items():
+    for (side, field), found in lengths.items():
         tables[side].refuse(
             (found > 0) & (found != usual),
-            fields[side],
+            field,
             lambda row, found=found: f"{found[row]} values",  # type: ignore[misc]
-            f"{usual}, as in most rows of both sides. Remedy: write vectors of one length on both "
-            "sides; empty where missing.",
+            f"{usual}, as in most rows of {' and '.join(modalities)}. Remedy: write vectors of one "
+            "length on both sides; empty where missing.",
         )
 
 

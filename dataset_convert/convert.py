@@ -42,6 +42,7 @@ from dataset_convert.extraction import (
 )
 from dataset_convert.features.base import AUDIENCE, CONTENT, Extractor
 from dataset_convert.features.hidden_names import SavedNames, names_of
+from dataset_convert.features.ray_engine import engine_of
 from dataset_convert.findings import name_warnings
 from dataset_convert.name_checks import AccountNames, assert_no_names
 from dataset_convert.problems import Concealment, ConversionError, Problems
@@ -55,7 +56,7 @@ Tables = dict[schema.Side, pd.DataFrame]
 Splits = dict[str, dict[str, pd.DataFrame]]
 
 PROBLEMS_FILE: Final = "problems.csv"
-CAUSES_FILE: Final = "causes.csv"
+_WHO_WORKS: Final = ("n_jobs", "engine", "ray_address")
 _LIBRARIES: Final = (
     *("numpy", "pandas", "scipy", "scikit-learn", "duckdb", "python-calamine"),
     *("onnxruntime", "onnxruntime-gpu", "pillow", "tokenizers"),
@@ -113,10 +114,9 @@ def convert(
         return earlier.data
     for line in plan.lines():
         tell(line)
-    new = plan.extractors
-    features = extract(
-        plan.material, plan.training, settings, new, marks=marks, earlier=earlier, tell=tell
-    )
+    learning = plan.material, plan.training, settings, plan.extractors
+    with engine_of(settings, folder) as engine:
+        features = extract(*learning, marks=marks, earlier=earlier, tell=tell, engine=engine)
     started = time.monotonic()
     data = _with_features(plan.data, features, tell)
     conceal = Concealment(AccountNames(material.accounts) if hidden else None)
@@ -414,7 +414,7 @@ def _add_extras(
     if len(problems):
         problems.write(building / PROBLEMS_FILE, conceal=conceal)
     if causes is not None:
-        causes.to_csv(building / CAUSES_FILE, index=False, lineterminator="\n")
+        causes.to_csv(building / privacy.CAUSES_FILE, index=False, lineterminator="\n")
     write_whole(building / REPORT_FILE, data_report(data))
 
 
@@ -526,8 +526,8 @@ def _conversion_fingerprint(
     marks: Mapping[str, str],
     pseudonyms: privacy.Pseudonyms | None,
 ) -> str:
-    """The SHA-256 of everything that a data set depends on; `marks` say where `n_jobs` matters."""
-    told = {key: value for key, value in asdict(settings).items() if key != "n_jobs"}
+    """The SHA-256 of everything that a data set depends on; `marks` say where who works matters."""
+    told = {key: value for key, value in asdict(settings).items() if key not in _WHO_WORKS}
     hidden = None if pseudonyms is None else pseudonyms.settings()
     return _digest(told, material.fingerprints, marks, hidden, makers())
 

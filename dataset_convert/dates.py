@@ -27,7 +27,7 @@ _WEEKDAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday mon
     samedi dimanche lunes martes miércoles jueves viernes sábado domingo lunedì martedì mercoledì
     giovedì venerdì sabato domenica"""
 _FILLERS = frozenset(
-    ("de", "del", "of", "the", "den", "der", "le", "el", "il", "um", "uhr", "at", "a", "alle")
+    "de del of the den der le el il um uhr at a alle ore as om op".split()  # noqa: SIM905
 )
 _HOURS_FROM_UTC = {
     "": 0, "z": 0, "utc": 0, "gmt": 0, "cet": 1, "mez": 1, "bst": 1, "cest": 2, "mesz": 2,
@@ -134,6 +134,7 @@ def _bare_number(text: str, plain: str) -> float:
 def _written_date(text: str, plain: str, order: DateOrder | None) -> float:
     # In 2025-10-26t18:46 the t is no space; in "oct" it is part of a word.
     plain = re.sub(r"(?<=\d)t(?=\d)", " ", plain)
+    plain = re.sub(r"(?<=[12]\d{3} )((?:alle )?(?:ore )?\d{1,2})\.(\d\d)$", r"\1:\2", plain)
     time = _TIME.search(plain)
     clock = 0.0
     if time:

@@ -1,7 +1,7 @@
 """Every modality's values: precomputed, still right from an earlier conversion, or made anew."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from dataset_convert.settings import ConversionSettings
 
 if TYPE_CHECKING:
     from dataset_convert.convert import Earlier
+    from dataset_convert.features.ray_engine import RayEngine
 
 Tell = Callable[[str], None]
 Values = Mapping[str, Any]
@@ -163,7 +164,17 @@ def wanted_extractors(
             for line in extractor.forecast(material):
                 tell(line)
             found[modality] = extractor
+    _check_one_model([found[name] for name in schema.OWN_TEXTS if name in found])
     return found
+
+
+def _check_one_model(extractors: Sequence[Extractor]) -> None:
+    if len({one.options.models for one in extractors}) > 1:
+        told = (f"{one.modality}: {' and '.join(one.options.models)}" for one in extractors)
+        raise ConversionError(
+            f"features: found other models of captions than of biographies ({', '.join(told)}); "
+            f"wanted the same ones, since the two are compared with each other."
+        )
 
 
 def extract(
@@ -175,6 +186,7 @@ def extract(
     marks: Mapping[str, str],
     earlier: "Earlier | None",
     tell: Tell,
+    engine: "RayEngine | None" = None,
 ) -> Features:
     """Makes the values of all modalities, or takes those of an earlier conversion that still hold.
 
@@ -186,6 +198,7 @@ def extract(
         marks: Modality -> the fingerprint of everything that its values depend on.
         earlier: A data set to take from; None makes everything anew.
         tell: Called with a line a step.
+        engine: Who sums up posts; None: this process and its own.
 
     Returns:
         The features; a modality of which the training accounts have too little is not there.
@@ -195,7 +208,7 @@ def extract(
     """
     features = Features(values=dict(material.vectors))
     learnt: dict[str, Callable[[], Any]] = {}
-    watched = _watched(material)
+    watched = _watched(material, engine=engine)
     try:
         for modality, extractor in extractors.items():
             options = settings.features[modality]
@@ -291,7 +304,7 @@ def load_extractor(folder: Path, *, n_jobs: int = 1) -> Extractor:
 
 
 def _watched(
-    material: RawMaterial, saved: SavedNames | None = None
+    material: RawMaterial, saved: SavedNames | None = None, engine: "RayEngine | None" = None
 ) -> Callable[[Extractor], RawMaterial]:
     """Extractor -> what it reads: without names in texts, with a bar over every pass of posts."""
     nameless = without_names(material, saved)
@@ -301,10 +314,11 @@ def _watched(
             yield from track(posts(), extractor.modality, unit="posts", total=total)
 
         read = nameless if extractor.reads_text else material
-        return replace(
-            read,
-            posts=partial(bar, read.posts, read.n_posts),
-            audience_posts=partial(bar, read.audience_posts, read.n_audience_posts),
-        )
+        own: Callable[[], Any] = partial(bar, read.posts, read.n_posts)
+        audience: Callable[[], Any] = partial(bar, read.audience_posts, read.n_audience_posts)
+        if engine is not None:
+            own = engine.parted(CONTENT, own, nameless.posts)
+            audience = engine.parted(AUDIENCE, audience, nameless.audience_posts)
+        return replace(read, posts=own, audience_posts=audience)
 
     return watched

@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import islice
@@ -20,10 +20,10 @@ from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import InputFiles, Text
-from dataset_convert.loading import DELIMITERS, numbered
+from dataset_convert.loading import CELL, DELIMITERS, HEADER, KEY, SHEET, WIDE, numbered
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
-from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number
+from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
 
 N_ROWS, N_CELLS = 5_000, 300
 """Rows of a file, and cells of a column, that are looked at."""
@@ -34,20 +34,35 @@ _NAMES: Final = yaml.safe_load(
     resources.files("dataset_convert").joinpath("field_names.yaml").read_text(encoding="utf-8")
 )
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
+_WRAPPERS: Final = {"data", "item", "result", "edge", "node", "record", "row", "list"}
+_VALUE = re.compile(r"@|https?:|[\d.,]+$")
 _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 
 # --- names
 
 
 def is_undone(state: str) -> bool:
-    """Whether a state is of a collaboration that did not take place, or not yet."""
-    return _tokens(state) in _UNDONE
+    """Whether a state is of a collaboration that did not take place, or not yet.
+
+    Of several known words the last decides: 'closed lost' is lost, 'offer accepted' accepted.
+    """
+    return _state(state) in _UNDONE
+
+
+@lru_cache(maxsize=10_000)
+def _state(state: str) -> tuple[str, ...]:
+    """The last, and then the longest, words of a state that are known."""
+    words = _tokens(state)
+    spans = ((end, -begin) for end in range(len(words) + 1) for begin in range(end))
+    known = (span for span in spans if words[-span[1] : span[0]] in _STATUS | _UNDONE | _YES_OR_NO)
+    end, begin = max(known, default=(0, 0))
+    return words[-begin:end]
 
 
 @lru_cache(maxsize=10_000)
 def _tokens(name: str) -> tuple[str, ...]:
     """Words of a name without accents and plural s: `followersCount` is follower, count."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = unicodedata.normalize("NFKD", repaired(name).replace("ß", "ss"))
     words = _TOKEN.findall("".join(c for c in plain if not unicodedata.combining(c)))
     lowered = (word.lower() for word in words)
     return tuple(w[:-1] if len(w) > 3 and w.endswith("s") else w for w in lowered)
@@ -63,8 +78,10 @@ _SIDES: Final = {
     for word in words[:1]
 }  # fmt: skip
 _OTHERS: Final = set(_NAMES["others"])
-_UNDONE: Final = {_tokens(words) for words in _NAMES["undone_words"]}
-_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]} | _UNDONE
+_NO: Final = {_tokens(words) for words in _NAMES["no_words"]}
+_UNDONE: Final = {_tokens(words) for words in _NAMES["undone_words"]} | _NO
+_YES_OR_NO: Final = {_tokens(words) for words in _NAMES["yes_words"]} | _NO
+_STATUS: Final = {_tokens(words) for words in _NAMES["status_words"]} | _UNDONE - _NO
 TAGS: Final[list[str]] = _NAMES["tags"]
 Named = tuple[str | None, str]
 """Side, or None, and field."""
@@ -93,6 +110,8 @@ def named(name: str) -> dict[Named, float]:
             score = entries.get(words) or max(likely, default=0.0)
             if score:
                 found[side, one] = max(score, found.get((side, one), 0))
+        if sides and not found and not _OTHERS & set(rest):
+            found[side, "handle"] = 0.3  # 'Associated company'
     return found
 
 
@@ -101,7 +120,7 @@ def _likeness(words: tuple[str, ...], entry: tuple[str, ...]) -> float:
         return 1.0
     n = len(entry)
     inside = any(words[i : i + n] == entry for i in range(len(words) - n + 1))
-    if not inside or _OTHERS & (set(words) - set(entry)):
+    if not inside or _OTHERS & set(words):
         return 0.0
     return 0.2 + 0.6 * n / len(words)
 
@@ -130,8 +149,12 @@ class Column:
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
         found = named(self.name)
+        if self.filled and self.share(_TESTS["platform"]) == 1:
+            return {(None, "platform"): 1.0}
         if found or not self.filled:
             return found
+        if self.name == KEY:
+            return {(None, "handle"): 0.4}
         if self.share(lambda cell: _is_account(cell) and re.search(r"^@|://|www\.", cell)) > 0.8:
             return {(None, "handle"): 0.5}
         if (
@@ -181,15 +204,24 @@ def _is_account(cell: str) -> bool:
     return bool(_accounts(cell)) and len(cell.split()) <= 6 and cell.lower() not in PLATFORMS
 
 
-_is_word = lambda cell: len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)  # noqa: E731
+_is_count: Callable[[str], bool] = _reads(count)
+
+
+def _is_word(cell: str) -> bool:
+    return len(cell.split()) <= 5 and not re.match(r"https?:|@", cell)
+
+
 _TESTS: Final[dict[str, Callable[[str], Any]]] = {
-    **dict.fromkeys(("followers", "likes", "comments"), _reads(count)),
+    **dict.fromkeys(("followers", "likes", "comments"), _is_count),
+    **dict.fromkeys(("text", "biography"), lambda cell: not _is_count(cell)),
     **dict.fromkeys(("timestamp", "last_post"), _reads(lambda cell: moment(cell, "dmy"))),
     **dict.fromkeys(("engagement", "price"), _reads(lambda cell: number(cell, "."))),
     **dict.fromkeys(("handle", "id", "name", "member"), _is_account),
-    **dict.fromkeys(("category", "country", "city", "language"), _is_word),
+    **dict.fromkeys(("country", "city", "language"), _is_word),
+    "category": lambda cell: _is_word(cell) and not _is_count(cell),
     "platform": lambda cell: cell.strip().lower() in PLATFORMS,
-    "status": lambda cell: _tokens(cell) in _STATUS,
+    "status": _state,
+    "state": lambda cell: _state(cell) in _STATUS,
     "role": _reads(read_role),
     "part": lambda cell: cell.strip().lower() in schema.PARTS,
     "labels": lambda cell: re.search(r":\s*[01]?\.?\d", cell),
@@ -223,7 +255,8 @@ class Unit:
         parent = Path(self.files[0]).parent.name if "/" in self.files[0] else ""
         words = {*_tokens(self.sheet or stem), *_tokens(parent)}
         if self.path:
-            words = set(_tokens(self.path.rstrip("[]").split(".")[-1]))
+            inner = [set(_tokens(x)) for x in re.split(r"[.\[\]{}]+", self.path)]
+            words = next((x for x in reversed(inner) if x - _WRAPPERS), words)
         return bool(words & {w for word in _NAMES["tables"][table] for w in _tokens(word)})
 
 
@@ -241,10 +274,16 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
         for name in names[1:] or names:
             try:
                 for text in opened.open(folder / name, name):
-                    found += _units_of(text, engine, names[0])
+                    for unit in _units_of(text, engine, names[0]):
+                        unit.sheet = unit.sheet or text.file[len(name) + 1 :]
+                        found.append(unit)
             except ConversionError as error:
                 problems.note(name, row=None, column="", value="", wanted=str(error))
+        if names[0].lower().endswith(".zip") and len({tuple(unit.columns) for unit in found}) == 1:
+            for unit in found:
+                unit.sheet = ""
         units += joined(found)
+    units = _set_apart(units)
     if not units:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
         problems.refuse(
@@ -277,8 +316,73 @@ def _units_of(text: Text, engine: Engine, file: str) -> Iterator[Unit]:
             yield unit
             yield from _wide(unit)
         return
-    rows = _objects(text, engine)
-    yield from _nested(rows, file, "", [{} for _ in rows])
+    rows, path = _objects(text, engine), ""
+    if len(rows) == 1 and _is_keyed(rows[0]):
+        path = KEY
+        rows = [{KEY: key, **one} for key, one in rows[0].items()]
+    yield from _nested(rows, file, path, [{} for _ in rows])
+
+
+def _is_keyed(one: Mapping[str, Any]) -> bool:
+    """Whether all values of an object are objects of the same kind, whose names are the keys."""
+    kinds = [set(value) if isinstance(value, dict) else set() for value in one.values()]
+    return len(kinds) > 2 and len(set[str].intersection(*kinds)) > 1
+
+
+def _set_apart(units: list[Unit]) -> list[Unit]:
+    """Units whose accounts stand in names of sheets or columns, of which others know most."""
+    sides: dict[str, str] = {}
+    for unit in units:
+        names = {name for column in unit.columns.values() for name in column.names}
+        is_brand = unit.hint("brands") or (schema.BRAND, "handle") in names
+        side = schema.BRAND if is_brand else schema.INFLUENCER
+        for column in unit.columns.values():
+            if {"handle", "name", "id"} & {x for (_, x), n in column.names.items() if n > 0.5}:
+                sides |= dict.fromkeys(column.ids - sides.keys(), side)
+    sheets: dict[Any, list[Unit]] = {}
+    for unit in units:
+        alike = (*unit.files, *unit.columns) if unit.sheet else id(unit)
+        sheets.setdefault(alike, []).append(_crossed(unit, sides))
+    found: list[Unit] = []
+    for group in sheets.values():
+        called = Column(SHEET, [one.sheet for one in group for _ in range(one.n_rows)])
+        if len(group) > 2 and _tell_side(called, sides):
+            group = joined([replace(one, sheet="") for one in group])
+            group[0].columns[SHEET] = called
+        found += group
+    return found
+
+
+def _tell_side(column: Column, sides: Mapping[str, str]) -> bool:
+    """Says whose accounts a column names, if it names known ones."""
+    known = [sides[one] for one in column.ids if one in sides]
+    if len(known) < max(2, ENOUGH * len(column.ids)):
+        return False
+    column.names = {(max(set(known), key=known.count), "handle"): 0.9}
+    return True
+
+
+def _crossed(unit: Unit, sides: Mapping[str, str]) -> Unit:
+    """A table one side of whose accounts are its columns, as rows of accounts."""
+    names = [x for x in unit.columns if _accounts(x) and sides.keys() >= set(_accounts(x))]
+    if len(names) < max(3, ENOUGH * len(unit.columns)):
+        return unit
+    rest = [column for name, column in unit.columns.items() if name not in names]
+    filled = [
+        (row, name, cell)
+        for name in names
+        for row, cell in enumerate(unit.columns[name].cells)
+        if not missing(cell)
+    ]
+    cells = {c.name: [c.cells[row] for row, _, _ in filled] for c in rest}
+    cells |= {HEADER: [name for _, name, _ in filled], CELL: [cell for _, _, cell in filled]}
+    columns = {name: Column(name, found) for name, found in cells.items()}
+    _tell_side(columns[HEADER], sides)
+    if not _tell_side(columns[CELL], sides):
+        del columns[CELL]
+    for column in rest:
+        _tell_side(columns[column.name], sides)
+    return replace(unit, columns=columns, n_rows=len(filled))
 
 
 def _delimited(text: Text, file: str) -> Unit | None:
@@ -286,23 +390,31 @@ def _delimited(text: Text, file: str) -> Unit | None:
     for delimiter in DELIMITERS:
         rows = text.head(delimiter, N_ROWS)
         for place, row in enumerate(rows[:30]):
-            # A header names fields, and has as many cells as what follows it.
-            names = sum(max(named(name).values(), default=0) for name in row if name.strip())
+            # A header names fields, each once, and has as many cells as what follows it.
+            names = sum(max(named(name).values(), default=0) for name in set(row) if name.strip())
             widths = [sum(map(bool, r)) for r in rows[place + 1 : place + 6]]
             score = names + 0.1 * min(len(row), max(widths, default=0)) - 0.01 * place
+            score -= 0.2 * (sum(map(bool, row)) - len(set(filter(None, row))))
             if len(row) > 1 and widths and score > best[0]:
                 best = (score, place, rows)
     _, place, rows = best
     if not rows:
         return None
-    has_header = not any(re.match(r"@|https?:|[\d.,]+$", cell.strip()) for cell in rows[place])
-    header = numbered(rows[place]) if has_header else [f"{i + 1}" for i in range(len(rows[place]))]
+    below = [[row[i] for row in rows[place + 1 :] if row[i:]] for i in range(len(rows[place]))]
+    is_value = _VALUE.match
+    has_header = not any(
+        is_value(name.strip()) and any(map(is_value, cells))
+        for name, cells in zip(rows[place], below, strict=True)
+    )
+    numbers = [f"{i + 1}" for i in range(len(rows[place]))]
+    header = numbered(rows[place]) if has_header else numbers
     body = [row for row in rows[place + has_header :] if any(row)]
     columns = {
-        name: Column(name, [row[i] if i < len(row) else "" for row in body])
-        for i, name in enumerate(header)
-        if name
+        name or number: Column(name or number, [row[i] if i < len(row) else "" for row in body])
+        for i, (name, number) in enumerate(zip(header, numbers, strict=True))
     }
+    columns = {x: c for x, c in columns.items() if x in header or c.share(_is_count) < ENOUGH}
+    columns = {x: c for x, c in columns.items() if x in header or c.filled}
     number = place + 1 if has_header else 0
     return Unit([file], columns, text.sheet, None if number == 1 else number, n_rows=len(body))
 
@@ -310,11 +422,18 @@ def _delimited(text: Text, file: str) -> Unit | None:
 def _wide(unit: Unit) -> Iterator[Unit]:
     """Lists of a CSV file whose elements stand side by side: latestPosts/0/caption."""
     lists: dict[str, dict[str, list[str]]] = {}
+    n_rows = unit.n_rows
     for name, column in unit.columns.items():
-        match = re.fullmatch(r"(.+?)[/.]\d+[/.](.+)", name)
+        match = WIDE.fullmatch(name)
         if match:
-            lists.setdefault(match[1], {}).setdefault(match[2], []).extend(column.cells)
-    flat = {n: c for n, c in unit.columns.items() if not re.search(r"[/.]\d+(?:[/.]|$)", n)}
+            lists.setdefault(match[1], {}).setdefault(match[3], []).extend(column.cells)
+    # Two fields of two elements make a list.
+    lists = {x: y for x, y in lists.items() if sum(len(z) > n_rows for z in y.values()) > 1}
+    flat = {
+        name: column for name, column in unit.columns.items()
+        if not re.search(r"[/.]\d+(?:[/.]|$)", name)
+        and not ((match := WIDE.fullmatch(name)) and match[1] in lists)
+    }  # fmt: skip
     for path, own in lists.items():
         n_rows = max(map(len, own.values()))
         # What stands beside a list holds for each of its elements.
@@ -359,7 +478,7 @@ def _nested(
         key: None for one in flats for key, value in one.items()
         if isinstance(value, list) and value and isinstance(value[0], dict)
     }  # fmt: skip
-    own = {k: None for one in flats for k, v in one.items() if not isinstance(v, list)}
+    own = {k: None for one in flats for k, v in one.items() if _cell(v) or not isinstance(v, list)}
     if own:
         names = {**{k: None for one in outer for k in one}, **own}
         both = list(zip(flats, outer, strict=True))
@@ -372,7 +491,8 @@ def _nested(
         inner: list[Any] = []
         above: list[dict[str, Any]] = []
         for one, up in zip(flats, outer, strict=True):
-            plain = {f"{path.replace('[]', '')}.{k}".lstrip("."): v for k, v in one.items()}
+            outer_path = path.replace("[]", "").replace(KEY, "")
+            plain = {f"{outer_path}.{k}".lstrip("."): v for k, v in one.items()}
             kept = {k: v for k, v in {**up, **plain}.items() if not isinstance(v, list)}
             for element in one.get(key) or ():
                 if isinstance(element, dict) and len(inner) < 4 * N_ROWS:
@@ -382,6 +502,8 @@ def _nested(
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict | list):
+        (value,) = value
     if value is None or isinstance(value, list):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TextIO
 
@@ -51,6 +51,8 @@ MAX_UNPACKED: Final = 2**33
 A_SMALL_OBJECT: Final = f"at most {MAX_OBJECT:,} characters a JSON object"
 
 _BLOCK: Final = 2**20
+_NUMBERS: Final = count()
+"""Of copies: a file may be read while it is read already."""
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -221,7 +223,6 @@ class InputFiles:
         """Takes where copies go, and whom to tell."""
         self._scratch = scratch
         self._problems = problems
-        self._n_copies = 0
 
     def open(
         self, path: Path, file: str, *, encoding: str | None = None, sheet: str | None = None
@@ -232,7 +233,7 @@ class InputFiles:
             path: The file.
             file: Its name for messages.
             encoding: Of text; None finds it.
-            sheet: The only one that is wanted of a workbook.
+            sheet: The only one that is wanted of a workbook, or the only file of an archive.
 
         Raises:
             ConversionError: It cannot be read, is of no known kind, or goes beyond a bound.
@@ -269,7 +270,11 @@ class InputFiles:
                 found = ", ".join(archive.namelist()) or "nothing"
                 wanted = f"a file in it that ends in {', '.join(SUFFIXES)}"
                 self._problems.refuse(file, value=found, wanted=wanted)
-            for one in names:
+            chosen = [one for one in names if one.filename == sheet]
+            sheet = None if chosen else sheet
+            # Of files of all kinds a text is no table but tells of them.
+            tables = [one for one in names if not one.filename.lower().endswith(".txt")]
+            for one in chosen or tables or names:
                 if one.flag_bits & 1:
                     self._problems.refuse(file, value="a password", wanted="an open archive")
                 inside, kind = f"{file}/{one.filename}", Path(one.filename).suffix.lower()
@@ -294,8 +299,7 @@ class InputFiles:
 
     def _unpacked(self, stream: IO[bytes], size: int, file: str, suffix: str) -> Path:
         bound = min(MAX_UNPACKED, FREE_BYTES + MAX_RATIO * size)
-        self._n_copies += 1
-        path, n_bytes = self._scratch / f"{self._n_copies}{suffix}", 0
+        path, n_bytes = self._scratch / f"{next(_NUMBERS)}{suffix}", 0
         with path.open("wb") as copy:
             while block := stream.read(_BLOCK):
                 n_bytes += len(block)

@@ -5,6 +5,7 @@ import glob
 import json
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -14,6 +15,7 @@ from dataset_convert.common.errors import closest
 from dataset_convert.folders import name_in
 from dataset_convert.input_files import MAX_UNPACKED, InputFiles, Text
 from dataset_convert.problems import OWN, Problems
+from dataset_convert.values import missing
 from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO
 
 if TYPE_CHECKING:
@@ -29,12 +31,23 @@ A_SCALAR: Final = "text or a number: the row stays without it"
 _HEAD: Final = 60
 """Rows among which the header is looked for."""
 _ELEMENT: Final = re.compile(r"(?<=[/.])(?:\d+|\*)(?=[/.])")
+_NUMBER: Final = r"[/._ \[-]+(\d+)[\]/._ -]+"
+WIDE: Final = re.compile(f"(.+?){_NUMBER}(.+)")
+"""List, element and field: `latestPosts/0/caption`, `posts[0].likes`, `media_1_date`."""
 _TOLD: Final = re.compile(r"sep=(.)$")
 _OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
 """Names of files that may hold objects."""
-_KEY: Final = "{}"
+KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
+HEADER, CELL, SHEET = APART = ("{header}", "{cell}", "{sheet}")
+"""Columns that stand in no row: the name and the cell of every column that is not mapped, each a
+row of its own; the sheet."""
+_NO: Final = set(re.findall(r"\w+", "0 n no nein non nao não nee false falsch faux falso"))
+_TOTAL: Final = re.compile(
+    r"(?:grand |sub)?totale?s?:?|totaal|(?:zwischen)?summe:?|gesamt:?|s[ou]ma"
+)
+_NUMERIC: Final = re.compile(r"[^\W\d_]{0,3}[\W\d]*\d[\W\d]*[^\W\d_]{0,3}")
 
 Row = tuple[str, int, list[str | None]]
 """File, number as a person counts, and the cells of our columns, None where nothing stands."""
@@ -68,8 +81,9 @@ class Loading:
         path = self.how.path or ""
         self.in_list = path.startswith("[]")
         self.lists = [_keys(x) for x in re.split(r"\[\]|\{\}", path)[:-1]]
-        self.of_keys = [x == _KEY for x in re.findall(r"\[\]|\{\}", path)]
+        self.of_keys = [x == KEY for x in re.findall(r"\[\]|\{\}", path)]
         self.places: dict[str, Place] = {}
+        self.apart = set(APART) & set(self.theirs)
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows of all files.
@@ -108,6 +122,8 @@ class Loading:
         if text.sheet and self.how.sheet is None and not any(map(any, text.head(","))):
             return f"sheet {text.sheet!r} with nothing in it"
         delimiter, header, names = self._header(text)
+        n_columns = len(names)
+        names += APART if self.apart else ()
         places: Columns = {x: _places(x, names, self.how.path) for x in self.theirs}
         for ours, theirs in self.required:
             if not places[theirs] and text.sheet and self.how.sheet is None:
@@ -118,15 +134,23 @@ class Loading:
         above = {places[theirs][None]: "" for theirs in self.how.fill_down}
         wanted = [(places[theirs][None], words) for theirs, words in self.wanted.items()]
         chosen = self._chosen(places)
-        for number, row in self._numbered(text, delimiter, header, len(names)):
+        for number, row in self._numbered(text, delimiter, header, n_columns):
             for i in above:
                 above[i] = row[i] = row[i] or above[i]
-            if not wanted or all(_plain(row[i]) in words for i, words in wanted):
-                row.append("")
-                for of_list, cells in chosen:
-                    if of_list is None or any(row[i] for i in of_list):
-                        yield text.file, number, [row[i] or None for i in cells]
+            if all(_says(row[i], words) for i, words in wanted):
+                for whole, (of_list, cells) in product(self._with_apart(row, names, text), chosen):
+                    if of_list is None or any(whole[i] for i in of_list):
+                        yield text.file, number, [whole[i] or None for i in cells]
         return ""
+
+    def _with_apart(self, row: list[str], names: list[str], text: Text) -> Iterator[list[str]]:
+        """Yields a row with what stands apart from it, once a cell if asked for; and a ""."""
+        if not self.apart & {HEADER, CELL}:
+            yield [*row, *(("", "", text.sheet) if self.apart else ()), ""]
+            return
+        for name, cell in zip(names, row, strict=False):
+            if name and name not in self.theirs and not missing(cell) and _plain(cell) not in _NO:
+                yield [*row, name, cell, text.sheet, ""]
 
     def _numbered(
         self, text: Text, delimiter: str, header: int, n_columns: int
@@ -139,7 +163,10 @@ class Loading:
                 if number <= header or not any(row):
                     continue
                 n_rows += 1
-                if len(row) == n_columns or text.sheet or not any(row[n_columns:] or ["x"]):
+                if _is_total(row):
+                    wanted = "rows that are no sums"
+                    self._leave_out(text, number, " ".join(row), wanted, is_loss=False)
+                elif len(row) == n_columns or text.sheet or not any(row[n_columns:] or ["x"]):
                     yield number, row[:n_columns]
                 else:
                     self._tell_width(text, delimiter, number, row, n_columns)
@@ -175,15 +202,12 @@ class Loading:
         if len(row) < n_columns and n_columns in others:
             self.problems.refuse(text.file, row=number, value=line, wanted=ONE_DELIMITER)
         if line.strip():
-            self.problems.skip(
-                text.file,
-                row=number,
-                column="",
-                value=f"{len(row)} cells",
-                wanted="as many cells as the header has",
-                kind=OWN,
-                table=self.table,
-            )
+            wanted = "as many cells as the header has"
+            self._leave_out(text, number, f"{len(row)} cells", wanted, kind=OWN)
+
+    def _leave_out(self, text: Text, row: int, value: str, wanted: str, **of: Any) -> None:
+        of |= {"sheet": text.sheet, "table": self.table}
+        self.problems.skip(text.file, row=row, column="", value=value, wanted=wanted, **of)
 
     def _header(self, text: Text) -> tuple[str, int, list[str]]:
         """Delimiter, number and names: of the row with the most wanted names, the first."""
@@ -244,13 +268,14 @@ class Loading:
         wanted = [(self.places[theirs], words) for theirs, words in self.wanted.items()]
         for row, one in self._objects(text, self.problems):
             for levels in self._elements([one]):
-                if not all(
-                    _plain(_as_text(_at(levels[i], at)) or "") in x for (i, at), x in wanted
-                ):
+                if not all(_says(_as_text(_at(levels[i], at)) or "", x) for (i, at), x in wanted):
                     continue
                 cells = []
                 for ours, theirs, place in places:
                     value = _at(levels[place[0]], place[1]) if place else None
+                    # A list of one word is this word.
+                    if isinstance(value, list) and len(value) == 1 and ours not in self.nested:
+                        value = value[0]
                     if isinstance(value, dict | list) and ours not in self.nested:
                         found, value = "an object or a list", None
                         self.problems.note(
@@ -332,7 +357,7 @@ class Loading:
             return
         inner = _at(levels[-1], self.lists[depth])
         if self.of_keys[depth] and isinstance(inner, dict):
-            inner = [{_KEY: key} | (x if isinstance(x, dict) else {}) for key, x in inner.items()]
+            inner = [{KEY: key} | (x if isinstance(x, dict) else {}) for key, x in inner.items()]
         for element in inner if isinstance(inner, list) else ():
             yield from self._elements([*levels, element])
 
@@ -405,7 +430,7 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
     pattern, element = None, _ELEMENT.search(theirs)
     if path:
         outer = re.escape(path.replace("[]", "")).replace(r"\.", "[/.]")
-        pattern = rf"{outer}[/.](\d+)[/.]{re.escape(theirs)}"
+        pattern = rf"{outer}{_NUMBER}{re.escape(theirs)}"
     elif element:
         before, after = theirs[: element.start()], theirs[element.end() :]
         pattern = rf"{re.escape(before)}(\d+){re.escape(after)}"
@@ -414,6 +439,8 @@ def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | N
         found: dict[int | None, int] = {int(match[1]): i for i, match in matches if match}
         if found:
             return found
+    if theirs.isdecimal() and int(theirs) in range(1, len(names)) and not names[int(theirs) - 1]:
+        return {None: int(theirs) - 1}
     return {None: names.index(theirs)} if theirs in names else {}
 
 
@@ -469,6 +496,18 @@ def _as_text(value: Any) -> str | None:
 
 def _plain(word: str) -> str:
     return word.strip().lower()
+
+
+def _is_total(row: Sequence[str]) -> bool:
+    """Whether a row sums others up: a word for it, and numbers alone behind it."""
+    first, *others = filter(None, row)
+    is_named = others and _TOTAL.fullmatch(_plain(first))
+    return bool(is_named) and all(map(_NUMERIC.fullmatch, others))
+
+
+def _says(cell: str, words: Collection[str]) -> bool:
+    """Whether a cell is one of some words, of which * is any value."""
+    return _plain(cell) in words or ("*" in words and not missing(cell))
 
 
 def _quoted(name: str, sign: str) -> str:

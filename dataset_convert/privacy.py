@@ -11,8 +11,9 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +30,13 @@ from dataset_convert.atomic import (
 from dataset_convert.common.errors import shown
 from dataset_convert.common.files import write_whole
 from dataset_convert.common.words import counted
+from dataset_convert.holders import find_holders
 from dataset_convert.name_checks import find_names
 from dataset_convert.problems import ConversionError
 from dataset_convert.report import REPORT_FILE, data_report
 
 DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")
+CAUSES_FILE: Final = "causes.csv"
 N_DIGITS: Final = 16
 SECONDS_A_DAY: Final = 86_400
 _DIGITS: Final = {
@@ -262,9 +265,14 @@ def scrub(text: str) -> str:
 
 
 def forget(
-    folder: Path, name: str, account: str, *, pseudonyms: Pseudonyms | None = None
+    folder: Path,
+    name: str,
+    account: str,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    runs: Iterable[Path] = (),
 ) -> list[str]:
-    """Removes an account from all atomic files of a data set: its row, its pairs, its category.
+    """Removes an account from a data set: its row, its pairs and their causes, its category.
 
     The files are written beside the folder, checked, and put in its place at once; other files of
     the folder are kept as they are.
@@ -274,6 +282,7 @@ def forget(
         name: The data set's name.
         account: Its id as it stands in the files, or, with `pseudonyms`, its original id.
         pseudonyms: Of a data set under pseudonyms.
+        runs: Folders of runs and bundles, which are left as they are.
 
     Returns:
         Lines for the person who asked: what was removed, and what is left to do.
@@ -286,9 +295,9 @@ def forget(
     data = read_atomic(folder, name)
     side, account_id = _find(data, account, pseudonyms)
     left = _without(data, side, account_id)
-    others = _others(left, folder)
+    others = [file for file in _others(left, folder) if file != CAUSES_FILE]
     try:
-        rewrite(left, folder)
+        rewrite(left, folder, partial(_forget_causes, schema.ACCOUNT_ID[side], account_id))
     except AtomicFileError as error:
         raise ConversionError(
             f"Without {shown(account)} '{name}' must be split anew: {error} {_CONVERT_AGAIN}"
@@ -298,6 +307,7 @@ def forget(
         f"Removed one {side} and {counted(n_pairs, 'pair')} from {folder}.",
         "Models, checkpoints and results made from this data set have learnt from the account: "
         "train them again and delete the old ones.",
+        *_of_runs(runs, name, account_id),
         "Take it out of the source too, or the next conversion brings it back.",
     ]
     if others:
@@ -341,6 +351,25 @@ def _others(data: AtomicData, folder: Path) -> list[str]:
     atomic = {schema.MANIFEST_FILE, REPORT_FILE, *tables_of(data)}
     files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return sorted(file for file in files if file not in atomic)
+
+
+def _forget_causes(field: str, account: str, folder: Path) -> None:
+    if (folder / CAUSES_FILE).exists():
+        causes = pd.read_csv(folder / CAUSES_FILE, dtype=str, keep_default_na=False)
+        left = causes[causes[field] != account]
+        left.to_csv(folder / CAUSES_FILE, index=False, lineterminator="\n")
+
+
+def _of_runs(folders: Iterable[Path], name: str, account: str) -> Iterator[str]:
+    """Yields what to say of runs, and of bundles, that still hold an account."""
+    for folder in folders:
+        found = [str(path) for path in find_holders(folder, name, account)]
+        yield (
+            f"Still holding the account: {', '.join(found)}. Delete the runs; a bundle forgets by "
+            f"python -m recbole_mirec.recommend --bundle FOLDER --forget {account}."
+            if found
+            else f"No run on '{name}' and no bundle with the account is in {folder}."
+        )
 
 
 def _find(data: AtomicData, account: str, pseudonyms: Pseudonyms | None) -> tuple[schema.Side, str]:

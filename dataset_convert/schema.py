@@ -44,9 +44,10 @@ WEIGHTS: Final = "weights"
 
 TOPIC_MODALITIES: Final = (CONTENT_TOPICS, AUDIENCE_TOPICS)
 VISUAL_MODALITIES: Final = (CONTENT_VISUAL, AUDIENCE_VISUAL)
-TEXT_MODALITIES: Final = (CONTENT_TEXT, PROFILE_TEXT, AUDIENCE_TEXT)
-"""Sentence vectors: of captions, of biographies, of the audience's captions; in one space, so that
-one side may have captions where the other one has biographies."""
+OWN_TEXTS: Final = (CONTENT_TEXT, PROFILE_TEXT)
+"""What an account writes itself: sentence vectors of captions and of its biography, in one space,
+so that one side's captions are compared with the other one's biographies too."""
+TEXT_MODALITIES: Final = (*OWN_TEXTS, AUDIENCE_TEXT)
 MODALITIES: Final = (
     CONTENT_TOPICS,
     CONTENT_VISUAL,
@@ -125,8 +126,7 @@ def of_use(modality: str, have: Mapping[Side, Collection[str]]) -> bool:
         Whether both sides have it; of captions and biographies, which are compared with each other
         too, whether one side has it and the other side has one of the two.
     """
-    both = (CONTENT_TEXT, PROFILE_TEXT)
-    comparable = both if modality in both else (modality,)
+    comparable = OWN_TEXTS if modality in OWN_TEXTS else (modality,)
     here = any(modality in names for names in have.values())
     return here and all(any(name in have[side] for name in comparable) for side in SIDES)
 

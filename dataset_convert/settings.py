@@ -16,6 +16,7 @@ from dataset_convert.common.values import load_yaml
 from dataset_convert.problems import ConversionError
 
 FIT_ON_TRAINING, FIT_ON_ALL = "training", "all"
+LOCAL, RAY = "local", "ray"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ConversionSettings:
         pseudonyms: Whether ids are replaced.
         key_file: Of the pseudonyms; None for the user's own.
         n_jobs: Processes that work on posts.
+        engine: Who runs batches: `LOCAL`, or `RAY`.
+        ray_address: Of a Ray cluster; None: what RAY_ADDRESS says, else a Ray on this machine.
     """
 
     source: Mapping[str, Any]
@@ -41,6 +44,8 @@ class ConversionSettings:
     pseudonyms: bool
     key_file: Path | None
     n_jobs: int
+    engine: str = LOCAL
+    ray_address: str | None = None
 
 
 def _number(size: Any) -> Any:

@@ -1,5 +1,6 @@
 """`--suggest FOLDER`: a commented YAML of which file is which table, with questions in words."""
 
+import json
 import re
 import shlex
 from collections import Counter, defaultdict
@@ -31,6 +32,8 @@ _ENGLISH: Final = 0.9
 """Share of English texts from which a model that knows English alone is enough."""
 _BRANDS, _INFLUENCERS, _ACCOUNTS = "brands", "influencers", "accounts"
 _B, _I = schema.BRAND, schema.INFLUENCER
+_OF_BRANDS: Final = ("category", "biography")
+"""What tables of collaborations say of brands without saying whose it is."""
 
 _TAG: Final = re.compile(r"(?:#|^\W*(?=\w+\W*?[|:/*\])\u2013\u2014-]))(\w+)")
 """A hashtag, or a word at the very beginning that a sign parts from the rest."""
@@ -95,6 +98,11 @@ class Found:
         """Returns a column by our name."""
         return self.unit.columns[self.columns[ours]]
 
+    @property
+    def called(self) -> set[str]:
+        """What accounts are called, by id or by name."""
+        return {x for ours in ("id", "name") if ours in self.columns for x in self.column(ours).ids}
+
 
 def suggest(
     folder: Path, problems: Problems, config: Path = Path("convert.yaml")
@@ -137,25 +145,24 @@ class _Suggestion:
     def _assign(self) -> None:
         fits = [self._fits(unit) for unit in self.units]
         pairs = [fit[raw.COLLABORATIONS] for fit in fits if raw.COLLABORATIONS in fit]
-        sure = [pair for pair, fit in product(pairs, fits) if pair is _likeliest(fit)]
-        best = max(sure, key=lambda pair: pair.score, default=None)
+        self._weigh(fits, pairs)
         chosen: dict[str, list[Found]] = {}
+        lists = {unit.files[0] for unit in self.units if unit.path}
         for unit, fit in zip(self.units, fits, strict=True):
-            for table, ours in ((_BRANDS, _B), (_INFLUENCERS, _I)):
-                if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
-                    fit[table].score -= 3
-                elif best and table in fit and best.unit is not unit:
-                    fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
             found = _likeliest(fit)
             if found:
                 chosen.setdefault(found.table, []).append(found)
-            elif len(unit.columns) > 1 and not unit.path:
+            elif len(unit.columns) > 1 and unit.files[0] not in lists:
                 names = ", ".join(list(unit.columns)[:6])
                 self._ask(
                     f"What is {unit.title} with {names}? Name it in 'tables', or leave it.", 9
                 )
-        if raw.COLLABORATIONS not in chosen and pairs:
-            chosen[raw.COLLABORATIONS] = [max(pairs, key=lambda pair: pair.score)]
+        # A table may list collaborations, or their posts, beside what it is itself.
+        posts = [fit[raw.POSTS] for fit in fits if raw.POSTS in fit]
+        posts = [found for found in posts if {"likes", "comments"} & found.columns.keys()]
+        for table, others in ((raw.COLLABORATIONS, pairs), (raw.POSTS, posts)):
+            if others:
+                chosen.setdefault(table, [max(others, key=lambda found: found.score)])
         for table, candidates in chosen.items():
             # Of two alike the one whose name comes last, which is the newer one of dated names.
             candidates.sort(key=lambda x: (x.score, x.unit.n_rows, x.unit.title), reverse=True)
@@ -163,6 +170,18 @@ class _Suggestion:
             self.tables[table] = first
             for other in others:
                 self._also(first, other)
+
+    def _weigh(self, fits: list[dict[str, Found]], pairs: list[Found]) -> None:
+        """Tables of accounts are those whose accounts collaborations name."""
+        sure = [pair for pair, fit in product(pairs, fits) if pair is _likeliest(fit)]
+        best = max(sure, key=lambda pair: pair.score, default=None)
+        for (unit, fit), (table, ours) in product(
+            zip(self.units, fits, strict=True), ((_BRANDS, _B), (_INFLUENCERS, _I))
+        ):
+            if table in fit and _unique(fit[table].column("id")) < _DISTINCT:
+                fit[table].score -= 3
+            elif best and table in fit and best.unit is not unit:
+                fit[table].score += 3 * _overlap(best.column(ours), fit[table].column("id"))
 
     def _fits(self, unit: Unit) -> dict[str, Found]:
         found = {}
@@ -173,6 +192,8 @@ class _Suggestion:
                 if best:
                     columns[ours] = best
             if not columns.keys() >= _NEEDED[table]:
+                continue
+            if table == raw.COLLABORATIONS and _is_one_to_one(unit, columns):
                 continue
             score = _BASE[table] + 0.4 * (len(columns) - len(_NEEDED[table]))
             score += 2 * unit.hint(table) - 1.5 * any(unit.hint(x) for x in _SLOTS if x != table)
@@ -237,9 +258,15 @@ class _Suggestion:
                 if share > _overlap(found.column(ours), ids[best]) + 0.2:
                     found.columns = {k: v for k, v in found.columns.items() if v != name}
                     found.columns[ours] = name
+                # Who is not called by the id may be called by the name, which may be another id.
+                column = found.column(ours)
+                called = max(ids, key=lambda one: _overlap(column, one))
+                if _overlap(column, called) > max(share, _of(column, mine.called)) + 0.2:
+                    mine.columns = {k: v for k, v in mine.columns.items() if v != called.name}
+                    mine.columns["name"] = called.name
 
     def _ask_joins(self) -> None:
-        known = {x: self.tables[x].column("id").ids for x in ACCOUNT_TABLES if x in self.tables}
+        known = {x: self.tables[x].called for x in ACCOUNT_TABLES if x in self.tables}
         for name, ours, tables in (
             (raw.COLLABORATIONS, _B, (_BRANDS, _ACCOUNTS)),
             (raw.COLLABORATIONS, _I, (_INFLUENCERS, _ACCOUNTS)),
@@ -274,13 +301,7 @@ class _Suggestion:
                 )
             self.from_[table] = source
             mine, id_ = has[source], ours if source == raw.COLLABORATIONS else "account"
-            slots = {x: [y for y in places if y[0] == ours or (x != "category" and ours == _I)]
-                     for x, places in _account(ours).items() if x != "id"}  # fmt: skip
-            columns = {"id": mine.columns[id_]}
-            for x, places in slots.items():
-                best = _best(mine.unit, places, {*columns.values(), *mine.columns.values()})
-                if best:
-                    columns[x] = best
+            columns = self._said_of(ours, mine, mine.columns[id_])
             has[table] = Found(table, mine.unit, columns)
             n = len(mine.column(id_).ids)
             self.comments.append(
@@ -290,6 +311,22 @@ class _Suggestion:
         for name, found in has.items():
             if name not in self.from_:
                 self._ask_values(name, found)
+
+    def _said_of(self, side: str, mine: Found, id_: str) -> dict[str, str]:
+        """What a table says of accounts: behind their ids, and the same in all rows of one."""
+        unit, columns = mine.unit, {"id": id_}
+        names = list(unit.columns)
+        unsteady = {x for x in names if not _is_told(unit.columns[id_], unit.columns[x])}
+        behind = names.index(id_)
+        ends = [names.index(mine.columns[x]) for x in schema.SIDES if x in mine.columns]
+        far = {*names[:behind], *names[min((x for x in ends if x > behind), default=len(names)) :]}
+        for x, places in _account(side).items():
+            likely = [y for y in places if side in (y[0], _I) or x in _OF_BRANDS]
+            used = {*columns.values(), *mine.columns.values(), *unsteady}
+            best = _best(unit, likely, used | far) or _best(unit, likely, used)
+            if best and x != "id":
+                columns[x] = best
+        return columns
 
     def _source_of(self, table: str) -> str:
         """The table that names accounts which have no table of their own."""
@@ -406,11 +443,17 @@ class _Suggestion:
         brand = found.column("brand").cells
         others = found.column("influencer").cells
         n_gaps = sum(not b.strip() and bool(o.strip()) for b, o in zip(brand, others, strict=True))
-        if brand and brand[0].strip() and n_gaps > 0.2 * len(brand):
+        named_ = [one for one in brand if one.strip()]
+        is_grouped = len(set(named_)) > 0.8 * len(named_)
+        if brand and brand[0].strip() and is_grouped and n_gaps > 0.2 * len(brand):
             yield "      # An empty cell means the one above."
             yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
+        elif n_gaps and any(x.unit is unit for x in self.tables.values() if x.table == raw.POSTS):
+            yield "      # Posts that name no brand are no collaborations."
+            yield f"      where: {{{_scalar(found.columns['brand'])}: ['*']}}"
+            return
         status = _best(unit, [(None, "status")], set(found.columns.values()))
-        status = status or next((n for n, c in unit.columns.items() if c.is_a("status")), None)
+        status = status or next((n for n, c in unit.columns.items() if c.is_a("state")), None)
         if status:
             counts = Counter(" ".join(cell.split()) for cell in unit.columns[status].filled)
             if len(counts) > 1:
@@ -496,7 +539,11 @@ def _best(unit: Unit, places: Places, used: set[str]) -> str | None:
 
 def _overlap(one: Column, other: Column) -> float:
     """The share of accounts of a column that another one knows."""
-    return len(one.ids & other.ids) / max(1, len(one.ids))
+    return _of(one, other.ids)
+
+
+def _of(one: Column, ids: set[str]) -> float:
+    return len(one.ids & ids) / max(1, len(one.ids))
 
 
 def _same(*both: Found) -> float:
@@ -512,6 +559,20 @@ def _same(*both: Found) -> float:
 
 def _or_above(above: str, cell: str) -> str:
     return cell.strip() or above
+
+
+def _is_one_to_one(unit: Unit, columns: dict[str, str]) -> bool:
+    """Whether every row has a brand and an influencer of its own: a brand's own account."""
+    both = [unit.columns[columns[side]] for side in schema.SIDES]
+    return unit.n_rows > 4 and all(0.9 < len(x.ids) / max(1, len(x.filled)) <= 1 for x in both)
+
+
+def _is_told(ids: Column, column: Column) -> bool:
+    """Whether a column says the same in all rows of an account."""
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for one, cell in zip(ids.cells, column.cells, strict=True):
+        said[one].add(cell)
+    return sum(len(x) == 1 for x in said.values()) > 0.9 * len(said)
 
 
 def _unique(column: Column) -> float:
@@ -547,6 +608,8 @@ def _scalar(value: Any) -> str:
     text = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False
     )
+    # Which YAML writes without quotes and does not read so in lists.
+    text = json.dumps(value, ensure_ascii=False) if "?" in text else text
     return text.removesuffix("\n").removesuffix("\n...")
 
 

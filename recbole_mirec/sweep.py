@@ -6,12 +6,9 @@ from its folder where it has ended before.
 
 import contextlib
 import json
-import logging
 import math
 import os
-import secrets
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,18 +18,17 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from ipaddress import ip_address
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from tqdm import tqdm
 
 from dataset_convert import schema
 from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
+from dataset_convert.common.ray_session import import_ray, ray_session
 from dataset_convert.common.words import duration
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
 from recbole_mirec.runs import PATIENCE, RUN_FILE, alone_in, write_text
@@ -349,47 +345,11 @@ def _worker_environment() -> Iterator[None]:
         os.environ.update(threads)
 
 
-# Ray reads these when it is imported or started; what the user has set already stays.
-_RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # A Ray of our own listens on this machine alone (127.0.0.1); else its ports are open on all
-    # interfaces and take orders from anybody. The name is Ray's and holds on Linux too.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-}
-# Where this process is killed, two agents of Ray stay for a minute; a watcher, whose standard
-# input ends then, ends them.
-_WATCHER = """
-import psutil, sys
-started = [psutil.Process(int(pid)) for pid in sys.argv[1:] if psutil.pid_exists(int(pid))]
-sys.stdin.read()
-for left in psutil.wait_procs(started, timeout=3)[1]:
-    left.kill()
-"""
-
-
-def import_ray() -> Any:
-    """Ray, set up to be of this machine alone and to tell nobody.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    for name, value in _RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError(
-            f"--engine ray needs Ray, which is an extra. Received: {error}. Install it by "
-            f'pip install -e ".[ray]", or leave --engine out.'
-        ) from error
-    return ray
-
-
 def _on_ray(tasks: Sequence[Task], n_jobs: int, address: str | None) -> Iterator[tuple[Job, End]]:
     """One task of Ray a job; GPUs are shared out evenly where there are any."""
     ray = import_ray()
     gpu = tasks[0][0].settings.get("gpu_id") != ""
-    with _session(ray, address or os.environ.get("RAY_ADDRESS"), n_jobs, gpu=gpu):
+    with ray_session(ray, address, n_jobs, n_gpus=torch.cuda.device_count() if gpu else 0):
         n_gpus = int(ray.cluster_resources().get("GPU", 0)) if gpu else 0
         # Ray counts in ten-thousandths; rounded up, the shares of one GPU would not fit on it.
         share = 10_000 // math.ceil(n_jobs / n_gpus) / 10_000 if n_gpus else 0
@@ -414,49 +374,6 @@ def _run_on_ray(folder: Path, job: Job, deadline: float | None, anyway: bool) ->
     if gpu := os.environ.get("CUDA_VISIBLE_DEVICES"):  # RecBole would take the first
         job = replace(job, settings={**job.settings, "gpu_id": gpu})
     return run_task(job, deadline, anyway)
-
-
-@contextlib.contextmanager
-def _session(ray: Any, address: str | None, n_jobs: int, *, gpu: bool) -> Iterator[None]:
-    """The Ray that runs in this process already, a cluster's, or one of our own for the time."""
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if not address:
-        host = ray.util.get_node_ip_address()
-        if not ip_address(host).is_loopback:
-            raise UsageError(
-                f"Ray must listen on this machine alone. Received: {host}. Unset "
-                f"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, or start Ray yourself by ray.init()."
-            )
-        # Other users of this machine reach its loopback too; without a token of ours Ray would
-        # leave one in the user's home.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        n_gpus = torch.cuda.device_count() if gpu else 0
-        options |= {"num_cpus": n_jobs, "num_gpus": n_gpus, "include_dashboard": False}
-        # nothing large is handed over; Ray's own default is a third of the memory
-        options["object_store_memory"] = 100 * 2**20
-    before = set(psutil.Process().children(recursive=True))
-    with contextlib.ExitStack() as stack:
-        stack.callback(ray.shutdown)
-        try:
-            ray.init(address=address or "local", **options)
-        except (ConnectionError, OSError) as error:
-            raise UsageError(
-                f"Ray cannot start: {error} RAY_TMPDIR must be a folder with a short path that "
-                f"you can write to; RAY_ADDRESS the address of a cluster, or unset."
-            ) from error
-        started = [
-            str(one.pid) for one in psutil.Process().children(recursive=True) if one not in before
-        ]
-        command = [sys.executable, "-c", _WATCHER, *started]
-        # it ends when its standard input is closed, behind Ray
-        stack.enter_context(
-            subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-        )
-        stack.callback(ray.shutdown)
-        yield
 
 
 ENGINES: dict[str, Any] = {LOCAL: _locally, RAY: _on_ray}

@@ -221,6 +221,19 @@ def package_file(package: str, name: str, extra: str) -> Path:
     )
 
 
+class Elsewhere:
+    """Posts of a stream, and who else sums them up for an extractor."""
+
+    def __init__(
+        self, posts: Callable[[], Iterable[Post]], sums: Callable[[Extractor], Any]
+    ) -> None:
+        self._posts, self.sums = posts, sums
+
+    def __iter__(self) -> Iterator[Post]:
+        """Yields the posts."""
+        return iter(self._posts())
+
+
 class Extractor(ABC):
     """Turns an account's material into the value of one modality.
 
@@ -390,6 +403,8 @@ class Extractor(ABC):
 
     def sums(self, posts: Iterable[Post]) -> Any:
         """Returns the sums of posts, whose batches run where and as many at a time as is said."""
+        if isinstance(posts, Elsewhere):
+            return posts.sums(self)
         taken = map(self.taken, posts)
         blocks = iter(lambda: list(islice(taken, self.block_posts)), [])
         self._opened = self.check_models()

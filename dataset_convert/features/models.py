@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 from abc import abstractmethod
 from collections import Counter
@@ -108,7 +109,8 @@ class RunsModels(Extractor):
 
 def as_json(told: Counter[str]) -> dict[str, Any]:
     """Returns how many images or captions were used, and why others were not, most first."""
-    skipped = {reason: n for reason, n in told.most_common() if reason != USED and n}
+    most_first = sorted(told.items(), key=lambda one: (-one[1], one[0]))
+    skipped = {reason: n for reason, n in most_first if reason != USED and n}
     return {"used": told[USED], "skipped": skipped}
 
 
@@ -151,6 +153,8 @@ class Model:
     """
 
     def __init__(self, path: Path, options: ModelOptions) -> None:
+        # Else it writes a number of this machine to the user's home, and sends it away.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = need("onnxruntime")
         offered = runtime.get_available_providers()
         chosen = [name for name in options.providers if name in offered]

@@ -223,13 +223,13 @@ class Texts(Sums):
 
     Attributes:
         of: Account -> digests and texts, twice as many as are wanted at most.
-        means: Account -> vector, once these were made.
+        means: Account -> vector; its texts are not kept once this is made.
     """
 
     def __init__(self, min_members: int, max_posts: int) -> None:
         super().__init__(min_members)
         self.of: dict[str, list[tuple[bytes, str]]] = {}
-        self.means: dict[str, Any] | None = None
+        self.means: dict[str, Any] = {}
         self._max_posts = max_posts
 
     def put(self, account: str, texts: Iterable[tuple[bytes, str]]) -> None:
@@ -242,6 +242,7 @@ class Texts(Sums):
     def add(self, other: Any) -> None:
         """Adds those of other posts."""
         super().add(other)
+        self.means |= other.means
         for account, texts in other.of.items():
             self.put(account, texts)
 
@@ -298,19 +299,25 @@ class SentenceExtractor(MeanExtractor):
                 texts.told[NO_WORDS] += 1
         return texts
 
+    def sums(self, posts: Iterable[Post]) -> Texts:
+        """Returns the sums of posts, of which none of an account is missing, with its mean."""
+        total: Texts = super().sums(posts)
+        self.values(total)
+        return total
+
     def values(self, total: Texts) -> dict[str, Any]:
         """Returns account -> mean of its texts' unit vectors, float64."""
-        if total.means is None:
-            total.means, models = {}, self.opened
-            accounts = sorted(total.enough())
-            for account in track(accounts, f"{self.modality}: sentences", unit="accounts"):
-                texts = total.chosen(account)
-                rows = _unit(np.hstack([_unit(encode(texts)) for encode in models]))
-                known = rows[rows.any(axis=1)]
-                total.told[USED] += len(known)
-                total.told[NO_DIRECTION] += len(rows) - len(known)
-                if known.any():
-                    total.means[account] = known.mean(axis=0)
+        accounts = sorted(total.of.keys() & set(total.enough()))
+        models = self.opened if accounts else []
+        for account in track(accounts, f"{self.modality}: sentences", unit="accounts"):
+            texts = total.chosen(account)
+            del total.of[account]
+            rows = _unit(np.hstack([_unit(encode(texts)) for encode in models]))
+            known = rows[rows.any(axis=1)]
+            total.told[USED] += len(known)
+            total.told[NO_DIRECTION] += len(rows) - len(known)
+            if known.any():
+                total.means[account] = known.mean(axis=0)
         return total.means
 
     def forecast(self, material: RawMaterial) -> list[str]:

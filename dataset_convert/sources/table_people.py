@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from dataset_convert import raw, schema
+from dataset_convert.common.words import plural
 from dataset_convert.engine import Engine
 from dataset_convert.handles import platform
 from dataset_convert.problems import Problems
@@ -101,6 +102,31 @@ def use_aliases(engine: Engine, table: str, column: str, problems: Problems) -> 
     )
 
 
+# --- accounts that are not called by their id
+
+_LOOSE: Final = "regexp_replace(lower({0}), '[^\\pL\\pN]', '', 'g')"
+"""Letters and digits alone."""
+
+
+def use_names(
+    engine: Engine, table: str, column: str, role: str | None, problems: Problems
+) -> None:
+    """Takes accounts that are called by a name for those that have it, where only one has."""
+    of_role = f"role = '{role}'" if role else "true"
+    called = _LOOSE.format("name")
+    engine.query(
+        f"CREATE OR REPLACE TEMP TABLE called AS SELECT t.rowid AS place, {column}_given AS given, "
+        f"id FROM {table} AS t JOIN (SELECT {called} AS called, min(id) AS id FROM account WHERE "
+        f"{called} <> '' AND {of_role} GROUP BY 1 HAVING count(*) = 1) AS a ON a.called = "
+        f"{_LOOSE.format(column)} WHERE {column} NOT IN (SELECT id FROM account WHERE {of_role})"
+    )
+    n, given, id_ = engine.query("SELECT count(*), min(given), min_by(id, given) FROM called")[0]
+    if n:
+        called = f"{n:,} {plural('row', n)} of {table} {plural('calls', n)} accounts by name."
+        problems.say(called, f"e.g. {given} is {id_}")
+        engine.query(f"UPDATE {table} SET {column} = id FROM called WHERE {table}.rowid = place")
+
+
 # --- what would mend a loss
 
 
@@ -109,17 +135,16 @@ def remedy(engine: Engine, table: str, column: str, condition: str) -> str:
     total = engine.query(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0]
     if not total:
         return ""
-    loose = "regexp_replace(lower({0}), '[^\\pL\\pN]', '', 'g')"
-    unknown = loose.format(f"{table}.{column}")
+    unknown = _LOOSE.format(f"{table}.{column}")
     tries = {
         "are known in the other role: are the columns of brands and influencers swapped?":
             f"{column} IN (SELECT id FROM account)",
         "would match in small letters: leave out 'handles: exact'":
             f"lower({column}) IN (SELECT lower(id) FROM account)",
-        "would match by the accounts' names: map the names to 'id', or write the same in both":
-            f"{unknown} IN (SELECT {loose.format('name')} FROM account WHERE name <> '')",
+        "would match by the accounts' names, which several have: write ids in both tables":
+            f"{unknown} IN (SELECT {_LOOSE.format('name')} FROM account WHERE name <> '')",
         "would match without dots, lines and spaces: write them alike in both tables":
-            f"{unknown} IN (SELECT {loose.format('id')} FROM account)",
+            f"{unknown} IN (SELECT {_LOOSE.format('id')} FROM account)",
     }  # fmt: skip
     for words, test in tries.items():
         n = engine.query(f"SELECT count(*) FROM {table} WHERE {condition} AND {test}")[0][0]

@@ -440,6 +440,7 @@ class _Tables:
     def _drop_unknown(self, name: str, column: str, role: str | None) -> None:
         if self._has_aliases:
             table_people.use_aliases(self.engine, name, column, self.problems)
+        table_people.use_names(self.engine, name, column, role, self.problems)
         known = "SELECT id FROM account" + (f" WHERE role = '{role}'" if role else "")
         condition = f"{column} NOT IN ({known})"
         wanted = f"the id of a known {column}"
@@ -614,12 +615,19 @@ def _label_pairs(cell: str) -> Iterable[tuple[str, Any]]:
 def _find_tables(
     root: Path, settings: Settings, problems: Problems, *, accounts_only: bool
 ) -> dict[str, list[Path]]:
+    named = {
+        name: find_files(root, options.files, f"files.{name}", problems)
+        for name, options in settings.tables.items()
+        if options.files is not None
+    }
+    taken = {path for files in named.values() for path in files}
     found = {}
     for name, options in settings.tables.items():
-        if options.files is not None:
-            files = find_files(root, options.files, f"files.{name}", problems)
-        else:
+        files = named.get(name)
+        if files is None:
             files = find_default(root, options.from_ or name, DEFAULT_SUFFIXES, problems)
+            # What another table is named for is not this one as well.
+            files = files if options.from_ else [path for path in files if path not in taken]
         if not files and options.columns and not accounts_only:
             wanted = f"a file such as {name}.csv, or its name in option 'files.{name}'"
             problems.refuse(f"option 'columns.{name}'", value=f"no {name}", wanted=wanted)

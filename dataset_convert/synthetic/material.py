@@ -63,12 +63,9 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> SyntheticMaterial:
         spec: The release's constants.
         seed: The same seed gives the same material.
     """
-    population = make_population(spec.population, np.random.default_rng([seed, _POPULATION]))
     rng = np.random.default_rng([seed, _ACCOUNTS])
-    speakers = {
-        modality: [Speaker(words, getattr(spec, modality), spec, rng) for words in blocks]
-        for modality, blocks in vocabularies(spec).items()
-    }
+    planted = plant(spec, seed, rng)
+    population, speakers = planted.population, planted.speakers
     brands = make_accounts(spec, schema.BRAND, population.brand_taste, speakers, rng)
     influencers = make_accounts(spec, schema.INFLUENCER, population.influencer_taste, speakers, rng)
     pairs = _pairs(population, brands, influencers, np.random.default_rng([seed, _COMPETENCE]))
@@ -93,7 +90,7 @@ def synthetic_material(spec: SyntheticSpec, *, seed: int) -> SyntheticMaterial:
         synthetic=True,
         n_posts=len(posts),
         n_audience_posts=len(audience_posts),
-        causes=_causes(spec, population, pairs, speakers),
+        causes=_causes(planted, pairs),
     )
 
 
@@ -138,6 +135,41 @@ def niche_directions(n_niches: int, spec: SyntheticSpec, rng: np.random.Generato
         sum(idle), spec.population.n_idle, rng
     )
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Planted:
+    """Who works with whom, and what each vocabulary shows of why."""
+
+    population: Population
+    speakers: dict[str, list[Speaker]]  # modality -> its vocabularies in use
+    n_latent: int  # dimensions of a taste that matter
+
+    def meeting(self, perspective: str, modality: str, brand: int, influencer: int) -> int:
+        """Returns the niche of a modality that both like best, of those that matter."""
+        matters = self.speakers[modality][0].directions[:, : self.n_latent]
+        sides = self.population.brand_taste, self.population.influencer_taste
+        numbers = brand, influencer
+        both = [of[perspective][n] for of, n in zip(sides, numbers, strict=True)]
+        liked = (np.array(both)[:, : self.n_latent] @ matters.T).min(axis=0)
+        return int(np.where(matters.any(axis=1), liked, -np.inf).argmax())
+
+
+def plant(spec: SyntheticSpec, seed: int, rng: np.random.Generator | None = None) -> Planted:
+    """Draws tastes, collaborations and vocabularies, of which all else is made.
+
+    Args:
+        spec: The release's constants.
+        seed: As of `synthetic_material`.
+        rng: Draws the vocabularies, and afterwards what accounts say; None: one of the seed.
+    """
+    population = make_population(spec.population, np.random.default_rng([seed, _POPULATION]))
+    rng = np.random.default_rng([seed, _ACCOUNTS]) if rng is None else rng
+    speakers = {
+        modality: [Speaker(words, getattr(spec, modality), spec, rng) for words in blocks]
+        for modality, blocks in vocabularies(spec).items()
+    }
+    return Planted(population, speakers, spec.population.n_latent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,25 +297,15 @@ def _texts(
     return found
 
 
-def _causes(
-    spec: SyntheticSpec,
-    population: Population,
-    pairs: pd.DataFrame,
-    speakers: dict[str, list[Speaker]],
-) -> pd.DataFrame:
-    names = []
+def _causes(planted: Planted, pairs: pd.DataFrame) -> pd.DataFrame:
+    names, population = [], planted.population
     for cause, (brand, influencer) in zip(population.causes, population.pairs, strict=True):
         if cause == PRECEDENT:
             names.append(f"kind-{population.brand_kind[brand] + 1}")
         elif cause in schema.PERSPECTIVES:
-            speaker = speakers[MEETING[cause]][0]
-            matters = speaker.directions[:, : spec.population.n_latent]
-            tastes = population.brand_taste[cause][brand], population.influencer_taste[cause]
-            both = np.array([tastes[0], tastes[1][influencer]])[:, : spec.population.n_latent]
-            # the niche that both of them like, of those that matter
-            liked = np.where(matters.any(axis=1), (both @ matters.T).min(axis=0), -np.inf)
-            niche = int(liked.argmax())
-            names.append(" ".join(speaker.words.of(niche)))
+            words = planted.speakers[MEETING[cause]][0].words
+            niche = planted.meeting(cause, MEETING[cause], brand, influencer)
+            names.append(" ".join(words.of(niche)))
         else:
             names.append("")
     return pairs[[schema.BRAND_ID, schema.INFLUENCER_ID]].assign(

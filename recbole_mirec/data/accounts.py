@@ -174,11 +174,10 @@ def _incidence(lists: Column, names: Mapping[str, int]) -> sparse.csr_array:
 
 # What of a brand is compared with what of an influencer, by perspective: each modality with itself,
 # and captions with biographies as well.
-_BOTH = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
-_TEXTS = ((_BOTH[0], _BOTH[0]), _BOTH, (_BOTH[1], _BOTH[1]), _BOTH[::-1])
+_OWN_TEXTS = tuple((own, other) for own in schema.OWN_TEXTS for other in schema.OWN_TEXTS)
 PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
-    perspective: tuple((name, name) for name in names if name not in _BOTH)
-    + (_TEXTS if perspective == "content" else ())
+    perspective: tuple((name, name) for name in names if name not in schema.OWN_TEXTS)
+    + (_OWN_TEXTS if perspective == "content" else ())
     for perspective, names in schema.PERSPECTIVES.items()
 }
 
@@ -205,7 +204,7 @@ def compared(
             for pair in pairs
             if pair[0] in have[schema.BRAND] and pair[1] in have[schema.INFLUENCER]
         ]
-        crossed = perspective, *_TEXTS[-1]
+        crossed = perspective, schema.PROFILE_TEXT, schema.CONTENT_TEXT
         if schema.PROFILE_TEXT in have[schema.INFLUENCER] and crossed in some:
             some.remove(crossed)
         found += some

@@ -1,7 +1,7 @@
-"""The attribute co-occurrence graph: counts, edge weights, means of its embeddings."""
+"""The attribute co-occurrence graph: counts and edge weights."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Int
 from scipy.sparse import csr_array, diags_array
 
 
@@ -55,29 +55,3 @@ def edge_weights(counts: csr_array, eta: float = 2.0) -> csr_array:
     weights = csr_array(counts, copy=True)
     weights.data = np.sqrt(weights.data / eta)
     return weights
-
-
-def account_mean(
-    incidence: csr_array,
-    node_embeddings: Float[np.ndarray, "node dimension"],
-    node_mask: Bool[np.ndarray, " node"],
-) -> tuple[Float32[np.ndarray, "account dimension"], Bool[np.ndarray, " account"]]:
-    """Average the embeddings of each account's attributes.
-
-    Source: Wang et al., IEEE TMM 25 (2023), the input of equation (18). The paper does not say what
-    becomes of an attribute that is no node of the graph: it is left out of sum and count here.
-
-    Args:
-        incidence: account x node, 0/1.
-        node_embeddings: one row per attribute.
-        node_mask: True where the attribute has an embedding; other rows are never read.
-
-    Returns:
-        The means, and a mask that is True where an account has at least one embedded attribute;
-        the other accounts' rows are zero.
-    """
-    embedded = incidence[:, np.flatnonzero(node_mask)]
-    count = np.asarray(embedded.sum(axis=1))
-    total = embedded @ node_embeddings[node_mask].astype(np.float64)
-    mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
-    return mean, count > 0

@@ -237,8 +237,8 @@ def one_text(table: Table) -> Table:
     For networks whose inputs are the same on both sides, where one may have captions alone and the
     other biographies: the mean of what the account has, each of length 1.
     """
-    texts = [table[name] for name in TEXTS if name in table]
-    others = {name: both for name, both in table.items() if name not in TEXTS}
+    texts = [table[name] for name in schema.OWN_TEXTS if name in table]
+    others = {name: both for name, both in table.items() if name not in schema.OWN_TEXTS}
     if not texts:
         return others
     units = [torch.where(mask[:, None], functional.normalize(rows), 0.0) for rows, mask in texts]
@@ -269,7 +269,6 @@ def stacked(blocks: list[Sides]) -> Sides:
     }
 
 
-TEXTS = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
 CONTENT = (schema.CONTENT_TOPICS, schema.CONTENT_VISUAL, schema.CONTENT_TEXT)
 
 

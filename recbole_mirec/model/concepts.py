@@ -13,7 +13,6 @@ from recbole_mirec.data.accounts import influence_numbers
 from recbole_mirec.data.attributes import attribute_counts, node_vectors, rarest_attributes
 from recbole_mirec.model.base import (
     CONTENT,
-    TEXTS,
     AccountFeatures,
     MirecModel,
     Sides,
@@ -75,7 +74,9 @@ class ConceptInputs(AccountFeatures):
         counts, known = self.counts.cpu().numpy(), self.known.cpu().numpy()
         found = rarest_attributes(incidence, counts, known, self.n_concepts)
         ids, mask = (torch.from_numpy(array).to(self.vectors.device) for array in found)
-        content = {name: both for name, both in table.items() if name in (*CONTENT, *TEXTS)}
+        content = {
+            name: both for name, both in table.items() if name in (*CONTENT, *schema.OWN_TEXTS)
+        }
         return unit_content(content) | {CONCEPTS: Modality(ids, mask)}
 
     def histories(self, table: Table) -> Tensor:

@@ -232,7 +232,6 @@ def _layout(
     settings: MetricSettings, tables: Tables, pairs: tuple[tuple[str, str, str], ...]
 ) -> Layout:
     modalities = dict.fromkeys(name for _, *both in pairs for name in both)
-    texts = (schema.CONTENT_TEXT, schema.PROFILE_TEXT)
     kernels: dict[str, dict[str, float]] = {}
     if settings.precedent:
         for place, side in enumerate(schema.SIDES, start=1):
@@ -243,7 +242,7 @@ def _layout(
     return Layout(
         pairs=pairs,
         # captions and biographies are sentences of one model, and comparable
-        spaces={name: "text" if name in texts else name for name in modalities},
+        spaces={name: "text" if name in schema.OWN_TEXTS else name for name in modalities},
         rooted=tuple(name for name in modalities if are_shares(tables, name)),
         kernels=kernels,
         hubness=settings.hubness_weight,

@@ -89,13 +89,13 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--key", type=Path, metavar="FILE", help="of pseudonyms, to ask by name")
     parser.add_argument("--export", type=Path, metavar="FOLDER", help="write the bundle there")
-    for name, place, words in (
+    for name, kind, words in (
         ("sqlite", "FILE", "write all lists and their reasons as a database"),
         ("vectors", "FILE", "write ids and vectors of all accounts: .npz or .parquet"),
         ("onnx", "FOLDER", "write the encoders, checked on all accounts (needs onnxruntime)"),
         ("faiss", "FILE", "write an index of the influencers (needs faiss)"),
     ):
-        parser.add_argument(f"--{name}", type=Path, metavar=place, help=words)
+        parser.add_argument(f"--{name}", type=Path, metavar=kind, help=words)
     return parser
 
 

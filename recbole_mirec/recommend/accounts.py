@@ -1,5 +1,6 @@
 """Accounts as a model reads them: by name, new ones, briefs in words, folders of tables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TEXT = 2_000
 """Characters of a brief that are read."""
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|[\r\n]+")
 # Share of training brands that are further from all others than a new one must be to be warned of.
 _FAR = 0.01
 
@@ -36,11 +38,13 @@ class Account:
         own: one row: what is known of it, its vectors, what they were made of.
         notes: what must be said of it.
         partners: of a new brand, the influencers that it is known to have worked with.
+        sentences: of a brief, its sentences and their vectors, of which its text's is the mean.
     """
 
     own: Accounts
     notes: tuple[str, ...] = ()
     partners: tuple[str, ...] = ()
+    sentences: tuple[tuple[str, Array], ...] = ()
 
     @property
     def name(self) -> str:
@@ -239,18 +243,31 @@ def brief(bundle: Bundle, text: str) -> Account:
 
     text, name = str(_whole(text)).strip(), "brief"
     cut = text[:MOST_TEXT]
-    accounts = pd.DataFrame([[name, schema.BRAND, name, cut, None, np.nan]])
+    said = [x for x in map(str.strip, _SENTENCE.split(cut)) if x]
+    # the brief, whose posts its sentences are, and beside it each sentence as an account
+    names = [name, *(f"{name} {place}" for place in range(1, len(said) + 1))]
+    accounts = pd.DataFrame(
+        [[x, schema.BRAND, x, cut if x == name else None, None, np.nan] for x in names]
+    )
     accounts.columns = pd.Index(raw.ACCOUNT_COLUMNS)
     pairs = pd.DataFrame(columns=[*schema.ACCOUNT_ID.values()])
-    material = raw.RawMaterial(accounts, pairs, posts=lambda: iter([raw.Post(name, cut)]))
-    found, refusals = described(bundle, material)
-    if refusals:
-        raise NothingKnownError(*refusals)
-    (account,) = found[schema.BRAND]
+    posts = [
+        raw.Post(x, one) for one, own in zip(said, names[1:], strict=True) for x in (name, own)
+    ]
+    found, refusals = described(bundle, raw.RawMaterial(accounts, pairs, posts=lambda: iter(posts)))
+    made = {account.name: account for account in found[schema.BRAND]}
+    if name not in made:
+        raise NothingKnownError(refusals[0])
+    texts = {x: account.own.table.get(schema.CONTENT_TEXT) for x, account in made.items()}
+    rows = {x: both[0][0].astype(np.float64) for x, both in texts.items() if both and both[1][0]}
+    parts = [(one, rows[x]) for one, x in zip(said, names[1:], strict=True) if x in rows]
+    account = made[name]
+    if parts and np.allclose(np.mean([row for _, row in parts], axis=0), rows[name], atol=1e-5):
+        account = replace(account, sentences=tuple(parts))
     if cut == text:
         return account
-    said = f"only the first {MOST_TEXT:,} characters of the brief were read"
-    return replace(account, notes=(*account.notes, said))
+    told = f"only the first {MOST_TEXT:,} characters of the brief were read"
+    return replace(account, notes=(*account.notes, told))
 
 
 def folder(

@@ -6,7 +6,8 @@
     features.safetensors    `<side> <modality> rows` and `mask`: what accounts were encoded from
     accounts.parquet        account, side, category of brands, followers and other facts, in the
                             order of the vectors
-    partners.parquet        brand, influencer, part: all that are known to have worked together
+    partners.parquet        brand, influencer: all that are known to have worked together; whether
+                            the model learnt from it
     extractors/             the data set's fitted extractors, where it has any
 
 Writing one takes the run and its data set. Reading takes neither, nor RecBole or torch.
@@ -32,6 +33,7 @@ from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import folder_in_the_making, naming, sha256_of
 from recbole_mirec.nn.fitted import CATEGORY, MOST_SCALE, Fitted, Layout, Table
 from recbole_mirec.recommend.confidence import calibrated
+from recbole_mirec.recommend.published import Published
 
 if TYPE_CHECKING:
     from recbole_mirec.experiment import Experiment
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 BUNDLE, MODEL, EXTRACTORS = "bundle.json", "model.safetensors", "extractors"
 _VECTORS, _FEATURES = "vectors.safetensors", "features.safetensors"
 _ACCOUNTS, _PARTNERS = "accounts.parquet", "partners.parquet"
-FORMAT = 1
+FORMAT = 2
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."
 
@@ -98,7 +100,8 @@ class Bundle:
         about: of `bundle.json`.
         fitted: the model.
         sides: side -> its accounts.
-        partners: `brand`, `influencer`: who is known to have worked together.
+        partners: `brand`, `influencer`: who is known to have worked together; `training`: whether
+            the model learnt from it.
         model: the run's checkpoint.
         extractors: their folder; None: the data set has none.
     """
@@ -126,44 +129,68 @@ def write_bundle(experiment: "Experiment", folder: Path, *, confidence: bool = F
     With `confidence` five models are trained to calibrate scores; see `calibrated`.
 
     Raises:
-        UsageError: the model is none of `variant: mirec`, or the folder holds something else.
+        UsageError: the model is not MIRec, or the folder holds something else.
     """
-    from recbole_mirec.model.metric import MetricMethod
+    from recbole_mirec.model.metric import described
     from recbole_mirec.trainer import BEST
 
-    model, dataset = experiment.model, experiment.dataset
-    method = getattr(model, "method", None)
-    if not isinstance(method, MetricMethod):
+    dataset, method = experiment.dataset, getattr(experiment.model, "method", None)
+    if method is None:
         raise NotServedError(
-            f"Only MIRec of variant mirec can be bundled, and this run's model is "
-            f"{experiment.config['model']}. Rank by run_recbole_mirec.py --predict, or train "
-            f"variant=mirec."
+            f"Only MIRec can be bundled, and this run's model is {experiment.config['model']}. "
+            f"Rank by run_recbole_mirec.py --predict, or train MIRec."
         )
-    parts = dict(zip(method.layout.parts, method.all_vectors(), strict=True))
+    layout, parts, own = _made(experiment)
     sides: dict[schema.Side, Accounts] = {}
     for side, field in schema.ACCOUNT_ID.items():
         table = {
             name: (rows[1:].cpu().numpy(), mask[1:].cpu().numpy())
             for name, (rows, mask) in method.accounts.table(side).items()
         }
-        vectors = {part: of[side][1:].numpy() for part, of in parts.items()}
+        vectors = {part: of[side][1:].cpu().numpy() for part, of in parts.items()}
         sides[side] = Accounts(
             _known(dataset, side, dataset.field2id_token[field][1:]), vectors, table
         )
     partners = dataset.atomic.interactions[list(schema.ACCOUNT_ID.values())].astype(str)
     partners.columns = pd.Index(schema.SIDES)
+    columns = zip(schema.ACCOUNT_ID.values(), dataset.pairs[schema.TRAIN].T, strict=True)
+    learnt = pd.MultiIndex.from_arrays([dataset.id2token(field, ids) for field, ids in columns])
+    partners["training"] = pd.MultiIndex.from_frame(partners).isin(learnt)
     source = Path(dataset.dataset_path) / schema.FEATURES
     names = sides[schema.BRAND].known["account"]
-    about = _about(experiment, names[method.training_pairs.ids(schema.BRAND) - 1])
+    training = names[np.unique(dataset.pairs[schema.TRAIN][:, 0]) - 1]
+    about = _about(experiment, training) | own | {"layout": described(layout)}
     bundle = Bundle(
         about=about | {"confidence": calibrated(experiment) if confidence else {}},
-        fitted=method.fitted(),
+        fitted=Fitted({}, layout),
         sides=sides,
         partners=partners.drop_duplicates(ignore_index=True),
         model=experiment.run_folder / BEST,
         extractors=source if source.is_dir() else None,
     )
     save_bundle(bundle, folder)
+
+
+def _made(experiment: "Experiment") -> tuple[Layout, dict[str, Any], dict[str, Any]]:
+    """What a model's vectors mean, they by part and side, and what else is told of it."""
+    from recbole_mirec.data.accounts import compared
+    from recbole_mirec.model.metric import MetricMethod
+
+    model, config = experiment.model, experiment.config
+    if isinstance(model.method, MetricMethod):
+        layout, vectors = model.method.layout, model.method.all_vectors()
+        own = {"brand_ridge": model.method.settings.brand_ridge}
+        return layout, dict(zip(layout.parts, vectors, strict=True)), own
+    accounts, perspectives = experiment.dataset.accounts, model.perspectives
+    assert accounts is not None
+    pairs = compared(accounts, perspectives, config["attribute_input"])
+    vectors = model.account_vectors()
+    parts = {
+        name: {side: of[:, place] for side, of in vectors.items()}
+        for place, name in enumerate(perspectives)
+    }
+    own = {"network": model.method.encoder.settings.model_dump(mode="json")}
+    return Layout(pairs, {}, (), {}, 0.0, 0), parts, own
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> None:
@@ -221,14 +248,20 @@ def read_bundle(folder: Path) -> Bundle:
                 {part: vectors[f"{side} {part}"] for part in layout.parts},
                 {x: (features[f"{side} {x} rows"], features[f"{side} {x} mask"]) for x in names},
             )
+        arrays, network = _arrays(folder / MODEL), about.get("network")
+        tables = {side: accounts.table for side, accounts in sides.items()}
         return Bundle(
             about=about,
-            fitted=Fitted(_arrays(folder / MODEL), layout),
+            fitted=Published(arrays, layout, network, tables)
+            if network
+            else Fitted(arrays, layout),
             sides=sides,
             partners=query("from read_parquet($path)", folder / _PARTNERS),
             model=folder / MODEL,
             extractors=folder / EXTRACTORS if (folder / EXTRACTORS).is_dir() else None,
         )
+    except UsageError:
+        raise
     except FileNotFoundError as error:
         raise UsageError(
             f"'{folder}' is no bundle: it has no {Path(str(error.filename)).name}. Write one from "
@@ -289,8 +322,7 @@ def _about(experiment: "Experiment", training: "pd.Series[str]") -> dict[str, An
     }
     vocabulary = {name: list(labels) for name, labels in accounts.label_names.items()}
     vocabulary |= {schema.ATTRIBUTES: list(accounts.attribute_names), CATEGORY: categories}
-    fitted = experiment.model.method.fitted()
-    landmarks = fitted.arrays.get("landmarks brand", np.zeros((0, 0)))
+    landmarks = dict(experiment.model.method.named_buffers()).get("landmarks brand", ())
     precedents = training.iloc[drawn(len(training), len(landmarks))]
     return {
         "format": FORMAT,
@@ -299,7 +331,6 @@ def _about(experiment: "Experiment", training: "pd.Series[str]") -> dict[str, An
         "synthetic": bool(manifest.get("synthetic")),
         "pseudonyms": manifest.get(schema.PSEUDONYMS),
         "data_fingerprint": experiment.trainer.fingerprint,
-        "layout": experiment.model.layout,
         "vocabulary": vocabulary,
         "sensitive": sorted(
             {x for names in vocabulary.values() for x in names if sensitive.forbids(x)}

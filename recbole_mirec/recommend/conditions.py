@@ -114,7 +114,7 @@ def _of_file(path: Path, decisions: Collection[str]) -> list[str]:
     place = rows[0].index(DECISION) if rows and DECISION in rows[0] else None
     found = []
     for row in rows[place is not None :]:
-        cell = row[0].strip().lstrip("'")
+        cell = row[0].strip().removeprefix("'")
         if place is not None:
             decision = row[place].strip().casefold() if place < len(row) else ""
             if decision not in ("", *DECISIONS):

@@ -73,11 +73,12 @@ def reliability(folds: Sequence[Scored]) -> list[list[float]]:
         Of ten groups of equal size of the candidates ranked 1 to 20, by their chance: its mean, the
         share of real partners, and how many they are.
     """
-    told, happened = [], []
+    told, happened = list[Array](), list[NDArray[np.bool_]]()
     for place, (scores, worked) in enumerate(folds):
         made = calibrate([*folds[:place], *folds[place + 1 :]])
         best = np.argsort(-scores, axis=1, kind="stable")[:, :_SHOWN]
-        told.append(chances(made, np.take_along_axis(scores, best, axis=1).ravel()))
+        shown = np.take_along_axis(scores, best, axis=1).ravel()
+        told.append(np.interp(shown, made["scores"], made["chances"]))
         happened.append(np.take_along_axis(worked, best, axis=1).ravel())
     chance, real = np.concatenate(told), np.concatenate(happened)
     groups = np.array_split(np.argsort(chance, kind="stable"), _N_GROUPS)

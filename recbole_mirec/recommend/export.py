@@ -43,13 +43,14 @@ def write_vectors(path: Path, recommender: "Recommender") -> None:
     """
     ids = dict(zip(schema.SIDES, (recommender.brands, recommender.influencers), strict=True))
     if path.suffix == ".npz":
-        widths = [recommender.bundle.sides[schema.BRAND].vectors[x] for x in recommender.parts]
-        arrays = {"parts": recommender.parts, "widths": [of.shape[1] for of in widths]}
+        own = recommender.bundle.sides[schema.BRAND].vectors
+        widths = [own[part].shape[1] for part in recommender.parts]
+        arrays: dict[str, Any] = {"parts": recommender.parts, "widths": widths}
         for side in schema.SIDES:
             arrays |= {f"{side}_ids": np.array(ids[side], dtype=str)}
             arrays |= {f"{side}_vectors": vectors(recommender, side)}
         with replacing(path) as file:
-            np.savez(file, **{name: np.asarray(x) for name, x in arrays.items()})
+            np.savez(file, **arrays)
     elif path.suffix == ".parquet":
         rows = [
             pd.DataFrame(

@@ -112,7 +112,9 @@ def furthest(made: bytes, fitted: Fitted, side: schema.Side, table: Table) -> fl
             x: (of[start : start + _AT_ONCE], mask[start : start + _AT_ONCE])
             for x, (of, mask) in table.items()
         }
-        fed = {x: of.astype(np.float32) for x, (of, _) in some.items() if x in names}
+        fed: dict[str, Any] = {
+            x: of.astype(np.float32) for x, (of, _) in some.items() if x in names
+        }
         fed |= {f"{x}_known": some[x][1] for x in fed}
         (found,) = session.run(["vector"], fed)
         most = max(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dataset_convert import schema
+from dataset_convert import raw, schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
 from dataset_convert.privacy import N_DIGITS
@@ -107,7 +107,7 @@ class ListView:
     ):
         self.found, self.language, self.about = found, language, recommender.bundle.about
         self._recommender, self._asked, self._names = recommender, asked or {}, names or {}
-        self._how = {"language": language, "name_others": name_others}
+        self._how: dict[str, Any] = {"language": language, "name_others": name_others}
         self.title = title or self.named(found.brand.name)
         self.n_influencers = len(recommender.influencers)
         self.parts = recommender.parts
@@ -172,7 +172,7 @@ class ListView:
                 fit=100 * (row["score"] - low) / (high - low),
                 chance=row.get("chance"),
                 partner=bool(row.get("partner", False)),
-                facts=known,
+                facts={str(name): value for name, value in known.items()},
                 why=self._recommender.explain(brand, row[schema.INFLUENCER_ID], **self._how),
             )
             for row, known in zip(frame.to_dict("records"), facts.to_dict("records"), strict=True)
@@ -320,8 +320,8 @@ def read_names(path: Path, recommender: "Recommender") -> dict[str, str]:
         table = read_csv(path, dtype=str, encoding="utf-8-sig").fillna("")
     except ValueError as error:
         raise UsageError(f"'{path}' is no table of names: {error}.") from None
-    if {"pseudonym", "account"} <= {*table}:
-        found = dict(zip(table["pseudonym"], table["account"], strict=True))
+    if {"pseudonym", raw.ACCOUNT} <= {*table}:
+        found = dict(zip(table["pseudonym"], table[raw.ACCOUNT], strict=True))
     else:
         names = [str(table.columns[0]), *table.iloc[:, 0]]
         found = {recommender.id_of(side, x): x for x in names for side in schema.SIDES if x}

@@ -1,14 +1,24 @@
 """Why a candidate has her score: named contributions that add up to it exactly."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataset_convert import schema
-from recbole_mirec.nn.fitted import HUBNESS, PRECEDENT, Array, Fitted, Static, standardised
+from dataset_convert.common.errors import shown
+from recbole_mirec.nn.fitted import (
+    HUBNESS,
+    PRECEDENT,
+    Array,
+    Fitted,
+    Static,
+    gaussian,
+    standardised,
+)
 
 if TYPE_CHECKING:
     from recbole_mirec.recommend.accounts import Account
@@ -31,9 +41,10 @@ _SAID = {
     "brand": ("another brand", "eine andere Marke"),
     "category": ("a brand of category {}", "eine Marke der Kategorie {}"),
     "brands": ("{} ({} such brands)", "{} ({} solche Marken)"),
+    "seen": ("{} ({} training pairs with {})", "{} (in {} Trainingspaaren mit {})"),
     "hidden": ("an attribute that is not told", "ein Merkmal, das nicht genannt wird"),
     "topic": ("topic {}", "Thema {}"),
-    "rounding": ("rounding", "Rundung"),
+    "rounding": ("residual", "Rest"),
     "without": ("rank without", "Rang ohne"),
     "score": ("score", "Wert"),
     "rank": ("rank {} of {}", "Rang {} von {}"),
@@ -63,6 +74,7 @@ class Words:
         category: brand -> its category.
         named: brands that may be named, the one that the list is for among them.
         partners: of that brand, those most like the candidate.
+        seen: attribute -> what `Reason.seen` tells of it.
         language: `en` or `de`.
     """
 
@@ -74,6 +86,7 @@ class Words:
     named: Collection[str] = ()
     own: str = ""
     partners: Sequence[str] = ()
+    seen: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     language: str = "en"
 
     def say(self, key: str, *given: Any) -> str:
@@ -94,6 +107,18 @@ class Words:
                 else name.removeprefix("scene:").replace("_", " ")
             )
         return self.say("topic", dimension + 1)
+
+    def reasons(self, part: str, modality: str, values: Array, has: Any) -> "list[Reason]":
+        """A modality's contributions by name, (dimension); one where dimensions have no names."""
+        if modality not in self.vocabulary and modality not in schema.TOPIC_MODALITIES:
+            return [Reason(part, modality, self.say(modality), float(values.sum()))]
+        return [
+            Reason(part, modality, name if more else self.say("little", name), value, more)
+            for value, more, place in zip(
+                values.tolist(), has.tolist(), range(len(has)), strict=True
+            )
+            if value and (name := self.of(modality, place))
+        ]
 
     def brand(self, name: str) -> str:
         """What a training brand is called: its name, or of which category it is."""
@@ -116,6 +141,8 @@ class Reason:
         value: what it adds.
         has: whether she has more of it than influencers have on average; if she has less, that is
             the reason.
+        seen: of an attribute of hers, that of the brand which most training pairs have it with, and
+            how many have.
     """
 
     part: str
@@ -123,6 +150,7 @@ class Reason:
     name: str
     value: float
     has: bool = True
+    seen: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,19 +182,33 @@ class Explanation:
 
         Such are the brands of a category whose names are not told.
         """
-        groups: dict[tuple[str, str, str, bool], list[float]] = {}
+        groups: dict[Reason, list[float]] = {}
         for x in self.reasons:
-            groups.setdefault((x.part, x.modality, x.name, x.has), []).append(x.value)
+            groups.setdefault(replace(x, value=0.0), []).append(x.value)
         found = []
-        for (part, modality, name, has), values in groups.items():
+        for reason, values in groups.items():
             positive = sorted((x for x in values if x > 0), reverse=True)
             enough = _MOST * sum(positive)
             most = 1 + sum(x < enough for x in accumulate(positive))
-            found.append((Reason(part, modality, name, sum(values), has), most))
+            found.append((replace(reason, value=sum(values)), most))
         return sorted(found, key=lambda item: -item[0].value)
 
+    def names(self, reason: Reason) -> bool:
+        """Whether a reason speaks for her by a name: no average, and nothing told as a whole."""
+        unsaid = ("average", "hidden", "rounding", reason.modality)
+        said = reason.name not in map(self.words.say, unsaid)
+        return said and reason.has and reason.value > 0
+
+    @property
+    def top(self) -> Reason | None:
+        """The largest reason that speaks for her by a name."""
+        return next(filter(self.names, self.reasons), None)
+
     def sentence(self, n_names: int = 2) -> str:
-        """The largest reasons for her in a line; what matches least comes last."""
+        """The largest reasons for her in a line; what matches least comes last.
+
+        What has a name comes before texts, which are told as a whole.
+        """
         words, told = self.words, []
         unsaid = {words.say(x) for x in ("average", "hidden", "rounding")}
         merged = [
@@ -174,8 +216,10 @@ class Explanation:
             for one in self.merged()
             if one[0].value > 0 and one[0].has and one[0].name not in unsaid
         ]
+        merged.sort(key=lambda one: not self.names(one[0]))
         for part, value in sorted(self.parts.items(), key=lambda item: -item[1]):
-            if part == HUBNESS:
+            # 0 is a part of which nothing is known
+            if part == HUBNESS or not value:
                 continue
             own = [one for one in merged if one[0].part == part][:n_names]
             if value <= 0:
@@ -209,26 +253,28 @@ class Explanation:
             own = [one for one in merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
                 name = words.say("brands", one.name, n) if n > 1 else one.name
+                name = words.say("seen", name, *one.seen[::-1]) if one.seen else name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
 
 
 def contributions(
-    fitted: Fitted, brand: "Account", influencer: "Account", words: Words
+    fitted: Fitted, brand: "Account", influencer: "Account", words: Words, brand_ridge: float
 ) -> list[Reason]:
     """Contributions of topics, labels, attributes, texts and precedents to one score.
 
     A learnt part is linear in the influencer's standardised row: with x her row on the axes A and
     G their map, ``<b, (x + G x) / |x + G x|>`` is the sum over her dimensions d of
     ``row_d (A (b + G'b))_d / |x + G x|``. Attributes of a list share the mean of their embeddings.
-    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Precedents are
-    linear in the training brands.
+    Vectors of sentences and pictures, whose dimensions have no names, stand as one. Of precedents
+    see `precedents`.
 
     Args:
         fitted: the model.
         brand: whom for.
         influencer: the candidate.
         words: names.
+        brand_ridge: what was added to the diagonal of the brands' kernel.
     """
     found: list[Reason] = []
     static, brand_static = (
@@ -240,12 +286,18 @@ def contributions(
         for modality, rows in learnt.items():
             if not static.inputs[modality][1][0]:
                 continue
-            found += _learnt(fitted, part, modality, rows[0], influencer, static, words)
+            told = _sentences(fitted, part, modality, brand, (brand_static, static))
+            own = _learnt(fitted, part, modality, rows[0], influencer, static, words)
+            if told:
+                rest = sum(x.value for x in own) - sum(x.value for x in told)
+                own = [*told, replace(own[0], value=rest)]
+            found += own
             centre = fitted.arrays[f"centre {part} {modality}"]
             lost = -float((rows[0] * centre).sum())
             found.append(Reason(part, modality, words.say("average"), lost))
     if PRECEDENT in fitted.layout.parts:
-        terms = brand.vector(PRECEDENT) * influencer.vector(PRECEDENT)
+        vectors = brand.vector(PRECEDENT), influencer.vector(PRECEDENT)
+        terms = precedents(fitted, *vectors, brand_ridge)
         found += [
             Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value))
             for name, value in zip(words.precedents, terms, strict=True)
@@ -254,6 +306,34 @@ def contributions(
         taken = float(influencer.vector(HUBNESS)[0])
         found.append(Reason(HUBNESS, HUBNESS, words.say(HUBNESS), taken))
     return found
+
+
+def precedents(fitted: Fitted, brand: Array, influencer: Array, ridge: float) -> Array:
+    """What each training brand adds to a precedent score, (training brand).
+
+    With k the brand's kernels to the training brands, K those of the training brands and a an
+    influencer's vector, the score is ``k'a = z'u`` for ``z = (K + p I)^-1 k`` and ``u = (K + p I)
+    a``: z says how much each training brand stands for this one, and u how much its partners are
+    like the influencer, less its mean over all. The terms of ``k'a`` itself are many times larger
+    and cancel, so that the largest of them says nothing.
+
+    Args:
+        fitted: the model.
+        brand: k, with the weight of precedents.
+        influencer: a.
+        ridge: p.
+    """
+    kernel = _kernel(fitted, ridge)
+    terms: Array = np.linalg.solve(kernel, brand) * (kernel @ influencer)
+    return terms
+
+
+@lru_cache(maxsize=1)
+def _kernel(fitted: Fitted, ridge: float) -> Array:
+    marks = fitted.arrays["landmarks brand"]
+    kernel = gaussian(marks, marks, float(fitted.arrays["width brand"]))
+    kernel[np.diag_indices_from(kernel)] += ridge
+    return kernel
 
 
 def with_rounding(
@@ -281,14 +361,7 @@ def _learnt(
     words: Words,
 ) -> list[Reason]:
     """Contributions of one block, by the influencer's dimensions."""
-    row = static.inputs[modality][0][0]
-    axes = fitted.arrays[f"axes {fitted.layout.spaces[modality]}"]
-    maps = fitted.arrays[f"map {fitted.layout.spaces[modality]}"]
-    weights = np.zeros(len(axes))
-    for seed, of in enumerate(maps):
-        length = np.linalg.norm(row + row @ of)
-        if length > 0:
-            weights += axes @ (brand[seed] + of @ brand[seed]) / length / len(maps) ** 0.5
+    weights = _weights(fitted, modality, static, brand)
     rows, mask = influencer.own.table[modality]
     mean = fitted.arrays[f"mean {schema.INFLUENCER} {modality}"]
     known, mask = fitted.embedded(modality, rows, mask)
@@ -300,12 +373,52 @@ def _learnt(
         whole = max(float(np.linalg.norm(known[0] - mean)) * len(listed), 1e-30)
         values = (embeddings[listed] - mean) @ weights / whole
         places = zip(listed.tolist(), values.tolist(), strict=True)
-        return [Reason(part, modality, words.of(modality, d), v) for d, v in places]
-    if modality not in words.vocabulary and modality not in schema.TOPIC_MODALITIES:
-        return [Reason(part, modality, words.say(modality), float(unit @ weights))]
-    found = []
-    for dimension in np.flatnonzero(unit * weights).tolist():
-        name, has = words.of(modality, dimension), bool(unit[dimension] > 0)
-        name = name if has else words.say("little", name)
-        found.append(Reason(part, modality, name, float(unit[dimension] * weights[dimension]), has))
-    return found
+        return [
+            Reason(part, modality, words.of(modality, d), v, seen=words.seen.get(d))
+            for d, v in places
+        ]
+    return words.reasons(part, modality, unit * weights, unit > 0)
+
+
+def _weights(fitted: Fitted, modality: str, static: Static, other: Array) -> Array:
+    """What an account's standardised row is multiplied by for its product with `other`.
+
+    Args:
+        fitted: the model.
+        modality: of the account.
+        static: the account's.
+        other: learnt vectors of the other side, (seed, axis).
+
+    Returns:
+        (dimension).
+    """
+    row, space = static.inputs[modality][0][0], fitted.layout.spaces[modality]
+    axes, maps = fitted.arrays[f"axes {space}"], fitted.arrays[f"map {space}"]
+    weights: Array = np.zeros(len(axes))
+    for seed, of in enumerate(maps):
+        length = np.linalg.norm(row + row @ of)
+        if length > 0:
+            weights += axes @ (other[seed] + of @ other[seed]) / length / len(maps) ** 0.5
+    return weights
+
+
+def _sentences(
+    fitted: Fitted, part: str, modality: str, brand: "Account", statics: Sequence[Static]
+) -> list[Reason]:
+    """What each sentence of a brief adds by its product with a text of the influencer.
+
+    A brief's vector is the mean of its sentences'; what follows, its mean taken away and its length
+    made 1, is theirs in equal shares.
+    """
+    name, (of_brand, of_influencer) = schema.CONTENT_TEXT, statics
+    pair = (part, name, modality)
+    if not brand.sentences or pair not in fitted.layout.pairs:
+        return []
+    theirs = fitted.learnt_rows(schema.INFLUENCER, part, of_influencer)[modality][0]
+    scale = fitted.arrays["scale"][:, fitted.layout.pairs.index(pair), None]
+    mean = fitted.arrays[f"mean {schema.BRAND} {name}"]
+    rows = np.array([row for _, row in brand.sentences]) - mean
+    values = rows @ _weights(fitted, name, of_brand, theirs * scale)
+    values /= max(float(np.linalg.norm(rows.sum(axis=0))), 1e-30)
+    texts = (shown(text, 60) for text, _ in brand.sentences)
+    return [Reason(part, modality, *both) for both in zip(texts, values.tolist(), strict=True)]

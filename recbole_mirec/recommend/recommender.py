@@ -17,6 +17,7 @@ from recbole_mirec.recommend import accounts, reasons
 from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.bundle import (
     BUNDLE,
+    FORMAT,
     Bundle,
     read_bundle,
     save_bundle,
@@ -24,6 +25,7 @@ from recbole_mirec.recommend.bundle import (
 )
 from recbole_mirec.recommend.conditions import fulfils
 from recbole_mirec.recommend.confidence import chances
+from recbole_mirec.recommend.published import Published
 
 _BRAND, _INFLUENCER = schema.BRAND, schema.INFLUENCER
 # Rows that are scored at once, so that their copies in double precision stay small.
@@ -158,8 +160,8 @@ class Recommender:
         rows = np.flatnonzero(kept)
         if not len(rows):
             raise UsageError("Nobody is left to rank after what was left out; leave out less.")
-        shares = self.shares(account)[rows]
-        scores = shares.sum(axis=1).round(_DECIMALS)
+        shares = self.shares(account)
+        scores = shares.sum(axis=1)[rows].round(_DECIMALS)
         order = _best(scores, max(10 * k, 100))
         chosen = order[:k]
         if diversity:
@@ -168,7 +170,7 @@ class Recommender:
             notes.append(f"diversity costs {lost:.3f} of the mean score")
         if k > len(scores) or not diversity:
             notes += tie_notes(scores, scores[chosen], k)
-        frame = self._frame(rows[chosen], shares[chosen])
+        frame = self._frame(rows[chosen], shares[rows[chosen]])
         chance = chances(self.bundle.about["confidence"], scores[chosen])
         if chance is not None:
             frame.insert(3, "chance", chance)
@@ -342,7 +344,11 @@ class Recommender:
             for part, own in zip(self.parts, candidates.T, strict=True)
         }
         found = self._known(_INFLUENCER, row)
-        named = reasons.contributions(self.fitted, account, found, words)
+        if isinstance(self.fitted, Published):
+            named = self.fitted.contributions(account, found, words)
+        else:
+            ridge = self.bundle.about["brand_ridge"]
+            named = reasons.contributions(self.fitted, account, found, words, ridge)
         return reasons.Explanation(
             brand=account.name,
             influencer=found.name,
@@ -376,8 +382,28 @@ class Recommender:
             named=frozenset(filter(None, about["precedents"])) if name_others else (),
             own=brand.name,
             partners=theirs,
+            seen=self._seen(brand, row),
             language=language,
         )
+
+    def _seen(self, brand: Account, row: int) -> dict[int, tuple[str, int]]:
+        """Of each attribute of hers, the brand's that most training pairs have it with."""
+        if schema.ATTRIBUTES not in self._sides[_BRAND].table:
+            return {}
+        pairs = self.bundle.partners[self.bundle.partners["training"]]
+        rows = np.array([self._ids[side].get_indexer(pairs[side]) for side in schema.SIDES])
+        learnt = rows[:, (rows >= 0).all(axis=0)]
+        brands, influencers = (self._sides[x].table[schema.ATTRIBUTES][0] for x in schema.SIDES)
+        names = self.bundle.about["vocabulary"][schema.ATTRIBUTES]
+        untold = np.isin(names, self.bundle.about["sensitive"])
+        own = np.flatnonzero((brand.own.table[schema.ATTRIBUTES][0][0] > 0) & ~untold)
+        hers = np.flatnonzero(influencers[row])
+        if not len(own):
+            return {}
+        counts = brands[learnt[0]][:, own].T @ influencers[learnt[1]][:, hers]
+        told = [str(names[own[place]]).replace("_", " ") for place in counts.argmax(axis=0)]
+        most = counts.max(axis=0).astype(int).tolist()
+        return dict(zip(hers.tolist(), zip(told, most, strict=True), strict=True))
 
     # --- accounts
 
@@ -482,6 +508,8 @@ def _rank(scores: Array, own: float) -> int:
 def _is_of(run: Path, own: Path, *, confidence: bool) -> bool:
     """Whether a run's bundle is of its present model, and has chances where they are asked for."""
     if not (own / BUNDLE).is_file():
+        return False
+    if f'"format": {FORMAT},' not in (own / BUNDLE).read_text(encoding="utf-8"):
         return False
     written = (own / BUNDLE).stat().st_mtime_ns
     is_new = all(path.stat().st_mtime_ns <= written for path in run.rglob("best.safetensors"))

@@ -184,11 +184,11 @@
   };
   const rename = async file => {
     const rows = table((await file.text()).replace(/^\ufeff/, ""));
-    const place = Math.max(rows[0].indexOf("account"), 1);
+    const place = Math.max(rows[0].indexOf("account_id"), 1);
     names = new Map();
     for (const row of rows) {
       const hidden = row.find(one => one.match(PSEUDONYM)?.[0] === one);
-      if (hidden && row[place]) names.set(hidden, row[row[2] === undefined ? 1 : place]);
+      if (hidden && row[place]) names.set(hidden, row[place]);
     }
     name(document);
     let n = 0;

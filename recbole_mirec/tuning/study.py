@@ -14,6 +14,7 @@ import yaml
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
+from dataset_convert.common.ray_session import import_ray
 from dataset_convert.common.words import duration
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.experiment import open_data, run_experiment
@@ -36,7 +37,6 @@ from recbole_mirec.sweep import (
     End,
     Job,
     clear_checkpoints,
-    import_ray,
     read_end,
     run_jobs,
 )

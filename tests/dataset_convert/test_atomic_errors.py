@@ -371,3 +371,18 @@ def test_number_of_rows_is_not_that_of_the_manifest(
     assert "Remedy: convert the data set again, or correct the manifest" in str(error)
     declare(n_rows)
     assert len(read_atomic(toy, "toy").brands) == 3
+
+
+def test_captions_and_biographies_face_each_other_in_one_length(toy: Path) -> None:
+    def add(file: str, column: str, vector: str) -> None:
+        head, *rows = (toy / file).read_text().splitlines()
+        lines = [f"{head}\t{column}:float_seq", *(f"{row}\t{vector}" for row in rows)]
+        (toy / file).write_text("\n".join(lines) + "\n")
+
+    add("toy.user", "brand_content_text", "0.5 0.5")
+    add("toy.item", "influencer_profile_text", "0.5 0.5 0.1")
+    error = fault_of(toy)
+    assert (error.path.name, error.field) == ("toy.user", "brand_content_text")
+    assert "found 2 values; wanted 3, as in most rows of content_text and profile_text" in str(
+        error
+    )

@@ -1,6 +1,9 @@
 """Embeddings of images and captions: means by hand and by numpy, models of all usual shapes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -402,3 +405,19 @@ def test_vectors_that_cancel_out_are_missing(tmp_path: Path) -> None:
     one = SentenceEmbeddingExtractor("content_topics", model=tmp_path)
     posts = [Post("ann", "right"), Post("ann", "left"), Post("bob", "up")]
     assert {name: mean.tolist() for name, mean in vectors(one, posts).items()} == {"bob": [0, 1]}
+
+
+def test_the_runtime_of_models_keeps_no_number_of_this_machine(tmp_path: Path) -> None:
+    tiny_models.colour_model(tmp_path / "model.onnx", np.eye(3))
+    program = (
+        "from pathlib import Path; from dataset_convert.features.models import *; "
+        f"Model(Path({str(tmp_path / 'model.onnx')!r}), ModelOptions())"
+    )
+    (tmp_path / "home").mkdir()
+    environment = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key}
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "HOME": str(tmp_path / "home")},
+        check=True,
+    )
+    assert list((tmp_path / "home").iterdir()) == []

@@ -201,8 +201,29 @@ def test_json_in_any_layout(tmp_path: Path, file: str, content: str) -> None:
     assert (rows, told) == (JSON_ROWS, [])
 
 
+def test_rows_that_sum_up_are_left_out_and_told(tmp_path: Path) -> None:
+    text = "account;text\na;x\nTotal;1.200 €\nTotal;We make oil\nGesamt;40\n"
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    rows, told = load(tmp_path, "x.csv")
+    assert [row[:2] for row in rows] == [(2, "a"), (4, "Total")]
+    assert [line.split(":")[0] for line in told] == ["x.csv, row 3", "x.csv, row 5"]
+
+
+def test_a_star_is_any_value(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("account,b\na,n/a\nc,d\ne,\n")
+    rows, _ = load(tmp_path, "x.csv", columns={"account": "account"}, where={"b": ["*"]})
+    assert rows == [(3, "c")]
+
+
 def test_bad_lines_of_json_are_told_by_number(tmp_path: Path) -> None:
-    lines = ['{"account": "a"}', "", "bad", '{"account": "\\ud83cx"}', "[1]", '{"account": ["x"]}']
+    lines = [
+        '{"account": "a"}',
+        "",
+        "bad",
+        '{"account": "\\ud83cx"}',
+        "[1]",
+        '{"account": ["x", 1]}',
+    ]
     (tmp_path / "x.jsonl").write_text("\n".join(lines))
     rows, told = load(tmp_path, "x.jsonl")
     assert [row[:2] for row in rows] == [(1, "a"), (4, "?x"), (6, None)]

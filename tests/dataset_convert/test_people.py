@@ -56,7 +56,7 @@ def convert(folder: Path, *more: str, yaml: str = "pseudonyms: False") -> int:
 
 
 def test_losses_are_told_by_kind_with_shares_and_what_would_mend_them(folder: Path) -> None:
-    write(folder, "influencers", ("id", "name"), *((f"x{n}", f"Ada {n}") for n in range(20)))
+    write(folder, "influencers", ("id", "name"), *((f"x{n}", f"Ada {n // 2}") for n in range(20)))
     write(folder, "collaborations", ("brand", "influencer"), ("haus1", "x1"), ("haus2", "Q"))
     write(
         folder, "posts", ("account", "text"), *((f"Ada {n}", "soup") for n in range(9)), ("x1", "s")
@@ -75,6 +75,21 @@ def test_losses_are_told_by_kind_with_shares_and_what_would_mend_them(folder: Pa
         ConversionError, match=r"9 of 10 rows of posts \(90 %\) and 1 of 2 rows of "
     ):
         problems.check_losses()
+
+
+def test_accounts_are_called_by_a_name_that_they_alone_have(folder: Path) -> None:
+    (folder / "posts.csv").unlink()
+    names = ("Ada Moves", "Bo Bakes", "Bo Bakes", "x1")
+    write(folder, "influencers", ("id", "name"), *((f"x{n}", name) for n, name in enumerate(names)))
+    rows = [("haus1", "ADA  moves"), ("haus1", "x1"), ("haus2", "bo.bakes")]
+    write(folder, "collaborations", ("brand", "influencer"), *rows)
+    material, problems = read(folder)
+    # What is an id is one, whoever else is called so; of two of a name nobody is meant.
+    assert pairs(material) == {("haus1", "x0"), ("haus1", "x1")}
+    assert problems.n_skipped == 1
+    assert problems.said == [
+        ("1 row of collaborations calls accounts by name.", "e.g. ADA  moves is x0")
+    ]
 
 
 @pytest.mark.parametrize(

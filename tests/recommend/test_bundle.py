@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from little_data import TINY
 
 from dataset_convert.common.errors import UsageError
+from dataset_convert.holders import find_holders
+from dataset_convert.privacy import forget
 from recbole_mirec.recommend.bundle import BUNDLE, MODEL, read_bundle
 from recbole_mirec.recommend.recommender import Recommender
 
@@ -47,7 +50,7 @@ def _cut(name: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_format, r"is of format 99, not 1: another version .* Write it anew from its run"),
+        (_format, r"is of format 99, not 2: another version .* Write it anew from its run"),
         (_cut(BUNDLE), "cannot be read: JSONDecodeError.* Write it anew"),
         (_cut(MODEL), "is damaged: model.safetensors is not what was written"),
         (_cut("vectors.safetensors"), "is damaged: vectors.safetensors"),
@@ -55,7 +58,7 @@ def _cut(name: str) -> Callable[[Path], None]:
         (lambda x: (x / "partners.parquet").unlink(), "is no bundle: it has no partners.parquet"),
         (lambda x: (x / BUNDLE).unlink(), "is no bundle: it has no bundle.json. Write one from"),
         (lambda x: (x / BUNDLE).write_text("[]"), "cannot be read: "),
-        (lambda x: (x / BUNDLE).write_text('{"format": 1}'), "cannot be read: KeyError"),
+        (lambda x: (x / BUNDLE).write_text('{"format": 2}'), "cannot be read: KeyError"),
     ],
 )
 def test_a_bundle_that_is_wrong(copy: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -118,3 +121,36 @@ def test_what_cannot_be_bundled_is_told(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no bundle: it has no bundle\.json"):
         Recommender.load(tmp_path)
     assert run.is_dir()
+
+
+def test_a_data_set_that_forgets_names_runs_and_bundles_that_do_not(
+    run: Path, data_path: Path, tmp_path: Path
+) -> None:
+    saved, one = tmp_path / "saved", tmp_path / "saved" / "one"
+    shutil.copytree(run, one)
+    (one / "refit").mkdir()
+    for name, dataset in (("other", "another-set"), ("broken", None)):
+        (saved / name).mkdir()
+        (saved / name / "run.json").write_text(json.dumps({"dataset": dataset}))
+    shutil.copytree(data_path / TINY, tmp_path / TINY)
+    (line,) = (
+        line
+        for line in forget(tmp_path / TINY, TINY, "influencer_007", runs=[saved])
+        if "holding" in line
+    )
+    places = ", ".join(map(str, (one / "bundle", one, one / "refit")))
+    assert line.startswith(f"Still holding the account: {places}. Delete the runs;")
+    causes = (tmp_path / TINY / "causes.csv").read_text()
+    assert "influencer_007" not in causes
+    assert causes.count("\n") > 300
+    assert list(find_holders(saved, "none", "influencer_008")) == [one / "bundle"]
+    left = Recommender.load(one / "bundle")
+    left.forget("influencer_008")
+    left.export(one / "bundle")
+    assert list(find_holders(saved, "none", "influencer_008")) == []
+    (line,) = (
+        line
+        for line in forget(tmp_path / TINY, TINY, "influencer_008", runs=[saved / "other"])
+        if str(saved) in line
+    )
+    assert line == f"No run on '{TINY}' and no bundle with the account is in {saved / 'other'}."

@@ -111,7 +111,8 @@ def test_lists_as_a_database(recommender: Recommender, tmp_path: Path) -> None:
         columns = "influencer_id", "rank", "score", "chance"
         for view in views:
             rows = made.execute(
-                f"select {', '.join(columns)} from recommendations where brand_id = ? order by rank",
+                f"select {', '.join(columns)} from recommendations where brand_id = ? "
+                "order by rank",
                 [view.found.brand.name],
             ).fetchall()
             wanted = view.found.frame[[*columns]]
@@ -125,7 +126,7 @@ def test_lists_as_a_database(recommender: Recommender, tmp_path: Path) -> None:
             "(brand_id, influencer_id)"
         ).fetchone()[0]
         assert apart < 1e-9
-        kinds = {row[1]: row[2] for row in made.execute("pragma table_info(influencers)")}
+        kinds = {row[1]: row[2].lower() for row in made.execute("pragma table_info(influencers)")}
         assert (kinds["country"], kinds["price"]) == ("text", "real")
         names = {row[0] for row in made.execute("select influencer_id from influencers")}
         assert set(HOSTILE) <= names

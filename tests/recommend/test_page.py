@@ -15,6 +15,7 @@ from page_cases import Page
 from test_recommend_command import Run, call  # noqa: F401
 
 from dataset_convert.common.errors import UsageError
+from dataset_convert.privacy import write_ids
 from recbole_mirec.recommend.conditions import read_ids
 from recbole_mirec.recommend.page import ListView, read_names, render_shortlist
 from recbole_mirec.recommend.recommender import Recommender
@@ -178,8 +179,7 @@ def test_names_take_the_place_of_pseudonyms(recommender: Recommender, tmp_path: 
     key.chmod(0o600)
     ids = tmp_path / "ids.csv"
     names = recommender.influencers
-    rows = [(KEY.of("influencer", x), "influencer", x) for x in names]
-    pd.DataFrame(rows, columns=["pseudonym", "role", "account"]).to_csv(ids, index=False)
+    write_ids(ids, pd.DataFrame({"account_id": names, "role": "influencer"}), KEY)
     listed = tmp_path / "list.csv"
     listed.write_text("handle\n" + "\n".join(f"@{x}" for x in names))
     unseen = hidden(recommender, tmp_path / "none")

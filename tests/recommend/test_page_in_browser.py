@@ -189,14 +189,13 @@ def test_decisions_stay_and_are_read_back(
 def test_hostile_ids_come_back_as_they_are(opened: Any, tmp_path: Path) -> None:
     page = opened("short")
     page.click("[data-view=table]")
-    for button in page.locator("tbody [data-decision=no]").all():
+    for button in page.locator(".list button[data-decision=no]").all():
         button.click()
     path = saved(page, tmp_path)
-    text = path.read_text(encoding="utf-8-sig")
-    assert not [x for x in text.splitlines() if x[:1] in "=+-@" and x != '-2",no,,']
     found = set(read_ids([str(path)], ("no",)) or ())
-    # ids that begin with an apostrophe lose it, as in every list of ids
-    assert {x.lstrip("'") for x in HOSTILE} <= found
+    assert set(HOSTILE) <= found
+    rows = csv.reader(path.open(encoding="utf-8-sig", newline=""))
+    assert not [row for row in rows if row[0][:1] in ("=", "+", "-", "@")]
 
 
 def test_without_storage_decisions_are_kept_until_the_page_is_closed(
@@ -240,7 +239,7 @@ def test_table_reasons_and_two_beside_each_other(opened: Any) -> None:
         head.click()
         values = page.evaluate("JSON.parse(document.querySelector('#data').textContent).picks")
         best = max(values, key=lambda one: one["parts"]["content"])["rank"]
-        assert page.locator("tbody tr td").first.inner_text() == str(best)
+        assert page.locator(".list tbody td").first.inner_text() == str(best)
         assert (
             page.locator("th[data-sort='parts.content']").get_attribute("aria-sort") == "descending"
         )
@@ -248,7 +247,7 @@ def test_table_reasons_and_two_beside_each_other(opened: Any) -> None:
         assert (
             page.locator("th[data-sort='parts.content']").get_attribute("aria-sort") == "ascending"
         )
-        page.locator("tbody a").first.click()
+        page.locator(".list tbody a").first.click()
         assert cards.first.is_visible()
 
 
@@ -262,7 +261,7 @@ def test_names_are_shown_and_stay_out_of_files(opened: Any, tmp_path: Path) -> N
     ]
     path = tmp_path / "ids.csv"
     path.write_text(
-        "pseudonym,role,account\n" + "\n".join([*rows[:-1], f'{first},influencer,"Ana, ""A"""'])
+        "pseudonym,role,account_id\n" + "\n".join([*rows[:-1], f'{first},influencer,"Ana, ""A"""'])
     )
     page.set_input_files("#names", path)
     page.locator("text=names shown").wait_for()
@@ -273,20 +272,19 @@ def test_names_are_shown_and_stay_out_of_files(opened: Any, tmp_path: Path) -> N
     assert read_ids([str(saved(page, tmp_path))], ("no",)) == [first]
 
 
-@pytest.mark.parametrize("name", ["short", "german"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_for_who_uses_a_screen_reader(opened: Any, name: str, scheme: str) -> None:
+def test_nothing_serious_for_who_uses_a_screen_reader(opened: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python", reason="browser: axe-playwright-python")
-    page = opened(name, scheme=scheme)
+    page = opened("short", scheme=scheme)
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
-    steps = ("", "[data-view=table]", "[data-view=cards]", ".filters summary", ".pick summary")
-    for step in (*steps, ".pick [data-decision=maybe]", "dialog"):
-        if step == "dialog":
-            page.locator("[data-choose]").nth(0).check()
-            page.locator("[data-choose]").nth(1).check()
-            page.click("#compare")
-        elif step:
-            page.locator(step).first.click()
+    steps = (
+        (".filters summary", ".pick summary", ".pick [data-decision=maybe]"),
+        ("[data-view=table]",),
+        ("[data-view=cards]", "[data-choose] >> nth=0", "[data-choose] >> nth=1", "#compare"),
+    )
+    for clicks in steps:
+        for selector in clicks:
+            page.locator(selector).first.click()
         found = page.evaluate("axe.run()")["violations"]
         assert [(x["id"], x["nodes"][0]["html"]) for x in found] == []
 

@@ -19,6 +19,8 @@ from recbole_mirec.recommend.reasons import (
 )
 from recbole_mirec.recommend.recommender import Recommender
 
+RIDGE = 0.3
+
 
 def test_reasons_of_random_pairs_add_up(recommender: Recommender) -> None:
     rng, words = np.random.default_rng(0), Words(precedents=recommender.bundle.about["precedents"])
@@ -27,7 +29,7 @@ def test_reasons_of_random_pairs_add_up(recommender: Recommender) -> None:
         brand = recommender.account(str(name))
         shares = recommender.shares(brand)
         for row in rng.integers(200, size=40):
-            found = contributions(recommender.fitted, brand, influencers[row], words)
+            found = contributions(recommender.fitted, brand, influencers[row], words, RIDGE)
             parts = dict(zip(recommender.parts, map(float, shares[row]), strict=True))
             score = sum(parts.values())
             for part, value in parts.items():
@@ -45,7 +47,7 @@ def test_a_topic_that_she_has_is_told_apart_from_one_that_she_lacks(
     rows = recommender.bundle.sides["influencer"].table[schema.CONTENT_TOPICS][0]
     she = recommender._known("influencer", int(rows.max(axis=1).argmax()))
     words = Words(precedents=recommender.bundle.about["precedents"])
-    found = contributions(recommender.fitted, brand, she, words)
+    found = contributions(recommender.fitted, brand, she, words, RIDGE)
     topics = [x for x in found if x.modality == schema.CONTENT_TOPICS]
     assert len({x.name for x in topics}) == len(topics) > 3
     mean = recommender.fitted.arrays[f"mean influencer {schema.CONTENT_TOPICS}"]
@@ -56,7 +58,7 @@ def test_a_topic_that_she_has_is_told_apart_from_one_that_she_lacks(
     assert all(x.name.startswith("little of ") for x in topics if not x.has)
     lacking = {**she.own.table, schema.CONTENT_TOPICS: (rows[:1] * 0, np.array([False]))}
     without = contributions(
-        recommender.fitted, brand, Account(replace(she.own, table=lacking)), words
+        recommender.fitted, brand, Account(replace(she.own, table=lacking)), words, RIDGE
     )
     assert not [x for x in without if x.modality == schema.CONTENT_TOPICS]
 
@@ -148,3 +150,32 @@ def test_other_brands_are_told_by_category_unless_they_may_be_named(
 def test_a_language_that_nobody_wrote(recommender: Recommender) -> None:
     with pytest.raises(UsageError, match=r"language must be one of en, de\. Received: 'fr'"):
         recommender.explain("brand_03", recommender.influencers[0], language="fr")
+
+
+def test_attributes_are_told_with_the_training_pairs_that_have_them(
+    recommender: Recommender,
+) -> None:
+    names = recommender.bundle.about["vocabulary"][schema.ATTRIBUTES]
+    tables = {side: of.table[schema.ATTRIBUTES][0] for side, of in recommender._sides.items()}
+    rows = {side: {x: i for i, x in enumerate(of)} for side, of in recommender._ids.items()}
+    pairs = recommender.bundle.partners
+    learnt = pairs[pairs["training"]]
+    assert set(learnt["brand"]) == set(recommender.bundle.about["precedents"])
+    told = 0
+    for name in recommender.recommend("brand_01", 3).frame["influencer_id"]:
+        why = recommender.explain("brand_01", name)
+        own = np.flatnonzero(tables["brand"][rows["brand"]["brand_01"]])
+        for reason in why.reasons:
+            if reason.seen is None:
+                continue
+            place = [x.replace("_", " ") for x in names].index(reason.name)
+            counts = dict.fromkeys(own, 0)
+            for brand, influencer in learnt[["brand", "influencer"]].itertuples(index=False):
+                if tables["influencer"][rows["influencer"][influencer], place]:
+                    for a in own:
+                        counts[a] += int(tables["brand"][rows["brand"][brand], a])
+            a = max(counts, key=counts.__getitem__)
+            assert reason.seen == (names[a].replace("_", " "), counts[a])
+            assert f"{reason.name} ({counts[a]} training pairs with {reason.seen[0]})" in str(why)
+            told += 1
+    assert told > 3

@@ -23,6 +23,7 @@ from recbole_mirec.recommend.shortlist import file_name, shortlist
 from recbole_mirec.runs import Run, read_run
 
 NO_SIGNAL = "A new brand has none, so it has no signal here and lands at chance."
+PERSPECTIVES = ("content", "audience", "attribute")
 NO_TOPICS = "it has no use for topic vectors or label weights."
 Runs = Callable[..., Run]
 
@@ -88,10 +89,12 @@ def test_a_shortlist_says_what_it_is(run_of: Runs, model: str, part: str, notes:
     assert said[-1].endswith("candidates, fewer than the 1000000 asked for")
 
 
-def test_the_published_variants_score_for_themselves(run_of: Runs) -> None:
-    lines, _ = found(run_of("MIRec", variant="reference"), "test")
-    assert len(lines) == 1 + 4 + 2 + 2
+def test_the_published_variants_are_explained_as_well(run_of: Runs) -> None:
+    lines, partners = found(run_of("MIRec", variant="reference"), "test")
     assert candidates(lines[0]) > 200
+    assert lines[1].split() == [*("rank", "influencer_id", "score"), *PERSPECTIVES, "followers"]
+    assert [line for line in lines if line.startswith("1. influencer_")]
+    assert f"Note: {len(partners)} known partners of the brand are left out" in lines
 
 
 def test_a_known_brand_has_signal(run_of: Runs) -> None:
