@@ -45,7 +45,6 @@ class About(BaseModel):
     n_influencers: int
     facts: list[str]
     features: list[str]
-    parts: list[str]
 
 
 class Candidate(BaseModel):
@@ -189,8 +188,7 @@ def about(name: str, own: Served) -> About:
         n_influencers=len(recommender.influencers),
         facts=recommender.bundle.facts(),
         features=[*recommender.bundle.sides[schema.INFLUENCER].table],
-        parts=[*recommender.parts],
-        **{key: own.about[key] for key in ("model", "dataset", "synthetic")},
+        **{key: recommender.bundle.about[key] for key in ("model", "dataset", "synthetic")},
     )
 
 

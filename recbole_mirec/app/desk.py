@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -164,11 +164,6 @@ class Served:
                 )
             self._state = state
         return self._recommender
-
-    @property
-    def about(self) -> Mapping[str, Any]:
-        """What the bundle says of itself."""
-        return self._recommender.bundle.about
 
     def upload(self, files: Iterable[tuple[str, bytes]]) -> Upload:
         """Read uploaded tables of new accounts; they stay in memory, and only the last few.

@@ -59,18 +59,7 @@ def refusal(request: Request, status: int, text: str, bundle: str | None = None)
     """
     if request.url.path.startswith(("/api/", "/openapi")):
         return JSONResponse({"detail": text}, status)
-    title = _TITLES.get(status, "This did not work")
-    return page("app_message.html.j2", status, title=title, text=text, bundle=bundle)
-
-
-_TITLES = {
-    400: "This cannot be read",
-    401: "A token is needed",
-    404: "This is not here",
-    409: "The bundle has changed",
-    413: "This is too large",
-    422: "This cannot be done",
-}
+    return page("app_message.html.j2", status, text=text, bundle=bundle)
 
 
 @router.get("/")
