@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from recbole_mirec.app.desk import Served
+from recbole_mirec.app.desk import Served, served
+from recbole_mirec.app.store import Store
 from recbole_mirec.recommend.conditions import NO, YES, read_ids
 
 LISTS = "/api/bundles/shop/lists"
@@ -167,6 +169,21 @@ def test_only_candidates_of_the_list_can_be_decided_on(client: Any, asked: dict[
     said = {"influencer": asked["candidates"][0]["id"], "decision": "perhaps"}
     assert client.post(address, json=said).status_code == 422
     assert client.get(address).json() == []
+
+
+def test_a_decision_that_cannot_be_kept_is_told(
+    client: Any, asked: dict[str, Any], store: Store
+) -> None:
+    with sqlite3.connect(store.path) as other:
+        other.execute("drop table decisions")
+    other.close()
+    answer = decide(client, asked, decision="yes")
+    assert answer.status_code == 503 and "Nothing was kept" in answer.json()["detail"]
+
+
+def test_bundles_of_one_name_are_told_apart(bundle_folder: Path) -> None:
+    found = served([bundle_folder, bundle_folder])
+    assert [*found] == ["bundle", "bundle-2"]
 
 
 def test_files_hold_the_list(client: Any, asked: dict[str, Any], brand: str) -> None:
