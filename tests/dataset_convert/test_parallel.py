@@ -56,11 +56,10 @@ if __name__ == "__main__":
 
 def test_processes_are_ended_and_started_again() -> None:
     for _ in range(2):
-        assert started(os.getpid, n_jobs=2)() != os.getpid()
-        workers = psutil.Process().children(recursive=True)
-        assert workers
+        worker = psutil.Process(started(os.getpid, n_jobs=2)())
+        assert worker.pid != os.getpid()
         end_processes()
-        psutil.wait_procs(workers, timeout=20)
+        assert psutil.wait_procs([worker], timeout=20)[1] == []
     assert started(os.getpid, n_jobs=1)() == os.getpid()
 
 
