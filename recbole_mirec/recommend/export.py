@@ -5,6 +5,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,8 @@ def write_index(path: Path, recommender: "Recommender") -> str:
         UsageError: faiss is not installed.
     """
     _need("--faiss", "faiss")
-    import faiss
+    # its types do not know all of its constructors
+    faiss: Any = import_module("faiss")
 
     brands, influencers = (vectors(recommender, side) for side in schema.SIDES)
     n_dimensions = influencers.shape[1]
