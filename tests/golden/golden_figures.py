@@ -26,6 +26,12 @@ HERE = Path(__file__).resolve().parent
 TINY, DEMO = "mirec-tiny", "mirec-demo"
 PROTOCOLS = ("new-brand", "known-brand")
 TOLERANCE = 1e-6
+# Trainings in single precision whose near ties follow the processor's rounding: from one processor
+# to another, and from one set of kernels to another, 0 to 3 ranks a file changed places with a
+# neighbour, and no other moved.
+ROUNDED = ("MIRec-reference", "MIRec-paper")
+ROUNDED_TOLERANCE, PLACES = 0.02, 1
+COUNTED = ("rank", "won", "medr")
 DEMO_FILE = HERE / "demo.json"
 
 # Name of a run -> its settings beside those that all share.
@@ -136,7 +142,11 @@ def tiny_files(work: Path) -> dict[str, str]:
 
 
 def differences(golden: str, found: str, name: str) -> list[str]:
-    """Where two texts differ by more than the tolerance, in words; CSV cell by cell, else JSON."""
+    """Where two texts differ by more than the tolerance, in words; CSV cell by cell, else JSON.
+
+    Of runs that are `ROUNDED`, by more than one place of a rank or 0.02 of another figure.
+    """
+    rounded = any(run in name for run in ROUNDED)
     if name.endswith(".json"):
         first, second = (dict(_leaves(json.loads(text))) for text in (golden, found))
         if first.keys() != second.keys():
@@ -144,17 +154,19 @@ def differences(golden: str, found: str, name: str) -> list[str]:
         return [
             f"{name}: {key}: {first[key]} became {second[key]}"
             for key in first
-            if not _same(first[key], second[key])
+            if not _same(first[key], second[key], _tolerance(key, rounded))
         ]
     frames = [
         pd.read_csv(_text(text), dtype=str, keep_default_na=False) for text in (golden, found)
     ]
     if list(frames[0]) != list(frames[1]) or len(frames[0]) != len(frames[1]):
         return [f"{name}: {frames[0].shape} {list(frames[0])}, now {frames[1].shape}"]
+    if rounded and "influencer_id" in frames[0]:
+        frames = [x.sort_values(["brand_id", "influencer_id"], ignore_index=True) for x in frames]
     found_differences = []
     for column in frames[0]:
         for row, (before, now) in enumerate(zip(frames[0][column], frames[1][column], strict=True)):
-            if not _same(before, now):
+            if not _same(before, now, _tolerance(column, rounded)):
                 found_differences.append(f"{name}: {column}, row {row + 1}: {before} became {now}")
     return found_differences
 
@@ -173,11 +185,17 @@ def _leaves(value: Any, key: str = "") -> Iterable[tuple[str, Any]]:
         yield key, value
 
 
-def _same(first: Any, second: Any) -> bool:
+def _tolerance(figure: str, rounded: bool) -> float:
+    if not rounded or figure.endswith("epoch"):
+        return TOLERANCE
+    return PLACES if figure.casefold().endswith(COUNTED) else ROUNDED_TOLERANCE
+
+
+def _same(first: Any, second: Any, tolerance: float) -> bool:
     if first == second:
         return True
     try:
-        return bool(np.isclose(float(first), float(second), rtol=0, atol=TOLERANCE, equal_nan=True))
+        return bool(np.isclose(float(first), float(second), rtol=0, atol=tolerance, equal_nan=True))
     except (TypeError, ValueError):
         return False
 

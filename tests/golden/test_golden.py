@@ -33,6 +33,18 @@ def test_a_difference_is_found() -> None:
         assert len(figures.differences(record, wrong, "run.json")) == 1
 
 
+def test_near_ties_of_the_published_variants_may_change_places() -> None:
+    ranks = "brand_id,influencer_id,rank,AUC\nb1,i1,2.0,0.5\nb1,i2,5.0,0.5\n"
+    name = "new-brand/MIRec-paper/ranks.test.csv"
+    swapped = "brand_id,influencer_id,rank,AUC\nb1,i2,5.0,0.515\nb1,i1,3.0,0.5\n"
+    assert figures.differences(ranks, swapped, name) == []
+    assert figures.differences(ranks, swapped, "new-brand/MIRec-mirec/ranks.test.csv")
+    for wrong in (("2.0", "4.0"), ("0.5\nb1", "0.6\nb1"), ("i2", "i3")):
+        assert figures.differences(ranks, ranks.replace(*wrong), name)
+    run = '{"best_epoch": 3, "test": {"MAP": 0.5}}'
+    assert figures.differences(run, run.replace("3", "4"), name.replace("ranks.test.csv", "x.json"))
+
+
 def test_the_frozen_data_are_whole() -> None:
     names = {path.name for path in (figures.HERE / figures.TINY).iterdir()}
     assert {"manifest.json", "mirec-tiny.inter", "mirec-tiny.user", "mirec-tiny.item"} <= names
