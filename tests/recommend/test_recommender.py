@@ -405,7 +405,7 @@ _VALUES = st.dictionaries(
 )
 
 
-@fuzz(200)
+@fuzz(60)
 @given(text=_WORDS, values=_VALUES)
 def test_fuzzed_briefs_and_accounts(
     recommender: Recommender, text: str, values: dict[str, Any]
