@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,8 @@ LONG = (
     *("test_synthesize", "test_same_content", "test_convert_fuzz", "test_convert_kill"),
     *("test_pipeline", "test_study", "test_benchmark_runs", "test_ideas", "test_sweep"),
 )
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 settings.register_profile("mirec", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mirec")
@@ -74,6 +77,17 @@ def run(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_folder(run: Path) -> Path:
     """A model trained once, as a bundle; tests leave it as it is."""
     return run / "bundle"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for a module's tests of pages."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
+    with playwright.sync_playwright() as started:
+        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
+        made = started.chromium.launch(**options)
+        yield made
+        made.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

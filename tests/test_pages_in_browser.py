@@ -24,27 +24,23 @@ pytestmark = [
 
 @pytest.fixture(scope="module", params=["benchmark", "tuning"])
 def opened(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, browser: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
     """A page of a telephone's width, and what it asked for or complained of."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
     folder = tmp_path_factory.mktemp("page")
     if request.param == "benchmark":
         path = write_page(write_folder(folder, failed=["BPR"]), "go", portrait())
     else:
         path = folder / "tuning.html"
         write_report(path, study_of(FIVE))
-    with playwright.sync_playwright() as started:
-        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
-        browser = started.chromium.launch(**options)
-        page = browser.new_page(viewport={"width": 400, "height": 900})
-        heard: list[str] = []
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda asked: heard.append(asked.url))
-        page.goto(path.as_uri())
-        yield page, heard, path.as_uri()
-        browser.close()
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda asked: heard.append(asked.url))
+    page.goto(path.as_uri())
+    yield page, heard, path.as_uri()
+    page.close()
 
 
 def test_the_page_asks_for_nothing_and_complains_of_nothing(opened: Any) -> None:

@@ -1,7 +1,6 @@
 """The JSON API: what pages do, for other programs."""
 
 import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,11 +11,11 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 from pydantic import BaseModel
 
 from dataset_convert import schema
-from dataset_convert.common.commands import printable
 from dataset_convert.common.errors import shown
 from dataset_convert.common.files import guarded
 from recbole_mirec.app.desk import Asked, Decision, Served, UnknownError
 from recbole_mirec.app.store import Store
+from recbole_mirec.recommend.export import workbook
 from recbole_mirec.recommend.page import ListView, Pick, render_shortlist
 
 Kind = Literal["csv", "xlsx", "json", "html"]
@@ -275,7 +274,7 @@ def file(office: In, name: str, kind: Kind) -> Response:
     frame.insert(0, schema.BRAND_ID, view.found.brand.name)
     if kind == "json":
         return download(frame.to_json(orient="records", indent=1).encode(), name, kind)
-    return download(_csv(frame) if kind == "csv" else _workbook(frame), name, kind)
+    return download(_csv(frame) if kind == "csv" else workbook(frame), name, kind)
 
 
 def shortlist(opened: Opened) -> Shortlist:
@@ -312,10 +311,3 @@ def download(content: bytes, name: str, kind: str) -> Response:
 
 def _csv(frame: pd.DataFrame) -> bytes:
     return guarded(frame).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
-
-
-def _workbook(frame: pd.DataFrame) -> bytes:
-    safe, file = guarded(frame), io.BytesIO()
-    safe = safe.map(lambda x: printable(x) if isinstance(x, str) else x)
-    safe.to_excel(file, index=False, engine="openpyxl")
-    return file.getvalue()

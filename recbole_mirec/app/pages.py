@@ -1,11 +1,9 @@
 """What a browser sees: a form, lists to decide on, two side by side, honest messages."""
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from secrets import token_hex
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
@@ -25,12 +23,11 @@ from recbole_mirec.app import api
 from recbole_mirec.app.api import In
 from recbole_mirec.app.desk import Asked, Decision, Name, Served
 from recbole_mirec.app.gate import COOKIE, LOGIN, POLICY, Door
-from recbole_mirec.recommend.page import ListView
-from recbole_mirec.templates import render, source
+from recbole_mirec.recommend.page import DATE, MOST_CHOICES, SHARE, ListView
+from recbole_mirec.templates import render, script_digest, source
 
 WHO = "who"
-_MOST_BRANDS, _MOST_CHOICES, _A_YEAR = 5000, 40, 365 * 24 * 3600
-_DATE, _SHARE = "last_post", "engagement"
+_MOST_BRANDS, _A_YEAR = 5000, 365 * 24 * 3600
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 Who = Annotated[str, Cookie(alias=WHO)]
 
@@ -39,8 +36,7 @@ def page(
     template: str, status: int = 200, *, scripts: Sequence[str] = (), **values: Any
 ) -> HTMLResponse:
     """A page on which nothing runs but some scripts of ours."""
-    digests = [base64.b64encode(sha256(one.encode()).digest()).decode() for one in scripts]
-    named = " ".join(f"'sha256-{one}'" for one in digests)
+    named = " ".join(f"'sha256-{script_digest(one)}'" for one in scripts)
     allowed = f"script-src {named}; connect-src 'self'" if scripts else "script-src 'none'"
     style = source("shortlist.css") + source("app.css")
     text = render(template, allowed=allowed, scripts=scripts, style=style, **values)
@@ -87,8 +83,8 @@ def _facts(own: Served) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in bundle.facts():
         if pd.api.types.is_numeric_dtype(known[name]):
-            found[name] = "date" if name == _DATE else "number"
-        elif known[name].nunique() <= _MOST_CHOICES:
+            found[name] = "date" if name == DATE else "number"
+        elif known[name].nunique() <= MOST_CHOICES:
             found[name] = sorted(known[name].dropna().unique())
     return found
 
@@ -148,9 +144,9 @@ def _conditions(form: FormData) -> Iterable[str]:
 def _number(fact: str, text: str) -> str:
     """A number as bundles have it: days in seconds, shares from 0 to 1."""
     try:
-        if fact == _DATE:
+        if fact == DATE:
             return f"{datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp():.0f}"
-        number = float(text) / (100 if fact == _SHARE else 1)
+        number = float(text) / (100 if fact == SHARE else 1)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dataset_convert import schema
 from dataset_convert.common.commands import DONE, CommandParser, count, printable, run_command
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import file_name, guarded, naming, write_csv, write_whole
+from dataset_convert.common.files import file_name, write_csv, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,20 +99,11 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _answer(account: "Account", recommender: "Recommender", options: Any) -> "Answer":
-    """A list, or what a score is made of: as text, as a table, and a list as pages show it."""
-    import pandas as pd
-
+def _asked(options: Any) -> dict[str, Any]:
+    """What lists are asked for by, whomever they are for."""
     from recbole_mirec.recommend.conditions import MAYBE, NO, YES, read_ids
-    from recbole_mirec.recommend.page import ListView, read_names
 
-    how = {"name_others": options.name_others, "language": options.language}
-    if options.explain is not None:
-        found = recommender.explain(account, options.explain, **how)
-        rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
-        columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
-        return str(found), pd.DataFrame(rows, columns=columns), None
-    asked = {
+    return {
         "where": options.where or (),
         "include": read_ids(options.include, (YES, MAYBE)),
         "exclude": read_ids(options.exclude, (NO,)) or (),
@@ -120,10 +111,16 @@ def _answer(account: "Account", recommender: "Recommender", options: Any) -> "An
         "diversity": options.diversity,
         "with_partners": options.with_partners,
     }
-    best = recommender.recommend(account, options.top, **asked)
-    names = read_names(options.names, recommender) if options.names else None
-    view = ListView(recommender, best, asked=asked, title=options.text, names=names, **how)
-    return *recommender.listed(best, **how), view
+
+
+def _explained(account: "Account", recommender: "Recommender", options: Any, how: Any) -> "Answer":
+    """What a score is made of: as text and as a table."""
+    import pandas as pd
+
+    found = recommender.explain(account, options.explain, **how)
+    rows = [(found.brand, found.influencer, x.part, x.name, x.value) for x, _ in found.merged()]
+    columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
+    return str(found), pd.DataFrame(rows, columns=columns), None
 
 
 def _brands(options: Any, recommender: "Recommender") -> tuple[list["Account"], list[str]]:
@@ -162,7 +159,7 @@ def _write(options: Any, answers: "Sequence[Answer]", pages: Sequence[Path]) -> 
     """Write the lists; returns the files' names."""
     import pandas as pd
 
-    from recbole_mirec.recommend.export import write_results
+    from recbole_mirec.recommend.export import workbook, write_results
     from recbole_mirec.recommend.page import render_shortlist
 
     table = pd.concat([frame for _, frame, _ in answers], ignore_index=True)
@@ -172,22 +169,13 @@ def _write(options: Any, answers: "Sequence[Answer]", pages: Sequence[Path]) -> 
     if options.json:
         write_whole(options.json, table.to_json(orient="records", indent=1).encode())
     if options.xlsx:
-        _write_workbook(options.xlsx, table)
+        write_whole(options.xlsx, workbook(table))
     if options.sqlite and views:
         write_results(options.sqlite, views)
     for path, (_, _, view) in zip(pages, answers, strict=False):
         if view is not None:
             write_whole(path, render_shortlist(view).encode())
     return [str(x) for x in (options.csv, options.json, options.xlsx, options.sqlite) if x]
-
-
-def _write_workbook(path: Path, table: "pd.DataFrame") -> None:
-    safe = guarded(table).map(lambda x: printable(x) if isinstance(x, str) else x)
-    try:
-        with naming(path):
-            safe.to_excel(path, index=False, engine="openpyxl")
-    except ImportError:
-        raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
 
 
 def _export(options: Any, recommender: "Recommender") -> tuple[list[str], list[str]]:
@@ -207,19 +195,33 @@ def _export(options: Any, recommender: "Recommender") -> tuple[list[str], list[s
 def _answers(
     brands: "Sequence[Account]", recommender: "Recommender", options: Any
 ) -> "list[Answer]":
-    """What `_answer` gives for every brand; for one of many of which nothing is known, that."""
+    """For every brand a list: as text, as a table, as pages show it; or what `_explained` gives.
+
+    For one of many of which nothing is known, that.
+    """
     import pandas as pd
 
     from recbole_mirec.recommend.accounts import NothingKnownError
+    from recbole_mirec.recommend.page import ListView, read_names
 
+    how = {"name_others": options.name_others, "language": options.language}
+    asked = _asked(options) if brands and options.explain is None else {}
+    names = read_names(options.names, recommender) if asked and options.names else None
     found: list[Answer] = []
     for account in brands:
         try:
-            found.append(_answer(account, recommender, options))
+            if options.explain is not None:
+                found.append(_explained(account, recommender, options, how))
+                continue
+            best = recommender.recommend(account, options.top, **asked)
+            listed = recommender.listed(best, **how)
         except NothingKnownError as error:
             if len(brands) == 1:
                 raise
             found.append((str(error), pd.DataFrame(), None))
+        else:
+            view = ListView(recommender, best, asked=asked, title=options.text, names=names, **how)
+            found.append((*listed, view))
     return found
 
 

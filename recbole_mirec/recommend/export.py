@@ -1,5 +1,6 @@
 """What a model gives to other programs: vectors, encoders, an index, and lists in a database."""
 
+import io
 import json
 import sqlite3
 import warnings
@@ -14,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_convert import schema
+from dataset_convert.common.commands import printable
 from dataset_convert.common.errors import UsageError
-from dataset_convert.common.files import naming, replacing, write_whole
+from dataset_convert.common.files import guarded, naming, replacing, write_whole
 from recbole_mirec.recommend.bundle import query
 
 if TYPE_CHECKING:
@@ -25,6 +27,23 @@ if TYPE_CHECKING:
 # Neighbours of an account in the index, and how many are looked at when it is built and asked.
 _LINKS, _BREADTH = 32, 256
 _K = 10
+
+
+def workbook(frame: pd.DataFrame) -> bytes:
+    """A table as an .xlsx file, without texts that a spreadsheet takes for formulas.
+
+    Raises:
+        UsageError: openpyxl is not installed.
+    """
+    safe, file = (
+        guarded(frame).map(lambda x: printable(x) if isinstance(x, str) else x),
+        io.BytesIO(),
+    )
+    try:
+        safe.to_excel(file, index=False, engine="openpyxl")
+    except ImportError:
+        raise UsageError("--xlsx needs a library: pip install openpyxl.") from None
+    return file.getvalue()
 
 
 def vectors(recommender: "Recommender", side: schema.Side) -> NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """A brand's list as one page to mail: it needs no network, and decisions are kept in it."""
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,16 +19,16 @@ from dataset_convert.privacy import N_DIGITS
 from recbole_mirec import plots
 from recbole_mirec.recommend.conditions import fulfils
 from recbole_mirec.recommend.reasons import LANGUAGES, Explanation, Words
-from recbole_mirec.templates import MISSING, render, source
+from recbole_mirec.templates import MISSING, render, script_digest, source
 
 if TYPE_CHECKING:
     from recbole_mirec.recommend.recommender import Recommendation, Recommender
 
 # Reasons of a part that a card shows, and candidates that the page's first sentences tell of.
 _N_REASONS, _FIRST = 4, 10
-_DATE, _SHARE = "last_post", "engagement"
+DATE, SHARE = "last_post", "engagement"
 # Texts of facts that a filter offers to choose from; more are found by searching.
-_MOST_CHOICES = 40
+MOST_CHOICES = 40
 _PSEUDONYM = re.compile(rf"\b({'|'.join(schema.SIDES)})-[0-9a-f]{{{N_DIGITS}}}\b")
 _IS_LEFT_OUT = re.compile(r"\S+ (known partners|partners of|bekannte Partner|Partner von)")
 # What a list's notes say, in German.
@@ -150,9 +149,9 @@ class ListView:
         """A fact as people read it; unknown ones are a dash."""
         if value is None or pd.isna(value):
             return MISSING
-        if name == _DATE:
+        if name == DATE:
             return _day(value)
-        if name == _SHARE:
+        if name == SHARE:
             return self.share(value)
         return value if isinstance(value, str) else self.number(value)
 
@@ -195,7 +194,7 @@ class ListView:
     def choices(self, fact: str) -> list[str]:
         """Texts of a fact that a filter offers; none of numbers, nor where there are too many."""
         texts = sorted({x for x in self.found.frame[fact] if isinstance(x, str)})
-        return texts if len(texts) <= _MOST_CHOICES else []
+        return texts if len(texts) <= MOST_CHOICES else []
 
     def is_number(self, fact: str) -> bool:
         """Whether a fact is compared as a number or as a day."""
@@ -342,20 +341,19 @@ def _plain(name: str, value: Any) -> Any:
     """A fact as a script compares it."""
     if value is None or isinstance(value, str):
         return value
-    return _day(value) if name == _DATE else float(value) * (100 if name == _SHARE else 1)
+    return _day(value) if name == DATE else float(value) * (100 if name == SHARE else 1)
 
 
 def render_shortlist(view: ListView) -> str:
     """Returns the page of a list, as HTML; nothing on it runs but its own script."""
     script = source("shortlist.js")
-    digest = base64.b64encode(sha256(script.encode()).digest()).decode()
     page = render(
         "shortlist.html.j2",
         view=view,
         plots=plots,
         script=script,
         style=source("shortlist.css"),
-        digest=digest,
+        digest=script_digest(script),
     )
     # Line breaks between tags are a third of what a browser has to read.
     seen, mark, rest = page.partition("<script")

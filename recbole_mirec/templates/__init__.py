@@ -1,8 +1,10 @@
 """The templates of the pages, filled in: whatever a page tells, no text of it can load or run."""
 
+import base64
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -44,6 +46,11 @@ def _environment(filters: tuple[Callable[..., str], ...]) -> Environment:
 def source(name: str) -> Markup:
     """Returns the style or the script of a page, as it stands beside the templates."""
     return Markup(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+
+
+def script_digest(script: str) -> str:
+    """Returns the SHA-256 of a script in base64, by which a page's policy names what may run."""
+    return base64.b64encode(sha256(script.encode()).digest()).decode()
 
 
 def by_reason(failed: pd.DataFrame, keys: list[str], names: str) -> pd.DataFrame:

@@ -19,16 +19,6 @@ TOKEN = "a token of more than sixteen letters"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
-    with playwright.sync_playwright() as started:
-        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
-        made = started.chromium.launch(**options)
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
 def address(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(bundle_folder, tmp_path_factory.mktemp("app")) as (found, _):
         yield found

@@ -1,6 +1,7 @@
 """Lists for pages and exports: influencers with facts, hostile names, pseudonyms, chances."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,16 @@ def view_of(
     asked = how.pop("asked", {})
     found = recommender.recommend(brand or recommender.brands[0], k, **asked)
     return ListView(recommender, found, asked=asked, **how)
+
+
+def trained_scores(run: Path, recommender: Recommender) -> tuple[Any, Any]:
+    """Scores (brand, influencer) of all accounts: by a model in use, and by its run."""
+    from recbole_mirec.experiment import open_run
+    from recbole_mirec.runs import read_run
+    from recbole_mirec.trainer import score_matrix
+
+    made = open_run(read_run(run).record["settings"], run)
+    brands, influencers = (np.arange(1, n) for n in (made.dataset.user_num, made.dataset.item_num))
+    scores = score_matrix(made.model, made.dataset, brands, influencers, pairs_at_once=10**6)
+    found = [recommender.shares(recommender.account(x)).sum(axis=1) for x in recommender.brands]
+    return np.stack(found), scores

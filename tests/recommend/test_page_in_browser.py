@@ -22,16 +22,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="browser: install playwright")
-    with playwright.sync_playwright() as started:
-        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
-        made = started.chromium.launch(**options)
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
 def lists(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Written pages: a short list, one of 500, one under pseudonyms, one in German."""
     folder = tmp_path_factory.mktemp("lists")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from list_cases import trained_scores
 from little_data import TINY, settings
 
 from dataset_convert import schema
@@ -38,15 +39,8 @@ def published(published_run: Path) -> Recommender:
 
 
 def test_scores_are_those_of_the_trained_model(published_run: Path, published: Recommender) -> None:
-    from recbole_mirec.experiment import open_run
-    from recbole_mirec.runs import read_run
-    from recbole_mirec.trainer import score_matrix
-
-    made = open_run(read_run(published_run).record["settings"], published_run)
-    brands, influencers = (np.arange(1, n) for n in (made.dataset.user_num, made.dataset.item_num))
-    scores = score_matrix(made.model, made.dataset, brands, influencers, pairs_at_once=10**6)
-    found = [published.shares(published.account(x)).sum(axis=1) for x in published.brands]
-    np.testing.assert_allclose(np.stack(found), scores, rtol=1e-4, atol=1e-4)
+    found, scores = trained_scores(published_run, published)
+    np.testing.assert_allclose(found, scores, rtol=1e-4, atol=1e-4)
 
 
 def test_a_new_account_is_what_it_is_inside(published: Recommender) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from list_cases import trained_scores
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
@@ -68,15 +69,8 @@ def alone(material: RawMaterial, account: str) -> RawMaterial:
 
 
 def test_a_score_is_that_of_the_trained_model(run: Path, recommender: Recommender) -> None:
-    from recbole_mirec.experiment import open_run
-    from recbole_mirec.runs import read_run
-    from recbole_mirec.trainer import score_matrix
-
-    made = open_run(read_run(run).record["settings"], run)
-    brands, influencers = (np.arange(1, n) for n in (made.dataset.user_num, made.dataset.item_num))
-    scores = score_matrix(made.model, made.dataset, brands, influencers, pairs_at_once=10**6)
-    found = [recommender.shares(recommender.account(x)).sum(axis=1) for x in recommender.brands]
-    np.testing.assert_allclose(np.stack(found), scores, rtol=1e-4, atol=1e-4)
+    found, scores = trained_scores(run, recommender)
+    np.testing.assert_allclose(found, scores, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("side", schema.SIDES)
