@@ -4,11 +4,12 @@ import contextlib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import resources
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
 
+_SEPARATORS: Final = (",", " / ", " + ", "•", "·")
 N_ROWS, N_CELLS = 5_000, 300
 """Rows of a file, and cells of a column, that are looked at."""
 ENOUGH: Final = 0.6
@@ -35,6 +37,10 @@ _NAMES: Final = yaml.safe_load(
 )
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
 _WRAPPERS: Final = {"data", "item", "result", "edge", "node", "record", "row", "list"}
+_SEVERAL = re.compile(
+    r"(?:brands|clients|partners|sponsors|marken|kunden|marques|marcas|clientes|marchi|merken)$",
+    re.IGNORECASE,
+)
 _VALUE = re.compile(r"@|https?:|[\d.,]+$")
 _PLATFORM_WORDS = {*PLATFORMS, "tok", "tik"}
 
@@ -143,7 +149,25 @@ class Column:
     @cached_property
     def ids(self) -> set[str]:
         """The accounts that its cells name."""
-        return {one for cell in set(self.filled) for one in _accounts(cell)}
+        return {one for cell in set(self.filled) for one in _accounts(cell, self.separator)}
+
+    @cached_property
+    def separator(self) -> str:
+        """The sign between the names that its cells list.
+
+        Its other cells have most of them, too; or the column's name, as in 'past brands', is of
+        several.
+        """
+        enough = 0 if _SEVERAL.search(self.name) else ENOUGH
+        cells = {cell for cell in self.filled if not cell.startswith("[")}
+        for sign in _SEPARATORS:
+            parts = [{part.strip() for part in cell.split(sign)} for cell in cells]
+            known = Counter(chain.from_iterable(parts))
+            listed = [part for several in parts if len(several) > 1 for part in several]
+            again = sum(known[part] > 1 for part in listed)
+            if len(listed) > 4 and again >= enough * len(listed):
+                return sign
+        return ""
 
     @cached_property
     def names(self) -> dict[Named, float]:
@@ -171,6 +195,8 @@ class Column:
     def share(self, test: Callable[[str], Any]) -> float:
         """The share of its cells that can be read so."""
         some = self.filled[:N_CELLS]
+        if test is _is_account and self.separator:
+            some = [part for cell in some for part in cell.split(self.separator)]
         return sum(bool(test(cell)) for cell in some) / max(1, len(some))
 
     def is_a(self, field_: str) -> bool:
@@ -183,9 +209,9 @@ class Column:
 
 
 @lru_cache(maxsize=100_000)
-def _accounts(cell: str) -> tuple[str, ...]:
+def _accounts(cell: str, separator: str = "") -> tuple[str, ...]:
     try:
-        return tuple(split_handles(cell)) if len(cell) < 300 else ()
+        return tuple(split_handles(cell, sign=separator)) if len(cell) < 300 else ()
     except BadValue:
         return ()
 
@@ -478,12 +504,15 @@ def _nested(
         key: None for one in flats for key, value in one.items()
         if isinstance(value, list) and value and isinstance(value[0], dict)
     }  # fmt: skip
-    own = {k: None for one in flats for k, v in one.items() if _cell(v) or not isinstance(v, list)}
+    own = {
+        k: None for one in flats for k, v in one.items()
+        if _cell(v, k) or not isinstance(v, list)
+    }  # fmt: skip
     if own:
         names = {**{k: None for one in outer for k in one}, **own}
         both = list(zip(flats, outer, strict=True))
         columns = {
-            name: Column(name, [_cell(one.get(name, up.get(name))) for one, up in both])
+            name: Column(name, [_cell(one.get(name, up.get(name)), name) for one, up in both])
             for name in names
         }
         yield Unit([file], columns, path=path, n_rows=len(rows), own=frozenset(own))
@@ -501,10 +530,14 @@ def _nested(
         yield from _nested(inner, file, f"{path}.{key}[]".lstrip("."), above, depth + 1)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, name: str = "") -> str:
     if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict | list):
         (value,) = value
-    if value is None or isinstance(value, list):
+    if isinstance(value, list):
+        # Of lists those of accounts' names, which the column's name tells, are looked at.
+        is_named = value and all(isinstance(one, str) for one in value) and named(name)
+        return json.dumps(value) if is_named and any(side for side, _ in named(name)) else ""
+    if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 

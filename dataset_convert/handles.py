@@ -1,5 +1,6 @@
 """Accounts as people write them: names, addresses of profiles, several in one cell."""
 
+import ast
 import re
 import unicodedata
 from urllib.parse import unquote
@@ -149,20 +150,33 @@ _WEAK = re.compile(r"\s*,\s*|\s*[&+]\s*|\s+/\s*|\s*/\s+|\s+(?:und|and|et|y|e|x)\
 _LISTED = re.compile(r"\s*,\s*|\s+/\s+")
 
 
-def split_handles(text: str, *, exact: bool = False) -> list[str]:
+def split_handles(text: str, *, exact: bool = False, sign: str = "") -> list[str]:
     """Returns the accounts that one cell names, each once, in order.
 
-    Line breaks, ';' and '|' always part accounts. ',', '/', '&', '+', 'x' and 'and' in five
-    languages part them where '@' or an address says so; ',' and ' / ' also between names that no
-    sentence has, in small letters without spaces. H&M and "Ben and Co" stay whole.
+    A sign that is given parts them, as do the commas of a list in brackets. Otherwise line breaks,
+    ';' and '|' do; ',', '/', '&', '+', 'x' and 'and' in five languages where '@' or an address says
+    so; ',' and ' / ' also between names that no sentence has, in small letters without spaces. H&M
+    and "Ben and Co" stay whole.
 
     Raises:
         BadValue: As `handle`, for any of them.
     """
     if text.lstrip().startswith("="):
         return [handle(text, exact=exact)]
-    cells = [part for cell in _STRONG.split(text) for part in _parted(cell) if part.strip()]
+    listed = text.split(sign) if sign else _elements(text)
+    cells = listed or [part for cell in _STRONG.split(text) for part in _parted(cell)]
+    cells = [cell for cell in cells if cell.strip()]
     return list(dict.fromkeys(handle(part, exact=exact) for part in cells or [text]))
+
+
+def _elements(text: str) -> list[str]:
+    """The texts of a list as programs write it: ["a", "b"]; none where it is no such list."""
+    try:
+        found = ast.literal_eval(text.strip()) if text.lstrip().startswith("[") else []
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    is_list = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if is_list else []
 
 
 def _parted(cell: str) -> list[str]:

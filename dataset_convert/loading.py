@@ -484,7 +484,7 @@ def _at(value: Any, keys: Sequence[str]) -> Any:
 
 def _as_text(value: Any) -> str | None:
     """A JSON value as a cell; halves of characters, which no file can hold, become '?'."""
-    if value is None or value is _NOWHERE:
+    if value is None or value is _NOWHERE or value == []:
         return None
     if not isinstance(value, str):
         is_nested = isinstance(value, dict | list | bool)

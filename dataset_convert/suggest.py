@@ -137,6 +137,7 @@ class _Suggestion:
         self.from_: dict[str, str] = {}
         self._assign()
         self._join()
+        self._agree()
         self._complete()
         self._ask_joins()
 
@@ -264,6 +265,13 @@ class _Suggestion:
                 if _overlap(column, called) > max(share, _of(column, mine.called)) + 0.2:
                     mine.columns = {k: v for k, v in mine.columns.items() if v != called.name}
                     mine.columns["name"] = called.name
+
+    def _agree(self) -> None:
+        """Rows that list an account's collaborations call it by its id."""
+        pairs = self.tables.get(raw.COLLABORATIONS)
+        for table, side in ACCOUNT_TABLES.items():
+            if pairs and side and table in self.tables and self.tables[table].unit is pairs.unit:
+                pairs.columns[side] = self.tables[table].columns["id"]
 
     def _ask_joins(self) -> None:
         known = {x: self.tables[x].called for x in ACCOUNT_TABLES if x in self.tables}
@@ -424,6 +432,10 @@ class _Suggestion:
         if table in self.from_ and list(found.columns) == ["id"]:
             yield "        {}"
         if table == raw.COLLABORATIONS:
+            signs = {x: sign for x in schema.SIDES if (sign := found.column(x).separator)}
+            if signs:
+                yield "      # Several accounts in a cell, with this sign between them."
+                yield f"      separators: {_scalar(signs)}"
             yield from self._chosen_rows(found)
         facts = self._facts(table, found)
         if facts:
@@ -448,8 +460,11 @@ class _Suggestion:
         if brand and brand[0].strip() and is_grouped and n_gaps > 0.2 * len(brand):
             yield "      # An empty cell means the one above."
             yield f"      fill_down: [{_scalar(found.columns['brand'])}]"
-        elif n_gaps and any(x.unit is unit for x in self.tables.values() if x.table == raw.POSTS):
-            yield "      # Posts that name no brand are no collaborations."
+        elif n_gaps and any(
+            x.unit is unit for name, x in self.tables.items()
+            if name != raw.COLLABORATIONS and name not in self.from_
+        ):  # fmt: skip
+            yield "      # Rows that name no brand are no collaborations."
             yield f"      where: {{{_scalar(found.columns['brand'])}: ['*']}}"
             return
         status = _best(unit, [(None, "status")], set(found.columns.values()))

@@ -207,12 +207,12 @@ def _values(row: Row, readers: Readers) -> list[Any] | None:
 
 
 def name_or_word(text: str) -> str:
-    """Returns what stands in a cell that must not be empty.
+    """Returns what stands in a cell that must not be empty, in one line.
 
     Raises:
         BadValue: Nothing does.
     """
-    name = tidy(text)
+    name = " ".join(tidy(text).split())
     if not name:
         raise BadValue("", A_VALUE)
     return name

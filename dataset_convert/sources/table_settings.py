@@ -77,6 +77,7 @@ class TableOptions(How):
         handles: `exact`: letters of ids keep their case.
         from_: The table whose file names the accounts, where they have none of their own.
         facts: Fact -> their column, of accounts: side files that no model sees.
+        separators: Our column of collaborations -> the sign between the accounts that a cell names.
     """
 
     files: tuple[str, ...] | None = None
@@ -85,6 +86,14 @@ class TableOptions(How):
     handles: Literal["exact"] | None = None
     from_: Literal["collaborations", "posts"] | None = Field(default=None, alias="from")
     facts: dict[Fact, str] | None = None
+    separators: Mapping[str, str] = {}
+
+    @field_validator("separators")
+    @classmethod
+    def _signs(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        if not all(value.values()) or value.keys() - {*schema.SIDES}:
+            raise ValueError("be a mapping of brand or influencer to a sign, such as {brand: ','}")
+        return value
 
     @field_validator("files", mode="before")
     @classmethod
@@ -205,11 +214,12 @@ def _named_by_others(name: TableName, settings: Settings) -> TableOptions:
     if mine.from_ is None:
         return mine
     other = settings.tables[mine.from_]
-    of_side = "influencer" if name == "influencers" else "brand"
+    of_side = schema.INFLUENCER if name == "influencers" else schema.BRAND
     theirs = "account" if mine.from_ == "posts" else of_side
     columns = {"id": other.columns.get(theirs, theirs), **mine.columns}
     given = {"columns": columns, "from_": mine.from_, "facts": mine.facts}
-    return other.model_copy(update=given)
+    separators = {"id": other.separators.get(of_side, "")}
+    return other.model_copy(update={**given, "separators": separators})
 
 
 def _mapping(key: str, value: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -334,7 +335,7 @@ class _Tables:
         readers = [(x, x in ids, self._reader(name, x, theirs)) for x, theirs in mapped.items()]
         columns = ["file", "row", *mapped]
         places = [columns.index(ours) for ours in ids]
-        split = next((columns.index(ours) for ours in ids if self._is_parted(name, ours)), None)
+        split = [columns.index(ours) for ours in ids if self._is_parted(name, ours)]
         note, skip = self.problems.note, self.problems.skip
         is_told_at_home = self._options(name).from_ is not None
         for file, row, cells in self._cells(name, mapped, self.problems):
@@ -373,7 +374,7 @@ class _Tables:
             options.model_copy(update={"columns": mapped}),
             problems,
             needed=(REQUIRED[name] | set(options.columns) | facts) & set(mapped),
-            nested={"labels"},
+            nested={"labels", *(ours for ours in mapped if self._is_parted(name, ours))},
             table=name,
         )
 
@@ -382,8 +383,10 @@ class _Tables:
         options = self._options(name)
         exact = options.handles == "exact"
         if ours in IDS:
-            read = split_handles if self._is_parted(name, ours) else handle
-            return lru_cache(BATCH)(partial(read, exact=exact))
+            if not self._is_parted(name, ours):
+                return lru_cache(BATCH)(partial(handle, exact=exact))
+            sign = options.separators.get(ours, "")
+            return lru_cache(BATCH)(partial(split_handles, exact=exact, sign=sign))
         if ours in ("text", "biography", "name"):
             return partial(self._text, ours)
         readers: dict[str, Callable[[str], Any]] = {
@@ -412,10 +415,7 @@ class _Tables:
 
     def _is_parted(self, name: str, ours: str) -> bool:
         """Whether a cell of a column may name several accounts."""
-        from_pairs = self._options(name).from_ == raw.COLLABORATIONS
-        return (name, ours) == (raw.COLLABORATIONS, "influencer") or (
-            from_pairs and (name, ours) == ("influencers", "id")
-        )
+        return raw.COLLABORATIONS in (name, self._options(name).from_) and ours in IDS
 
     def _text(self, ours: str, cell: str) -> str | None:
         """A text, counted where it was read in a wrong encoding."""
@@ -519,9 +519,13 @@ class _Tables:
         return self.engine.query(sql, values)
 
 
-def _apart(values: list[Any], place: int) -> Iterator[list[Any]]:
-    """A row once an account of a cell that names several."""
-    return ([*values[:place], one, *values[place + 1 :]] for one in values[place])
+def _apart(values: list[Any], places: Sequence[int]) -> Iterator[list[Any]]:
+    """A row once an account of cells that name several."""
+    for accounts in product(*(values[place] for place in places)):
+        row = values[:]
+        for place, one in zip(places, accounts, strict=True):
+            row[place] = one
+        yield row
 
 
 class _Settled:
@@ -545,7 +549,7 @@ class _Settled:
 
 
 def _word(cell: str) -> str | None:
-    return None if missing(cell) else tidy(cell)
+    return None if missing(cell) else " ".join(tidy(cell).split())
 
 
 _ROLES: Final[dict[str, str]] = {

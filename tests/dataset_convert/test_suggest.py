@@ -498,6 +498,31 @@ def test_posts_that_name_a_sponsor_are_collaborations_too(tmp_path: Path) -> Non
     assert not asked
 
 
+@pytest.mark.parametrize("sign", [", ", " / ", "; ", None])
+def test_past_brands_of_a_creator_are_as_many_pairs(sign: str | None, tmp_path: Path) -> None:
+    of = {c: [f"The {b.title()}" for b, other in PAIRS if other == c] for c, _ in CREATORS}
+    rows: list[dict[str, Any]] = [
+        {"Past brands": of[c], "Name": f"Ada {n}", "Handle": f"@{c}", "Followers": 12_400}
+        for n, (c, _) in enumerate(CREATORS)
+    ]
+    if sign is None:
+        (tmp_path / "creators.json").write_text(json.dumps(rows))
+    else:
+        cells = [[sign.join(brands), *others] for brands, *others in (x.values() for x in rows)]
+        write(tmp_path / "creators.csv", [[*rows[0]], *cells])
+    heads = ("handle", "caption", "likes")
+    write(tmp_path / "posts.csv", [heads, *posts(lambda n, c, t: (c, caption(n, t), 12))])
+    settings, asked = suggested(tmp_path)
+    assert not asked
+    material, problems = read(tmp_path, settings)
+    assert set(material.collaborations["brand_id"]) == {f"the {b}" for b, _ in BRANDS}
+    assert len(material.collaborations) == len(PAIRS)
+    assert material.n_posts == N_POSTS
+    # who has worked with nobody is no loss
+    assert problems.n_skipped == 0
+    assert (material.accounts["role"] == "influencer").sum() == len(CREATORS)
+
+
 def test_one_table_of_everything_tells_whose_a_category_is(tmp_path: Path) -> None:
     theme = dict([*BRANDS, *CREATORS])
     heads = ("Marke", "Branche", "Influencer", "Kategorie", "Text", "Likes")

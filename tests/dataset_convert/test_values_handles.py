@@ -147,6 +147,8 @@ def test_ids_that_a_spreadsheet_has_damaged_are_named(spelling: str) -> None:
         ("@a | @b", "a|b"),
         ("@a und @b", "a|b"),
         ("@a x @b", "a|b"),
+        ("['Glow Bar', \"Oats\"]", "glow bar|oats"),
+        ("[a, 1", "[a, 1"),
         ("@Lena Moves & @tom", "lena moves|tom"),
         ("https://instagram.com/a/, tiktok.com/@b", "a|b"),
         ("https://instagram.com/a/ https://instagram.com/b/", "a|b"),
@@ -160,6 +162,13 @@ def test_ids_that_a_spreadsheet_has_damaged_are_named(spelling: str) -> None:
 )
 def test_a_cell_of_several_accounts_is_split_and_one_name_is_not(cell: str, accounts: str) -> None:
     assert split_handles(cell) == accounts.split("|")
+
+
+def test_a_sign_that_is_given_parts_names() -> None:
+    assert split_handles("Glow Bar, H&M ,, Glow bar", sign=",") == ["glow bar", "h&m"]
+    assert split_handles("Rock / Pop", sign=",") == ["rock / pop"]
+    with pytest.raises(BadValue):
+        split_handles(" , ", sign=",")
 
 
 def test_several_accounts_are_not_one() -> None:
