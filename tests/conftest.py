@@ -48,6 +48,14 @@ def data_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny(data_path: Path) -> Any:
+    """mirec-tiny as it is read; tests leave it as it is."""
+    from dataset_convert.atomic import read_atomic
+
+    return read_atomic(data_path / "mirec-tiny", "mirec-tiny")
+
+
 @pytest.fixture(scope="module")
 def workplace(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The working folder of a module's tests, with mirec-tiny in it; runs and logs go there."""

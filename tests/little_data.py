@@ -1,6 +1,5 @@
 """A data set small enough to work out by hand, and settings that make every run short."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pandas as pd
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.synthetic import generate
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.dataset import MirecDataset
 
@@ -133,14 +131,8 @@ def write_little(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-@cache
-def _tiny() -> AtomicData:
-    return generate(TINY)
-
-
-def changed_positives(protocol: str, part: str) -> AtomicData:
-    """mirec-tiny with one brand's validation or test collaborations handed to others."""
-    data = _tiny()
+def changed_positives(data: AtomicData, protocol: str, part: str) -> AtomicData:
+    """A data set with one brand's validation or test collaborations handed to others."""
     files = {name: dict(parts) for name, parts in data.splits.items()}
     held = files[protocol][part]
     taken = set(map(tuple, data.interactions[[schema.BRAND_ID, schema.INFLUENCER_ID]].to_numpy()))

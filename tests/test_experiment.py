@@ -25,7 +25,7 @@ from little_data import (
 )
 from recbole.model.general_recommender.bpr import BPR
 
-from dataset_convert.atomic import write_atomic
+from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
 from recbole_mirec import experiment as experiment_room
@@ -292,9 +292,9 @@ def test_the_test_part_is_read_once_and_last(
 
 @pytest.mark.parametrize("model", ["MIRec", "BPR"])
 def test_refit_trains_on_validation_brands_too_and_on_no_test_brand(
-    workplace: Path, tmp_path: Path, model: str
+    workplace: Path, tiny: AtomicData, tmp_path: Path, model: str
 ) -> None:
-    write_atomic(changed_positives("new-brand", "test"), tmp_path / TINY)
+    write_atomic(changed_positives(tiny, "new-brand", "test"), tmp_path / TINY)
     given = settings(workplace, model, refit=True, epochs=3)
     one, other = run_experiment(given), run_experiment(given | {"data_path": str(tmp_path)})
     first, second = (load_state(x.run_folder / REFIT / BEST)["state_dict"] for x in (one, other))

@@ -36,6 +36,7 @@ _SAID = {
     "weak": ("weak match", "passt wenig"),
     "strong": ("good match", "passt gut"),
     "like": ("like the partners of", "ähnlich den Partnern dieser Marken:"),
+    "worked": ("has worked with", "hat gearbeitet mit"),
     "yours": ("like your partners", "ähnlich Ihren Partnern"),
     "own": ("your own partners", "Ihre eigenen Partner"),
     "brand": ("another brand", "eine andere Marke"),
@@ -74,6 +75,7 @@ class Words:
         category: brand -> its category.
         named: brands that may be named, the one that the list is for among them.
         partners: of that brand, those most like the candidate.
+        hers: brands that the candidate has worked with, by training pairs.
         seen: attribute -> what `Reason.seen` tells of it.
         language: `en` or `de`.
     """
@@ -86,6 +88,7 @@ class Words:
     named: Collection[str] = ()
     own: str = ""
     partners: Sequence[str] = ()
+    hers: Collection[str] = ()
     seen: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     language: str = "en"
 
@@ -143,6 +146,7 @@ class Reason:
             the reason.
         seen: of an attribute of hers, that of the brand which most training pairs have it with, and
             how many have.
+        worked: of another brand, whether she has worked with it.
     """
 
     part: str
@@ -151,6 +155,7 @@ class Reason:
     value: float
     has: bool = True
     seen: tuple[str, int] | None = None
+    worked: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,10 +199,16 @@ class Explanation:
         return sorted(found, key=lambda item: -item[0].value)
 
     def names(self, reason: Reason) -> bool:
-        """Whether a reason speaks for her by a name: no average, and nothing told as a whole."""
+        """Whether a reason speaks for her by a name that can be looked up.
+
+        No average, nothing told as a whole, and of brands those that she has worked with, or the
+        one that the list is for.
+        """
         unsaid = ("average", "hidden", "rounding", reason.modality)
         said = reason.name not in map(self.words.say, unsaid)
-        return said and reason.has and reason.value > 0
+        is_known = reason.modality != PRECEDENT or reason.worked
+        is_known = is_known or reason.name == self.words.say("own")
+        return said and is_known and reason.has and reason.value > 0
 
     @property
     def top(self) -> Reason | None:
@@ -232,13 +243,16 @@ class Explanation:
         return "; ".join(told)
 
     def _precedents(self, own: list[tuple[Reason, int]]) -> list[str]:
-        words, others, told = self.words, [], []
+        words, told = self.words, []
+        others: dict[str, list[str]] = {"worked": [], "like": []}
         for one, n in own:
             if one.name == words.say("own"):
                 told.append(f"{words.say('yours')} {', '.join(words.partners)}".rstrip())
             else:
-                others.append(words.say("brands", one.name, n) if n > 1 else one.name)
-        return [*told, f"{words.say('like')} {', '.join(others)}"] if others else told
+                name = words.say("brands", one.name, n) if n > 1 else one.name
+                others["worked" if one.worked else "like"].append(name)
+        told += [f"{words.say(key)} {', '.join(names)}" for key, names in others.items() if names]
+        return told
 
     def __str__(self) -> str:
         words, lines = self.words, []
@@ -253,6 +267,7 @@ class Explanation:
             own = [one for one in merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
                 name = words.say("brands", one.name, n) if n > 1 else one.name
+                name = f"{words.say('worked')} {name}" if one.worked else name
                 name = words.say("seen", name, *one.seen[::-1]) if one.seen else name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
@@ -299,7 +314,7 @@ def contributions(
         vectors = brand.vector(PRECEDENT), influencer.vector(PRECEDENT)
         terms = precedents(fitted, *vectors, brand_ridge)
         found += [
-            Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value))
+            Reason(PRECEDENT, PRECEDENT, words.brand(name), float(value), worked=name in words.hers)
             for name, value in zip(words.precedents, terms, strict=True)
         ]
     if HUBNESS in fitted.layout.parts:

@@ -368,6 +368,8 @@ class Recommender:
         category: Mapping[str, Any] = {}
         if CATEGORY in brands:
             category = dict(zip(brands["account"], brands[CATEGORY], strict=True))
+        pairs, her = self.bundle.partners, self._ids[_INFLUENCER][row]
+        hers = pairs[_BRAND][pairs["training"] & (pairs[_INFLUENCER] == her)]
         theirs: list[str] = []
         if brand.name in about["precedents"]:
             rows = np.setdiff1d(np.flatnonzero(partners), [row])
@@ -382,6 +384,7 @@ class Recommender:
             named=frozenset(filter(None, about["precedents"])) if name_others else (),
             own=brand.name,
             partners=theirs,
+            hers=frozenset(hers) - {brand.name},
             seen=self._seen(brand, row),
             language=language,
         )

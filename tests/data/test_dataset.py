@@ -22,7 +22,7 @@ from little_data import (
 )
 
 from dataset_convert import schema
-from dataset_convert.atomic import write_atomic
+from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.config import MirecConfig
 from recbole_mirec.data.attributes import training_graph
@@ -178,9 +178,9 @@ def seen_by_training(data: Any, config: Any) -> Mapping[str, Any]:
 @pytest.mark.parametrize("part", ["valid", "test"])
 @pytest.mark.parametrize("model", ["MIRec", "FM"])
 def test_a_held_out_positive_changes_nothing_that_training_sees(
-    data_path: Path, tmp_path: Path, protocol: str, part: str, model: str
+    data_path: Path, tiny: AtomicData, tmp_path: Path, protocol: str, part: str, model: str
 ) -> None:
-    write_atomic(changed_positives(protocol, part), tmp_path / TINY)
+    write_atomic(changed_positives(tiny, protocol, part), tmp_path / TINY)
     seen = []
     for folder in (data_path, tmp_path):
         config = MirecConfig(config_dict=settings(folder, model, protocol=protocol))

@@ -14,7 +14,7 @@ from written_tables import write_tables
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, fingerprint, read_atomic
 from dataset_convert.features.lexicon import load_lexicon
-from dataset_convert.synthetic import SPECS, generate, write_synthetic
+from dataset_convert.synthetic import DEFAULT_SEED, SPECS, generate, write_synthetic
 from dataset_convert.synthetic.material import synthetic_material
 from dataset_convert.synthetic.posts import PostDraws, vocabularies
 
@@ -46,29 +46,26 @@ def test_generator_is_frozen(name: str, tmp_path: Path) -> None:
     assert digest.hexdigest() == FINGERPRINTS[name]
 
 
-def test_same_seed_same_bytes_and_other_seed_other_data(tmp_path: Path) -> None:
-    for folder, seed in (("one", 5), ("two", 5), ("three", 6)):
-        write_synthetic("mirec-tiny", tmp_path / folder, seed=seed)
-    one, two, three = (
-        {
-            path.relative_to(tmp_path / folder): path.read_bytes()
-            for path in (tmp_path / folder).rglob("*")
-            if path.is_file()
-        }
-        for folder in ("one", "two", "three")
+def test_same_seed_same_bytes_and_other_seed_other_data(data_path: Path, tmp_path: Path) -> None:
+    folders = [data_path / "mirec-tiny", tmp_path / "same", tmp_path / "other"]
+    for folder, seed in zip(folders[1:], (DEFAULT_SEED, 6), strict=True):
+        write_synthetic("mirec-tiny", folder, seed=seed)
+    one, same, other = (
+        {x.relative_to(folder): x.read_bytes() for x in folder.rglob("*") if x.is_file()}
+        for folder in folders
     )
-    assert one == two
+    assert one == same
     atomic = [path for path in one if path.name.startswith("mirec-tiny.")]
     assert len(atomic) == 10
-    assert all(one[path] != three[path] for path in atomic)
-    assert fingerprint(tmp_path / "one") != fingerprint(tmp_path / "three")
+    assert all(one[path] != other[path] for path in atomic)
+    assert fingerprint(folders[0]) != fingerprint(folders[2])
 
 
-def test_what_is_returned_is_what_is_written(data_path: Path) -> None:
-    returned, written = generate("mirec-tiny"), read_atomic(data_path / "mirec-tiny", "mirec-tiny")
-    assert returned.manifest["fingerprint"] == written.manifest["fingerprint"]
-    pd.testing.assert_frame_equal(returned.influencers, written.influencers)
-    assert returned.manifest["description"] == written.manifest["description"]
+def test_what_is_returned_is_what_is_written(tiny: AtomicData) -> None:
+    returned = generate("mirec-tiny")
+    assert returned.manifest["fingerprint"] == tiny.manifest["fingerprint"]
+    pd.testing.assert_frame_equal(returned.influencers, tiny.influencers)
+    assert returned.manifest["description"] == tiny.manifest["description"]
 
 
 def test_unknown_name() -> None:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from dataset_convert import schema
 from dataset_convert.atomic import AtomicData, write_atomic
-from dataset_convert.synthetic import generate
 from recbole_mirec.checkpoint import load_state
 from recbole_mirec.experiment import Experiment, open_run, prepare, run_experiment
 from recbole_mirec.model.metric import TrainingPairs
@@ -76,11 +75,6 @@ def test_kernels_see_only_perspectives_in_use(workplace: Path) -> None:
 
 def changed(data: AtomicData, **changes: Any) -> AtomicData:
     return type(data)(**(vars(data) | changes))
-
-
-@pytest.fixture(scope="module")
-def tiny() -> AtomicData:
-    return generate(TINY)
 
 
 def written(folder: Path, data: AtomicData) -> Path:

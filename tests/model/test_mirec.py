@@ -11,7 +11,7 @@ import torch
 from little_data import NAME, TINY, changed_positives, little, settings, vectors, write_little
 from model_cases import ALL, batch_of, fitted, forget, made, scores, shaken, shares
 
-from dataset_convert.atomic import write_atomic
+from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from recbole_mirec.data.attributes import node_vectors
 from recbole_mirec.experiment import run_experiment
@@ -49,9 +49,9 @@ def test_every_perspective_and_the_graph_count(workplace: Path, variant: str) ->
 @pytest.mark.parametrize("part", ["valid", "test"])
 @pytest.mark.parametrize("variant", ["mirec", "reference"])
 def test_held_out_positives_change_nothing_that_is_learnt(
-    workplace: Path, tmp_path: Path, variant: str, part: str
+    workplace: Path, tiny: AtomicData, tmp_path: Path, variant: str, part: str
 ) -> None:
-    write_atomic(changed_positives("known-brand", part), tmp_path / TINY)
+    write_atomic(changed_positives(tiny, "known-brand", part), tmp_path / TINY)
     given = {"protocol": "known-brand", "variant": variant}
     one, other = (fitted(made(folder, **given)) for folder in (workplace, tmp_path))
     assert np.array_equal(scores(one), scores(other))

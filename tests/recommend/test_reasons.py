@@ -92,7 +92,10 @@ def _explanation(**changes: Any) -> Explanation:
         Reason("content", "content_topics", words.say("average"), 1.0),
         Reason("content", "content_topics", words.say("little", "cars"), 1.0, has=False),
         Reason("audience", "audience_topics", "cats", -1.0),
-        *(Reason(PRECEDENT, PRECEDENT, words.brand(x), value) for x, value in names.items()),
+        *(
+            Reason(PRECEDENT, PRECEDENT, words.brand(x), value, worked=x in words.hers)
+            for x, value in names.items()
+        ),
         Reason(HUBNESS, HUBNESS, words.say(HUBNESS), -2.0),
     ]
     parts = {"content": 6.0, "audience": -1.0, PRECEDENT: 10.0, HUBNESS: -2.0}
@@ -110,6 +113,14 @@ def test_a_sentence_in_english_and_german() -> None:
         "Publikum: passt wenig"
     )
     assert "the partners of a, b" in _explanation(named={"a", "b"}).sentence(3)
+    known = _explanation(hers={"b", "c"})
+    assert (
+        "has worked with a brand of category auto, another brand; like the partners of a brand of "
+        "category auto; content"
+    ) in known.sentence(4)
+    assert [x.value for x in known.reasons if known.names(x)] == [3.0, 1.0, 5.0, 2.0, 1.0]
+    assert [x.value for x in _explanation().reasons if _explanation().names(x)] == [3.0, 1.0, 5.0]
+    assert "   +2.0000  has worked with a brand of category auto" in str(known)
     lines = str(_explanation(language="de")).splitlines()
     assert lines[0] == "me, she: Wert 13.000, Rang 1 von 9"
     assert lines[1] == "   +6.000  Inhalte (Rang ohne: 2)"

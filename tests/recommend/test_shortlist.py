@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from little_data import settings
 
-from dataset_convert.atomic import write_atomic
+from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
-from dataset_convert.synthetic import generate
 from recbole_mirec.experiment import prepare, run_experiment
 from recbole_mirec.recommend import shortlist as room
 from recbole_mirec.recommend.shortlist import file_name, shortlist
@@ -102,10 +102,11 @@ def test_a_known_brand_has_signal(run_of: Runs) -> None:
     assert not any(NO_SIGNAL in line for line in lines)
 
 
-def test_data_that_are_not_synthetic_are_not_called_so(run_of: Runs, tmp_path: Path) -> None:
-    data = generate("mirec-tiny")
-    data.manifest["synthetic"] = False
-    write_atomic(data, tmp_path / "mirec-tiny")
+def test_data_that_are_not_synthetic_are_not_called_so(
+    run_of: Runs, tiny: AtomicData, tmp_path: Path
+) -> None:
+    manifest = {**tiny.manifest, "synthetic": False}
+    write_atomic(replace(tiny, manifest=manifest), tmp_path / "mirec-tiny")
     assert "synthetic" not in "".join(found(run_of("Random", tmp_path), "test")[0])
 
 
