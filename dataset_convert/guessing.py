@@ -21,7 +21,17 @@ from dataset_convert.dates import moment
 from dataset_convert.engine import Engine
 from dataset_convert.handles import PLATFORMS, split_handles
 from dataset_convert.input_files import InputFiles, Text
-from dataset_convert.loading import CELL, DELIMITERS, HEADER, KEY, SHEET, WIDE, numbered
+from dataset_convert.loading import (
+    CELL,
+    DELIMITERS,
+    FILE,
+    HEADER,
+    KEY,
+    SHEET,
+    WIDE,
+    file_words,
+    numbered,
+)
 from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
@@ -173,6 +183,8 @@ class Column:
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
         found = named(self.name)
+        if self.name == FILE:
+            return {}
         if self.filled and self.share(_TESTS["platform"]) == 1:
             return {(None, "platform"): 1.0}
         if found or not self.filled:
@@ -297,11 +309,14 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
     units = []
     for names in _groups(folder):
         found: list[Unit] = []
+        words = dict(zip(names[1:], file_words(names[1:]), strict=True))
         for name in names[1:] or names:
             try:
                 for text in opened.open(folder / name, name):
                     for unit in _units_of(text, engine, names[0]):
                         unit.sheet = unit.sheet or text.file[len(name) + 1 :]
+                        if name in words:
+                            unit.columns[FILE] = Column(FILE, [words[name]] * unit.n_rows)
                         found.append(unit)
             except ConversionError as error:
                 problems.note(name, row=None, column="", value="", wanted=str(error))
@@ -356,7 +371,7 @@ def _is_keyed(one: Mapping[str, Any]) -> bool:
 
 
 def _set_apart(units: list[Unit]) -> list[Unit]:
-    """Units whose accounts stand in names of sheets or columns, of which others know most."""
+    """Units whose accounts stand in names of files, sheets or columns; others know most of them."""
     sides: dict[str, str] = {}
     for unit in units:
         names = {name for column in unit.columns.values() for name in column.names}
@@ -367,6 +382,8 @@ def _set_apart(units: list[Unit]) -> list[Unit]:
                 sides |= dict.fromkeys(column.ids - sides.keys(), side)
     sheets: dict[Any, list[Unit]] = {}
     for unit in units:
+        if FILE in unit.columns and not _tell_side(unit.columns[FILE], sides):
+            del unit.columns[FILE]
         alike = (*unit.files, *unit.columns) if unit.sheet else id(unit)
         sheets.setdefault(alike, []).append(_crossed(unit, sides))
     found: list[Unit] = []

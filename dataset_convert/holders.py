@@ -6,8 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-RUN_FILE, REFIT, BUNDLE_FILE = "run.json", "refit", "bundle.json"
+RUN_FILE, REFIT, BUNDLE = "run.json", "refit", "bundle.json"
+"""What says that a folder is a run, the model that a run trained again, or a bundle."""
 TABLES = ("accounts.parquet", "partners.parquet")
+"""Of a bundle."""
 
 
 def find_holders(folder: Path, name: str, account: str) -> Iterator[Path]:
@@ -23,7 +25,7 @@ def find_holders(folder: Path, name: str, account: str) -> Iterator[Path]:
             yield path.parent
             if (path.parent / REFIT).is_dir():
                 yield path.parent / REFIT
-        elif path.name == BUNDLE_FILE and any(_has(path.parent / x, account) for x in TABLES):
+        elif path.name == BUNDLE and any(_has(path.parent / x, account) for x in TABLES):
             yield path.parent
 
 

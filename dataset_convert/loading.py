@@ -5,7 +5,7 @@ import glob
 import json
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -13,7 +13,7 @@ import duckdb
 
 from dataset_convert.common.errors import closest
 from dataset_convert.folders import name_in
-from dataset_convert.input_files import MAX_UNPACKED, InputFiles, Text
+from dataset_convert.input_files import MAX_UNPACKED, PACKED, SUFFIXES, InputFiles, Text
 from dataset_convert.problems import OWN, Problems
 from dataset_convert.values import missing
 from dataset_convert.workbooks import FREE_BYTES, MAX_RATIO
@@ -40,9 +40,9 @@ _OBJECTS: Final = re.compile(r"\.(json|jsonl|ndjson|parquet)(\.|$)|\.zip$")
 KEY: Final = "{}"
 """In a path: the values of an object, whose keys are the column of this name."""
 _NOWHERE: Final = object()
-HEADER, CELL, SHEET = APART = ("{header}", "{cell}", "{sheet}")
+HEADER, CELL, SHEET, FILE = APART = ("{header}", "{cell}", "{sheet}", "{file}")
 """Columns that stand in no row: the name and the cell of every column that is not mapped, each a
-row of its own; the sheet."""
+row of its own; the sheet; the file's name, see `file_words`."""
 _NO: Final = set(re.findall(r"\w+", "0 n no nein non nao não nee false falsch faux falso"))
 _TOTAL: Final = re.compile(
     r"(?:grand |sub)?totale?s?:?|totaal|(?:zwischen)?summe:?|gesamt:?|s[ou]ma"
@@ -84,6 +84,7 @@ class Loading:
         self.of_keys = [x == KEY for x in re.findall(r"\[\]|\{\}", path)]
         self.places: dict[str, Place] = {}
         self.apart = set(APART) & set(self.theirs)
+        self.file_word = ""  # of the file that is read
 
     def rows(self) -> Iterator[Row]:
         """Yields the rows of all files.
@@ -92,8 +93,9 @@ class Loading:
             ConversionError: As `Engine.read`.
         """
         self._find_places()
-        for path in self.files:
-            n_read, others = 0, []
+        words = file_words([path.name for path in self.files])
+        for path, word in zip(self.files, words, strict=True):
+            n_read, others, self.file_word = 0, [], word
             for text in self._texts(path, self.problems):
                 if text.kind == "csv":
                     other = yield from self._of_cells(text)
@@ -145,12 +147,13 @@ class Loading:
 
     def _with_apart(self, row: list[str], names: list[str], text: Text) -> Iterator[list[str]]:
         """Yields a row with what stands apart from it, once a cell if asked for; and a ""."""
+        of_all = text.sheet, self.file_word
         if not self.apart & {HEADER, CELL}:
-            yield [*row, *(("", "", text.sheet) if self.apart else ()), ""]
+            yield [*row, *(("", "", *of_all) if self.apart else ()), ""]
             return
         for name, cell in zip(names, row, strict=False):
             if name and name not in self.theirs and not missing(cell) and _plain(cell) not in _NO:
-                yield [*row, name, cell, text.sheet, ""]
+                yield [*row, name, cell, *of_all, ""]
 
     def _numbered(
         self, text: Text, delimiter: str, header: int, n_columns: int
@@ -273,6 +276,7 @@ class Loading:
                 cells = []
                 for ours, theirs, place in places:
                     value = _at(levels[place[0]], place[1]) if place else None
+                    value = self.file_word if theirs == FILE else value
                     # A list of one word is this word.
                     if isinstance(value, list) and len(value) == 1 and ours not in self.nested:
                         value = value[0]
@@ -394,7 +398,7 @@ class Loading:
             if not unclear:
                 break
         for ours, theirs in self.required if file else ():
-            if theirs not in best:
+            if theirs not in best and theirs != FILE:
                 self._refuse_missing(file, ours, theirs, sorted(names)[:1000])
         self.places = {x: places[best.get(x, 0)] for x, places in candidates.items()}
 
@@ -420,6 +424,22 @@ class Loading:
             value=", ".join(filter(None, names)),
             wanted=f"this column, or the one that holds '{ours}' in option 'columns'{hint}",
         )
+
+
+def file_words(names: Sequence[str]) -> list[str]:
+    """Names of files without endings, and without words that all have: `anna` of anna_posts.csv."""
+    endings = "|".join(re.escape(x) for x in (*SUFFIXES, *PACKED))
+    stems = [re.sub(rf"(?:{endings})+$", "", Path(x).name, flags=re.IGNORECASE) for x in names]
+    parts = [re.findall(r"[^_ -]+|[_ -]", stem) for stem in stems]
+    if len(parts) < 2:
+        return stems
+    before, behind = _n_shared(parts), _n_shared([x[::-1] for x in parts])
+    return ["".join(x[before : len(x) - behind]) or y for x, y in zip(parts, stems, strict=True)]
+
+
+def _n_shared(parts: Sequence[Sequence[str]]) -> int:
+    """How many words all have at their beginning."""
+    return sum(1 for _ in takewhile(lambda words: len({*words}) == 1, zip(*parts, strict=False)))
 
 
 def _places(theirs: str, names: Sequence[str], path: str | None) -> dict[int | None, int]:

@@ -17,6 +17,7 @@ from recbole.utils import get_trainer, init_seed
 from dataset_convert import schema, synthetic
 from dataset_convert.common.errors import UsageError, no_memory
 from dataset_convert.common.files import naming, write_csv
+from dataset_convert.holders import REFIT, RUN_FILE
 from dataset_convert.synthetic import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec import runs
@@ -41,8 +42,6 @@ from recbole_mirec.trainer import BEST, MirecTrainer, trainer_class
 
 # RecBole's word for no account.
 PADDING = "[PAD]"
-# The folder, in a run's, of the model trained again on training and validation brands.
-REFIT = "refit"
 # What RecBole's data sets and models raise of data and settings that they cannot be made with.
 _UNREADABLE = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 _UNMADE = (ImportError, KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
@@ -286,7 +285,7 @@ def _run(experiment: Experiment, started: float) -> ExperimentResult:
         "status": "running",
     }
     # A run whose training is over stays what it was until it has been evaluated again.
-    if not (trainer.finished and (folder / runs.RUN_FILE).is_file()):
+    if not (trainer.finished and (folder / RUN_FILE).is_file()):
         runs.write_resolved_config(folder, config.final_config_dict)
         runs.write_record(folder, record)
     valid, tested = train(experiment), experiment

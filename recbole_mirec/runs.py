@@ -21,9 +21,10 @@ from recbole.utils.logger import RemoveColorFilter
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import naming, write_whole
 from dataset_convert.common.settings import problems_of
+from dataset_convert.holders import RUN_FILE
 from recbole_mirec.compat import LOG_HANDLER
 
-LOCK_FILE, RUN_FILE, CONFIG_FILE = ".lock", "run.json", "config.yaml"
+LOCK_FILE, CONFIG_FILE = ".lock", "config.yaml"
 # Work that takes many runs; the file `<kind>.json` in its folder says what it is.
 STUDY, BENCHMARK = "study", "benchmark"
 # Seconds to wait for a worker that is about to end because its parent was killed.

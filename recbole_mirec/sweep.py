@@ -30,8 +30,9 @@ from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
 from dataset_convert.common.ray_session import import_ray, ray_session
 from dataset_convert.common.words import duration
+from dataset_convert.holders import RUN_FILE
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
-from recbole_mirec.runs import PATIENCE, RUN_FILE, alone_in, write_text
+from recbole_mirec.runs import PATIENCE, alone_in, write_text
 from recbole_mirec.trainer import BEST, LAST
 
 FINISHED, FAILED, DIVERGED, STOPPED = "finished", "failed", "diverged", "stopped"

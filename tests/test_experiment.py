@@ -28,13 +28,13 @@ from recbole.model.general_recommender.bpr import BPR
 from dataset_convert.atomic import AtomicData, write_atomic
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
+from dataset_convert.holders import REFIT
 from recbole_mirec import experiment as experiment_room
 from recbole_mirec import runs
 from recbole_mirec.checkpoint import load_state
 from recbole_mirec.data.dataset import EvaluationSplit
 from recbole_mirec.data.sampling import EvaluationLoader
 from recbole_mirec.experiment import (
-    REFIT,
     ExperimentResult,
     open_run,
     prepare,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dataset_convert.common.errors import UsageError
+from dataset_convert.holders import RUN_FILE
 from recbole_mirec import runs
 
 RECORD = {
@@ -24,7 +25,7 @@ RECORD = {
 def finished(folder: Path, when: float, **changes: Any) -> Path:
     run = runs.new_run_folder(folder, "BPR", "little", "new-brand")
     runs.write_record(run, RECORD | changes)
-    os.utime(run / runs.RUN_FILE, (when, when))
+    os.utime(run / RUN_FILE, (when, when))
     return run
 
 
@@ -90,7 +91,7 @@ def test_the_newest_finished_run_is_found(tmp_path: Path) -> None:
     finished(tmp_path, 200)
     finished(tmp_path, 400, status="running")
     finished(tmp_path, 500, protocol="known-brand")
-    (finished(tmp_path, 100) / runs.RUN_FILE).write_text("{")  # newer than all of them
+    (finished(tmp_path, 100) / RUN_FILE).write_text("{")  # newer than all of them
     finished(tmp_path, 600, model="BPR-little")
     assert runs.newest_run(tmp_path, "BPR", "little", "new-brand").folder == newest
     assert runs.newest_run(tmp_path, "BPR", "little", None).record["protocol"] == "known-brand"

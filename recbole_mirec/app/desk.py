@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, shown
 from dataset_convert.common.files import sha256_of
+from dataset_convert.holders import BUNDLE
 from dataset_convert.input_files import SUFFIXES
 from recbole_mirec.recommend.accounts import Account
-from recbole_mirec.recommend.bundle import BUNDLE
 from recbole_mirec.recommend.page import ListView
 from recbole_mirec.recommend.recommender import Recommender
 
@@ -205,7 +205,7 @@ class Served:
             if name in self._made:
                 return self._made[name]
             view = self._view(recommender, asked)
-            assert view.picks  # made now, by one thread
+            _ = view.picks  # worked out now, by one thread
             return _keep(self._made, _N_MADE, name, view)
 
     def _view(self, recommender: Recommender, asked: Asked) -> ListView:

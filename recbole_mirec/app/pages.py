@@ -23,7 +23,7 @@ from recbole_mirec.app import api
 from recbole_mirec.app.api import In
 from recbole_mirec.app.desk import Asked, Decision, Name, Served
 from recbole_mirec.app.gate import COOKIE, LOGIN, POLICY, Door
-from recbole_mirec.recommend.page import DATE, MOST_CHOICES, SHARE, ListView
+from recbole_mirec.recommend.page import DATE, SHARE, ListView, choices
 from recbole_mirec.templates import render, script_digest, source
 
 WHO = "who"
@@ -84,8 +84,8 @@ def _facts(own: Served) -> dict[str, Any]:
     for name in bundle.facts():
         if pd.api.types.is_numeric_dtype(known[name]):
             found[name] = "date" if name == DATE else "number"
-        elif known[name].nunique() <= MOST_CHOICES:
-            found[name] = sorted(known[name].dropna().unique())
+        elif texts := choices(known[name]):
+            found[name] = texts
     return found
 
 

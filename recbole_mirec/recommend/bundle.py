@@ -31,6 +31,7 @@ from safetensors.numpy import load_file, save_file
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import folder_in_the_making, naming, sha256_of
+from dataset_convert.holders import BUNDLE, TABLES
 from recbole_mirec.nn.fitted import CATEGORY, MOST_SCALE, Fitted, Layout, Table
 from recbole_mirec.recommend.confidence import calibrated
 from recbole_mirec.recommend.published import Published
@@ -38,9 +39,9 @@ from recbole_mirec.recommend.published import Published
 if TYPE_CHECKING:
     from recbole_mirec.experiment import Experiment
 
-BUNDLE, MODEL, EXTRACTORS = "bundle.json", "model.safetensors", "extractors"
+MODEL, EXTRACTORS = "model.safetensors", "extractors"
 _VECTORS, _FEATURES = "vectors.safetensors", "features.safetensors"
-_ACCOUNTS, _PARTNERS = "accounts.parquet", "partners.parquet"
+_ACCOUNTS, _PARTNERS = TABLES
 FORMAT = 2
 # Parts of a parameter's name in a checkpoint; see `recbole_mirec.checkpoint`.
 _STATE, _ENCODER = "state_dict.method.", "encoder."

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _N_REASONS, _FIRST = 4, 10
 DATE, SHARE = "last_post", "engagement"
 # Texts of facts that a filter offers to choose from; more are found by searching.
-MOST_CHOICES = 40
+_MOST_CHOICES = 40
 _PSEUDONYM = re.compile(rf"\b({'|'.join(schema.SIDES)})-[0-9a-f]{{{N_DIGITS}}}\b")
 _IS_LEFT_OUT = re.compile(r"\S+ (known partners|partners of|bekannte Partner|Partner von)")
 # What a list's notes say, in German.
@@ -192,9 +192,8 @@ class ListView:
         return [name for name in self._recommender.bundle.facts() if name in known]
 
     def choices(self, fact: str) -> list[str]:
-        """Texts of a fact that a filter offers; none of numbers, nor where there are too many."""
-        texts = sorted({x for x in self.found.frame[fact] if isinstance(x, str)})
-        return texts if len(texts) <= MOST_CHOICES else []
+        """Texts of a fact that a filter offers; see `choices`."""
+        return choices(self.found.frame[fact])
 
     def is_number(self, fact: str) -> bool:
         """Whether a fact is compared as a number or as a day."""
@@ -331,6 +330,12 @@ def read_names(path: Path, recommender: "Recommender") -> dict[str, str]:
             f"of names and the key of the pseudonyms (--key)."
         )
     return found
+
+
+def choices(column: "pd.Series[Any]") -> list[str]:
+    """Texts of a fact that a filter offers; none of numbers, nor where there are too many."""
+    texts = sorted({x for x in column if isinstance(x, str)})
+    return texts if len(texts) <= _MOST_CHOICES else []
 
 
 def _day(seconds: float) -> str:

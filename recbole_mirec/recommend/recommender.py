@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, shown
+from dataset_convert.holders import BUNDLE, RUN_FILE
 from recbole_mirec.nn.fitted import CATEGORY, Array
 from recbole_mirec.recommend import accounts, reasons
 from recbole_mirec.recommend.accounts import Account
 from recbole_mirec.recommend.bundle import (
-    BUNDLE,
     FORMAT,
     Bundle,
     read_bundle,
@@ -78,7 +78,7 @@ class Recommender:
             UsageError: it is neither, or cannot be used.
         """
         folder = Path(place)
-        if (folder / "run.json").is_file():
+        if (folder / RUN_FILE).is_file():
             own = folder / "bundle"
             if not _is_of(folder, own, confidence=confidence):
                 from recbole_mirec.experiment import open_run

@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -521,6 +522,25 @@ def test_past_brands_of_a_creator_are_as_many_pairs(sign: str | None, tmp_path: 
     # who has worked with nobody is no loss
     assert problems.n_skipped == 0
     assert (material.accounts["role"] == "influencer").sum() == len(CREATORS)
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_files_called_after_their_creators(kind: str, tmp_path: Path) -> None:
+    small(tmp_path)
+    write(tmp_path / "creators.csv", [("username", "followers"), *((c, 900) for c, _ in CREATORS)])
+    for c, theme in CREATORS:
+        rows = [(caption(n, theme), "12") for n in range(3)]
+        if kind == "csv":
+            write(tmp_path / "posts" / f"{c}_posts 2025.csv", [("caption", "likes"), *rows])
+        else:
+            found = [{"caption": text, "likes": n} for text, n in rows]
+            (tmp_path / "posts").mkdir(exist_ok=True)
+            (tmp_path / "posts" / f"export-{c}.json").write_text(json.dumps(found))
+    settings, asked = suggested(tmp_path)
+    assert not asked
+    material, problems = read(tmp_path, settings)
+    assert problems.n_skipped == 0
+    assert Counter(post.account for post in material.posts()) == {c: 3 for c, _ in CREATORS}
 
 
 def test_one_table_of_everything_tells_whose_a_category_is(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from little_data import TINY
 
 from dataset_convert.common.errors import UsageError
-from dataset_convert.holders import find_holders
+from dataset_convert.holders import BUNDLE, find_holders
 from dataset_convert.privacy import forget
-from recbole_mirec.recommend.bundle import BUNDLE, MODEL, read_bundle
+from recbole_mirec.recommend.bundle import MODEL, read_bundle
 from recbole_mirec.recommend.recommender import Recommender
 
 
