@@ -324,6 +324,7 @@ def read_units(folder: Path, problems: Problems) -> list[Unit]:
             for unit in found:
                 unit.sheet = ""
         units += joined(found)
+    _relate(units)
     units = _set_apart(units)
     if not units:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
@@ -370,6 +371,36 @@ def _is_keyed(one: Mapping[str, Any]) -> bool:
     return len(kinds) > 2 and len(set[str].intersection(*kinds)) > 1
 
 
+def _relate(units: list[Unit]) -> None:
+    """Tells whose accounts two columns without sides name: of two other units, one of followers."""
+    for unit in units:
+        if any(side for column in unit.columns.values() for side, _ in column.names):
+            continue
+        found: dict[int, tuple[Unit, Column]] = {}
+        for column in unit.columns.values():
+            others = (one for one in units if one is not unit and _lists(one, column.ids))
+            owner = next(others, None)
+            found |= {} if owner is None else {id(owner): (owner, column)}
+        with_followers = [column for owner, column in found.values() if _has(owner, "followers")]
+        if len(found) == 2 and len(with_followers) == 1:
+            for _, column in found.values():
+                side = schema.INFLUENCER if column is with_followers[0] else schema.BRAND
+                column.names = {(side, "handle"): 0.9}
+
+
+def _has(unit: Unit, field: str) -> bool:
+    return any((None, field) in column.names for column in unit.columns.values())
+
+
+def _lists(unit: Unit, ids: set[str]) -> bool:
+    """Whether most of some accounts stand in a column of a unit, each once."""
+    return any(
+        len(ids) > 2 and len(ids & column.ids) > ENOUGH * len(ids)
+        for column in unit.columns.values()
+        if len(column.ids) == unit.n_rows
+    )
+
+
 def _set_apart(units: list[Unit]) -> list[Unit]:
     """Units whose accounts stand in names of files, sheets or columns; others know most of them."""
     sides: dict[str, str] = {}
@@ -377,12 +408,13 @@ def _set_apart(units: list[Unit]) -> list[Unit]:
         names = {name for column in unit.columns.values() for name in column.names}
         is_brand = unit.hint("brands") or (schema.BRAND, "handle") in names
         side = schema.BRAND if is_brand else schema.INFLUENCER
-        for column in unit.columns.values():
-            if {"handle", "name", "id"} & {x for (_, x), n in column.names.items() if n > 0.5}:
-                sides |= dict.fromkeys(column.ids - sides.keys(), side)
+        for column in filter(_names_accounts, unit.columns.values()):
+            sides |= dict.fromkeys(column.ids - sides.keys(), side)
     sheets: dict[Any, list[Unit]] = {}
     for unit in units:
-        if FILE in unit.columns and not _tell_side(unit.columns[FILE], sides):
+        of_file = unit.columns.get(FILE)
+        is_said = any(map(_names_accounts, unit.columns.values()))
+        if of_file and (is_said or not _tell_side(of_file, sides)):
             del unit.columns[FILE]
         alike = (*unit.files, *unit.columns) if unit.sheet else id(unit)
         sheets.setdefault(alike, []).append(_crossed(unit, sides))
@@ -394,6 +426,11 @@ def _set_apart(units: list[Unit]) -> list[Unit]:
             group[0].columns[SHEET] = called
         found += group
     return found
+
+
+def _names_accounts(column: Column) -> bool:
+    fields = {field for (_, field), likely in column.names.items() if likely > 0.5}
+    return bool({"handle", "name", "id"} & fields)
 
 
 def _tell_side(column: Column, sides: Mapping[str, str]) -> bool:

@@ -122,7 +122,7 @@ def use_names(
     )
     n, given, id_ = engine.query("SELECT count(*), min(given), min_by(id, given) FROM called")[0]
     if n:
-        called = f"{n:,} {plural('row', n)} of {table} {plural('calls', n)} accounts by name."
+        called = f"{n:,} {plural('row', n)} of {table} call{'s' * (n == 1)} accounts by name."
         problems.say(called, f"e.g. {given} is {id_}")
         engine.query(f"UPDATE {table} SET {column} = id FROM called WHERE {table}.rowid = place")
 

@@ -524,6 +524,37 @@ def test_past_brands_of_a_creator_are_as_many_pairs(sign: str | None, tmp_path: 
     assert (material.accounts["role"] == "influencer").sum() == len(CREATORS)
 
 
+def test_whom_columns_of_other_names_mean_other_tables_tell(tmp_path: Path) -> None:
+    """Sheets of a customer database: deals of an account and a person."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    sheets: dict[str, list[Sequence[Any]]] = {
+        "Accounts": [("Account", "Notes"), *((b.title(), f"We make {t}") for b, t in BRANDS)],
+        "People": [
+            ("Full name", "Instagram", "Followers"),
+            *((f"Ada {c[9:]} Moves", f"instagram.com/{c}", 1200) for c, _ in CREATORS),
+        ],
+        "Deals": [
+            ("Account", "Person", "Closed on"),
+            *((b.title(), f"Ada {c[9:]} Moves", "2025-01-16") for b, c in PAIRS),
+        ],
+        "Posts": [
+            ("Instagram", "Caption", "Likes"),
+            *posts(lambda n, c, t: (c, caption(n, t), 12)),
+        ],
+    }
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(tmp_path / "crm.xlsx")
+    settings, asked = suggested(tmp_path)
+    assert not asked
+    material, _ = read(tmp_path, settings)
+    pairs = material.collaborations[["brand_id", "influencer_id"]]
+    assert sorted(pairs.itertuples(index=False, name=None)) == sorted(PAIRS)
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_files_called_after_their_creators(kind: str, tmp_path: Path) -> None:
     small(tmp_path)
