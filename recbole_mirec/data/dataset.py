@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,12 @@ class SplitDataset(Dataset):  # type: ignore[misc]
         return digest.hexdigest()
 
 
+@lru_cache(maxsize=1)
+def _read(folder: Path, name: str, _state: tuple[tuple[Any, ...], ...]) -> AtomicData:
+    """Reads files; as long as they do not change, once for all runs of a process in a row."""
+    return _without_empty_categories(read_atomic(folder, name))
+
+
 def _without_empty_categories(data: AtomicData) -> AtomicData:
     """The data with brands of no category as missing ones: files have an empty cell there."""
     if schema.BRAND_CATEGORY not in data.brands:
@@ -294,7 +301,9 @@ class MirecDataset(SplitDataset):
                 f"Data set folder '{folder}' does not exist. Convert your material with "
                 f"`python -m dataset_convert --help`, or use --dataset=mirec-demo (synthetic)."
             )
-        self.atomic = _without_empty_categories(read_atomic(folder, token))
+        files = [(x.name, x.stat()) for x in sorted(folder.iterdir()) if x.is_file()]
+        state = tuple((name, of.st_ino, of.st_size, of.st_mtime_ns) for name, of in files)
+        self.atomic = _read(folder.absolute(), token, state)
         # Such models of ours take features from the account tables instead of the batches.
         looks_up = getattr(self.config.model_class, "looks_features_up", False)
         context = self.config["MODEL_TYPE"] == ModelType.CONTEXT and not looks_up
