@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("n_folders", [40, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_folders", [20, pytest.param(600, marks=pytest.mark.slow)])
 def test_folders_with_faults_are_converted_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_folders: int
 ) -> None:

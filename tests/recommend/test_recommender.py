@@ -399,7 +399,7 @@ _VALUES = st.dictionaries(
 )
 
 
-@fuzz(60)
+@fuzz(30)
 @given(text=_WORDS, values=_VALUES)
 def test_fuzzed_briefs_and_accounts(
     recommender: Recommender, text: str, values: dict[str, Any]
