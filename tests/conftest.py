@@ -1,6 +1,7 @@
 """Switches of the whole test run: slow and real-data tests are skipped loudly unless asked for."""
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -17,7 +18,7 @@ from hypothesis import settings
 LONG = (
     *("test_full_disk", "test_compat", "test_golden", "test_planted", "test_training"),
     *("test_synthesize", "test_same_content", "test_convert_fuzz", "test_convert_kill"),
-    *("test_pipeline", "test_study", "test_benchmark_runs", "test_ideas", "test_sweep"),
+    *("test_pipeline", "test_study", "test_benchmark_runs", "test_tuning_cli", "test_sweep"),
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -104,6 +105,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # to interrupts from the keyboard, which some of them are about.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
