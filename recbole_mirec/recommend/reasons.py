@@ -232,7 +232,7 @@ class Explanation:
             # 0 is a part of which nothing is known
             if part == HUBNESS or not value:
                 continue
-            own = [one for one in merged if one[0].part == part][:n_names]
+            own = _once([one for one in merged if one[0].part == part])[:n_names]
             if value <= 0:
                 told.append(f"{words.say(part)}: {words.say('weak')}")
             elif part == PRECEDENT and own:
@@ -271,6 +271,14 @@ class Explanation:
                 name = words.say("seen", name, *one.seen[::-1]) if one.seen else name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
+
+
+def _once(reasons: list[tuple[Reason, int]]) -> list[tuple[Reason, int]]:
+    """Each name once: two modalities may share one, such as a sentence of a brief."""
+    said: dict[tuple[str, bool], tuple[Reason, int]] = {}
+    for one in reasons:
+        said.setdefault((one[0].name, one[0].worked), one)
+    return list(said.values())
 
 
 def contributions(

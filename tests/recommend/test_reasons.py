@@ -89,7 +89,8 @@ def _explanation(**changes: Any) -> Explanation:
     given = [
         Reason("content", "content_topics", "shoes, trail, run", 3.0),
         Reason("content", "content_topics", "tea, cup, mug", 1.0),
-        Reason("content", "content_topics", words.say("average"), 1.0),
+        Reason("content", "profile_text", "tea, cup, mug", 0.5),
+        Reason("content", "content_topics", words.say("average"), 0.5),
         Reason("content", "content_topics", words.say("little", "cars"), 1.0, has=False),
         Reason("audience", "audience_topics", "cats", -1.0),
         *(
@@ -118,14 +119,15 @@ def test_a_sentence_in_english_and_german() -> None:
         "has worked with a brand of category auto, another brand; like the partners of a brand of "
         "category auto; content"
     ) in known.sentence(4)
-    assert [x.value for x in known.reasons if known.names(x)] == [3.0, 1.0, 5.0, 2.0, 1.0]
-    assert [x.value for x in _explanation().reasons if _explanation().names(x)] == [3.0, 1.0, 5.0]
+    assert [x.value for x in known.reasons if known.names(x)] == [3.0, 1.0, 0.5, 5.0, 2.0, 1.0]
+    unknown = _explanation()
+    assert [x.value for x in unknown.reasons if unknown.names(x)] == [3.0, 1.0, 0.5, 5.0]
     assert "   +2.0000  has worked with a brand of category auto" in str(known)
     lines = str(_explanation(language="de")).splitlines()
     assert lines[0] == "me, she: Wert 13.000, Rang 1 von 9"
     assert lines[1] == "   +6.000  Inhalte (Rang ohne: 2)"
     assert "      +1.0000  wenig cars" in lines
-    assert len(lines) == 1 + 4 + 4 + 1 + 3
+    assert len(lines) == 1 + 4 + 5 + 1 + 3
 
 
 def test_names_that_must_not_be_told_are_not() -> None:
