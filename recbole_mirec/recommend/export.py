@@ -248,4 +248,4 @@ def _reasons(view: "ListView") -> Iterable[tuple[Any, ...]]:
     brand = view.found.brand.name
     for one in view.picks:
         for x, _ in one.why.merged():
-            yield brand, one.id, x.part, x.modality, x.name, x.value
+            yield brand, one.id, x.part, x.modality, one.why.called(x), x.value

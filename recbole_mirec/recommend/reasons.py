@@ -210,6 +210,10 @@ class Explanation:
         is_known = is_known or reason.name == self.words.say("own")
         return said and is_known and reason.has and reason.value > 0
 
+    def called(self, reason: Reason) -> str:
+        """What stands in tables for a reason: its name, and of a brand whether she knows it."""
+        return f"{self.words.say('worked')} {reason.name}" if reason.worked else reason.name
+
     @property
     def top(self) -> Reason | None:
         """The largest reason that speaks for her by a name."""
@@ -266,8 +270,8 @@ class Explanation:
             lines.append(f"{value:+9.3f}  {words.say(part)} ({without})")
             own = [one for one in merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
-                name = words.say("brands", one.name, n) if n > 1 else one.name
-                name = f"{words.say('worked')} {name}" if one.worked else name
+                name = self.called(one)
+                name = words.say("brands", name, n) if n > 1 else name
                 name = words.say("seen", name, *one.seen[::-1]) if one.seen else name
                 lines.append(f"{one.value:+13.4f}  {name}")
         return "\n".join(lines)
