@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 from dataset_convert import schema
 from dataset_convert.common.settings import problems_of
 from recbole_mirec.data.accounts import LISTS, VECTOR
-from recbole_mirec.nn.settings import METHODS, Count, DropShare, Perspectives, Switch, Weight
+from recbole_mirec.nn.settings import METHODS, Count, DropShare, Held, Perspectives, Switch, Weight
 
 
 def _that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
@@ -44,7 +44,7 @@ def _that(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
 Whole = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 # NumPy's global generator takes 32 bits, and so does gensim's.
 Seed = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30), Held]
 Positive = Annotated[Number, Field(gt=0)]
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Counts = Annotated[list[Count], Field(min_length=1)]

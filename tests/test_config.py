@@ -110,6 +110,11 @@ def test_which_variants_read_a_key() -> None:
         ({"split_ratio": 1}, "Key 'split_ratio' is not RecBole's any more; set 'eval_args'."),
         # each kind of values
         ({"epochs": 0}, "Key 'epochs' must be at least 1. Received: 0."),
+        (
+            {"weight_decay": 10**30},
+            "Key 'weight_decay' must be below 2**63, or be written with a point. "
+            f"Received: {10**30}.",
+        ),
         ({"epochs": 2.0}, "Key 'epochs' must be a whole number. Received: 2.0."),
         ({"epochs": "2"}, "Key 'epochs' must be a whole number. Received: '2'."),
         ({"epochs": True}, "Key 'epochs' must be a whole number. Received: True."),

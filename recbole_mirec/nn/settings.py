@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, NamedTuple
 
 from jaxtyping import Bool, Float
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
 from dataset_convert import schema
@@ -36,7 +36,17 @@ CrossEntropy = Literal["softplus", "softmax_pair"]
 # Strict: neither True nor "3" is a number. What numbers are at most, torch can hold.
 Switch = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
-Weight = Annotated[float, Field(strict=True, ge=0, le=1e30, allow_inf_nan=False)]
+
+
+def _held(value: Any) -> Any:
+    if isinstance(value, int) and 2**63 <= abs(value) <= 10**30:
+        raise ValueError("be below 2**63, or be written with a point")
+    return value
+
+
+# Torch cannot hold a longer whole number.
+Held = BeforeValidator(_held)
+Weight = Annotated[float, Field(strict=True, ge=0, le=1e30, allow_inf_nan=False), Held]
 DropShare = Annotated[Weight, Field(lt=1)]
 Share = Annotated[Weight, Field(le=1)]
 AboveZero = Annotated[Weight, Field(ge=1e-3)]
