@@ -36,7 +36,6 @@ from dataset_convert.problems import ConversionError, Problems
 from dataset_convert.sources.tables import DEFAULT_SUFFIXES, read_role
 from dataset_convert.values import AmbiguousValue, BadValue, count, missing, number, repaired
 
-_SEPARATORS: Final = (",", " / ", " + ", "•", "·")
 N_ROWS, N_CELLS = 5_000, 300
 """Rows of a file, and cells of a column, that are looked at."""
 ENOUGH: Final = 0.6
@@ -47,6 +46,7 @@ _NAMES: Final = yaml.safe_load(
 )
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]")
 _WRAPPERS: Final = {"data", "item", "result", "edge", "node", "record", "row", "list"}
+_SEPARATORS: Final = (",", " / ", " + ", "•", "·")
 _SEVERAL = re.compile(
     r"(?:brands|clients|partners|sponsors|marken|kunden|marques|marcas|clientes|marchi|merken)$",
     re.IGNORECASE,
@@ -182,9 +182,9 @@ class Column:
     @cached_property
     def names(self) -> dict[Named, float]:
         """What it may be by its name or, where that says nothing, by its values."""
-        found = named(self.name)
         if self.name == FILE:
-            return {}
+            return {}  # until other tables know whose they are
+        found = named(self.name)
         if self.filled and self.share(_TESTS["platform"]) == 1:
             return {(None, "platform"): 1.0}
         if found or not self.filled:
@@ -378,6 +378,8 @@ def _relate(units: list[Unit]) -> None:
             continue
         found: dict[int, tuple[Unit, Column]] = {}
         for column in unit.columns.values():
+            if not column.is_a("handle"):
+                continue
             others = (one for one in units if one is not unit and _lists(one, column.ids))
             owner = next(others, None)
             found |= {} if owner is None else {id(owner): (owner, column)}
@@ -397,7 +399,7 @@ def _lists(unit: Unit, ids: set[str]) -> bool:
     return any(
         len(ids) > 2 and len(ids & column.ids) > ENOUGH * len(ids)
         for column in unit.columns.values()
-        if len(column.ids) == unit.n_rows
+        if column.is_a("handle") and len(column.ids) == unit.n_rows
     )
 
 
@@ -589,8 +591,9 @@ def _cell(value: Any, name: str = "") -> str:
         (value,) = value
     if isinstance(value, list):
         # Of lists those of accounts' names, which the column's name tells, are looked at.
-        is_named = value and all(isinstance(one, str) for one in value) and named(name)
-        return json.dumps(value) if is_named and any(side for side, _ in named(name)) else ""
+        is_of_accounts = value and any(side for side, _ in named(name))
+        is_of_texts = all(isinstance(one, str) for one in value)
+        return json.dumps(value) if is_of_accounts and is_of_texts else ""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
-
 RUN_FILE, REFIT, BUNDLE = "run.json", "refit", "bundle.json"
 """What says that a folder is a run, the model that a run trained again, or a bundle."""
 TABLES = ("accounts.parquet", "partners.parquet")
@@ -38,6 +36,9 @@ def _dataset(path: Path) -> object:
 
 def _has(table: Path, account: str) -> bool:
     """Whether a table names an account; True of one that nobody can read."""
+    # Imported here: who only wants the names above, such as every run, need not wait for it.
+    import duckdb
+
     try:
         rows = duckdb.execute("from read_parquet($path)", {"path": str(table)}).df()
     except duckdb.Error:

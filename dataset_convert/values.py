@@ -65,6 +65,11 @@ def tidy(text: str) -> str:
     return (marked[1] or marked[2] or "").strip() if marked else text
 
 
+def in_one_line(text: str) -> str:
+    """Returns text as `tidy` does, single spaces in place of line breaks and tabs."""
+    return " ".join(tidy(text).split())
+
+
 _MISSING = set(
     re.split(
         r"\s*\|\s*",

@@ -17,7 +17,7 @@ from dataset_convert.folders import WITHIN, inside, name_in
 from dataset_convert.problems import KEPT, NAME, NUMBER, OWN, TEXT, WORD, Kind, Problems
 from dataset_convert.raw import CUT, MAX_TEXT
 from dataset_convert.sources.tables import PostStream
-from dataset_convert.values import BadValue, count, tidy
+from dataset_convert.values import BadValue, count, in_one_line, tidy
 from dataset_convert.workbooks import Cell, Sheet, cell_text, read_sheets
 
 ONE_CASE: Final = "one spelling of a name in a file: letter case makes no other account"
@@ -212,7 +212,7 @@ def name_or_word(text: str) -> str:
     Raises:
         BadValue: Nothing does.
     """
-    name = " ".join(tidy(text).split())
+    name = in_one_line(text)
     if not name:
         raise BadValue("", A_VALUE)
     return name

@@ -17,7 +17,7 @@ from dataset_convert.sources.table_settings import (
     Settings,
     TableOptions,
 )
-from dataset_convert.values import missing, tidy
+from dataset_convert.values import in_one_line, missing
 
 FACT: Final = "fact_"
 """Before the columns of facts."""
@@ -187,7 +187,7 @@ def platform_word(cell: str) -> str | None:
 
 def fact_word(cell: str) -> str | None:
     """What a cell says of any other fact."""
-    return None if missing(cell) else " ".join(tidy(cell).split())[:80]
+    return None if missing(cell) else in_one_line(cell)[:80]
 
 
 def note_last_posts(engine: Engine) -> None:

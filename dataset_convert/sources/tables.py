@@ -39,6 +39,7 @@ from dataset_convert.values import (
     BadValue,
     count,
     find_decimal_sign,
+    in_one_line,
     missing,
     mojibake,
     number,
@@ -382,11 +383,11 @@ class _Tables:
         """What a cell of a column means."""
         options = self._options(name)
         exact = options.handles == "exact"
-        if ours in IDS:
-            if not self._is_parted(name, ours):
-                return lru_cache(BATCH)(partial(handle, exact=exact))
+        if self._is_parted(name, ours):
             sign = options.separators.get(ours, "")
             return lru_cache(BATCH)(partial(split_handles, exact=exact, sign=sign))
+        if ours in IDS:
+            return lru_cache(BATCH)(partial(handle, exact=exact))
         if ours in ("text", "biography", "name"):
             return partial(self._text, ours)
         readers: dict[str, Callable[[str], Any]] = {
@@ -549,7 +550,7 @@ class _Settled:
 
 
 def _word(cell: str) -> str | None:
-    return None if missing(cell) else " ".join(tidy(cell).split())
+    return None if missing(cell) else in_one_line(cell)
 
 
 _ROLES: Final[dict[str, str]] = {

@@ -35,10 +35,8 @@ def workbook(frame: pd.DataFrame) -> bytes:
     Raises:
         UsageError: openpyxl is not installed.
     """
-    safe, file = (
-        guarded(frame).map(lambda x: printable(x) if isinstance(x, str) else x),
-        io.BytesIO(),
-    )
+    file = io.BytesIO()
+    safe = guarded(frame).map(lambda x: printable(x) if isinstance(x, str) else x)
     try:
         safe.to_excel(file, index=False, engine="openpyxl")
     except ImportError:

@@ -212,7 +212,7 @@ def test_a_constant_scorer_gets_the_closed_form_of_a_random_order(n_candidates, 
 
 
 def test_a_constant_scorer_gets_what_random_scorers_get_on_average():
-    n_draws, n_candidates = 4_000, 37
+    n_draws, n_candidates = 20_000, 37
     scores = np.random.default_rng(5).random((n_draws, n_candidates))
     positives = np.tile(np.arange(n_candidates) < 4, (n_draws, 1))
     categories = np.zeros(n_draws, dtype=np.int64), np.arange(n_candidates) % 3
