@@ -8,17 +8,14 @@ import contextlib
 import json
 import math
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from dataset_convert.common.errors import DivergedError, UsageError
 from dataset_convert.common.files import is_full, naming
 from dataset_convert.common.ray_session import import_ray, ray_session
 from dataset_convert.common.words import duration
+from dataset_convert.common.workers import Workers
 from dataset_convert.holders import RUN_FILE
 from recbole_mirec.experiment import prepare, run_experiment, train, validate_best
 from recbole_mirec.runs import PATIENCE, alone_in, write_text
@@ -298,52 +296,17 @@ _DEAD = (
 
 
 def _locally(tasks: Sequence[Task], n_jobs: int, _address: str | None) -> Iterator[tuple[Job, End]]:
-    """Worker processes, which import the packages once and end with this process, even killed."""
-    others = set(active_children())
-    # spawn: a forked copy of a process in which torch has threads can hang
-    pool = ProcessPoolExecutor(
-        min(n_jobs, len(tasks)), get_context("spawn"), initializer=_begin_worker
-    )
+    workers = Workers(min(n_jobs, len(tasks)))
     try:
-        with _worker_environment():
-            futures = {pool.submit(run_task, *task): task[0] for task in tasks}
+        futures = {workers.submit(run_task, *task): task[0] for task in tasks}
         for future in as_completed(futures):
             end = future.result()
             if end is not None:
                 yield futures[future], end
-    except BaseException as error:
-        for process in set(active_children()) - others:
-            process.kill()
-        if isinstance(error, BrokenProcessPool):
-            raise UsageError(_DEAD) from None
-        raise
+    except BrokenProcessPool:
+        raise UsageError(_DEAD) from None
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    # its own lock is a semaphore of the system, which a process that is killed leaves behind
-    tqdm.set_lock(threading.RLock())
-    parent: Any = parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-
-
-@contextlib.contextmanager
-def _worker_environment() -> Iterator[None]:
-    """One thread for processes that are started here, and no interrupt from the keyboard.
-
-    It reaches this process as well, which ends them.
-    """
-    resource_tracker.ensure_running()  # its start lifts the block
-    threads = {key: os.environ[key] for key in ("OMP_NUM_THREADS",) if key in os.environ}
-    os.environ["OMP_NUM_THREADS"] = "1"
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        del os.environ["OMP_NUM_THREADS"]
-        os.environ.update(threads)
+        workers.kill()
 
 
 def _on_ray(tasks: Sequence[Task], n_jobs: int, address: str | None) -> Iterator[tuple[Job, End]]:

@@ -1,18 +1,15 @@
 """Work by several processes or threads, with results in the order of what is worked on."""
 
-import os
-import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
 from typing import Final, TypeVar
 
+from dataset_convert.common.workers import Workers
 from dataset_convert.problems import ConversionError
 
 Item = TypeVar("Item")
@@ -81,7 +78,7 @@ def started(work: Callable[[], Result], *, n_jobs: int) -> Callable[[], Result]:
 def end_processes() -> None:
     """Ends the processes that were started; others are started where they are needed again."""
     while _POOLS:
-        _POOLS.popitem()[1].shutdown(wait=False, cancel_futures=True)
+        _POOLS.popitem()[1].kill()
 
 
 def _ahead(
@@ -103,15 +100,12 @@ def _ahead(
             future.cancel()
 
 
-_POOLS: Final[dict[int, ProcessPoolExecutor]] = {}
+_POOLS: Final[dict[int, Workers]] = {}
 
 
-def _processes(n_jobs: int) -> ProcessPoolExecutor:
-    """Returns processes, started when they are needed, that end with this one however it ends."""
+def _processes(n_jobs: int) -> Workers:
     if n_jobs not in _POOLS:
-        # A fork would copy locks that other threads of this process may hold.
-        context = get_context("spawn")
-        _POOLS[n_jobs] = ProcessPoolExecutor(n_jobs, context, initializer=_end_with_parent)
+        _POOLS[n_jobs] = Workers(n_jobs)
     return _POOLS[n_jobs]
 
 
@@ -125,15 +119,3 @@ def _told_in_one_line() -> Iterator[None]:
             "A worker process was ended from outside, often for want of memory; set n_jobs to 1 "
             "or free some memory, and convert again."
         ) from None
-
-
-def _end_with_parent() -> None:
-    """Watches the parent: of one that is killed a worker gets no word."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,7 +1,7 @@
 """`python -m recbole_mirec.recommend`: lists of influencers for brands, known, new or in words."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +99,15 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _asked(options: Any) -> dict[str, Any]:
-    """What lists are asked for by, whomever they are for."""
+def _asked(options: Any, brand: str, brands: "Collection[str]") -> dict[str, Any]:
+    """What a brand's list is asked for by."""
     from recbole_mirec.recommend.conditions import MAYBE, NO, YES, read_ids
 
+    others = {*brands} - {brand}
     return {
         "where": options.where or (),
-        "include": read_ids(options.include, (YES, MAYBE)),
-        "exclude": read_ids(options.exclude, (NO,)) or (),
+        "include": read_ids(options.include, (YES, MAYBE), others),
+        "exclude": read_ids(options.exclude, (NO,), others) or (),
         "competitors": read_ids(options.competitors) or (),
         "diversity": options.diversity,
         "with_partners": options.with_partners,
@@ -206,14 +207,15 @@ def _answers(
     from recbole_mirec.recommend.page import ListView, read_names
 
     how = {"name_others": options.name_others, "language": options.language}
-    asked = _asked(options) if brands and options.explain is None else {}
-    names = read_names(options.names, recommender) if asked and options.names else None
+    shows = options.names and brands and options.explain is None
+    names = read_names(options.names, recommender) if shows else None
     found: list[Answer] = []
     for account in brands:
         try:
             if options.explain is not None:
                 found.append(_explained(account, recommender, options, how))
                 continue
+            asked = _asked(options, account.name, recommender.brands)
             best = recommender.recommend(account, options.top, **asked)
             listed = recommender.listed(best, **how)
         except NothingKnownError as error:

@@ -86,24 +86,27 @@ def _by_fact(
 
 
 def read_ids(
-    given: Sequence[str] | None, decisions: Collection[str] = DECISIONS
+    given: Sequence[str] | None,
+    decisions: Collection[str] = DECISIONS,
+    others: Collection[str] = (),
 ) -> list[str] | None:
     """Ids as they stand, or those of a file, one a line, of a table in its first column.
 
-    Of a table with a column `decision`, as pages save it, those with one of some decisions.
+    Of a table with a column `decision`, as pages save it, those with one of some decisions, but for
+    decisions on lists of other brands; None: all that was given is such decisions, or nothing.
 
     Raises:
         UsageError: a file is no such table, or has a decision that there is not.
     """
-    if given is None:
-        return None
-    found = []
-    for entry in given:
-        found += _of_file(Path(entry), decisions) if Path(entry).is_file() else [entry]
-    return found
+    found, concerns = list[str](), False
+    for entry in given or ():
+        ids = _of_file(Path(entry), decisions, others) if Path(entry).is_file() else [entry]
+        found += ids or ()
+        concerns = concerns or ids is not None
+    return found if concerns else None
 
 
-def _of_file(path: Path, decisions: Collection[str]) -> list[str]:
+def _of_file(path: Path, decisions: Collection[str], others: Collection[str]) -> list[str] | None:
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     first = text.partition("\n")[0]
     sign = ";" if ";" in first and "," not in first else ","
@@ -111,17 +114,23 @@ def _of_file(path: Path, decisions: Collection[str]) -> list[str]:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=sign) if row]
     except csv.Error as error:
         raise UsageError(f"'{path}' is no table of ids: {error}.") from None
-    place = rows[0].index(DECISION) if rows and DECISION in rows[0] else None
+    if not rows or DECISION not in rows[0]:
+        ids = [_cell(row, 0) for row in rows]
+        return [cell for cell in ids if cell and cell not in schema.ACCOUNT_ID.values()]
+    places = {name: place for place, name in enumerate(rows[0])}
+    brand = places.get(schema.BRAND_ID)
+    own = [row for row in rows[1:] if brand is None or _cell(row, brand) not in others]
     found = []
-    for row in rows[place is not None :]:
-        cell = row[0].strip().removeprefix("'")
-        if place is not None:
-            decision = row[place].strip().casefold() if place < len(row) else ""
-            if decision not in ("", *DECISIONS):
-                raise UsageError(
-                    f"'{path}': the decision on {shown(cell)} must be {', '.join(DECISIONS)} or "
-                    f"empty. Received: {shown(decision)}."
-                )
-            cell = cell if decision in decisions else ""
-        found += [cell] if cell and cell not in schema.ACCOUNT_ID.values() else []
-    return found
+    for row in own:
+        decision, cell = _cell(row, places[DECISION]).casefold(), _cell(row, 0)
+        if decision not in ("", *DECISIONS):
+            raise UsageError(
+                f"'{path}': the decision on {shown(cell)} must be {', '.join(DECISIONS)} or "
+                f"empty. Received: {shown(decision)}."
+            )
+        found += [cell] if cell and decision in decisions else []
+    return found if own or len(rows) == 1 else None
+
+
+def _cell(row: Sequence[str], place: int) -> str:
+    return row[place].strip().removeprefix("'") if place < len(row) else ""

@@ -207,7 +207,7 @@ def test_decisions_are_read_back(call: Run, tmp_path: Path) -> None:  # noqa: F8
     path.write_text(
         "\ufeffinfluencer_id,decision,note,rank,score,brand_id\n"
         f'{first},no,"not, ""us""\nat all",1,9,brand_01\n'
-        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n{fourth},,a note,4,6,x\n"
+        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n{fourth},,a note,4,6,brand_01\n"
     )
     code, out, err = call("--brand", "brand_01", "--top", 5, "--exclude", path)
     assert code == 0, err
@@ -216,6 +216,11 @@ def test_decisions_are_read_back(call: Run, tmp_path: Path) -> None:  # noqa: F8
     assert listed[:3] == [second, third, fourth]
     _, out, _ = call("--brand", "brand_01", "--top", 2, "--include", path)
     assert [line.split()[1] for line in out.splitlines()[2:4]] == [second, third]
+    # what was decided on lists of one brand says nothing of another one's
+    _, alone, _ = call("--brand", "brand_02", "--top", 5)
+    for kind in ("exclude", "include"):
+        _, out, _ = call("--brand", "brand_01", "brand_02", "--top", 5, f"--{kind}", path)
+        assert out.endswith(alone)
     # what a spreadsheet of another country saved
     path.write_text(f"influencer_id;decision;note\n{first};NO;\n{second};yes;\n")
     assert read_ids([str(path)], ("no",)) == [first]
