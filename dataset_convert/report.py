@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dataset_convert import findings, schema
 from dataset_convert.atomic import AtomicData
+from dataset_convert.common.pages import render
 from dataset_convert.common.words import counted, part_of, percent, plural
 from dataset_convert.features.labels import BLOCKS, SCENE_PREFIX, token_label
 from dataset_convert.findings import PROBLEMS, Finding
@@ -33,8 +33,6 @@ _TOLD_IN_WORDS: Final = (
     *("training_accounts", "training_accounts_with_labels"),
 )
 _SHA256, _SHOWN_DIGITS = re.compile("[0-9a-f]{64}"), 12
-# HTML has no way to write these, escaped or not.
-_CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class Bar(NamedTuple):
@@ -67,21 +65,14 @@ def data_report(data: AtomicData) -> bytes:
     Returns:
         HTML in UTF-8.
     """
-    environment = Environment(
-        loader=PackageLoader("dataset_convert"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        one.__name__: one for one in (counted, part_of, percent, plural, title, plain_facts)
-    }
     manifest = data.manifest
     reports = manifest.get("features", {})
     uncovered = reports.get(schema.ATTRIBUTES, {}).get("uncovered_words", {})
     told = (Finding(**one) for one in manifest.get(WARNINGS, []))
-    text = environment.get_template("report.html.j2").render(
+    text = render(
+        "dataset_convert",
+        "report.html.j2",
+        *(counted, part_of, percent, plural, title, plain_facts),
         data=data,
         manifest=manifest,
         synthetic=bool(manifest.get("synthetic")),
@@ -98,7 +89,7 @@ def data_report(data: AtomicData) -> bytes:
         splits={name: findings.parts(tables) for name, tables in data.splits.items()},
         part_titles=findings.PART_TITLES,
     )
-    return (_CONTROLS.sub("?", text) + "\n").encode("utf-8", errors="replace")
+    return text.encode()
 
 
 def title(name: str) -> str:

@@ -10,11 +10,11 @@ from pydantic import Field
 from dataset_convert import raw, schema
 from dataset_convert.features.base import Extractor, FilePath, Fitted, Options, Sums, Whole
 from dataset_convert.features.lexicon import (
-    BUILT_IN,
     Lexicon,
     extend_by_isa,
     fold,
     load_lexicon,
+    our_lexicon,
     read_saved_lexicon,
     save_lexicon,
 )
@@ -106,8 +106,10 @@ class AttributeExtractor(Extractor):
         """The lexicon of the options, read when it is first asked for."""
         if self._lexicon is None:
             options = self.options
-            folder = BUILT_IN if options.lexicon is None else Path(options.lexicon).expanduser()
-            self._lexicon = load_lexicon(folder)
+            if options.lexicon is None:
+                self._lexicon = our_lexicon()
+            else:
+                self._lexicon = load_lexicon(Path(options.lexicon).expanduser())
             if options.isa is not None:
                 self._lexicon = extend_by_isa(
                     self._lexicon,

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
@@ -135,6 +135,10 @@ def _sign(text: str) -> str:
     return sign
 
 
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(texts))) or "(?!)")
+
+
 Word = Annotated[str, AfterValidator(_words)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Sign = Annotated[str, AfterValidator(_sign)]
@@ -164,11 +168,19 @@ class Sensitive:
             for start in range(len(words))
             for stop in range(start + 1, len(words) + 1)
         )
-        return (
-            any(sign in folded for sign in self.emoji)
-            or any(stem in word for word in words for stem in self.stems)
+        return bool(
+            self._signs.search(folded)
+            or self._parts.search(" ".join(words))
             or any(run in self.words for run in runs)
         )
+
+    @cached_property
+    def _signs(self) -> re.Pattern[str]:
+        return _any_of(self.emoji)
+
+    @cached_property
+    def _parts(self) -> re.Pattern[str]:
+        return _any_of(self.stems)
 
 
 @dataclass(frozen=True)
@@ -327,6 +339,12 @@ def load_lexicon(folder: Path = BUILT_IN) -> Lexicon:
                 _refuse(path, name, name, f"it in one file, not in {entries[name][0]} too")
             entries[name] = (path, entry)
     return _checked(entries, load_sensitive(folder))
+
+
+@lru_cache(maxsize=1)
+def our_lexicon() -> Lexicon:
+    """Returns the lexicon that comes with this package, read once."""
+    return load_lexicon()
 
 
 def save_lexicon(lexicon: Lexicon, path: Path) -> None:

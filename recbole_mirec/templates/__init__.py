@@ -1,46 +1,24 @@
 """The templates of the pages, filled in: whatever a page tells, no text of it can load or run."""
 
 import base64
-import re
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dataset_convert.common import pages
 from dataset_convert.common.words import counted
 from dataset_convert.common.words import duration as duration
 
 MISSING = "\N{EN DASH}"
-# HTML has no way to write these, escaped or not.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def render(template: str, *filters: Callable[..., str], **values: Any) -> str:
-    """Returns a page as HTML; values are escaped unless plots or `source` made them (`Markup`).
-
-    Control characters, and what UTF-8 cannot write, become question marks.
-    """
-    text = _environment(filters).get_template(template).render(values)
-    return _CONTROLS.sub("?", text).encode("utf-8", errors="replace").decode("utf-8") + "\n"
-
-
-@lru_cache(maxsize=4)
-def _environment(filters: tuple[Callable[..., str], ...]) -> Environment:
-    """Templates stay compiled, for an app that fills them again and again."""
-    environment = Environment(
-        loader=PackageLoader("recbole_mirec"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {one.__name__: one for one in (counted, duration, *filters)}
-    return environment
+    """Returns a page as HTML; values are escaped unless plots or `source` made them (`Markup`)."""
+    return pages.render("recbole_mirec", template, counted, duration, *filters, **values)
 
 
 def source(name: str) -> Markup:

@@ -207,7 +207,8 @@ def test_decisions_are_read_back(call: Run, tmp_path: Path) -> None:  # noqa: F8
     path.write_text(
         "\ufeffinfluencer_id,decision,note,rank,score,brand_id\n"
         f'{first},no,"not, ""us""\nat all",1,9,brand_01\n'
-        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n{fourth},,a note,4,6,brand_01\n"
+        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n"
+        f"{fourth},,a note,4,6,brand_01\n"
     )
     code, out, err = call("--brand", "brand_01", "--top", 5, "--exclude", path)
     assert code == 0, err
