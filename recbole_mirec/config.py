@@ -18,7 +18,7 @@ from recbole.utils import InputType, argument_list
 
 from dataset_convert import schema
 from dataset_convert.common.errors import UsageError, nearest, refuse, shown
-from dataset_convert.common.values import load_yaml, parse_value
+from dataset_convert.common.values import Loader, load_yaml, parse_value
 from dataset_convert.synthetic import SPECS
 from recbole_mirec import compat as compat
 from recbole_mirec.keys import (
@@ -227,6 +227,16 @@ class MirecConfig(Config):  # type: ignore[misc]
 
     def _load_cmd_line(self) -> dict[str, Any]:
         return {}
+
+    def _build_yaml_loader(self) -> type:
+        # RecBole's changes PyYAML's own class, for each configuration once more.
+        return Loader
+
+    def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
+        # RecBole's files are parsed once in a process.
+        found = deepcopy(_read_once(Path(file)))
+        self.internal_config_dict |= found
+        return found
 
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
         # RecBole evaluates strings as Python here; ours are typed already.

@@ -180,7 +180,7 @@ class Trap:
         ("ItemKNN", ["w", "pred_mat"]),
         ("EASE", ["interaction_matrix", "item_similarity"]),
         ("LightGCN", ["restore_user_e", "restore_item_e"]),
-        ("NNCF", ["u_neigh", "i_neigh"]),
+        pytest.param("NNCF", ["u_neigh", "i_neigh"], marks=pytest.mark.slow),
         ("FwFM", ["weight"]),
     ],
 )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -158,8 +159,8 @@ def _from_labels(labels: Column, weights: Column, names: Mapping[str, int]) -> R
 
 def _vocabulary(lists: Mapping[schema.Side, Column], training: Masks) -> dict[str, int]:
     """Sorted names of a column of lists over the training accounts of both sides -> dimension."""
-    shown = [column[training[side]] for side, column in lists.items()]
-    names = set(pd.concat(shown).explode().dropna()) if shown else ()
+    shown = (column[training[side]].dropna() for side, column in lists.items())
+    names = set(chain.from_iterable(chain.from_iterable(shown)))
     return {name: place for place, name in enumerate(sorted(names))}
 
 

@@ -28,11 +28,12 @@ FINGERPRINTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> AtomicData:
-    folder = tmp_path_factory.mktemp("synthetic") / "mirec-demo"
-    write_synthetic("mirec-demo", folder)
-    return read_atomic(folder, "mirec-demo")
+# A minute of learning topics; what is drawn is frozen below in every run.
+@pytest.fixture(scope="module", params=[pytest.param("mirec-demo", marks=pytest.mark.slow)])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AtomicData:
+    folder = tmp_path_factory.mktemp("synthetic") / request.param
+    write_synthetic(request.param, folder)
+    return read_atomic(folder, request.param)
 
 
 @pytest.mark.parametrize("name", FINGERPRINTS)

@@ -217,8 +217,9 @@ def test_a_constant_scorer_gets_what_random_scorers_get_on_average():
     positives = np.tile(np.arange(n_candidates) < 4, (n_draws, 1))
     categories = np.zeros(n_draws, dtype=np.int64), np.arange(n_candidates) % 3
     metrics = [*STANDARD, "cAUC"]
-    drawn, constant = (
-        everyone(s, positives, *categories).values(metrics) for s in (scores, 0 * scores)
+    drawn = everyone(scores, positives, *categories).values(metrics)
+    constant = everyone(0 * scores[:1], positives[:1], categories[0][:1], categories[1]).values(
+        metrics
     )
     for name, values in drawn.items():
         error = values.std() / math.sqrt(n_draws)

@@ -38,7 +38,10 @@ def untrained_auc(folder: Path, **changes: Any) -> float:
 
 
 # Topics alone, half of the answer, are worth 5/6: a third of the wrong ones share the topic.
-@pytest.mark.parametrize(("variant", "reached"), [("reference", 0.95), ("paper", 0.8)])
+@pytest.mark.parametrize(
+    ("variant", "reached"),
+    [("reference", 0.95), pytest.param("paper", 0.8, marks=pytest.mark.slow)],
+)
 def test_trained_on_planted_pairs_the_right_influencers_come_first(
     folders: dict[str, Path], variant: str, reached: float
 ) -> None:
@@ -86,7 +89,13 @@ def test_collaborative_filtering_cannot_know_new_brands(folders: dict[str, Path]
 # MIR and HPTR read topics alone, which are half of the answer and worth 5/6.
 @pytest.mark.parametrize(
     ("model", "reached"),
-    [("ContentTwoTower", 0.95), ("MIR", 0.8), ("HPTR", 0.8), ("CATR", 0.93), ("CAMERA", 0.88)],
+    [
+        ("ContentTwoTower", 0.95),
+        pytest.param("MIR", 0.8, marks=pytest.mark.slow),
+        ("HPTR", 0.8),
+        pytest.param("CATR", 0.93, marks=pytest.mark.slow),
+        pytest.param("CAMERA", 0.88, marks=pytest.mark.slow),
+    ],
 )
 def test_planted_pairs_are_learnt_and_shuffled_ones_are_not(
     folders: dict[str, Path], model: str, reached: float
