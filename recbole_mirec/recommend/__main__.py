@@ -119,7 +119,7 @@ def _explained(account: "Account", recommender: "Recommender", options: Any, how
     import pandas as pd
 
     found = recommender.explain(account, options.explain, **how)
-    terms = [x for x, _ in found.merged()]
+    terms = [x for x, _ in found.merged]
     rows = [(found.brand, found.influencer, x.part, found.called(x), x.value) for x in terms]
     columns = [*schema.ACCOUNT_ID.values(), "part", "what", "adds"]
     return str(found), pd.DataFrame(rows, columns=columns), None

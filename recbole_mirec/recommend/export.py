@@ -245,5 +245,5 @@ def _recommendations(view: "ListView") -> Iterable[tuple[Any, ...]]:
 def _reasons(view: "ListView") -> Iterable[tuple[Any, ...]]:
     brand = view.found.brand.name
     for one in view.picks:
-        for x, _ in one.why.merged():
+        for x, _ in one.why.merged:
             yield brand, one.id, x.part, x.modality, one.why.called(x), x.value

@@ -75,7 +75,7 @@ class Pick:
 
     def reasons(self, part: str) -> list[tuple[str, float]]:
         """What adds most to a part or takes most from it: name and value, largest first."""
-        found = [one for one, _ in self.why.merged() if one.part == part]
+        found = [one for one, _ in self.why.merged if one.part == part]
         own = [(self.why.called(one), one.value) for one in found]
         most = sorted(own, key=lambda item: -abs(item[1]))[:_N_REASONS]
         return sorted(most, key=lambda item: -item[1])

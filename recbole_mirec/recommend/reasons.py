@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -182,21 +182,25 @@ class Explanation:
     rank_without: Mapping[str, int]
     words: Words
 
-    def merged(self) -> list[tuple[Reason, int]]:
+    @cached_property
+    def merged(self) -> tuple[tuple[Reason, int], ...]:
         """Reasons with those of one name added up, largest first, and how many make the most of it.
 
         Such are the brands of a category whose names are not told.
         """
-        groups: dict[Reason, list[float]] = {}
+        groups: dict[tuple[Any, ...], list[Reason]] = {}
         for x in self.reasons:
-            groups.setdefault(replace(x, value=0.0), []).append(x.value)
+            key = x.part, x.modality, x.name, x.has, x.seen, x.worked
+            groups.setdefault(key, []).append(x)
         found = []
-        for reason, values in groups.items():
-            positive = sorted((x for x in values if x > 0), reverse=True)
+        for same in groups.values():
+            positive = sorted((x.value for x in same if x.value > 0), reverse=True)
             enough = _MOST * sum(positive)
             most = 1 + sum(x < enough for x in accumulate(positive))
-            found.append((replace(reason, value=sum(values)), most))
-        return sorted(found, key=lambda item: -item[0].value)
+            is_one = len(same) == 1
+            whole = same[0] if is_one else replace(same[0], value=sum(x.value for x in same))
+            found.append((whole, most))
+        return tuple(sorted(found, key=lambda item: -item[0].value))
 
     def names(self, reason: Reason) -> bool:
         """Whether a reason speaks for her by a name that can be looked up.
@@ -228,7 +232,7 @@ class Explanation:
         unsaid = {words.say(x) for x in ("average", "hidden", "rounding")}
         merged = [
             one
-            for one in self.merged()
+            for one in self.merged
             if one[0].value > 0 and one[0].has and one[0].name not in unsaid
         ]
         merged.sort(key=lambda one: not self.names(one[0]))
@@ -264,11 +268,10 @@ class Explanation:
         lines.append(
             f"{self.brand}, {self.influencer}: {words.say('score')} {self.score:.3f}, {place}"
         )
-        merged = self.merged()
         for part, value in self.parts.items():
             without = f"{words.say('without')}: {self.rank_without[part]}"
             lines.append(f"{value:+9.3f}  {words.say(part)} ({without})")
-            own = [one for one in merged if one[0].part == part and part != HUBNESS]
+            own = [one for one in self.merged if one[0].part == part and part != HUBNESS]
             for one, n in own:
                 name = self.called(one)
                 name = words.say("brands", name, n) if n > 1 else name
