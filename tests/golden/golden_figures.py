@@ -2,16 +2,14 @@
 
 The files under `tests/golden/` were written at commit 369e12d (NumPy 1.26, pandas 2.3, torch 2.13,
 one thread); those of `MIRec-mirec`, and of the benchmark and the study, which hold it, anew with
-pairs of modalities and precedents. Figures on mirec-tiny and mirec-demo are of synthetic data.
+pairs of modalities and precedents. The data, mirec-tiny, are synthetic.
 
-    python tests/golden/golden_figures.py WORK            compare mirec-tiny, as the tests do
-    python tests/golden/golden_figures.py WORK --demo     mirec-demo: makes it in WORK, minutes
-    ... --write                                    replace the golden figures
+    python tests/golden/golden_figures.py WORK             compare, as the tests do
+    python tests/golden/golden_figures.py WORK --write     replace the golden figures
 """
 
 import argparse
 import contextlib
-import hashlib
 import json
 import shutil
 import sys
@@ -23,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).resolve().parent
-TINY, DEMO = "mirec-tiny", "mirec-demo"
+TINY = "mirec-tiny"
 PROTOCOLS = ("new-brand", "known-brand")
 TOLERANCE = 1e-6
 # Trainings in single precision whose near ties follow the processor's rounding: from one processor
@@ -32,23 +30,18 @@ TOLERANCE = 1e-6
 ROUNDED = ("MIRec-reference", "MIRec-paper")
 ROUNDED_TOLERANCE, PLACES = 0.02, 1
 COUNTED = ("rank", "won", "medr")
-DEMO_FILE = HERE / "demo.json"
 
-# Name of a run -> its settings beside those that all share.
+# Name of a run -> its settings beside those that all share. Widths of the published towers are for
+# thousands of influencers.
+NARROW = ["--visual_hidden=[32]", "--dimension=32", "--attribute_hidden=[32]", "--epochs=6"]
 MODELS: dict[str, list[str]] = {
     "MIRec-mirec": ["--model=MIRec"],
-    "MIRec-reference": ["--model=MIRec", "--variant=reference"],
-    "MIRec-paper": ["--model=MIRec", "--variant=paper"],
+    "MIRec-reference": ["--model=MIRec", "--variant=reference", *NARROW],
+    "MIRec-paper": ["--model=MIRec", "--variant=paper", *NARROW],
     "Cosine": ["--model=Cosine"],
     "ContentTwoTower": ["--model=ContentTwoTower", "--epochs=8"],
     "BPR": ["--model=BPR", "--epochs=15", "--train_batch_size=256"],
     "LightGCN": ["--model=LightGCN", "--epochs=15", "--train_batch_size=256"],
-}
-# Widths of the published towers are for 3,748 influencers.
-NARROW = ["--visual_hidden=[32]", "--dimension=32", "--attribute_hidden=[32]", "--epochs=6"]
-TINY_SETTINGS: dict[str, list[str]] = {
-    "MIRec-reference": NARROW,
-    "MIRec-paper": NARROW,
 }
 PLAN = """\
 name: golden
@@ -67,7 +60,7 @@ SPACE = "learning_rate choice [0.002,0.02]\ninput_dimension choice [16,64]\n"
 TIMES = ("seconds", "finished_at")
 
 
-def run_models(work: Path, dataset: str) -> dict[str, Path]:
+def run_models(work: Path) -> dict[str, Path]:
     """Train every model under both protocols in `work`; returns the folders by name."""
     from recbole_mirec.cli import main
 
@@ -77,11 +70,10 @@ def run_models(work: Path, dataset: str) -> dict[str, Path]:
             for name, arguments in MODELS.items():
                 saved = Path("golden", protocol, name)
                 shutil.rmtree(saved, ignore_errors=True)
-                extra = TINY_SETTINGS.get(name, []) if dataset == TINY else []
-                common = [f"--dataset={dataset}", "--data_path=.", f"--protocol={protocol}"]
+                common = [f"--dataset={TINY}", "--data_path=.", f"--protocol={protocol}"]
                 common += [f"--checkpoint_dir={saved}", "--torch_threads=1", "--gpu_id="]
                 common += ["--show_progress=False", "--state=WARNING", "--seed=2020"]
-                assert main([*arguments, *extra, *common]) == 0
+                assert main([*arguments, *common]) == 0
                 (folder,) = (path.parent for path in saved.glob("*/run.json"))
                 folders[f"{protocol}/{name}"] = work / folder
     return folders
@@ -135,7 +127,7 @@ def tiny_files(work: Path) -> dict[str, str]:
     """Every golden file of mirec-tiny, made anew in `work`, which gets a copy of the data."""
     work.mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE / TINY, work / TINY, dirs_exist_ok=True)
-    texts = kept_files(run_models(work, TINY))
+    texts = kept_files(run_models(work))
     texts["benchmark/results.csv"] = without_times(run_benchmark(work) / "results.csv")
     texts["study/trials.csv"] = without_times(run_study(work) / "trials.csv")
     return texts
@@ -209,38 +201,21 @@ def golden_files() -> dict[str, str]:
     }
 
 
-def demo_content(work: Path) -> dict[str, str]:
-    """Digests of mirec-demo's atomic files, and its runs' figures, as one JSON text."""
-    from dataset_convert.synthetic import write_synthetic
-
-    work.mkdir(parents=True, exist_ok=True)
-    if not (work / DEMO).exists():
-        write_synthetic(DEMO, work / DEMO)
-    digests = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((work / DEMO).glob(f"{DEMO}.*"))
-    }
-    texts = kept_files(run_models(work, DEMO))
-    runs = {name: json.loads(text) for name, text in texts.items() if name.endswith("run.json")}
-    return {"demo.json": json.dumps({"files": digests, "runs": runs}, indent=1) + "\n"}
-
-
 def main() -> int:
     """Make the figures; compare them with the golden ones, or replace those."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--demo", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     work = options.work.resolve()
-    found = demo_content(work) if options.demo else tiny_files(work)
-    folder = HERE if options.demo else HERE / "figures"
+    found = tiny_files(work)
+    folder = HERE / "figures"
     if options.write:
         for name, text in found.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         return 0
-    golden = {DEMO_FILE.name: DEMO_FILE.read_text()} if options.demo else golden_files()
+    golden = golden_files()
     lines = [f"{name}: only one side has it" for name in golden.keys() ^ found.keys()]
     for name in golden.keys() & found.keys():
         lines += differences(golden[name], found[name], name)
