@@ -97,7 +97,8 @@ class Recommender:
         self._directory = accounts.Directory(bundle, self._key_file)
         self._ids = self._directory.ids
         self._scored: tuple[Account, Array] | None = None
-        self.__dict__.pop("_lengths", None)
+        for cached in ("_lengths", "_learnt", "_categories"):
+            self.__dict__.pop(cached, None)
 
     @property
     def influencers(self) -> list[str]:
@@ -364,10 +365,7 @@ class Recommender:
     def _words(
         self, brand: Account, row: int, partners: Any, *, name_others: bool, language: str
     ) -> reasons.Words:
-        about, brands = self.bundle.about, self._sides[_BRAND].known
-        category: Mapping[str, Any] = {}
-        if CATEGORY in brands:
-            category = dict(zip(brands["account"], brands[CATEGORY], strict=True))
+        about = self.bundle.about
         pairs, her = self.bundle.partners, self._ids[_INFLUENCER][row]
         hers = pairs[_BRAND][pairs["training"] & (pairs[_INFLUENCER] == her)]
         theirs: list[str] = []
@@ -380,7 +378,7 @@ class Recommender:
             vocabulary=about["vocabulary"],
             sensitive=frozenset(about["sensitive"]),
             precedents=about["precedents"],
-            category=category,
+            category=self._categories,
             named=frozenset(filter(None, about["precedents"])) if name_others else (),
             own=brand.name,
             partners=theirs,
@@ -389,13 +387,25 @@ class Recommender:
             language=language,
         )
 
+    @cached_property
+    def _categories(self) -> Mapping[str, Any]:
+        """Brand -> its category, where any is known."""
+        brands = self._sides[_BRAND].known
+        has = CATEGORY in brands
+        return dict(zip(brands["account"], brands[CATEGORY], strict=True)) if has else {}
+
+    @cached_property
+    def _learnt(self) -> NDArray[np.int64]:
+        """Rows of both sides, (2, pair), of the training pairs."""
+        pairs = self.bundle.partners[self.bundle.partners["training"]]
+        rows = np.array([self._ids[side].get_indexer(pairs[side]) for side in schema.SIDES])
+        return rows[:, (rows >= 0).all(axis=0)]
+
     def _seen(self, brand: Account, row: int) -> dict[int, tuple[str, int]]:
         """Of each attribute of hers, the brand's that most training pairs have it with."""
         if schema.ATTRIBUTES not in self._sides[_BRAND].table:
             return {}
-        pairs = self.bundle.partners[self.bundle.partners["training"]]
-        rows = np.array([self._ids[side].get_indexer(pairs[side]) for side in schema.SIDES])
-        learnt = rows[:, (rows >= 0).all(axis=0)]
+        learnt = self._learnt
         brands, influencers = (self._sides[x].table[schema.ATTRIBUTES][0] for x in schema.SIDES)
         names = self.bundle.about["vocabulary"][schema.ATTRIBUTES]
         untold = np.isin(names, self.bundle.about["sensitive"])
