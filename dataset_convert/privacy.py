@@ -37,7 +37,6 @@ from dataset_convert.report import REPORT_FILE, data_report
 
 DEFAULT_KEY_FILE: Final = Path("~/.config/recbole_mirec/pseudonym.key")
 CAUSES_FILE: Final = "causes.csv"
-N_DIGITS: Final = 16
 SECONDS_A_DAY: Final = 86_400
 _DIGITS: Final = {
     **{schema.account_field(side, schema.FOLLOWERS): 2 for side in schema.SIDES},
@@ -103,14 +102,14 @@ class Pseudonyms:
         """Returns what the manifest tells: the method, and whether two keys are the same."""
         return {
             "method": "HMAC-SHA256",
-            "digits": N_DIGITS,
+            "digits": schema.PSEUDONYM_DIGITS,
             "key_fingerprint": self.digest("fingerprint of the key")[:8],
         }
 
     def digest(self, text: str) -> str:
         """Returns the keyed hash of a text."""
         message = text.encode(errors="surrogatepass")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:N_DIGITS]
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[: schema.PSEUDONYM_DIGITS]
 
 
 def apply(data: AtomicData, pseudonyms: Pseudonyms) -> AtomicData:

@@ -22,6 +22,8 @@ FORBIDDEN_IN_TOKENS: Final = ",;|/"
 BRAND_ID: Final = "brand_id"
 INFLUENCER_ID: Final = "influencer_id"
 ACCOUNT_ID: Final[dict[Side, str]] = {BRAND: BRAND_ID, INFLUENCER: INFLUENCER_ID}
+PSEUDONYM_DIGITS: Final = 16
+"""Hexadecimal digits of a pseudonym, behind its side."""
 COMPETENCE: Final = "competence"
 TIMESTAMP: Final = "timestamp"
 BRAND_CATEGORY: Final = "brand_category"

@@ -15,7 +15,6 @@ import pandas as pd
 from dataset_convert import raw, schema
 from dataset_convert.common.errors import UsageError
 from dataset_convert.common.files import read_csv
-from dataset_convert.privacy import N_DIGITS
 from recbole_mirec import plots
 from recbole_mirec.recommend.conditions import fulfils
 from recbole_mirec.recommend.reasons import LANGUAGES, Explanation, Words
@@ -29,7 +28,7 @@ _N_REASONS, _FIRST = 4, 10
 DATE, SHARE = "last_post", "engagement"
 # Texts of facts that a filter offers to choose from; more are found by searching.
 _MOST_CHOICES = 40
-_PSEUDONYM = re.compile(rf"\b({'|'.join(schema.SIDES)})-[0-9a-f]{{{N_DIGITS}}}\b")
+_PSEUDONYM = re.compile(rf"\b({'|'.join(schema.SIDES)})-[0-9a-f]{{{schema.PSEUDONYM_DIGITS}}}\b")
 _IS_LEFT_OUT = re.compile(r"\S+ (known partners|partners of|bekannte Partner|Partner von)")
 # What a list's notes say, in German.
 _NOTES = {
