@@ -136,7 +136,9 @@ def _sign(text: str) -> str:
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(texts))) or "(?!)")
+    """The longest ones first; of none of them it finds nothing."""
+    ordered = sorted(texts, key=lambda text: (-len(text), text))
+    return re.compile("|".join(map(re.escape, ordered)) or "(?!)")
 
 
 Word = Annotated[str, AfterValidator(_words)]
@@ -248,9 +250,8 @@ class Lexicon:
         return {sign: name for name, concept in self.concepts.items() for sign in concept.emoji}
 
     @cached_property
-    def _emoji_pattern(self) -> re.Pattern[str] | None:
-        signs = sorted(self.emoji, key=lambda sign: (-len(sign), sign))
-        return re.compile("|".join(map(re.escape, signs))) if signs else None
+    def _emoji_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.emoji)
 
     @cached_property
     def _longest(self) -> int:
@@ -278,10 +279,8 @@ class Lexicon:
             text: As the account wrote it; any length, any language, "" included.
         """
         folded = fold(text)
-        concepts: set[str] = set()
+        concepts = {self.emoji[sign] for sign in self._emoji_pattern.findall(folded)}
         uncovered: set[str] = set()
-        if self._emoji_pattern is not None:
-            concepts |= {self.emoji[sign] for sign in self._emoji_pattern.findall(folded)}
         for run in segments(folded):
             if run[0].startswith(HASH):
                 name = self.hashtags.get(run[0].removeprefix(HASH))

@@ -207,8 +207,7 @@ def test_decisions_are_read_back(call: Run, tmp_path: Path) -> None:  # noqa: F8
     path.write_text(
         "\ufeffinfluencer_id,decision,note,rank,score,brand_id\n"
         f'{first},no,"not, ""us""\nat all",1,9,brand_01\n'
-        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n"
-        f"{fourth},,a note,4,6,brand_01\n"
+        f"{second},yes,,2,8,brand_01\n{third},maybe,'=1+1,3,7,brand_01\n{fourth},,a note,4,6,x\n"
     )
     code, out, err = call("--brand", "brand_01", "--top", 5, "--exclude", path)
     assert code == 0, err
@@ -218,6 +217,8 @@ def test_decisions_are_read_back(call: Run, tmp_path: Path) -> None:  # noqa: F8
     _, out, _ = call("--brand", "brand_01", "--top", 2, "--include", path)
     assert [line.split()[1] for line in out.splitlines()[2:4]] == [second, third]
     # what was decided on lists of one brand says nothing of another one's
+    rows = [f"{first},no,brand_01", f"{second},yes,brand_01"]
+    path.write_text("\n".join(["influencer_id,decision,brand_id", *rows]))
     _, alone, _ = call("--brand", "brand_02", "--top", 5)
     for kind in ("exclude", "include"):
         _, out, _ = call("--brand", "brand_01", "brand_02", "--top", 5, f"--{kind}", path)
